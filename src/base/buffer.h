@@ -1,0 +1,36 @@
+/*
+ * buffer.h - a byte buffer that grows up to the maximum it was given at birth.  Depends on error.h only.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The first append that does not fit (or finds no memory) marks the buffer as failed; later appends do nothing. So a
+ * writer appends freely and asks once, at the end, with buffer_check. Not thread-safe.
+ */
+#ifndef BASE_BUFFER_H
+#define BASE_BUFFER_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+
+struct buffer {
+    char *bytes; /* always NUL-terminated once anything was appended; NULL before */
+    size_t size; /* without the NUL */
+    size_t capacity;
+    size_t max;             /* bytes; size never passes it */
+    enum serin_errc failed; /* SERIN_OK, SERIN_LIMIT or SERIN_NOMEM */
+};
+
+void buffer_init(struct buffer *buffer, size_t max_bytes);
+void buffer_done(struct buffer *buffer);
+void buffer_clear(struct buffer *buffer); /* empties it and forgets a failure; keeps the memory */
+void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
+void buffer_append_text(struct buffer *buffer, const char *text);
+void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* SERIN_OK, or the first failure with a sentence that names what and the limit. */
+MUST_USE enum serin_errc buffer_check(const struct buffer *buffer, const char *what, struct serin_error *error);
+
+/* Hands the bytes to the caller (free() them) and leaves the buffer empty. NULL if it failed or is empty. */
+char *buffer_steal(struct buffer *buffer);
+
+#endif

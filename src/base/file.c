@@ -1,0 +1,119 @@
+/*
+ * file.c - reading with a limit that holds even when the file grows meanwhile; writing by rename.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Fills bytes up to size; short only at the end of the file. Returns the count, or -1 with errno. */
+static ssize_t read_fully(int fd, uint8_t *bytes, size_t size)
+{
+    size_t got = 0;
+
+    while (got < size) {
+        ssize_t n = read(fd, bytes + got, size - got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    return (ssize_t)got;
+}
+
+enum serin_errc file_read(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
+                          struct serin_error *error)
+{
+    enum serin_errc rc = SERIN_OK;
+    uint8_t *bytes = NULL;
+    struct stat status;
+    ssize_t got;
+    int fd;
+
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not hang us before fstat tells what it is */
+    if (fd < 0)
+        return error_set(error, errno == ENOENT || errno == ENOTDIR ? SERIN_NOT_FOUND : SERIN_IO, "%s: %s", path,
+                         strerror(errno));
+    if (fstat(fd, &status) != 0) {
+        rc = error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        rc = error_set(error, SERIN_INVALID, "%s is not a regular file", path);
+        goto out;
+    }
+    if ((uint64_t)status.st_size > max_bytes) {
+        rc = error_set(error, SERIN_LIMIT, "%s has %lld bytes, the limit is %zu", path, (long long)status.st_size,
+                       max_bytes);
+        goto out;
+    }
+    bytes = malloc((size_t)status.st_size + 1);
+    if (!bytes) {
+        rc = error_set(error, SERIN_NOMEM, "%s: no memory for its %lld bytes", path, (long long)status.st_size);
+        goto out;
+    }
+    got = read_fully(fd, bytes, (size_t)status.st_size);
+    if (got < 0) {
+        rc = error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    bytes[got] = 0;
+    *ret_bytes = bytes;
+    *ret_size = (size_t)got;
+    bytes = NULL;
+out:
+    free(bytes);
+    close(fd);
+    return rc;
+}
+
+enum serin_errc file_write(const char *path, const void *bytes, size_t size, struct serin_error *error)
+{
+    const char *rest = bytes;
+    char temporary[4096];
+    int fd, length;
+
+    length = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+    if (length < 0 || (size_t)length >= sizeof(temporary))
+        return error_set(error, SERIN_LIMIT, "path of %zu characters, the limit is %zu", strlen(path),
+                         sizeof(temporary) - 8);
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    while (size > 0) {
+        ssize_t n = write(fd, rest, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            goto fail;
+        rest += n;
+        size -= (size_t)n;
+    }
+    if (fchmod(fd, 0644) != 0)
+        goto fail;
+    if (close(fd) != 0) {
+        fd = -1;
+        goto fail;
+    }
+    fd = -1;
+    if (rename(temporary, path) != 0)
+        goto fail;
+    return SERIN_OK;
+fail:
+    error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    unlink(temporary);
+    return SERIN_IO;
+}

@@ -1,0 +1,181 @@
+/*
+ * json.c - a streaming JSON writer.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void json_init(struct json_writer *writer, struct buffer *out)
+{
+    *writer = (struct json_writer){.out = out, .first[0] = true};
+}
+
+static void separate(struct json_writer *writer)
+{
+    if (writer->after_key)
+        writer->after_key = false;
+    else if (!writer->first[writer->depth])
+        buffer_append(writer->out, ",", 1);
+    writer->first[writer->depth] = false;
+}
+
+static void begin(struct json_writer *writer, const char *bracket)
+{
+    BUG_ON(writer->depth + 1 >= JSON_MAX_DEPTH);
+    separate(writer);
+    buffer_append(writer->out, bracket, 1);
+    writer->first[++writer->depth] = true;
+}
+
+static void end(struct json_writer *writer, const char *bracket)
+{
+    BUG_ON(writer->depth == 0 || writer->after_key);
+    writer->depth--;
+    buffer_append(writer->out, bracket, 1);
+}
+
+void json_begin_object(struct json_writer *writer)
+{
+    begin(writer, "{");
+}
+
+void json_end_object(struct json_writer *writer)
+{
+    end(writer, "}");
+}
+
+void json_begin_array(struct json_writer *writer)
+{
+    begin(writer, "[");
+}
+
+void json_end_array(struct json_writer *writer)
+{
+    end(writer, "]");
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), or 0. */
+static size_t utf8_length(const unsigned char *p)
+{
+    uint32_t code;
+    size_t length, i;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xc2 && p[0] <= 0xdf)
+        length = 2, code = p[0] & 0x1fu;
+    else if ((p[0] & 0xf0) == 0xe0)
+        length = 3, code = p[0] & 0x0fu;
+    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+        length = 4, code = p[0] & 0x07u;
+    else
+        return 0;
+    for (i = 1; i < length; i++) {
+        if ((p[i] & 0xc0) != 0x80) /* stops at the NUL too */
+            return 0;
+        code = code << 6 | (p[i] & 0x3fu);
+    }
+    if ((length == 3 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) ||
+        (length == 4 && (code < 0x10000 || code > 0x10ffff)))
+        return 0;
+    return length;
+}
+
+static void write_quoted(struct buffer *out, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    buffer_append(out, "\"", 1);
+    while (*p) {
+        size_t length = utf8_length(p);
+
+        if (length == 0) {
+            buffer_append_text(out, "\\ufffd");
+            length = 1;
+        } else if (*p == '"' || *p == '\\') {
+            buffer_printf(out, "\\%c", *p);
+        } else if (*p < 0x20 || *p == 0x7f) {
+            buffer_printf(out, "\\u%04x", *p);
+        } else {
+            buffer_append(out, p, length);
+        }
+        p += length;
+    }
+    buffer_append(out, "\"", 1);
+}
+
+void json_key(struct json_writer *writer, const char *key)
+{
+    BUG_ON(writer->after_key);
+    separate(writer);
+    write_quoted(writer->out, key);
+    buffer_append(writer->out, ":", 1);
+    writer->after_key = true;
+}
+
+void json_string(struct json_writer *writer, const char *text)
+{
+    if (!text) {
+        json_null(writer);
+        return;
+    }
+    separate(writer);
+    write_quoted(writer->out, text);
+}
+
+void json_integer(struct json_writer *writer, int64_t value)
+{
+    separate(writer);
+    buffer_printf(writer->out, "%lld", (long long)value);
+}
+
+void json_boolean(struct json_writer *writer, bool value)
+{
+    separate(writer);
+    buffer_append_text(writer->out, value ? "true" : "false");
+}
+
+void json_null(struct json_writer *writer)
+{
+    separate(writer);
+    buffer_append_text(writer->out, "null");
+}
+
+void json_rounded(struct json_writer *writer, double value, int decimals)
+{
+    char text[400]; /* DBL_MAX has 309 digits before the point */
+    size_t length;
+
+    BUG_ON(decimals < 1 || decimals > 17);
+    if (!isfinite(value)) {
+        json_null(writer);
+        return;
+    }
+    separate(writer);
+    length = (size_t)snprintf(text, sizeof(text), "%.*f", decimals, value);
+    while (text[length - 1] == '0' && text[length - 2] != '.')
+        length--;
+    buffer_append(writer->out, text, length);
+}
+
+void json_number(struct json_writer *writer, double value)
+{
+    char text[32];
+    int precision;
+
+    if (!isfinite(value)) {
+        json_null(writer);
+        return;
+    }
+    separate(writer);
+    for (precision = 1; precision <= 17; precision++) {
+        snprintf(text, sizeof(text), "%.*g", precision, value);
+        if (strtod(text, NULL) == value) /* NOLINT: exactness is the point */
+            break;
+    }
+    buffer_append_text(writer->out, text);
+}
