@@ -4,6 +4,8 @@
  */
 #include "base/json.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,48 +60,21 @@ void json_end_array(struct json_writer *writer)
     end(writer, "]");
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), or 0. */
-static size_t utf8_length(const unsigned char *p)
-{
-    uint32_t code;
-    size_t length, i;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        length = 2, code = p[0] & 0x1fu;
-    else if ((p[0] & 0xf0) == 0xe0)
-        length = 3, code = p[0] & 0x0fu;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        length = 4, code = p[0] & 0x07u;
-    else
-        return 0;
-    for (i = 1; i < length; i++) {
-        if ((p[i] & 0xc0) != 0x80) /* stops at the NUL too */
-            return 0;
-        code = code << 6 | (p[i] & 0x3fu);
-    }
-    if ((length == 3 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) ||
-        (length == 4 && (code < 0x10000 || code > 0x10ffff)))
-        return 0;
-    return length;
-}
-
 static void write_quoted(struct buffer *out, const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const char *p = text;
 
     buffer_append(out, "\"", 1);
     while (*p) {
-        size_t length = utf8_length(p);
+        size_t length = text_utf8_length(p);
 
         if (length == 0) {
             buffer_append_text(out, "\\ufffd");
             length = 1;
         } else if (*p == '"' || *p == '\\') {
             buffer_printf(out, "\\%c", *p);
-        } else if (*p < 0x20 || *p == 0x7f) {
-            buffer_printf(out, "\\u%04x", *p);
+        } else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+            buffer_printf(out, "\\u%04x", (unsigned)*p);
         } else {
             buffer_append(out, p, length);
         }

@@ -1,5 +1,5 @@
 /*
- * json.h - writing JSON into a buffer, with numbers as Python writes them.  Depends on buffer.h only.
+ * json.h - writing JSON into a buffer, with numbers as Python writes them.  Depends on buffer.h and text.h.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Reading JSON is jansson's work. Writing is ours because the promise is byte-stable output with Ultralytics' rounding:

@@ -1,0 +1,25 @@
+/*
+ * text.h - small questions about text: is it UTF-8, which known word was meant.  Depends on nothing.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stddef.h>
+
+/* Words longer than this have no neighbours: nobody mistypes them, and the work stays bounded. */
+#define TEXT_MAX_WORD 64
+
+/* Edits (insert, delete, replace, swap two neighbours) that turn a into b; TEXT_MAX_WORD + 1 where either is longer
+ * than TEXT_MAX_WORD bytes. */
+size_t text_distance(const char *a, const char *b);
+
+/* The candidate that word was probably meant to be: the first of the nearest. NULL where none is near (more than 2
+ * edits, or more than half of word's length). The pointer is the candidate's own. */
+const char *text_nearest(const char *word, const char *const *candidates, size_t count);
+
+/* Length in bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 1..4; 0 where it is
+ * not one. p is NUL-terminated; a NUL is a sequence of 1. */
+size_t text_utf8_length(const char *p);
+
+#endif
