@@ -237,7 +237,7 @@ def write_images(root, seed):
         if channels == 4:
             image = np.dstack([image, np.full((h, w), 255, np.uint8)])
             image[:, : w // 8, 3] = 128
-        cv2.imwrite(str(root / name), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        cv2.imwrite(str(root / name), image, [cv2.IMWRITE_JPEG_QUALITY, 92] if name.endswith("jpg") else [])
 
 
 def main():
