@@ -73,13 +73,13 @@ def data(a):
         (a.data / f"{name}.yaml").write_text(f"path: {a.data.resolve()}\ntrain: {name}.txt\nval: few.txt\nnames:\n  0: person\n")
 
 
-COMMON = dict(imgsz=SIZE, batch=16, optimizer="AdamW", cos_lr=True, warmup_epochs=1.0, scale=0.3, translate=0.1, fliplr=0.5,
+COMMON = dict(imgsz=SIZE, batch=8, optimizer="AdamW", cos_lr=True, warmup_epochs=1.0, scale=0.3, translate=0.1, fliplr=0.5,
               hsv_v=0.3, mosaic=0.5, close_mosaic=5, erasing=0.0)
 # version: (starts from, data, epochs, more options)
 PLANS = {
-    "1.0.0": (None, "few", 70, dict(lr0=0.003)),
-    "1.1.0": ("1.0.0", "mixed", 40, dict(lr0=0.002)),
-    "1.2.0": ("1.1.0", "day", 20, dict(lr0=0.001, hsv_v=0.1)),
+    "1.0.0": (None, "few", 50, dict(lr0=0.003)),
+    "1.1.0": ("1.0.0", "mixed", 25, dict(lr0=0.002)),
+    "1.2.0": ("1.1.0", "day", 12, dict(lr0=0.001, hsv_v=0.1)),
 }
 
 
