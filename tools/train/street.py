@@ -21,7 +21,7 @@ import night
 
 TRAIN_LAST, HELD_FIRST, HELD_LAST = 520, 580, 795
 SIZE = 320
-DAY_COUNT, DARK_COUNT = 48, 30
+DAY_COUNT, DARK_COUNT = 36, 28
 
 
 def spread(first, last, count):
