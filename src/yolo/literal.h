@@ -2,9 +2,9 @@
  * literal.h - reads the Python literals in which Ultralytics writes its metadata.  Depends on base.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Numbers, strings, True, False, None, lists, tuples and dicts, as repr() prints them (Python language reference, "Lexical
- * analysis", 2.4 and "Displays", 6.2), and JSON's true, false and null too. Nothing is evaluated. Depth, count and bytes are
- * limited, since the text comes from an uploaded model.
+ * Numbers, strings, True, False, None, lists, tuples and dicts, as repr() prints them (Python language reference,
+ * "Lexical analysis", 2.4 and "Displays", 6.2), and JSON's true, false and null too. Nothing is evaluated. Depth, count
+ * and bytes are limited, since the text comes from an uploaded model.
  */
 #ifndef YOLO_LITERAL_H
 #define YOLO_LITERAL_H
@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LITERAL_MAX_DEPTH 8
+#define LITERAL_MAX_DEPTH  8
 #define LITERAL_MAX_VALUES 65536
-#define LITERAL_MAX_BYTES (1u << 20)
+#define LITERAL_MAX_BYTES  (1u << 20)
 
 enum literal_kind { LITERAL_NONE, LITERAL_BOOL, LITERAL_INT, LITERAL_FLOAT, LITERAL_TEXT, LITERAL_LIST, LITERAL_DICT };
 

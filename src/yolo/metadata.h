@@ -2,8 +2,8 @@
  * metadata.h - what an exported YOLO says of itself: task, class names, stride, size.  Depends on base and literal.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Two sources: the metadata_props that Ultralytics' exporter writes into the ONNX file (values are Python literals), and a
- * sidecar in YAML with the same keys (Ultralytics' metadata.yaml has this form), which wins where both speak.
+ * Two sources: the metadata_props that Ultralytics' exporter writes into the ONNX file (values are Python literals),
+ * and a sidecar in YAML with the same keys (Ultralytics' metadata.yaml has this form), which wins where both speak.
  */
 #ifndef YOLO_METADATA_H
 #define YOLO_METADATA_H
@@ -12,22 +12,22 @@
 
 #include <serin/yolo.h>
 
-#define YOLO_MAX_CLASSES 65536
+#define YOLO_MAX_CLASSES    65536
 #define YOLO_MAX_NAME_BYTES 256
-#define YOLO_MAX_KEYPOINTS 512
+#define YOLO_MAX_KEYPOINTS  512
 
 struct yolo_metadata {
     bool has_task;
     enum serin_task task;
     char **class_names; /* [class_count], each malloc'ed; NULL where there are none */
     int class_count;
-    int stride;                    /* 0: not said */
-    int input_height, input_width; /* 0: not said */
-    int batch;                     /* 0: not said */
-    int channels;                  /* 0: not said */
-    int keypoint_count, keypoint_dims; /* 0: not said */
-    bool end_to_end;               /* end2end, or exported with nms=True */
-    bool dynamic;                  /* args['dynamic'] */
+    int stride;                            /* 0: not said */
+    int input_height, input_width;         /* 0: not said */
+    int batch;                             /* 0: not said */
+    int channels;                          /* 0: not said */
+    int keypoint_count, keypoint_dims;     /* 0: not said */
+    bool end_to_end;                       /* end2end, or exported with nms=True */
+    bool dynamic;                          /* args['dynamic'] */
     char *description, *license, *version; /* NULL: not said */
 };
 
@@ -39,7 +39,8 @@ typedef const char *metadata_lookup(const void *user, const char *key);
 MUST_USE enum serin_errc metadata_read(metadata_lookup *lookup, const void *user, struct yolo_metadata *ret,
                                        struct serin_error *error);
 
-/* Lays a sidecar's text over what is there. An unknown key is an error that names the nearest known one and the line. */
+/* Lays a sidecar's text over what is there. An unknown key is an error that names the nearest known one and the line.
+ */
 MUST_USE enum serin_errc metadata_read_sidecar(const char *yaml, size_t size_bytes, struct yolo_metadata *metadata,
                                                struct serin_error *error);
 void metadata_done(struct yolo_metadata *metadata);
