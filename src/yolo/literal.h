@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define LITERAL_MAX_DEPTH  8
-#define LITERAL_MAX_VALUES 65536
+#define LITERAL_MAX_VALUES 262144 /* a dict of YOLO_MAX_CLASSES names, and room */
 #define LITERAL_MAX_BYTES  (1u << 20)
 
 enum literal_kind { LITERAL_NONE, LITERAL_BOOL, LITERAL_INT, LITERAL_FLOAT, LITERAL_TEXT, LITERAL_LIST, LITERAL_DICT };

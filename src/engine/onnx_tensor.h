@@ -1,0 +1,32 @@
+/*
+ * onnx_tensor.h - one TensorProto, measured and checked.  Depends on protobuf.h and engine.h.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef ENGINE_ONNX_TENSOR_H
+#define ENGINE_ONNX_TENSOR_H
+
+#include "engine/engine.h"
+#include "engine/protobuf.h"
+
+/* Name of an element type's number ("float16"), or NULL where ONNX has none of that number; its counterpart of
+ * engine.h. */
+const char *onnx_type_name(uint64_t type);
+enum tensor_type onnx_tensor_type(uint64_t type);
+bool onnx_type_is_exotic(uint64_t type); /* strings and complex numbers: never a picture, never boxes */
+
+struct onnx_tensor {
+    struct slice name;
+    uint64_t type; /* TensorProto.DataType */
+    uint64_t element_count, bytes;
+    uint64_t nan_count, inf_count; /* of float16, bfloat16, float and double */
+    bool counts_as_parameter;      /* floating point or 8 bits wide */
+};
+
+/* Checks that dimensions, type and values agree with each other and lie in this file. */
+MUST_USE enum serin_errc onnx_tensor_read(struct protobuf *file, struct slice bytes, struct onnx_tensor *ret,
+                                          struct serin_error *error);
+
+/* Text of a slice for a message, cut to fit: returns text. */
+const char *slice_text(struct slice slice, char *text, size_t size);
+
+#endif
