@@ -91,7 +91,7 @@ enum serin_rect { SERIN_RECT_AUTO, SERIN_RECT_OFF, SERIN_RECT_ON };
 
 struct serin_predict_options {
     float conf;            /* keep what scores above; default .25 */
-    float iou;             /* suppress what overlaps more; default .7 */
+    double iou;            /* suppress what overlaps more; default .7 */
     int max_det;           /* most detections for a picture; default 300 */
     const int32_t *classes; /* keep only these class numbers; NULL: all */
     size_t class_count;
@@ -133,7 +133,7 @@ struct serin_speed {
     double preprocess_ms, inference_ms, postprocess_ms; /* for this picture; a batch's inference is divided by its size */
 };
 
-/* All of one picture's results, in one piece of memory. */
+/* All of one picture's results, which end together. */
 struct serin_result {
     enum serin_task task;
     int32_t width, height; /* px, of the picture */
@@ -161,7 +161,7 @@ enum serin_errc serin_result_to_json(const struct serin_result *result, char **r
 
 struct serin_eval_options {
     float conf;        /* default .001 */
-    float iou;         /* default .7 */
+    double iou;        /* default .7 */
     int max_det;       /* default 300; COCO's AP itself looks at the best 100 of an image */
     int input_height, input_width; /* px; 0: the model's own */
     /* Called after each picture with the number done and the total; returning false stops with SERIN_INVALID. May be NULL. */

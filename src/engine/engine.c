@@ -2,8 +2,8 @@
  * engine.c - the doors of the engine table: what is checked once for every backend.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A backend may assume that its inputs have the type and rank of the interface and that their fixed dimensions agree; it is
- * trusted to hand back outputs that are what they say, since it allocated them.
+ * A backend may assume that its inputs have the type and rank of the interface and that their fixed dimensions agree;
+ * it is trusted to hand back outputs that are what they say, since it allocated them.
  */
 #include "engine/engine.h"
 

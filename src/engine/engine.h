@@ -2,8 +2,8 @@
  * engine.h - what runs a network: a table of functions, one row a backend.  Depends on base.
  * SPDX-License-Identifier: Apache-2.0
  *
- * An engine is opened from the bytes of an ONNX file and runs tensors through it. It knows nothing of YOLO. Open engines
- * are immutable: engine_run may be called from many threads at once.
+ * An engine is opened from the bytes of an ONNX file and runs tensors through it. It knows nothing of YOLO. Open
+ * engines are immutable: engine_run may be called from many threads at once.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENGINE_MAX_RANK 6
+#define ENGINE_MAX_RANK    6
 #define ENGINE_MAX_TENSORS 8
-#define ENGINE_MAX_NAME 128
+#define ENGINE_MAX_NAME    128
 
 enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_U8, TENSOR_F64, TENSOR_I64, TENSOR_OTHER };
 

@@ -2,10 +2,11 @@
  * onnxruntime.c - the backend that runs ONNX files with ONNX Runtime's C API, on the CPU or an NVIDIA GPU.
  * SPDX-License-Identifier: Apache-2.0
  *
- * One OrtEnv serves the process and is never released; its log is silenced, because what matters comes back as a status.
- * Threads are always explicit: ONNX Runtime's own default takes every core of the machine, which starves its neighbours in a
- * container (onnxruntime_backend #245). The CUDA and TensorRT providers are shared libraries beside libonnxruntime.so that
- * ONNX Runtime loads when asked; where they are missing, asking is an error, and "auto" goes on to the next.
+ * One OrtEnv serves the process and is never released; its log is silenced, because what matters comes back as a
+ * status. Threads are always explicit: ONNX Runtime's own default takes every core of the machine, which starves its
+ * neighbours in a container (onnxruntime_backend #245). The CUDA and TensorRT providers are shared libraries beside
+ * libonnxruntime.so that ONNX Runtime loads when asked; where they are missing, asking is an error, and "auto" goes on
+ * to the next.
  */
 #include "engine/engine.h"
 
@@ -302,8 +303,7 @@ static void onnxruntime_close(struct engine *engine)
 
 /* ---- running ---- */
 
-static enum serin_errc describe_output(OrtValue *value, const char *name, struct tensor *ret,
-                                       struct serin_error *error)
+static enum serin_errc describe_output(OrtValue *value, const char *name, struct tensor *ret, struct serin_error *error)
 {
     OrtTensorTypeAndShapeInfo *info = NULL;
     ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;

@@ -1,0 +1,301 @@
+/*
+ * open.c - from a file to a model that is ready: probe, metadata, engine, head, warm-up.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The order is the point: the file is read without being trusted first (onnx_probe), so that the engine, a large C++
+ * library, sees only what has passed; and the first inference happens here, so that a model that cannot run fails when
+ * it is opened and not when a camera waits.
+ */
+#include "yolo/model.h"
+
+#include "base/file.h"
+#include "engine/onnx_probe.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_MAX_MODEL_BYTES ((uint64_t)1 << 30)
+#define MAX_SIDECAR_BYTES       (1u << 20)
+#define MAX_THREADS             1024
+
+const char *serin_task_name(enum serin_task task)
+{
+    switch (task) {
+    case SERIN_DETECT:
+        return "detect";
+    case SERIN_SEGMENT:
+        return "segment";
+    case SERIN_POSE:
+        return "pose";
+    case SERIN_CLASSIFY:
+        return "classify";
+    case SERIN_OBB:
+        return "obb";
+    }
+    return "unknown";
+}
+
+void serin_open_options_init(struct serin_open_options *options)
+{
+    *options = (struct serin_open_options){.provider = "cpu", .max_model_bytes = DEFAULT_MAX_MODEL_BYTES};
+}
+
+/* The processors this process may use, which in a container or under taskset are fewer than the machine has. */
+static int usable_processors(void)
+{
+    cpu_set_t set;
+    int count = 1;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count;
+}
+
+static const char *find_property(const void *user, const char *key)
+{
+    return onnx_summary_find(user, key);
+}
+
+static enum serin_errc check_input(const struct serin_yolo *yolo, struct serin_error *error)
+{
+    const struct engine_interface *interface = &yolo->engine->interface;
+    const struct tensor_spec *input = &interface->inputs[0];
+    char seen[96];
+
+    if (interface->input_count != 1)
+        return error_set(error, SERIN_UNSUPPORTED, "a YOLO has one input, this model has %d", interface->input_count);
+    tensor_spec_text(input, seen, sizeof(seen));
+    if (input->rank != 4 || (input->shape[1] != 3 && input->shape[1] != -1))
+        return error_set(error, SERIN_UNSUPPORTED, "the input is %s, a YOLO takes [B,3,H,W]", seen);
+    if (input->type != TENSOR_F32 && input->type != TENSOR_F16 && input->type != TENSOR_U8)
+        return error_set(error, SERIN_UNSUPPORTED, "the input is %s; fp32, fp16 and uint8 are known: export it again",
+                         seen);
+    if (input->shape[0] == 0 || input->shape[0] > YOLO_MAX_PICTURES)
+        return error_set(error, SERIN_UNSUPPORTED, "the input is %s: a batch of %lld, the limit is %d", seen,
+                         (long long)input->shape[0], YOLO_MAX_PICTURES);
+    if ((input->shape[2] < 0) != (input->shape[3] < 0))
+        return error_set(error, SERIN_UNSUPPORTED, "the input is %s: height and width are both fixed or both free",
+                         seen);
+    if (input->shape[2] == 0 || input->shape[3] == 0 || input->shape[2] > YOLO_MAX_SIDE_PX ||
+        input->shape[3] > YOLO_MAX_SIDE_PX)
+        return error_set(error, SERIN_UNSUPPORTED, "the input is %s: the limit is %d px a side", seen,
+                         YOLO_MAX_SIDE_PX);
+    if (yolo->metadata.channels > 0 && yolo->metadata.channels != 3)
+        return error_set(error, SERIN_UNSUPPORTED, "the metadata says %d channels, only RGB is known",
+                         yolo->metadata.channels);
+    return SERIN_OK;
+}
+
+/* Class names for a model that does not say them: class0, class1, as Ultralytics does. */
+static enum serin_errc name_classes(struct yolo_metadata *metadata, int class_count, struct serin_error *error)
+{
+    int i;
+
+    if (metadata->class_count > 0)
+        return SERIN_OK;
+    metadata->class_names = calloc((size_t)class_count, sizeof(*metadata->class_names));
+    if (!metadata->class_names)
+        return error_set(error, SERIN_NOMEM, "no memory for %d class names", class_count);
+    metadata->class_count = class_count;
+    for (i = 0; i < class_count; i++)
+        if (asprintf(&metadata->class_names[i], "class%d", i) < 0) {
+            metadata->class_names[i] = NULL;
+            return error_set(error, SERIN_NOMEM, "no memory for %d class names", class_count);
+        }
+    return SERIN_OK;
+}
+
+static void fill_info(struct serin_yolo *yolo)
+{
+    const struct tensor_spec *input = &yolo->engine->interface.inputs[0];
+    const struct yolo_metadata *metadata = &yolo->metadata;
+    struct serin_yolo_info *info = &yolo->info;
+
+    snprintf(yolo->description, sizeof(yolo->description), "%s", metadata->description ? metadata->description : "");
+    snprintf(yolo->license, sizeof(yolo->license), "%s", metadata->license ? metadata->license : "");
+    yolo->pixel_type = input->type == TENSOR_F16 ? PIXEL_F16 : input->type == TENSOR_U8 ? PIXEL_U8 : PIXEL_F32;
+    *info = (struct serin_yolo_info){
+        .task = yolo->head.task,
+        .class_count = yolo->head.class_count,
+        .class_names = (const char *const *)metadata->class_names,
+        .stride = metadata->stride > 0 ? metadata->stride : 32,
+        .channels = 3,
+        .batch = input->shape[0] > 0 ? (int)input->shape[0] : 0,
+        .dynamic_size = input->shape[2] < 0,
+        .end_to_end = yolo->head.kind == HEAD_END2END,
+        .keypoint_count = yolo->head.task == SERIN_POSE ? metadata->keypoint_count : 0,
+        .keypoint_dims = yolo->head.task == SERIN_POSE ? metadata->keypoint_dims : 0,
+        .input_type = tensor_type_name(input->type),
+        .head = head_kind_name(yolo->head.kind),
+        .provider = yolo->engine->provider,
+        .threads = yolo->engine->threads,
+        .description = yolo->description,
+        .license = yolo->license,
+    };
+    if (!info->dynamic_size) {
+        info->input_height = (int)input->shape[2];
+        info->input_width = (int)input->shape[3];
+    } else if (metadata->input_height > 0) {
+        info->input_height = metadata->input_height;
+        info->input_width = metadata->input_width;
+    } else {
+        info->input_height = info->input_width = yolo->head.task == SERIN_CLASSIFY ? 224 : YOLO_DEFAULT_SIDE_PX;
+    }
+}
+
+/* One prediction on a grey picture: allocates what the engine allocates late, builds GPU kernels, and proves the
+ * shapes. */
+static enum serin_errc warm_up(struct serin_yolo *yolo, struct serin_error *error)
+{
+    struct serin_image grey = {.width = yolo->info.input_width, .height = yolo->info.input_height};
+    struct serin_result *result = NULL;
+    size_t bytes = (size_t)grey.width * (size_t)grey.height * 3;
+    enum serin_errc rc;
+
+    grey.stride_bytes = (size_t)grey.width * 3;
+    grey.pixels = malloc(bytes);
+    if (!grey.pixels)
+        return error_set(error, SERIN_NOMEM, "no memory for a picture of %d x %d", grey.width, grey.height);
+    memset(grey.pixels, LETTERBOX_PAD, bytes);
+    rc = serin_yolo_predict(yolo, &grey, 1, NULL, &result, error);
+    free(grey.pixels);
+    serin_result_free(result);
+    return error_prefix(error, rc, "warming up");
+}
+
+static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const char *sidecar_path,
+                                  const struct serin_open_options *options, struct serin_yolo *yolo,
+                                  struct serin_error *error)
+{
+    const struct engine_options engine_options = {
+        .provider = options->provider ? options->provider : "cpu",
+        .threads = options->threads > 0 ? options->threads : usable_processors(),
+        .device = options->device,
+        .cache_dir = options->cache_dir,
+    };
+    struct onnx_summary summary = {0};
+    uint8_t *sidecar = NULL;
+    size_t sidecar_size = 0;
+    enum serin_errc rc;
+
+    if (options->threads < 0 || options->threads > MAX_THREADS)
+        return error_set(error, SERIN_INVALID, "%d threads: 0 to %d are possible", options->threads, MAX_THREADS);
+    rc = onnx_probe(bytes, size_bytes, &summary, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = metadata_read(find_property, &summary, &yolo->metadata, error);
+    onnx_summary_done(&summary);
+    if (rc == SERIN_OK && sidecar_path) {
+        rc = file_read(sidecar_path, MAX_SIDECAR_BYTES, &sidecar, &sidecar_size, error);
+        if (rc == SERIN_OK)
+            rc = error_prefix(error, metadata_read_sidecar((const char *)sidecar, sidecar_size, &yolo->metadata, error),
+                              "%s", sidecar_path);
+        free(sidecar);
+    }
+    if (rc == SERIN_OK)
+        rc = engine_open(bytes, size_bytes, &engine_options, &yolo->engine, error);
+    if (rc == SERIN_OK)
+        rc = check_input(yolo, error);
+    if (rc == SERIN_OK)
+        rc = head_recognise(&yolo->engine->interface, &yolo->metadata, &yolo->head, error);
+    if (rc == SERIN_OK)
+        rc = name_classes(&yolo->metadata, yolo->head.class_count, error);
+    if (rc != SERIN_OK)
+        return rc;
+    fill_info(yolo);
+    if (yolo->head.task == SERIN_CLASSIFY && yolo->info.input_height != yolo->info.input_width)
+        return error_set(error, SERIN_UNSUPPORTED, "a classifier's input is square, this one's is %d x %d",
+                         yolo->info.input_width, yolo->info.input_height);
+    return warm_up(yolo, error);
+}
+
+static enum serin_errc open_common(const uint8_t *bytes, size_t size_bytes, const char *sidecar_path,
+                                   const struct serin_open_options *options, struct serin_yolo **ret,
+                                   struct serin_error *error)
+{
+    struct serin_yolo *yolo = calloc(1, sizeof(*yolo));
+    enum serin_errc rc;
+
+    if (!yolo)
+        return error_set(error, SERIN_NOMEM, "no memory for a model");
+    pthread_mutex_init(&yolo->lock, NULL);
+    rc = open_bytes(bytes, size_bytes, sidecar_path, options, yolo, error);
+    if (rc != SERIN_OK) {
+        serin_yolo_close(yolo);
+        return rc;
+    }
+    *ret = yolo;
+    return SERIN_OK;
+}
+
+enum serin_errc serin_yolo_open_memory(const void *bytes, size_t size_bytes, const struct serin_open_options *options,
+                                       struct serin_yolo **ret, struct serin_error *error)
+{
+    struct serin_open_options defaults;
+
+    serin_open_options_init(&defaults);
+    options = options ? options : &defaults;
+    if (!bytes || size_bytes == 0)
+        return error_set(error, SERIN_INVALID, "the model has no bytes");
+    return open_common(bytes, size_bytes, options->sidecar, options, ret, error);
+}
+
+enum serin_errc serin_yolo_open(const char *path, const struct serin_open_options *options, struct serin_yolo **ret,
+                                struct serin_error *error)
+{
+    struct serin_open_options defaults;
+    uint64_t max_bytes;
+    char *beside = NULL;
+    uint8_t *bytes = NULL;
+    size_t size_bytes = 0;
+    enum serin_errc rc;
+
+    serin_open_options_init(&defaults);
+    options = options ? options : &defaults;
+    max_bytes = options->max_model_bytes ? options->max_model_bytes : DEFAULT_MAX_MODEL_BYTES;
+    if (!options->sidecar) {
+        FILE *file;
+
+        if (asprintf(&beside, "%s.yaml", path) < 0)
+            return error_set(error, SERIN_NOMEM, "no memory for a path");
+        file = fopen(beside, "re");
+        if (file) {
+            fclose(file);
+        } else {
+            free(beside);
+            beside = NULL;
+        }
+    }
+    rc = file_read(path, (size_t)max_bytes, &bytes, &size_bytes, error);
+    if (rc == SERIN_OK)
+        rc = error_prefix(
+            error, open_common(bytes, size_bytes, options->sidecar ? options->sidecar : beside, options, ret, error),
+            "%s", path);
+    free(bytes);
+    free(beside);
+    return rc;
+}
+
+void serin_yolo_close(struct serin_yolo *yolo)
+{
+    if (!yolo)
+        return;
+    while (yolo->free_scratch) {
+        struct yolo_scratch *next = yolo->free_scratch->next;
+
+        yolo_scratch_free(yolo->free_scratch);
+        yolo->free_scratch = next;
+    }
+    engine_close(yolo->engine);
+    metadata_done(&yolo->metadata);
+    pthread_mutex_destroy(&yolo->lock);
+    free(yolo);
+}
+
+const struct serin_yolo_info *serin_yolo_get_info(const struct serin_yolo *yolo)
+{
+    return &yolo->info;
+}

@@ -1,0 +1,48 @@
+/*
+ * scale.h - from the network's input back to the picture.  Depends on image/letterbox.h.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The arithmetic of Ultralytics' scale_boxes and scale_coords: the factor of each axis follows from the rounded size of
+ * the resized picture, the padding is whole pixels, and both are applied in float32.
+ */
+#ifndef YOLO_SCALE_H
+#define YOLO_SCALE_H
+
+#include "image/letterbox.h"
+
+#include <math.h>
+
+struct scale {
+    float pad_x, pad_y;   /* px of the input */
+    float gain_x, gain_y; /* px of the input per px of the picture */
+    float width, height;  /* px, of the picture */
+};
+
+static inline struct scale scale_of(const struct letterbox *box)
+{
+    double gain = fmin((double)box->input_height / box->image_height, (double)box->input_width / box->image_width);
+    double width = fmax(rint(box->image_width * gain), 1), height = fmax(rint(box->image_height * gain), 1);
+
+    return (struct scale){
+        .pad_x = (float)rint((box->input_width - width) / 2 - 0.1),
+        .pad_y = (float)rint((box->input_height - height) / 2 - 0.1),
+        .gain_x = (float)(width / box->image_width),
+        .gain_y = (float)(height / box->image_height),
+        .width = (float)box->image_width,
+        .height = (float)box->image_height,
+    };
+}
+
+static inline float scale_clip(float value, float limit)
+{
+    return value < 0 ? 0 : value > limit ? limit : value;
+}
+
+/* A point, clipped to the picture (its far edges included). */
+static inline void scale_point(const struct scale *scale, float *x, float *y)
+{
+    *x = scale_clip((*x - scale->pad_x) / scale->gain_x, scale->width);
+    *y = scale_clip((*y - scale->pad_y) / scale->gain_y, scale->height);
+}
+
+#endif
