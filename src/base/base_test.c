@@ -27,6 +27,8 @@ static void error_keeps_one_bounded_line(void **state)
     assert_int_equal(strlen(error.message), sizeof(error.message) - 1);
     assert_null(strchr(error.message, '\n'));
     assert_null(strchr(error.message, '\033'));
+    error_set(&error, SERIN_CORRUPT, "'%s'", "\xe7\x8c\xab \xe7\x8c \xff");
+    assert_string_equal(error.message, "'\xe7\x8c\xab ?? ?'");
     assert_int_equal(error_set(NULL, SERIN_IO, "nobody asks"), SERIN_IO);
     error_set(&error, SERIN_CORRUPT, "bad byte %d", 7);
     error_prefix(&error, SERIN_CORRUPT, "%s", "a.png");
@@ -68,9 +70,17 @@ static void json_numbers_are_pythons(void **state)
         double value;
         const char *text;
     } rows[] = {
-        {0.0, "0.0"},           {1.0, "1.0"},           {0.873449981212616, "0.87345"}, {805.0, "805.0"},
-        {0.123455, "0.12345"},  {2.675, "2.675"},       {-0.5, "-0.5"},                 {0.000014999, "0.00001"},
-        {1234567.1234567, "1234567.12346"},             {0.5 + 1.0 / 64, "0.51562"},    {16777216.0, "16777216.0"},
+        {0.0, "0.0"},
+        {1.0, "1.0"},
+        {0.873449981212616, "0.87345"},
+        {805.0, "805.0"},
+        {0.123455, "0.12345"},
+        {2.675, "2.675"},
+        {-0.5, "-0.5"},
+        {0.000014999, "0.00001"},
+        {1234567.1234567, "1234567.12346"},
+        {0.5 + 1.0 / 64, "0.51562"},
+        {16777216.0, "16777216.0"},
     };
     struct json_writer writer;
     struct buffer out;
@@ -149,8 +159,8 @@ static void file_is_read_whole_or_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(error_keeps_one_bounded_line), cmocka_unit_test(buffer_never_passes_its_maximum),
-        cmocka_unit_test(json_numbers_are_pythons),     cmocka_unit_test(json_text_is_always_valid),
+        cmocka_unit_test(error_keeps_one_bounded_line),  cmocka_unit_test(buffer_never_passes_its_maximum),
+        cmocka_unit_test(json_numbers_are_pythons),      cmocka_unit_test(json_text_is_always_valid),
         cmocka_unit_test(file_is_read_whole_or_refused),
     };
 

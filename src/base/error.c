@@ -4,6 +4,8 @@
  */
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +23,20 @@ const char *serin_errc_text(enum serin_errc code)
     return "unknown error code";
 }
 
-/* Quoted names come from hostile files: a newline would forge a log line, an escape would drive the terminal. */
-static void replace_control_characters(char *text)
+/* Quoted names come from hostile files: a newline would forge a log line, an escape would drive the terminal, and bytes
+ * that are not UTF-8 (or a character that the end of the record has cut) would break whoever reads the sentence as
+ * text. */
+static void replace_what_is_no_text(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+    while (*text) {
+        size_t length = text_utf8_length(text);
+
+        if (length == 0 || (unsigned char)*text < 0x20 || *text == 0x7f) {
             *text = '?';
+            length = 1;
+        }
+        text += length;
+    }
 }
 
 enum serin_errc error_set(struct serin_error *error, enum serin_errc code, const char *format, ...)
@@ -41,7 +51,7 @@ enum serin_errc error_set(struct serin_error *error, enum serin_errc code, const
     if (vsnprintf(error->message, sizeof(error->message), format, args) < 0)
         error->message[0] = '\0';
     va_end(args);
-    replace_control_characters(error->message);
+    replace_what_is_no_text(error->message);
     return code;
 }
 
@@ -59,7 +69,7 @@ enum serin_errc error_prefix(struct serin_error *error, enum serin_errc code, co
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof(error->message))
         snprintf(error->message + used, sizeof(error->message) - (size_t)used, ": %s", sentence);
-    replace_control_characters(error->message);
+    replace_what_is_no_text(error->message);
     return code;
 }
 

@@ -285,19 +285,20 @@ static enum serin_errc parse_text(struct parser *parser, struct literal *ret)
 
 /* ---- lists, tuples, dicts ---- */
 
-/* Makes room for one more element of width literals, zeroed, at the end of list. Doubles at powers of two, so that no
- * capacity need be kept. */
-static enum serin_errc grow(struct parser *parser, struct literal *list, size_t width)
+enum serin_errc literal_grow(struct literal *list, struct literal **ret, struct serin_error *error)
 {
-    if ((list->count & (list->count - 1)) == 0) {
+    size_t width = list->kind == LITERAL_DICT ? 2 : 1;
+
+    if ((list->count & (list->count - 1)) == 0) { /* doubles at powers of two, so that no capacity need be kept */
         size_t capacity = list->count ? list->count * 2 : 1;
         struct literal *items = realloc(list->as.items, capacity * width * sizeof(*items));
 
         if (!items)
-            return error_set(parser->error, SERIN_NOMEM, "no memory for %zu values", capacity * width);
+            return error_set(error, SERIN_NOMEM, "no memory for %zu values", capacity * width);
         list->as.items = items;
     }
-    memset(list->as.items + list->count * width, 0, width * sizeof(struct literal));
+    *ret = list->as.items + list->count * width;
+    memset(*ret, 0, width * sizeof(struct literal));
     list->count++;
     return SERIN_OK;
 }
@@ -325,12 +326,13 @@ static enum serin_errc parse_pair(struct parser *parser, struct literal *pair)
 static enum serin_errc parse_items(struct parser *parser, char close, struct literal *ret)
 {
     bool dict = close == '}', comma = true, any_comma = false;
-    size_t width = dict ? 2 : 1;
     enum serin_errc rc;
 
     *ret = (struct literal){.kind = dict ? LITERAL_DICT : LITERAL_LIST};
     parser->at++;
     for (;;) {
+        struct literal *element = NULL;
+
         skip_blanks(parser);
         if (parser->text[parser->at] == close) {
             parser->at++;
@@ -338,13 +340,10 @@ static enum serin_errc parse_items(struct parser *parser, char close, struct lit
         }
         if (!comma)
             return unexpected(parser, close == ']' ? "',' or ']'" : close == ')' ? "',' or ')'" : "',' or '}'");
-        rc = grow(parser, ret, width);
+        rc = literal_grow(ret, &element, parser->error);
         if (rc)
             return rc;
-        if (dict)
-            rc = parse_pair(parser, ret->as.items + 2 * (ret->count - 1));
-        else
-            rc = parse_value(parser, ret->as.items + ret->count - 1);
+        rc = dict ? parse_pair(parser, element) : parse_value(parser, element);
         if (rc)
             return rc;
         skip_blanks(parser);

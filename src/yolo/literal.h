@@ -37,6 +37,10 @@ struct literal {
 MUST_USE enum serin_errc literal_parse(const char *text, struct literal *ret, struct serin_error *error);
 void literal_done(struct literal *literal);
 
+/* Makes room for one more element at the end of a list, or one more pair at the end of a dict, zeroed (None): for those
+ * who build literals from other text. *ret is valid until the next call on the same literal. SERIN_NOMEM. */
+MUST_USE enum serin_errc literal_grow(struct literal *list, struct literal **ret, struct serin_error *error);
+
 /* The value for a text key of a dict, or NULL. */
 const struct literal *literal_find(const struct literal *dict, const char *key);
 

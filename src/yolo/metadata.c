@@ -10,20 +10,19 @@
 
 #include "base/text.h"
 #include "yolo/literal.h"
+#include "yolo/yaml_literal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
-#define MAX_STRIDE_PX     512
-#define MAX_SIDE_PX       16384
-#define MAX_BATCH         1024
-#define MAX_CHANNELS      1024
-#define MAX_TEXT_BYTES    4096
-#define MAX_STRIDES       16
-#define MAX_SIDECAR_BYTES LITERAL_MAX_BYTES
+#define MAX_STRIDE_PX  512
+#define MAX_SIDE_PX    16384
+#define MAX_BATCH      1024
+#define MAX_CHANNELS   1024
+#define MAX_TEXT_BYTES 4096
+#define MAX_STRIDES    16
 
 /* What one source said, as far as it takes two keys to know. */
 struct reading {
@@ -456,6 +455,48 @@ enum serin_errc metadata_read(metadata_lookup *lookup, const void *user, struct 
     finish(&reading);
     *ret = metadata;
     return SERIN_OK;
+}
+
+static enum serin_errc apply_entry(struct reading *reading, const struct yaml_entry *entry, struct serin_error *error)
+{
+    const char *names[KEY_COUNT], *near;
+    size_t i;
+
+    for (i = 0; i < KEY_COUNT; i++) {
+        names[i] = keys[i].name;
+        if (strcmp(entry->key, keys[i].name) != 0)
+            continue;
+        if (keys[i].literal)
+            return keys[i].literal(reading, &entry->value, error);
+        if (!keys[i].text)
+            return SERIN_OK;
+        if (!entry->text)
+            return error_set(error, SERIN_CORRUPT, "is %s where text was expected", kind_name(entry->value.kind));
+        return keys[i].text(reading, entry->text, error);
+    }
+    near = text_nearest(entry->key, names, KEY_COUNT);
+    return error_set(error, SERIN_INVALID, "unknown key%s%s%s", near ? ": did you mean '" : "", near ? near : "",
+                     near ? "'?" : "");
+}
+
+enum serin_errc metadata_read_sidecar(const char *yaml, size_t size_bytes, struct yolo_metadata *metadata,
+                                      struct serin_error *error)
+{
+    struct reading reading = {.metadata = metadata};
+    struct yaml_mapping mapping = {0};
+    enum serin_errc rc;
+    size_t i;
+
+    rc = yaml_parse(yaml, size_bytes, &mapping, error);
+    for (i = 0; i < mapping.count && rc == SERIN_OK; i++) {
+        const struct yaml_entry *entry = &mapping.entries[i];
+
+        rc = apply_entry(&reading, entry, error);
+        rc = error_prefix(error, rc, "line %zu: '%.40s'", entry->line, entry->key);
+    }
+    yaml_mapping_done(&mapping);
+    finish(&reading);
+    return rc;
 }
 
 void metadata_done(struct yolo_metadata *metadata)

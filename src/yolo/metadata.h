@@ -34,13 +34,15 @@ struct yolo_metadata {
 /* A key's value as text, or NULL: how metadata_read asks the model. */
 typedef const char *metadata_lookup(const void *user, const char *key);
 
-/* Reads the model's own properties. Every bad value is an error that names its key: SERIN_CORRUPT, SERIN_LIMIT. Unknown
- * keys are left alone. ret is the caller's: metadata_done (a zeroed one is fine). */
+/* Reads the model's own properties. Every bad value is an error that names its key: SERIN_CORRUPT, SERIN_LIMIT, and
+ * SERIN_UNSUPPORTED for a task that is none of serin_task. Unknown keys are left alone. ret is the caller's:
+ * metadata_done (a zeroed one is fine). */
 MUST_USE enum serin_errc metadata_read(metadata_lookup *lookup, const void *user, struct yolo_metadata *ret,
                                        struct serin_error *error);
 
-/* Lays a sidecar's text over what is there. An unknown key is an error that names the nearest known one and the line.
- */
+/* Lays a sidecar's text over what is there. Errors name the line: SERIN_INVALID (an unknown key, with the nearest known
+ * one) and those of metadata_read. After an error metadata may be half laid over: metadata_done is all that is left to
+ * do. */
 MUST_USE enum serin_errc metadata_read_sidecar(const char *yaml, size_t size_bytes, struct yolo_metadata *metadata,
                                                struct serin_error *error);
 void metadata_done(struct yolo_metadata *metadata);
