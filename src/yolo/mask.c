@@ -43,8 +43,8 @@ static bool axis_init(struct axis *axis, struct span out, int32_t in_size, int32
 
     BUG_ON(out.begin >= out.end);
     axis->out = out;
-    axis->lower = malloc(count * sizeof(*axis->lower));
-    axis->upper = malloc(count * sizeof(*axis->upper));
+    axis->lower = calloc(count, sizeof(*axis->lower));
+    axis->upper = calloc(count, sizeof(*axis->upper));
     axis->weight = malloc(count * sizeof(*axis->weight));
     if (!axis->lower || !axis->upper || !axis->weight)
         return false;

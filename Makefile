@@ -1,0 +1,54 @@
+# Short verbs over Meson. `make help` lists them.
+# SPDX-License-Identifier: Apache-2.0
+BUILD ?= build
+MESON_FLAGS ?= --werror
+PREFIX ?= /usr/local
+
+.PHONY: all help setup run test bench asan tsan fuzz lint fmt install clean
+
+all: $(BUILD)/build.ninja ## build build/serin and build/libserin.so (the default)
+	@ninja -C $(BUILD) --quiet
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# What configures a build folder: packages, ONNX Runtime, Meson. Done again only where it is not there.
+$(BUILD)/build.ninja:
+	@tools/setup.sh test >/dev/null
+	@meson setup $(BUILD) $(MESON_FLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mv $(BUILD).log $(BUILD)/setup.log
+
+setup: ## install what a build and the tests need
+	@tools/setup.sh test
+
+run: all ## predict on the street footage in examples/ and show the boxes
+	@tools/run.sh $(BUILD)
+
+test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
+	@tools/test.sh $(BUILD)
+
+bench: all ## speed, beside OpenCV and torchvision or numpy where they are installed
+	@bench/bench.sh $(BUILD)
+
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=build-asan \
+		MESON_FLAGS='--werror -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1' test
+
+tsan: ## the tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=build-tsan \
+		MESON_FLAGS='--werror -Db_sanitize=thread -Db_lundef=false -Doptimization=1' test
+
+fuzz: ## libFuzzer on each target for FUZZ_SECONDS (60)
+	@tools/fuzz.sh
+
+lint: all ## clang-format, clang-tidy, cppcheck and the tree's own rules
+	@tools/lint.sh $(BUILD)
+
+fmt: ## format the C files
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all ## install the program, the library, headers, man page (PREFIX=/usr/local)
+	@meson configure $(BUILD) -Dprefix=$(PREFIX) && meson install -C $(BUILD) --quiet
+
+clean: ## remove the build folders
+	@rm -rf build build-*
