@@ -126,6 +126,7 @@ static void do_nothing(j_decompress_ptr codec)
 
 static boolean refuse_to_fill(j_decompress_ptr codec)
 {
+    codec->src->bytes_in_buffer = 0; /* libjpeg writes its own, more recent, count back only later */
     fail(reader_of(codec), SERIN_CORRUPT, "premature end of file");
 }
 
@@ -133,10 +134,8 @@ static void skip_bytes(j_decompress_ptr codec, long count)
 {
     if (count <= 0)
         return;
-    if ((size_t)count > codec->src->bytes_in_buffer) {
-        codec->src->bytes_in_buffer = 0;
+    if ((size_t)count > codec->src->bytes_in_buffer)
         refuse_to_fill(codec);
-    }
     codec->src->next_input_byte += count;
     codec->src->bytes_in_buffer -= (size_t)count;
 }

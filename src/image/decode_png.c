@@ -3,13 +3,14 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * PNG (third edition). Transparency is dropped, not applied, and of 16 bits the upper 8 stay, as OpenCV asks libpng
- * for. The walk hops from chunk to chunk and allocates nothing. libspng's limits bound what compressed text and colour
- * profiles may inflate to; of the pixel data it inflates only as much as the header's size asks for. An animated PNG
- * gives its default image.
+ * for. libspng gets the critical chunks only: no text, profile or note, however often it comes, however much it would
+ * inflate to, costs anything or can spoil a sound picture. Of the pixel data it inflates only as much as the header's
+ * size asks for. An animated PNG gives its default image.
  */
 #include "image/codec.h"
 #include "image/exif.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,8 +19,6 @@
 #define SIGNATURE_BYTES 8
 #define CHUNK_OVERHEAD  12 /* length, type and CRC */
 #define MAX_EXIF_BYTES  65536
-#define MAX_CHUNK_BYTES (8u << 20) /* one chunk's content, inflated; colour profiles reach 3 MB */
-#define MAX_CACHE_BYTES (16u << 20)
 
 /* CRC-32 of ISO 3309, as PNG has it; only short eXIf chunks are held against theirs, so a table would not pay. */
 static uint32_t crc32_of(const uint8_t *bytes, size_t size)
@@ -35,24 +34,39 @@ static uint32_t crc32_of(const uint8_t *bytes, size_t size)
     return ~crc;
 }
 
-/* The first intact eXIf chunk, before or behind the pixels. A damaged end is not our business: the decoder reports it.
+/* Bytes of the chunk at `at`, as far as the file has them. The caller has checked that its length and type are there.
  */
-static int find_orientation(const uint8_t *bytes, size_t size)
+static size_t chunk_bytes(const uint8_t *bytes, size_t size, size_t at)
 {
-    size_t at = SIGNATURE_BYTES;
+    size_t length = read_u32_be(bytes + at);
 
-    while (size - at >= CHUNK_OVERHEAD) {
-        size_t length = read_u32_be(bytes + at);
+    return length > size - at || size - at - length < CHUNK_OVERHEAD ? size - at : length + CHUNK_OVERHEAD;
+}
+
+/* Hops from chunk to chunk: true where that leads to a whole IEND. *ret_orientation is that of the first intact eXIf
+ * chunk, before or behind the pixels, or 0. */
+static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
+{
+    bool has_exif = false;
+    size_t at, count;
+
+    *ret_orientation = 0;
+    for (at = SIGNATURE_BYTES; size - at >= CHUNK_OVERHEAD; at += count) {
         const uint8_t *type = bytes + at + 4;
+        size_t length = read_u32_be(bytes + at);
 
-        if (length > size - at - CHUNK_OVERHEAD || memcmp(type, "IEND", 4) == 0)
-            break;
-        if (memcmp(type, "eXIf", 4) == 0 && length <= MAX_EXIF_BYTES &&
-            crc32_of(type, length + 4) == read_u32_be(type + 4 + length))
-            return exif_find_orientation(type + 4, length);
-        at += length + CHUNK_OVERHEAD;
+        count = chunk_bytes(bytes, size, at);
+        if (count - CHUNK_OVERHEAD != length)
+            return false;
+        if (memcmp(type, "IEND", 4) == 0)
+            return true;
+        if (!has_exif && memcmp(type, "eXIf", 4) == 0 && length <= MAX_EXIF_BYTES &&
+            crc32_of(type, length + 4) == read_u32_be(type + 4 + length)) {
+            *ret_orientation = exif_find_orientation(type + 4, length);
+            has_exif = true;
+        }
     }
-    return 0;
+    return false;
 }
 
 enum serin_errc decode_png_header(const uint8_t *bytes, size_t size, struct image_header *ret,
@@ -65,8 +79,44 @@ enum serin_errc decode_png_header(const uint8_t *bytes, size_t size, struct imag
                          size);
     if (memcmp(header + 4, "IHDR", 4) != 0 || read_u32_be(header) != 13)
         return error_set(error, SERIN_CORRUPT, "PNG: no IHDR chunk of 13 bytes at byte %d", SIGNATURE_BYTES);
-    ret->orientation = find_orientation(bytes, size);
+    walk(bytes, size, &ret->orientation);
     return image_header_set_size(ret, read_u32_be(header + 8), read_u32_be(header + 12), error);
+}
+
+/* What libspng reads: the file without its ancillary chunks. */
+struct source {
+    const uint8_t *bytes;
+    size_t size, at;
+    size_t chunk_left; /* bytes of the present chunk (at first: of the signature) not read yet */
+};
+
+static int read_critical(spng_ctx *codec, void *user, void *to, size_t count)
+{
+    struct source *source = user;
+    uint8_t *out = to;
+
+    (void)codec;
+    while (count > 0) {
+        size_t part;
+
+        if (source->chunk_left == 0) {
+            if (source->size - source->at < 8)
+                return SPNG_IO_EOF;
+            source->chunk_left = chunk_bytes(source->bytes, source->size, source->at);
+            if (source->bytes[source->at + 4] & 0x20) { /* a small first letter: ancillary */
+                source->at += source->chunk_left;
+                source->chunk_left = 0;
+                continue;
+            }
+        }
+        part = count < source->chunk_left ? count : source->chunk_left;
+        memcpy(out, source->bytes + source->at, part);
+        source->at += part;
+        source->chunk_left -= part;
+        out += part;
+        count -= part;
+    }
+    return 0;
 }
 
 static enum serin_errc fail(int code, const char *where, size_t size, struct serin_error *error)
@@ -74,9 +124,6 @@ static enum serin_errc fail(int code, const char *where, size_t size, struct ser
     switch (code) {
     case SPNG_EMEM:
         return error_set(error, SERIN_NOMEM, "PNG: no memory %s", where);
-    case SPNG_ECHUNK_LIMITS:
-        return error_set(error, SERIN_LIMIT, "PNG: a chunk inflates beyond its limit of %u bytes %s", MAX_CHUNK_BYTES,
-                         where);
     case SPNG_IO_EOF:
     case SPNG_EOF:
         return error_set(error, SERIN_CORRUPT, "PNG: premature end of file at byte %zu of %zu %s", size, size, where);
@@ -88,20 +135,19 @@ static enum serin_errc fail(int code, const char *where, size_t size, struct ser
 enum serin_errc decode_png_pixels(const uint8_t *bytes, size_t size, const struct serin_image *image,
                                   struct serin_error *error)
 {
+    struct source source = {.bytes = bytes, .size = size, .chunk_left = SIGNATURE_BYTES};
+    size_t row_bytes = 3 * (size_t)image->width;
     const char *where = "(in the header)";
     struct spng_row_info row = {0};
+    enum serin_errc rc = SERIN_OK;
+    int code, orientation;
     char place[48];
     spng_ctx *codec;
-    enum serin_errc rc = SERIN_OK;
-    size_t row_bytes = 3 * (size_t)image->width;
-    int code;
 
     codec = spng_ctx_new(0);
     if (!codec)
         return fail(SPNG_EMEM, where, size, error);
-    code = spng_set_chunk_limits(codec, MAX_CHUNK_BYTES, MAX_CACHE_BYTES);
-    if (code == 0)
-        code = spng_set_png_buffer(codec, bytes, size);
+    code = spng_set_png_stream(codec, read_critical, &source);
     if (code == 0)
         code = spng_decode_image(codec, NULL, 0, SPNG_FMT_RGB8, SPNG_DECODE_PROGRESSIVE);
     while (code == 0) {
@@ -116,6 +162,8 @@ enum serin_errc decode_png_pixels(const uint8_t *bytes, size_t size, const struc
     if (code == SPNG_EOI) { /* all rows are there; what follows them must be whole, too */
         where = "(behind the pixels)";
         code = spng_decode_chunks(codec);
+        if (code == 0 && !walk(bytes, size, &orientation))
+            code = SPNG_IO_EOF;
     }
     if (code != 0)
         rc = fail(code, where, size, error);
