@@ -141,7 +141,7 @@ static void orientations_turn_a_small_picture(void **state)
     (void)state;
     for (orientation = 0; orientation < 10; orientation++) {
         bool turned = orientation >= 5 && orientation <= 8;
-        struct serin_image image;
+        struct serin_image image = {0};
 
         assert_int_equal(image_alloc(2, 3, &image, NULL), SERIN_OK);
         for (i = 0; i < 18; i++)
@@ -168,7 +168,7 @@ static struct serin_image sloped_image(uint8_t *pixels)
 
 static void png_comes_back_as_it_was(void **state)
 {
-    uint8_t pixels[131 * 30], *bytes;
+    uint8_t pixels[131 * 30], *bytes = NULL;
     struct serin_image image = sloped_image(pixels), back;
     size_t size;
     int y;
@@ -188,10 +188,10 @@ static void png_comes_back_as_it_was(void **state)
 
 static void jpeg_comes_back_nearly(void **state)
 {
-    uint8_t pixels[131 * 30], *bytes;
+    uint8_t pixels[131 * 30], *bytes = NULL;
     struct serin_image image = sloped_image(pixels), back;
     struct serin_error error;
-    size_t size, small;
+    size_t size = 0, small;
     int x, y;
 
     (void)state;

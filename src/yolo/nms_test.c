@@ -184,7 +184,7 @@ static void halves_round_as_ieee_754_says(void **state)
                 {0x1p-25f, 0},
                 {0x1.8p-25f, 1},
                 {0x1p-14f, 0x0400},
-                {0x1.ffcp-15f, 0x3ff},
+                {0x1.ff8p-15f, 0x3ff},
                 {1.0f + 0x1p-11f, 0x3c00},
                 {1.0f + 0x1.8p-10f, 0x3c02},
                 {INFINITY, 0x7c00},

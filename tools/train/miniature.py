@@ -22,7 +22,7 @@ PLANS = {
     "segment": ("Segment", 3, 40, {}, dict(overlap_mask=True, mask_ratio=2)),
     "pose": ("Pose", 1, 60, {}, dict(pose=16.0)),
     "obb": ("OBB", 2, 50, {}, dict(flipud=0.5)),
-    "classify": ("Classify", 6, 40, {}, dict(imgsz=64, dropout=0.1)),
+    "classify": ("Classify", 6, 60, {}, dict(imgsz=64, auto_augment=None, scale=0.2)),
     "end-to-end": ("Detect", 3, 50, {}, {}),
 }
 
@@ -32,8 +32,8 @@ def describe(name, head, classes, path):
     spec["nc"] = classes
     heads = [15, 18, 21]
     if head == "Classify":
-        spec["head"] = [[8, 1, "Classify", [classes]]]
-        spec["backbone"] = spec["backbone"][:9]
+        spec["head"] = [[6, 1, "Classify", [classes]]]
+        spec["backbone"] = spec["backbone"][:7]  # 64 px leave 4 x 4 cells at stride 16
     else:
         more = {"Segment": [16, 24], "Pose": [[5, 3]], "OBB": [1]}.get(head, [])
         spec["head"].append([heads, 1, head, [classes, *more]])
