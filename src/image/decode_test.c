@@ -162,7 +162,7 @@ static struct serin_image sloped_image(uint8_t *pixels)
     int i;
 
     for (i = 0; i < 131 * 30; i++)
-        pixels[i] = i % 131 < 120 ? (uint8_t)(i / 131 * 4 + i % 131 / 3 * 2 + i % 131 % 3 * 16) : 0xee;
+        pixels[i] = (uint8_t)(i % 131 < 120 ? i / 131 * 4 + i % 131 / 3 * 2 + i % 131 % 3 * 16 : 0xee);
     return image;
 }
 
