@@ -80,6 +80,12 @@ static double number_at(json_t *array, size_t index)
     return json_number_value(json_array_get(array, index));
 }
 
+/* |a - b|, where text stands for a float32: equal floats differ by 0, however short the text is. */
+static double distance(double text, float value)
+{
+    return fabs((double)(float)text - (double)value);
+}
+
 /* ---- masks ---- */
 
 /* COCO's compressed run lengths (pycocotools maskApi.c, rleFrString): columns from the left, runs of 0 and 1 in turn,
@@ -161,7 +167,7 @@ static double largest_difference(json_t *expected, const float *values, size_t c
     double largest = json_array_size(expected) == count ? 0 : INFINITY;
 
     for (size_t i = 0; i < count; i++)
-        keep_worst(&largest, fabs(number_at(expected, i) - (double)values[i]));
+        keep_worst(&largest, distance(number_at(expected, i), values[i]));
     return largest;
 }
 
@@ -174,9 +180,9 @@ static double keypoint_difference(json_t *expected, const struct serin_detection
     for (int i = 0; i < count && largest == largest && largest < INFINITY; i++) {
         const struct serin_keypoint *point = &found->keypoints[i];
         size_t at = (size_t)(i * dims);
-        keep_worst(&largest, fabs(number_at(expected, at) - (double)point->x));
-        keep_worst(&largest, fabs(number_at(expected, at + 1) - (double)point->y));
-        if (dims == 3 && !(fabs(number_at(expected, at + 2) - (double)point->visible) <= CONF_TOLERANCE))
+        keep_worst(&largest, distance(number_at(expected, at), point->x));
+        keep_worst(&largest, distance(number_at(expected, at + 1), point->y));
+        if (dims == 3 && !(distance(number_at(expected, at + 2), point->visible) <= CONF_TOLERANCE))
             return INFINITY;
     }
     return largest;
@@ -197,13 +203,13 @@ static long find_row(json_t *row, const struct serin_result *result, const bool 
 
     for (size_t i = 0; i < result->count; i++) {
         const struct serin_detection *found = &result->detections[i];
-        double distance;
+        double apart;
         if (used[i] || found->class_id != json_integer_value(field(row, "class")) ||
-            !(fabs((double)found->confidence - json_number_value(field(row, "conf"))) <= CONF_TOLERANCE))
+            !(distance(json_number_value(field(row, "conf")), found->confidence) <= CONF_TOLERANCE))
             continue;
-        distance = largest_difference(field(row, "box"), &found->x1, 4);
-        if (best < 0 || distance < least) {
-            least = distance;
+        apart = largest_difference(field(row, "box"), &found->x1, 4);
+        if (best < 0 || apart < least) {
+            least = apart;
             best = (long)i;
         }
     }
@@ -277,11 +283,11 @@ static void compare_classes(json_t *rows, json_t *results, const struct serin_re
         json_int_t class_id = json_integer_value(field(json_array_get(rows, i), "class"));
         double conf = json_number_value(field(json_array_get(rows, i), "conf"));
         double difference =
-            class_id < result->info->class_count ? fabs(conf - (double)result->probabilities[class_id]) : INFINITY;
+            class_id < result->info->class_count ? distance(conf, result->probabilities[class_id]) : INFINITY;
         keep_worst(&worst.conf, difference);
         if (!(difference <= CONF_TOLERANCE))
             complain("class %d has %g, expected %g", (int)class_id, (double)result->probabilities[class_id], conf);
-        if (i < result->count && !(fabs((double)result->detections[i].confidence - conf) <= CONF_TOLERANCE))
+        if (i < result->count && !(distance(conf, result->detections[i].confidence) <= CONF_TOLERANCE))
             complain("place %zu has %g, expected %g", i, (double)result->detections[i].confidence, conf);
         worst.rows++;
     }
@@ -305,7 +311,7 @@ static void compare_detections(json_t *rows, json_t *results, const struct serin
     for (size_t i = 0; i < result->count; i++) {
         json_t *row = json_array_get(rows, i), *expected = json_array_get(results, i), *value;
         const struct serin_detection *found;
-        double rank = fabs((double)result->detections[i].confidence - json_number_value(field(row, "conf")));
+        double rank = distance(json_number_value(field(row, "conf")), result->detections[i].confidence);
         long at = find_row(row, result, used);
         size_t differing = SIZE_MAX;
 
@@ -320,7 +326,7 @@ static void compare_detections(json_t *rows, json_t *results, const struct serin
         used[at] = true;
         found = &result->detections[at];
         worst.rows++;
-        keep_worst(&worst.conf, fabs((double)found->confidence - json_number_value(field(row, "conf"))));
+        keep_worst(&worst.conf, distance(json_number_value(field(row, "conf")), found->confidence));
         check("box", largest_difference(field(row, "box"), &found->x1, 4), &worst.box, i);
         if ((value = json_object_get(row, "keypoints")))
             check("keypoints", keypoint_difference(value, found, result->info), &worst.keypoint, i);
