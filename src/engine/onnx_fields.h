@@ -28,10 +28,15 @@
     X(OPSET_DOMAIN, 1, "domain", BYTES, false)                                                                         \
     X(OPSET_VERSION, 2, "version", VARINT, false)
 
-/* StringStringEntryProto, of metadata and of external_data */
+/* StringStringEntryProto, of metadata */
 #define METADATA_FIELDS(X)                                                                                             \
     X(METADATA_KEY, 1, "key", BYTES, false)                                                                            \
     X(METADATA_VALUE, 2, "value", BYTES, false)
+
+/* StringStringEntryProto, of external_data */
+#define EXTERNAL_FIELDS(X)                                                                                             \
+    X(EXTERNAL_KEY, 1, "key", BYTES, false)                                                                            \
+    X(EXTERNAL_VALUE, 2, "value", BYTES, false)
 
 #define GRAPH_FIELDS(X)                                                                                                \
     X(GRAPH_NODE, 1, "node", BYTES, true)                                                                              \

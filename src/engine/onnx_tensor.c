@@ -13,7 +13,7 @@
 #include <string.h>
 
 ONNX_MESSAGE(tensor_message, "tensor", TENSOR_FIELDS)
-ONNX_MESSAGE(pair_message, "external_data", METADATA_FIELDS)
+ONNX_MESSAGE(external_message, "external_data", EXTERNAL_FIELDS)
 
 #define TYPE_STRING 8
 #define MAX_RANK    32 /* ONNX_MAX_TENSOR_RANK */
@@ -179,15 +179,15 @@ static enum serin_errc read_varints(struct message *message, struct onnx_tensor 
 /* The file that external_data names: for the message only. */
 static enum serin_errc refuse_external(struct protobuf *file, struct slice pair, struct serin_error *error)
 {
-    struct message message = message_open(file, &pair_message, pair);
+    struct message message = message_open(file, &external_message, pair);
     struct slice key = {0}, value = {0};
     bool more = false;
     char text[80];
 
     while (message_next(&message, &more, NULL) == SERIN_OK && more) {
-        if (message.number == METADATA_KEY)
+        if (message.number == EXTERNAL_KEY)
             key = message.bytes;
-        if (message.number == METADATA_VALUE)
+        if (message.number == EXTERNAL_VALUE)
             value = message.bytes;
     }
     if (!slice_is(key, "location"))
