@@ -98,6 +98,7 @@ static void judge_warning(j_common_ptr codec, int level)
     case JWRN_JFIF_MAJOR:
     case JWRN_ADOBE_XFORM:
     case JWRN_BOGUS_PROGRESSION:
+    case JWRN_NOT_SEQUENTIAL: /* encoders exist that write zeros there */
         if (++reader->warnings > MAX_WARNINGS)
             fail(reader, SERIN_CORRUPT, "more than 100 irregularities");
         return;

@@ -44,15 +44,15 @@ static size_t chunk_bytes(const uint8_t *bytes, size_t size, size_t at)
 }
 
 /* Hops from chunk to chunk: true where that leads to a whole IEND. *ret_orientation is that of the first intact eXIf
- * chunk, before or behind the pixels, or 0. */
+ * chunk, before or behind the pixels, or 0; as OpenCV does, animations are never turned. */
 static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
 {
-    bool has_exif = false;
+    bool wants_exif = true;
     size_t at, count;
 
     *ret_orientation = 0;
     for (at = SIGNATURE_BYTES; size - at >= CHUNK_OVERHEAD; at += count) {
-        const uint8_t *type = bytes + at + 4;
+        const uint8_t *type = bytes + at + 4, *content = type + 4;
         size_t length = read_u32_be(bytes + at);
 
         count = chunk_bytes(bytes, size, at);
@@ -60,10 +60,14 @@ static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
             return false;
         if (memcmp(type, "IEND", 4) == 0)
             return true;
-        if (!has_exif && memcmp(type, "eXIf", 4) == 0 && length <= MAX_EXIF_BYTES &&
-            crc32_of(type, length + 4) == read_u32_be(type + 4 + length)) {
-            *ret_orientation = exif_find_orientation(type + 4, length);
-            has_exif = true;
+        if (memcmp(type, "acTL", 4) == 0 && length == 8 && read_u32_be(content) > 1) {
+            *ret_orientation = 0;
+            wants_exif = false;
+        }
+        if (wants_exif && memcmp(type, "eXIf", 4) == 0 && length >= 4 && length <= MAX_EXIF_BYTES &&
+            content[0] == content[1] && crc32_of(type, length + 4) == read_u32_be(content + length)) {
+            *ret_orientation = exif_find_orientation(content, length);
+            wants_exif = false;
         }
     }
     return false;

@@ -10,17 +10,31 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 #include <jansson.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
-static const char *source_path(const char *folder, const char *file)
+static const char *golden_path(const char *file)
 {
     static char path[1024];
     const char *root = getenv("SERIN_SOURCE_DIR");
 
-    snprintf(path, sizeof(path), "%s/%s/%s", root ? root : ".", folder, file);
+    snprintf(path, sizeof(path), "%s/tests/golden/images/%s", root ? root : ".", file);
+    return path;
+}
+
+static const char *data_path(const char *file)
+{
+    static char path[1024];
+    const char *data = getenv("SERIN_TEST_DATA"), *root = getenv("SERIN_SOURCE_DIR");
+
+    if (data)
+        snprintf(path, sizeof(path), "%s/%s", data, file);
+    else
+        snprintf(path, sizeof(path), "%s/../shared/data/%s", root ? root : ".", file);
     return path;
 }
 
@@ -40,17 +54,17 @@ static void sha256_of_rows(const struct serin_image *image, char *ret_hex)
         snprintf(ret_hex + 2 * i, 3, "%02x", hash[i]);
 }
 
-static void every_kind_of_file_gives_opencvs_pixels(void **state)
+/* Compares the files that one table of images.json lists with its hashes; path_of says where they lie. */
+static void compare_with(const char *table, size_t least, const char *(*path_of)(const char *file))
 {
     json_t *root, *rows, *row;
     json_error_t problem;
     size_t i, wrong = 0;
 
-    (void)state;
-    root = json_load_file(source_path("tests/golden/images", "images.json"), 0, &problem);
+    root = json_load_file(golden_path("images.json"), 0, &problem);
     assert_non_null(root);
-    rows = json_object_get(root, "images");
-    assert_true(json_array_size(rows) > 100);
+    rows = json_object_get(root, table);
+    assert_true(json_array_size(rows) >= least);
     json_array_foreach(rows, i, row)
     {
         const char *file = json_string_value(json_object_get(row, "file"));
@@ -59,7 +73,7 @@ static void every_kind_of_file_gives_opencvs_pixels(void **state)
         struct serin_error error = {0};
         char hex[65] = "";
 
-        if (serin_image_decode_file(source_path("tests/golden/images", file), NULL, &image, &error) == SERIN_OK)
+        if (serin_image_decode_file(path_of(file), NULL, &image, &error) == SERIN_OK)
             sha256_of_rows(&image, hex);
         if (strcmp(hex, expected) != 0 || image.width != json_integer_value(json_object_get(row, "width")) ||
             image.height != json_integer_value(json_object_get(row, "height"))) {
@@ -71,6 +85,20 @@ static void every_kind_of_file_gives_opencvs_pixels(void **state)
     }
     json_decref(root);
     assert_int_equal(wrong, 0);
+}
+
+static void every_kind_of_file_gives_opencvs_pixels(void **state)
+{
+    (void)state;
+    compare_with("images", 140, golden_path);
+}
+
+static void photographs_give_opencvs_pixels(void **state)
+{
+    (void)state;
+    if (access(data_path("photos"), R_OK) != 0)
+        skip();
+    compare_with("photographs", 12, data_path);
 }
 
 static void header_says_what_decoding_gives(void **state)
@@ -90,8 +118,7 @@ static void header_says_what_decoding_gives(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(file_read(source_path("tests/golden/images", rows[i].file), 1 << 20, &bytes, &size, &error),
-                         SERIN_OK);
+        assert_int_equal(file_read(golden_path(rows[i].file), 1 << 20, &bytes, &size, &error), SERIN_OK);
         assert_int_equal(image_read_header(bytes, size, &header, &error), SERIN_OK);
         assert_int_equal(header.format, rows[i].header.format);
         assert_int_equal(header.width, rows[i].header.width);
@@ -111,7 +138,7 @@ static void limits_hold_before_decoding(void **state)
 
     (void)state;
     for (i = 0; i < 4; i++) {
-        const char *path = source_path("tests/golden/images", files[i]);
+        const char *path = golden_path(files[i]);
         struct serin_image_limits pixels = {.max_pixels = 61 * 43 - 1}, bytes = {.max_bytes = 100};
 
         assert_int_equal(serin_image_decode_file(path, &pixels, &image, &error), SERIN_LIMIT);
@@ -218,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_file_gives_opencvs_pixels),
+        cmocka_unit_test(photographs_give_opencvs_pixels),
         cmocka_unit_test(header_says_what_decoding_gives),
         cmocka_unit_test(limits_hold_before_decoding),
         cmocka_unit_test(orientations_turn_a_small_picture),

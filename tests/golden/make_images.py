@@ -9,6 +9,7 @@ of the RGB bytes. Run it again only to add a kind: encoders of other versions wr
 import hashlib
 import io
 import json
+import os
 import pathlib
 import struct
 import zlib
@@ -18,6 +19,8 @@ import numpy
 from PIL import Image
 
 FOLDER = pathlib.Path(__file__).parent / "images"
+ROOT = FOLDER.parent.parent.parent
+DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
 WIDTH, HEIGHT = 61, 43  # odd, and no multiple of any block
 
 
@@ -99,6 +102,7 @@ def jpegs():
     yield "jpeg-icc-comment", jpeg(icc_profile=bytes(range(256)) * 300, comment=b"a comment")
     yield "jpeg-trailing-garbage", jpeg() + b"\0garbage\xff\xd8\xff" * 9
     yield "jpeg-padding", jpeg().replace(b"\xff\xdb", b"\xff\xff\xff\xdb", 1)
+    yield "jpeg-zeros-in-scan-header", jpeg(subsampling=0).replace(b"\3\x11\0\x3f\0", b"\3\x11\0\0\0", 1)
     yield "jpeg-1x1", jpeg(Image.fromarray(picture(1, 1)))
     yield "jpeg-1x200", jpeg(Image.fromarray(picture(1, 200)))
     yield "jpeg-200x1", jpeg(Image.fromarray(picture(200, 1)))
@@ -204,11 +208,14 @@ def pngs():
     damaged = bytearray(png(photo, 2, 8, before=[(b"eXIf", exif(6))]))
     damaged[damaged.index(b"eXIf") + 4 + len(exif(6))] ^= 1  # its CRC
     yield "png-exif-bad-crc", bytes(damaged)
+    yield "png-exif-invalid-then-3", png(photo, 2, 8, before=[(b"eXIf", b"Exif\0\0" + exif(6)), (b"eXIf", exif(3))])
+    yield "png-exif-twice", png(photo, 2, 8, before=[(b"eXIf", exif(8))], after=[(b"eXIf", exif(3))])
     control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
     frame = struct.pack(">I", 2) + zlib.compress(pack_rows(photo[::-1], 8, 0))
     second = struct.pack(">IIIIIHHBB", 1, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
-    yield "png-animated", png(photo, 2, 8, before=[(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)],
-                              after=[(b"fcTL", second), (b"fdAT", frame)])
+    start = [(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)]
+    yield "png-animated", png(photo, 2, 8, before=start, after=[(b"fcTL", second), (b"fdAT", frame)])
+    yield "png-animated-exif", png(photo, 2, 8, before=[(b"eXIf", exif(6)), *start], after=[(b"fcTL", second), (b"fdAT", frame)])
 
 
 # ---- WebP ----
@@ -362,6 +369,24 @@ def bmps():
     yield "bmp-1x1", bmp(1, 1, 24, b"\1\2\3\0")
 
 
+def expectation(data, file):
+    """What OpenCV makes of it, or None."""
+    bgr = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        print(f"OpenCV does not read {file}")
+        return None
+    rgb = numpy.ascontiguousarray(bgr[:, :, ::-1])
+    return {"file": str(file), "width": rgb.shape[1], "height": rgb.shape[0],
+            "rgb_sha256": hashlib.sha256(rgb.tobytes()).hexdigest()}
+
+
+def photographs():
+    """A few of the test data's pictures: only their hashes are kept."""
+    files = sorted((DATA / "photos").iterdir())
+    files += sorted((DATA / "coco128").rglob("*.jpg"))[:8] + sorted((DATA / "neu-det").rglob("*.jpg"))[:2]
+    return [row for file in files if (row := expectation(file.read_bytes(), file.relative_to(DATA)))]
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     rows, total = [], 0
@@ -370,17 +395,15 @@ def main():
         for name, data in make():
             kind = name.split("-")[0]
             file = f"{name}.{endings.get(kind, kind)}"
-            bgr = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_COLOR)
-            if bgr is None:
-                print(f"OpenCV does not read {file}")
-                continue
-            rgb = numpy.ascontiguousarray(bgr[:, :, ::-1])
-            (FOLDER / file).write_bytes(data)
-            rows.append({"file": file, "width": rgb.shape[1], "height": rgb.shape[0],
-                         "rgb_sha256": hashlib.sha256(rgb.tobytes()).hexdigest()})
-            total += len(data)
-    text = ",\n".join("  " + json.dumps(row) for row in rows)
-    (FOLDER / "images.json").write_text(f'{{"oracle": "OpenCV {cv2.__version__} imdecode(IMREAD_COLOR)", "images": [\n{text}\n]}}\n')
+            row = expectation(data, file)
+            if row:
+                (FOLDER / file).write_bytes(data)
+                rows.append(row)
+                total += len(data)
+    tables = [f'"oracle": "OpenCV {cv2.__version__} imdecode(IMREAD_COLOR)"']
+    for name, table in (("images", rows), ("photographs", photographs())):
+        tables.append(f'"{name}": [\n' + ",\n".join("  " + json.dumps(row) for row in table) + "\n]")
+    (FOLDER / "images.json").write_text("{" + ",\n".join(tables) + "}\n")
     print(f"{len(rows)} files, {total} bytes")
 
 
