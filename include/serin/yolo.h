@@ -178,27 +178,36 @@ struct serin_ap {
     double recall;               /* average recall at 100 detections */
 };
 
+/* The mean average precision that `yolo val` of Ultralytics prints: the same matches' idea, another curve and other rules, so
+ * that on the same detections it lies some thousandths away from COCO's. -1 where there is no ground truth. */
+struct serin_ultralytics_ap {
+    double map50_95, map50, map75;
+};
+
 struct serin_eval_class {
     const char *name;
     int class_id;
-    size_t images, instances; /* with this class; of this class */
+    size_t images, instances; /* with this class; of this class. Crowds are not counted */
+    struct serin_ultralytics_ap ultralytics; /* of boxes */
     struct serin_ap box, mask, keypoints; /* the last two only for segment and pose, else all -1 */
 };
 
 struct serin_evaluation {
     enum serin_task task;
     size_t images, instances;
-    struct serin_ap box, mask, keypoints; /* mean over the classes that have ground truth */
+    struct serin_ap box, mask, keypoints; /* mean over the classes that have ground truth. obb: -1, COCO has no turned boxes */
+    struct serin_ultralytics_ap ultralytics; /* of boxes; obb: of turned boxes, by probabilistic IoU */
     double top1, top5;                    /* classify only, else -1 */
-    double precision, recall, f1;         /* at confidence .25 and IoU .5, of boxes, all classes together */
+    double precision, recall, f1;         /* at confidence .25 and IoU .5, of boxes, all classes together; else -1 */
     size_t class_count;
     const struct serin_eval_class *per_class; /* [class_count] */
     struct serin_speed speed;                 /* mean for a picture */
 };
 
 /* Runs the model over the validation pictures of data (a YOLO data.yaml, or COCO JSON beside an images folder: a
- * data.yaml with `annotations:`) and scores it. Free with serin_evaluation_free. Errors: as predict, and SERIN_NOT_FOUND,
- * SERIN_CORRUPT (which file and line). */
+ * data.yaml with `annotations:`; classify: also a folder with a folder for each class) and scores it. The input is always the
+ * whole rectangle, never SERIN_RECT_ON. Free with serin_evaluation_free; it does not need the model any more. Errors: as
+ * predict, and SERIN_NOT_FOUND, SERIN_CORRUPT (which file and line). */
 enum serin_errc serin_yolo_evaluate(struct serin_yolo *yolo, const char *data_path,
                                     const struct serin_eval_options *options, struct serin_evaluation **ret,
                                     struct serin_error *error);

@@ -184,7 +184,7 @@ static void assert_ultralytics(const json_t *row, bool turned)
     const json_t *image;
     size_t i, k, d, t;
 
-    assert_int_equal(ultralytics_ap_new((size_t)number(row, "classes"), &ap, NULL), SERIN_OK);
+    assert_int_equal(ultralytics_ap_new((size_t)number(row, "classes"), .25, &ap, NULL), SERIN_OK);
     json_array_foreach(json_object_get(row, "images"), i, image)
     {
         const json_t *truths = json_object_get(image, "truths"), *detections = json_object_get(image, "detections");
@@ -220,9 +220,9 @@ static void assert_ultralytics(const json_t *row, bool turned)
     {
         const json_t *expected = json_object_get(row, "ultralytics");
 
-        assert_true(fabs(total.map50_95 - json_number_value(json_array_get(expected, 0))) < 1e-12);
-        assert_true(fabs(total.map50 - json_number_value(json_array_get(expected, 1))) < 1e-12);
-        assert_true(fabs(total.map75 - json_number_value(json_array_get(expected, 2))) < 1e-12);
+        assert_true(fabs(total.ap.map50_95 - json_number_value(json_array_get(expected, 0))) < 1e-12);
+        assert_true(fabs(total.ap.map50 - json_number_value(json_array_get(expected, 1))) < 1e-12);
+        assert_true(fabs(total.ap.map75 - json_number_value(json_array_get(expected, 2))) < 1e-12);
     }
     ultralytics_ap_free(ap);
     free(picture);
@@ -233,6 +233,21 @@ static void the_other_metric_is_ultralytics(void **state)
     (void)state;
     assert_ultralytics(json_array_get(json_object_get(golden, "cases"), 1), false);
     assert_ultralytics(json_object_get(golden, "turned"), true);
+}
+
+static void labels_become_turned_boxes(void **state)
+{
+    static const double corners[8] = {10, 0, 13, 4, 5, 10, 2, 6}, flat[8] = {1, 2, 1, 2, 1, 2, 1, 2};
+    float box[5];
+
+    (void)state;
+    ultralytics_turned_box(corners, box);
+    assert_true(fabsf(box[0] - 7.5f) < 1e-5f && fabsf(box[1] - 5) < 1e-5f);
+    assert_true(fabsf(box[2] * box[3] - 50) < 1e-4f);
+    /* 10 px along the direction (-.8, .6), 5 px across, whichever of the two is called the width */
+    assert_true(fabsf(fabsf((box[2] > box[3] ? cosf(box[4]) : sinf(box[4]))) - .8f) < 1e-5f);
+    ultralytics_turned_box(flat, box);
+    assert_true(box[0] == 1 && box[1] == 2 && box[2] == 0 && box[3] == 0);
 }
 
 static void the_working_point_counts_right_wrong_and_missed(void **state)
@@ -286,9 +301,8 @@ static void bad_numbers_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_case_is_pycocotools),
-        cmocka_unit_test(the_other_metric_is_ultralytics),
-        cmocka_unit_test(the_working_point_counts_right_wrong_and_missed),
+        cmocka_unit_test(every_case_is_pycocotools),  cmocka_unit_test(the_other_metric_is_ultralytics),
+        cmocka_unit_test(labels_become_turned_boxes), cmocka_unit_test(the_working_point_counts_right_wrong_and_missed),
         cmocka_unit_test(bad_numbers_are_refused),
     };
 

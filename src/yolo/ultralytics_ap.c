@@ -23,6 +23,7 @@ struct hit {
 
 struct ultralytics_ap {
     size_t class_count;
+    double working_point;
     size_t *objects; /* [class_count] */
     struct hit *hits;
     size_t count, capacity;
@@ -35,7 +36,8 @@ static float threshold(int i)
     return i < THRESHOLDS / 2 ? .5f + step * (float)i : .95f - step * (float)(THRESHOLDS - 1 - i);
 }
 
-enum serin_errc ultralytics_ap_new(size_t class_count, struct ultralytics_ap **ret, struct serin_error *error)
+enum serin_errc ultralytics_ap_new(size_t class_count, double working_point, struct ultralytics_ap **ret,
+                                   struct serin_error *error)
 {
     struct ultralytics_ap *ap = calloc(1, sizeof(*ap));
 
@@ -46,6 +48,7 @@ enum serin_errc ultralytics_ap_new(size_t class_count, struct ultralytics_ap **r
         return error_set(error, SERIN_NOMEM, "no memory for an evaluation of %zu classes", class_count);
     }
     ap->class_count = class_count;
+    ap->working_point = working_point;
     *ret = ap;
     return SERIN_OK;
 }
@@ -178,6 +181,28 @@ static double curve_area(const struct hit *hits, size_t count, size_t objects, i
     return area;
 }
 
+static struct ultralytics_result finish_class(const struct ultralytics_ap *ap, const struct hit *hits, size_t count,
+                                              size_t objects, double *scratch)
+{
+    struct ultralytics_result result = {.ap = {-1, -1, -1}, .objects = objects};
+    double areas[THRESHOLDS] = {0}, sum = 0;
+    size_t i;
+    int t;
+
+    for (i = 0; i < count; i++)
+        if (hits[i].score > ap->working_point)
+            *(hits[i].right & 1 ? &result.right : &result.wrong) += 1;
+    if (objects == 0)
+        return result;
+    for (t = 0; t < THRESHOLDS; t++) {
+        if (count > 0) /* a class without any detection has 0 */
+            areas[t] = curve_area(hits, count, objects, t, scratch, scratch + ap->count + 3);
+        sum += areas[t];
+    }
+    result.ap = (struct serin_ultralytics_ap){sum / THRESHOLDS, areas[0], areas[5]};
+    return result;
+}
+
 enum serin_errc ultralytics_ap_finish(const struct ultralytics_ap *ap, struct ultralytics_result *total,
                                       struct ultralytics_result *per_class, struct serin_error *error)
 {
@@ -195,34 +220,29 @@ enum serin_errc ultralytics_ap_finish(const struct ultralytics_ap *ap, struct ul
         memcpy(hits, ap->hits, ap->count * sizeof(*hits));
     qsort(hits, ap->count, sizeof(*hits), by_class_and_score);
     for (i = 0; i < ap->class_count; i++) {
-        struct ultralytics_result one = {-1, -1, -1};
+        struct ultralytics_result one;
         size_t end = first;
-        int t;
 
         while (end < ap->count && (size_t)hits[end].class_id == i)
             end++;
-        if (ap->objects[i] > 0) {
-            double areas[THRESHOLDS] = {0}, mean = 0;
-
-            for (t = 0; t < THRESHOLDS; t++) {
-                if (end > first) /* a class without any detection has 0 */
-                    areas[t] =
-                        curve_area(hits + first, end - first, ap->objects[i], t, scratch, scratch + ap->count + 3);
-                mean += areas[t] / THRESHOLDS;
-            }
-            one = (struct ultralytics_result){mean, areas[0], areas[5]};
-            sum.map50_95 += mean;
-            sum.map50 += areas[0];
-            sum.map75 += areas[5];
-            classes++;
-        }
+        one = finish_class(ap, hits + first, end - first, ap->objects[i], scratch);
+        first = end;
         if (per_class)
             per_class[i] = one;
-        first = end;
+        sum.objects += one.objects;
+        sum.right += one.right;
+        sum.wrong += one.wrong;
+        if (one.objects == 0)
+            continue;
+        sum.ap.map50_95 += one.ap.map50_95;
+        sum.ap.map50 += one.ap.map50;
+        sum.ap.map75 += one.ap.map75;
+        classes++;
     }
-    *total = classes ? (struct ultralytics_result){sum.map50_95 / (double)classes, sum.map50 / (double)classes,
-                                                   sum.map75 / (double)classes}
-                     : (struct ultralytics_result){-1, -1, -1};
+    sum.ap = classes ? (struct serin_ultralytics_ap){sum.ap.map50_95 / (double)classes, sum.ap.map50 / (double)classes,
+                                                     sum.ap.map75 / (double)classes}
+                     : (struct serin_ultralytics_ap){-1, -1, -1};
+    *total = sum;
     free(hits);
     free(scratch);
     return SERIN_OK;
@@ -261,4 +281,36 @@ float ultralytics_turned_iou(const float p[5], const float q[5])
         .5f;
     distance = fminf(fmaxf(t1 + t2 + t3, epsilon), 100);
     return 1 - sqrtf(1 - expf(-distance) + epsilon);
+}
+
+void ultralytics_turned_box(const double corners[8], float ret[5])
+{
+    double smallest = INFINITY;
+    int i, j, k;
+
+    /* a side of the smallest rectangle lies on a side of the points' hull, so some pair of points has its direction */
+    ret[0] = (float)corners[0], ret[1] = (float)corners[1], ret[2] = ret[3] = ret[4] = 0;
+    for (i = 0; i < 4; i++)
+        for (j = i + 1; j < 4; j++) {
+            double dx = corners[2 * j] - corners[2 * i], dy = corners[2 * j + 1] - corners[2 * i + 1];
+            double length = hypot(dx, dy), low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY}, w, h;
+
+            if (!(length > 0))
+                continue;
+            dx /= length, dy /= length;
+            for (k = 0; k < 4; k++) {
+                double along = corners[2 * k] * dx + corners[2 * k + 1] * dy;
+                double across = corners[2 * k + 1] * dx - corners[2 * k] * dy;
+
+                low[0] = fmin(low[0], along), high[0] = fmax(high[0], along);
+                low[1] = fmin(low[1], across), high[1] = fmax(high[1], across);
+            }
+            w = high[0] - low[0], h = high[1] - low[1];
+            if (w * h >= smallest)
+                continue;
+            smallest = w * h;
+            ret[0] = (float)((low[0] + high[0]) / 2 * dx - (low[1] + high[1]) / 2 * dy);
+            ret[1] = (float)((low[0] + high[0]) / 2 * dy + (low[1] + high[1]) / 2 * dx);
+            ret[2] = (float)w, ret[3] = (float)h, ret[4] = (float)atan2(dy, dx);
+        }
 }

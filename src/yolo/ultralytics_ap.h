@@ -11,16 +11,21 @@
 
 #include "base/error.h"
 
+#include <serin/yolo.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
 struct ultralytics_ap;
 
 struct ultralytics_result {
-    double map50_95, map50, map75; /* mean over the classes with objects; -1 where there are none */
+    struct serin_ultralytics_ap ap; /* total: mean over the classes with objects; -1 where there are none */
+    size_t objects;
+    size_t right, wrong; /* detections scored above the working point's threshold, at IoU .5 */
 };
 
-MUST_USE enum serin_errc ultralytics_ap_new(size_t class_count, struct ultralytics_ap **ret, struct serin_error *error);
+MUST_USE enum serin_errc ultralytics_ap_new(size_t class_count, double working_point, struct ultralytics_ap **ret,
+                                            struct serin_error *error);
 void ultralytics_ap_free(struct ultralytics_ap *ap);
 
 /* One picture: the classes of its objects, its detections by falling score, and their overlap [detection][object].
@@ -37,5 +42,8 @@ MUST_USE enum serin_errc ultralytics_ap_finish(const struct ultralytics_ap *ap, 
  * arXiv:2106.06072: 1 - Hellinger distance of the boxes' Gaussians). */
 float ultralytics_box_iou(const float a[4], const float b[4]);
 float ultralytics_turned_iou(const float a[5], const float b[5]);
+
+/* The smallest rectangle around four corners (x, y each) as cx, cy, w, h, angle: how labels become turned boxes. */
+void ultralytics_turned_box(const double corners[8], float ret[5]);
 
 #endif
