@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define BOX_VALUES        4
-#define MASK_COEFFICIENTS 32
+#define MAX_MASK_CHANNELS 256 /* Ultralytics' own models have 32 */
 #define END2END_VALUES    6
 
 const char *head_kind_name(enum head_kind kind)
@@ -52,7 +52,7 @@ static enum serin_errc unknown_shapes(const struct engine_interface *interface, 
     }
     return error_set(error, SERIN_UNSUPPORTED,
                      "not a YOLO that is known (%s): its outputs are %s; known are [B,4+nc+extra,A], [B,A,5+nc], "
-                     "[B,N,6+extra], [B,nc], with [B,32,H/4,W/4] for masks",
+                     "[B,N,6+extra], [B,nc], with [B,M,H/4,W/4] for masks",
                      why, seen);
 }
 
@@ -61,11 +61,11 @@ static bool is_float(const struct tensor_spec *spec)
     return spec->type == TENSOR_F32 || spec->type == TENSOR_F16;
 }
 
-static int extras_of(const struct yolo_metadata *metadata, enum serin_task task)
+static int extras_of(const struct yolo_metadata *metadata, enum serin_task task, int64_t mask_channels)
 {
     switch (task) {
     case SERIN_SEGMENT:
-        return MASK_COEFFICIENTS;
+        return (int)mask_channels;
     case SERIN_POSE:
         return metadata->keypoint_count * metadata->keypoint_dims;
     case SERIN_OBB:
@@ -107,6 +107,7 @@ enum serin_errc head_recognise(const struct engine_interface *interface, const s
     size_t order_count = metadata->end_to_end ? 1 : 3, k;
     struct head head = {.proto_output = -1, .output = -1, .class_count = metadata->class_count};
     const struct tensor_spec *spec;
+    int64_t mask_channels = 0;
     int i, extras;
 
     for (i = 0; i < interface->output_count; i++) {
@@ -144,11 +145,13 @@ enum serin_errc head_recognise(const struct engine_interface *interface, const s
         return unknown_shapes(interface, "boxes come in rank 3", error);
     if (head.task == SERIN_SEGMENT && head.proto_output < 0)
         return unknown_shapes(interface, "segmentation needs mask prototypes", error);
-    if (head.task == SERIN_SEGMENT && interface->outputs[head.proto_output].shape[1] != MASK_COEFFICIENTS)
-        return unknown_shapes(interface, "mask prototypes have 32 channels", error);
     if (head.task == SERIN_POSE && metadata->keypoint_count == 0)
         return unknown_shapes(interface, "pose needs kpt_shape in the metadata", error);
-    extras = extras_of(metadata, head.task);
+    if (head.task == SERIN_SEGMENT)
+        mask_channels = interface->outputs[head.proto_output].shape[1];
+    if (head.task == SERIN_SEGMENT && (mask_channels < 1 || mask_channels > MAX_MASK_CHANNELS))
+        return unknown_shapes(interface, "mask prototypes have 1 to 256 channels", error);
+    extras = extras_of(metadata, head.task, mask_channels);
     for (k = 0; k < order_count; k++) {
         if (!fits(spec, order[k], extras, &head.class_count))
             continue;

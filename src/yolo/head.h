@@ -2,14 +2,14 @@
  * head.h - the shapes in which YOLO networks give their answers, and candidates out of them.  Depends on base, engine.
  * SPDX-License-Identifier: Apache-2.0
  *
- * nc classes, A anchors, E extra values (32 mask coefficients, K * D keypoint values, or one angle):
+ * nc classes, A anchors, E extra values (M mask coefficients, K * D keypoint values, or one angle):
  *
  *     yolov8     [B, 4 + nc + E, A]   cx, cy, w, h in input pixels, class scores, extras  (v8, v9, 11, 12; all tasks)
  *     yolov5     [B, A, 5 + nc]       cx, cy, w, h, objectness, class scores
  *     end2end    [B, N, 6 + E]        x1, y1, x2, y2 (obb: cx, cy, w, h), score, class, extras  (v10, 26, nms=True)
  *     classify   [B, nc]              probabilities
  *
- * Segmentation has a second output [B, 32, H / 4, W / 4] of mask prototypes.
+ * Segmentation has a second output [B, M, H / 4, W / 4] of mask prototypes (M is 32 in Ultralytics' own models).
  */
 #ifndef YOLO_HEAD_H
 #define YOLO_HEAD_H

@@ -128,15 +128,14 @@ static float *sum_prototypes(const struct mask_prototypes *prototypes, const flo
 {
     size_t width = (size_t)(x.end - x.begin), height = (size_t)(y.end - y.begin), i;
     float *sum = calloc(width * height, sizeof(*sum));
-    int32_t row;
-    int c;
+    int32_t row, c;
 
     if (!sum)
         return NULL;
     for (row = y.begin; row < y.end; row++) {
         float *restrict out = sum + (size_t)(row - y.begin) * width;
 
-        for (c = 0; c < MASK_CHANNELS; c++) {
+        for (c = 0; c < prototypes->channels; c++) {
             const float *restrict in =
                 prototypes->values +
                 ((size_t)c * (size_t)prototypes->height + (size_t)row) * (size_t)prototypes->width + x.begin;

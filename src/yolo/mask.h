@@ -13,18 +13,16 @@
 
 #include <serin/yolo.h>
 
-#define MASK_CHANNELS 32
-
 struct mask_prototypes {
-    const float *values; /* (MASK_CHANNELS, height, width) */
-    int32_t height, width;
+    const float *values; /* (channels, height, width) */
+    int32_t channels, height, width;
 };
 
 struct mask_box {
     float x1, y1, x2, y2; /* px: of the input, or of the picture where the mask is native */
 };
 
-/* The mask at the size of the network's input (native false) or of the picture. *ret is NULL for a mask without a set
+/* coefficients: one for each channel. The mask at the size of the network's input (native false) or of the picture. *ret is NULL for a mask without a set
  * pixel. What is returned lives in arena. SERIN_LIMIT where the arena's limit is passed, SERIN_NOMEM. */
 MUST_USE enum serin_errc mask_build(const struct mask_prototypes *prototypes, const float *coefficients,
                                     const struct mask_box *box, const struct letterbox *letterbox, bool native,

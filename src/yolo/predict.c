@@ -194,7 +194,7 @@ static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct
         const struct tensor *protos = &outputs->tensors[head->proto_output];
 
         if (protos->type != yolo->engine->interface.outputs[head->proto_output].type || protos->rank != 4 ||
-            protos->shape[0] != (int64_t)batch || protos->shape[1] != MASK_CHANNELS || protos->shape[2] < 1 ||
+            protos->shape[0] != (int64_t)batch || protos->shape[1] != head->extra_count || protos->shape[2] < 1 ||
             protos->shape[3] < 1 || protos->shape[2] > YOLO_MAX_SIDE_PX || protos->shape[3] > YOLO_MAX_SIDE_PX)
             return wrong_shape(yolo, head->proto_output, protos, error);
     }
@@ -260,6 +260,7 @@ static enum serin_errc finish_boxes(const struct serin_yolo *yolo, const struct 
     if (rc == SERIN_OK && yolo->head.task == SERIN_SEGMENT) {
         const struct tensor *protos = &outputs->tensors[yolo->head.proto_output];
 
+        prototypes.channels = (int32_t)protos->shape[1];
         prototypes.height = (int32_t)protos->shape[2];
         prototypes.width = (int32_t)protos->shape[3];
         rc = widen(protos, index, scratch, 1, &prototypes.values, error);

@@ -107,7 +107,7 @@ static enum serin_errc set_mask(const struct mask_prototypes *prototypes, const 
     enum serin_errc rc;
     int c;
 
-    for (c = 0; c < MASK_CHANNELS; c++)
+    for (c = 0; c < prototypes->channels; c++)
         if (isnan(extras[c]))
             return error_set(error, SERIN_MODEL, "the model gave NaN as mask coefficient %d", c);
     if (native)

@@ -19,7 +19,7 @@ def train(model, out, threads, **options):
     """Trains model (a YAML or weights file) and returns the path of the last epoch's weights (averaged over the run)."""
     torch.set_num_threads(threads)
     settings = dict(device="cpu", seed=SEED, deterministic=True, amp=False, plots=False, workers=0, cache="ram", val=False,
-                    pretrained=False, project=str(out.parent.resolve()), name=out.name, exist_ok=True, verbose=False)
+                    pretrained=str(model).endswith(".pt"), project=str(out.parent.resolve()), name=out.name, exist_ok=True, verbose=False)
     settings.update(options)
     yolo = YOLO(str(model), task=settings.pop("task", None))
     yolo.train(**settings)
