@@ -3,9 +3,10 @@
  * centre of it. SPDX-License-Identifier: Apache-2.0
  *
  * Source: src/libImaging/Resample.c of Pillow (8 bits a channel, BILINEAR). Each output pixel is a weighted sum over
- * the triangle that it covers in the source, weights rounded to 2^-22; first all rows, rounded to bytes, then all
- * columns. Only what the cut needs is computed: source rows pass once, in order, and a ring holds those that the next
- * output row still sums.
+ * the triangle that it covers in the source, weights rounded to 2^-22. One direction comes first and is rounded to
+ * bytes, then the other: rows first until Pillow 13, which does tall pictures columns first (columns_first below). Only
+ * what the cut needs is computed. Rows first: source rows pass once, in order, and a ring holds those that the next
+ * output row still sums. Columns first: each output row is summed out of the source rows and then resized.
  */
 #include "image/letterbox.h"
 #include "image/letterbox_kernels.h"
@@ -101,35 +102,104 @@ static void resize_row(const struct taps *taps, const uint8_t *row, int32_t size
     }
 }
 
-/* The rows that one output row sums, of a ring of taps->each rows. */
-static void sum_rows(const struct taps *taps, int32_t y, const uint8_t *ring, int32_t places, int32_t *sums,
-                     uint8_t *rgbx)
+/* The sum of the rows that output row y covers: row i lies at rows + i % ring * stride. */
+static void sum_rows(const struct taps *taps, int32_t y, const uint8_t *rows, size_t stride, int32_t ring, size_t bytes,
+                     int32_t *sums, uint8_t *ret)
 {
-    int32_t i, k;
+    size_t i;
+    int32_t k;
 
-    for (i = 0; i < places; i++)
+    for (i = 0; i < bytes; i++)
         sums[i] = 1 << (WEIGHT_BITS - 1);
     for (k = 0; k < taps->count[y]; k++) {
-        const uint8_t *row = ring + (size_t)((taps->first[y] + k) % taps->each) * (size_t)places;
+        const uint8_t *row = rows + (size_t)((taps->first[y] + k) % ring) * stride;
         int32_t weight = taps->weights[(size_t)y * (size_t)taps->each + (size_t)k];
 
-        for (i = 0; i < places; i++)
+        for (i = 0; i < bytes; i++)
             sums[i] += row[i] * weight;
     }
-    for (i = 0; i < places; i++)
-        rgbx[i] = byte_of(sums[i]);
+    for (i = 0; i < bytes; i++)
+        ret[i] = byte_of(sums[i]);
+}
+
+/* Found by experiment with Pillow 13.0 (several hundred sizes): where that many more rows than columns go. */
+static bool columns_first(const struct serin_image *image, int64_t width, int64_t height)
+{
+    return image->height > height && image->height - height > 2 * (image->width - width);
+}
+
+/* What one output row needs. */
+struct crop {
+    const struct serin_image *image;
+    int32_t size, ready; /* px; source rows before ready are in the ring, as far as it reaches */
+    struct taps across, down;
+    size_t begin, end; /* bytes of a source row that the cut covers */
+    uint8_t *ring, *summed, *rgbx;
+    int32_t *sums;
+};
+
+static void make_row_columns_first(struct crop *crop, int32_t y)
+{
+    sum_rows(&crop->down, y, crop->image->pixels + crop->begin, crop->image->stride_bytes, crop->image->height,
+             crop->end - crop->begin, crop->sums, crop->summed + crop->begin);
+    resize_row(&crop->across, crop->summed, crop->size, crop->rgbx);
+}
+
+static void make_row_rows_first(struct crop *crop, int32_t y)
+{
+    size_t row_bytes = 4 * (size_t)crop->size;
+    const struct taps *down = &crop->down;
+
+    for (crop->ready = crop->ready < down->first[y] ? down->first[y] : crop->ready;
+         crop->ready < down->first[y] + down->count[y]; crop->ready++)
+        resize_row(&crop->across, crop->image->pixels + (size_t)crop->ready * crop->image->stride_bytes, crop->size,
+                   crop->ring + (size_t)(crop->ready % down->each) * row_bytes);
+    sum_rows(down, y, crop->ring, row_bytes, down->each, row_bytes, crop->sums, crop->rgbx);
+}
+
+static void crop_done(struct crop *crop)
+{
+    free(crop->rgbx);
+    free(crop->ring);
+    free(crop->summed);
+    free(crop->sums);
+    taps_done(&crop->down);
+    taps_done(&crop->across);
+}
+
+static enum serin_errc crop_init(struct crop *crop, const struct serin_image *image, int32_t size, int64_t width,
+                                 int64_t height, struct serin_error *error)
+{
+    size_t rgbx_bytes = 4 * (size_t)letterbox_padded(size), widest = 3 * (size_t)image->width;
+    enum serin_errc rc;
+
+    *crop = (struct crop){.image = image, .size = size};
+    rc = taps_init(&crop->across, image->width, width, (int64_t)rint((double)(width - size) / 2.0), size, error);
+    if (rc)
+        return rc;
+    rc = taps_init(&crop->down, image->height, height, (int64_t)rint((double)(height - size) / 2.0), size, error);
+    if (rc)
+        return rc;
+    crop->begin = 3 * (size_t)crop->across.first[0];
+    crop->end = 3 * (size_t)(crop->across.first[size - 1] + crop->across.count[size - 1]);
+    crop->ring = calloc((size_t)crop->down.each, 4 * (size_t)size);
+    crop->summed = malloc(widest);
+    crop->sums = malloc((widest > rgbx_bytes ? widest : rgbx_bytes) * sizeof(int32_t));
+    crop->rgbx = aligned_alloc(LETTERBOX_ALIGNMENT, rgbx_bytes);
+    if (!crop->ring || !crop->summed || !crop->sums || !crop->rgbx)
+        return error_set(error, SERIN_NOMEM, "no memory for %d rows of %d pixels", crop->down.each, size);
+    memset(crop->rgbx, 0, rgbx_bytes);
+    return SERIN_OK;
 }
 
 enum serin_errc centre_crop_to_tensor(const struct serin_image *image, int32_t size, enum pixel_type type, void *tensor,
                                       struct serin_error *error)
 {
     static const size_t element_bytes[] = {[PIXEL_F32] = 4, [PIXEL_F16] = 2, [PIXEL_U8] = 1};
-    struct taps across = {0}, down = {0};
-    int32_t shorter, places, y, ready = 0;
-    int64_t width, height;
+    int64_t width = size, height = size;
+    struct crop crop;
     enum serin_errc rc;
-    int32_t *sums = NULL;
-    uint8_t *ring = NULL, *rgbx;
+    int32_t y;
 
     if (!image->pixels || image->width < 1 || image->height < 1 || image->width > MAX_SIDE_PX ||
         image->height > MAX_SIDE_PX || image->stride_bytes < 3 * (size_t)image->width)
@@ -139,34 +209,20 @@ enum serin_errc centre_crop_to_tensor(const struct serin_image *image, int32_t s
         return error_set(error, SERIN_INVALID, "network input of %d x %d px, each side must be 1..%d", size, size,
                          MAX_SIDE_PX);
     BUG_ON((unsigned)type > PIXEL_U8);
-    shorter = image->width < image->height ? image->width : image->height;
-    width = image->width == shorter ? size : (int64_t)size * image->width / shorter;
-    height = image->height == shorter ? size : (int64_t)size * image->height / shorter;
-    rc = taps_init(&across, image->width, width, (int64_t)rint((double)(width - size) / 2.0), size, error);
-    if (!rc)
-        rc = taps_init(&down, image->height, height, (int64_t)rint((double)(height - size) / 2.0), size, error);
-    if (rc)
-        goto out;
-    places = 4 * letterbox_padded(size);
-    ring = calloc((size_t)down.each + 1, (size_t)places);
-    sums = malloc((size_t)places * sizeof(int32_t));
-    if (!ring || !sums) {
-        rc = error_set(error, SERIN_NOMEM, "no memory for %d rows of %d pixels", down.each, size);
-        goto out;
-    }
-    rgbx = ring + (size_t)down.each * (size_t)places;
-    for (y = 0; y < size; y++) {
-        for (ready = ready < down.first[y] ? down.first[y] : ready; ready < down.first[y] + down.count[y]; ready++)
-            resize_row(&across, image->pixels + (size_t)ready * image->stride_bytes, size,
-                       ring + (size_t)(ready % down.each) * (size_t)places);
-        sum_rows(&down, y, ring, places, sums, rgbx);
-        letterbox_kernels()->write[type](rgbx, size, (uint8_t *)tensor + (size_t)y * (size_t)size * element_bytes[type],
+    if (image->width < image->height)
+        height = height * image->height / image->width;
+    else
+        width = width * image->width / image->height;
+    rc = crop_init(&crop, image, size, width, height, error);
+    for (y = 0; !rc && y < size; y++) {
+        if (columns_first(image, width, height))
+            make_row_columns_first(&crop, y);
+        else
+            make_row_rows_first(&crop, y);
+        letterbox_kernels()->write[type](crop.rgbx, size,
+                                         (uint8_t *)tensor + (size_t)y * (size_t)size * element_bytes[type],
                                          (size_t)size * (size_t)size);
     }
-out:
-    free(sums);
-    free(ring);
-    taps_done(&down);
-    taps_done(&across);
+    crop_done(&crop);
     return rc;
 }

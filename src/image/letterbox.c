@@ -21,7 +21,7 @@
 static _Atomic(const struct letterbox_kernels *) forced;
 
 static const struct letterbox_kernels *const all_kernels[] = {
-#if defined(LETTERBOX_VECTORS)
+#if defined(__x86_64__)
     &letterbox_avx512,
     &letterbox_avx2,
 #endif

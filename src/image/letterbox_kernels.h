@@ -10,8 +10,9 @@
  * --write--> planes source row, RGB bytes --widen-----------------------------------------------------------^   (where
  * nothing is resized)
  *
- * Every implementation gives the same bytes in the three used places. Rows between the steps are allocated for
- * letterbox_padded(count) pixels; kernels may read and write up to there, and never outside of [row, row + row_bytes).
+ * Every implementation gives the same bytes in the three used places. Rows between the steps are aligned to
+ * LETTERBOX_ALIGNMENT and allocated for letterbox_padded(count) pixels; kernels may read and write up to there, and
+ * never outside of [row, row + row_bytes).
  */
 #ifndef IMAGE_LETTERBOX_KERNELS_H
 #define IMAGE_LETTERBOX_KERNELS_H
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define LETTERBOX_ALIGNMENT 64 /* bytes */
 
 /* A source row is at least this long: the caller copies shorter ones into a buffer. So a kernel may load a window of
  * this size anywhere in it. */
@@ -61,7 +64,7 @@ static inline int32_t letterbox_padded(int32_t count)
 }
 
 extern const struct letterbox_kernels letterbox_plain;
-#if defined(LETTERBOX_VECTORS)
+#if defined(__x86_64__)
 extern const struct letterbox_kernels letterbox_avx2;
 extern const struct letterbox_kernels letterbox_avx512;
 #endif

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHT_ONE 2048
-#define ALIGNMENT  64
+#define WEIGHT_ONE          2048
+#define LETTERBOX_ALIGNMENT 64
 
 /* Where output pixel i lies in the source: *ret_index the left (upper) neighbour, possibly -1; returns the rest.
  * Positions are double and rounded to float before the index is taken off, as there. */
@@ -111,7 +111,7 @@ static void *take(uint8_t **rest, size_t size)
 {
     void *piece = *rest;
 
-    *rest += (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    *rest += (size + LETTERBOX_ALIGNMENT - 1) / LETTERBOX_ALIGNMENT * LETTERBOX_ALIGNMENT;
     return piece;
 }
 
@@ -122,9 +122,10 @@ enum serin_errc letterbox_rows_init(struct letterbox_rows *rows, const struct se
     size_t size = padded * (sizeof(uint32_t) * 2 + 16 + 1 + 8 * sizeof(int16_t) + 4) + LETTERBOX_MIN_ROW_BYTES;
     uint8_t *rest;
 
-    size = (size + 9 * ALIGNMENT) / ALIGNMENT * ALIGNMENT; /* up to 8 pieces, each rounded up */
+    size = (size + 9 * LETTERBOX_ALIGNMENT) / LETTERBOX_ALIGNMENT *
+           LETTERBOX_ALIGNMENT; /* up to 8 pieces, each rounded up */
     *rows = (struct letterbox_rows){.image = image, .width = width, .height = height, .line_y = {-1, -1}};
-    rows->memory = aligned_alloc(ALIGNMENT, size);
+    rows->memory = aligned_alloc(LETTERBOX_ALIGNMENT, size);
     if (!rows->memory)
         return error_set(error, SERIN_NOMEM, "no memory for the %zu bytes to resize a picture to %d x %d", size, width,
                          height);
