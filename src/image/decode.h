@@ -11,9 +11,9 @@
 
 #include <serin/image.h>
 
-#define IMAGE_DEFAULT_MAX_BYTES (64ull << 20)
+#define IMAGE_DEFAULT_MAX_BYTES  (64ull << 20)
 #define IMAGE_DEFAULT_MAX_PIXELS 100000000ull
-#define IMAGE_MAX_SIDE_PX 65535
+#define IMAGE_MAX_SIDE_PX        65535
 
 enum image_format { IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_BMP };
 

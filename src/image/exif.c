@@ -16,9 +16,8 @@
 #define TIFF_MAGIC      42
 #define TAG_ORIENTATION 0x0112
 #define ENTRY_BYTES     12
-#define VALUE_END                                                                                                      \
-    10              /* within an entry: tag, type, count and a SHORT; OpenCV asks no more of a last, cut entry either */
-#define BLOCK_PX 32 /* a transposed tile of 32 x 32 pixels stays in the first-level cache, read and written */
+#define VALUE_END       10 /* tag, type, count and a SHORT: where a last, cut entry may end, as in OpenCV */
+#define BLOCK_PX        32 /* a transposed tile of 32 x 32 pixels stays in the first-level cache, read and written */
 
 int exif_find_orientation(const uint8_t *bytes, size_t size)
 {

@@ -366,6 +366,9 @@ def bmps():
     yield "bmp-rle8-jump", bmp(WIDTH, HEIGHT, 8, b"\x09\x05\0\2\x04\x03\x07\x03\0\0\x03\x01\0\1", 1, palette=palette.tobytes())
     yield "bmp-rle4-short-rows", bmp(
         WIDTH, HEIGHT, 4, b"\x09\x53\0\0" * HEIGHT + b"\0\1", 2, palette=palette[:16].tobytes())
+    rest = b"\x03\x21\0\0" * HEIGHT + b"\0\1"  # OpenCV does not jump to other rows here, nor ends the picture early
+    yield "bmp-rle4-jump", bmp(WIDTH, HEIGHT, 4, b"\x09\x53\0\2\x04\x03\x07\x31\0\0" + rest, 2, palette=palette[:16].tobytes())
+    yield "bmp-rle4-early-end", bmp(WIDTH, HEIGHT, 4, b"\x09\x53\0\1" + rest, 2, palette=palette[:16].tobytes())
     yield "bmp-1x1", bmp(1, 1, 24, b"\1\2\3\0")
 
 

@@ -61,6 +61,7 @@ def jpegs():
         yield f"jpeg-cut-{part}-percent", whole[:cut], "CORRUPT", f"{EARLY} at byte {cut} of {cut}"
     yield "jpeg-no-end-marker", whole[:-2], "CORRUPT", EARLY
     yield "jpeg-end-in-the-middle", whole[: scan + 200] + b"\xff\xd9", "CORRUPT", "premature end of data segment"
+    yield "jpeg-comment-cut", whole[:-2] + b"\xff\xfe\0\x50this comment is longer", "CORRUPT", EARLY
     slow = golden("jpeg-progressive.jpg")
     yield "jpeg-progressive-cut", slow[: len(slow) * 2 // 3], "CORRUPT", EARLY
     yield "jpeg-progressive-cut-early", slow[: len(slow) // 3], "CORRUPT", EARLY
