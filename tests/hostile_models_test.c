@@ -11,6 +11,7 @@
  */
 #include <serin/yolo.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,24 @@ struct row {
     char *file, *stage, *code, *part;
 };
 
+/* A result that was given out must be one that can be drawn and written: numbers, within the picture. */
+static void check_result(const struct serin_result *result, struct serin_error *outcome)
+{
+    size_t i;
+
+    for (i = 0; i < result->count; i++) {
+        const struct serin_detection *found = &result->detections[i];
+
+        if (!isfinite(found->confidence) || !(found->x1 >= 0 && found->x2 <= SIDE_PX) ||
+            !(found->y1 >= 0 && found->y2 <= SIDE_PX)) {
+            outcome->code = SERIN_INVALID;
+            snprintf(outcome->message, sizeof(outcome->message), "predicted %g at %g,%g to %g,%g",
+                     (double)found->confidence, (double)found->x1, (double)found->y1, (double)found->x2,
+                     (double)found->y2);
+        }
+    }
+}
+
 static void try_model(const char *path, struct serin_error *outcome)
 {
     static uint8_t pixels[SIDE_PX * SIDE_PX * 3];
@@ -51,7 +70,8 @@ static void try_model(const char *path, struct serin_error *outcome)
     options.threads = 1;
     if (serin_yolo_open(path, &options, &yolo, outcome) != SERIN_OK)
         return;
-    serin_yolo_predict(yolo, &image, 1, NULL, &result, outcome);
+    if (serin_yolo_predict(yolo, &image, 1, NULL, &result, outcome) == SERIN_OK)
+        check_result(result, outcome);
     serin_result_free(result);
     serin_yolo_close(yolo);
 }
@@ -142,10 +162,9 @@ int main(int argc, char **argv)
     }
     snprintf(folder, sizeof(folder), "%s", argv[1]);
     slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
-    else
-        strcpy(folder, ".");
+    if (!slash)
+        slash = folder + 1, folder[0] = '.';
+    *slash = '\0';
     while (fgets(line, sizeof(line), table)) {
         char *rest = line;
         struct row row;

@@ -267,6 +267,8 @@ static enum serin_errc add_with_class(struct candidates *ret, const struct head_
                                       struct candidate *candidate, float score, int32_t class_id,
                                       struct serin_error *error)
 {
+    if (isinf(score))
+        return error_set(error, SERIN_MODEL, "the model gave an infinite score at place %d", (int)candidate->anchor);
     candidate->score = score;
     candidate->class_id = class_id;
     if (is_wanted(filter, class_id) && !add_candidate(ret, candidate))

@@ -125,14 +125,23 @@ def external(location):
 
 IDENTITY = node("Identity", ["boxes"], ["output0"])
 FREE = value(12, "output0", ["b", "c", "a"])
+FREE_ANCHORS = value(12, "output0", ["b", 6, "a"])
 
 
-def runtime_shape(dims):
-    """An output that is declared free and comes out as dims."""
-    count = 1
-    for d in dims:
-        count *= d
-    return detector(tensor("boxes", dims, [0.0] * count) + IDENTITY, output=value(12, "output0", ["x%d" % i for i in range(len(dims))]))
+def runtime_shape(dims, output=FREE_ANCHORS, fill=0.0):
+    """An output that comes out as dims. They depend on the picture as far as an engine can tell: dims + 0 * max(images)."""
+    return detector(tensor("dims", [len(dims)], dims, INT64) + tensor("zero", [1], [0.0]) + tensor("one", [1], [fill])
+                    + node("ReduceMax", ["images"], ["max"], attribute("keepdims", 3, 0, 2))
+                    + node("Mul", ["max", "zero"], ["nothing"])
+                    + node("Cast", ["nothing"], ["nothing64"], attribute("to", 3, INT64, 2))
+                    + node("Add", ["dims", "nothing64"], ["shape"]) + node("Expand", ["one", "shape"], ["output0"]),
+                    output=output)
+
+
+def filled(name, dims, fill):
+    """Nodes that make name of dims, all of it fill."""
+    return (tensor(name + ".dims", [len(dims)], dims, INT64) + tensor(name + ".fill", [1], [fill])
+            + node("Expand", [name + ".fill", name + ".dims"], [name]))
 
 
 def end2end(rows, **changes):
@@ -277,9 +286,11 @@ CASES = [
     ("segment-without-masks", "open", UNSUPPORTED, "", named(task="segment")),
 
     # the engine refuses
-    ("unknown-operator", "open", ENGINE, "Frobnicate", detector(constant(boxes()) + node("Frobnicate", ["images"], ["x"]))),
-    ("wrong-attribute", "open", ENGINE, "", detector(node("Conv", ["images", "images", "images", "images"], ["output0"]))),
-    ("declared-rank-differs", "open", ENGINE, "", detector(output=value(12, "output0", [1, 6, ANCHORS, 1]))),
+    ("unknown-operator", "open", CORRUPT, "No Op registered for Frobnicate",
+     detector(constant(boxes()) + node("Frobnicate", ["images"], ["x"]))),
+    ("conv-of-4-inputs", "open", CORRUPT, "has input size 4", detector(node("Conv", ["images"] * 4, ["output0"]))),
+    ("types-that-differ", "open", CORRUPT, "",
+     detector(tensor("i", [1], [1], INT64) + node("Add", ["images", "i"], ["x"]) + constant(boxes()))),
 
     # no YOLO
     ("features-4d", "open", UNSUPPORTED, "not a YOLO that is known",
@@ -292,30 +303,53 @@ CASES = [
      detector(tensor("boxes", [1, 4, ANCHORS], [0.0] * 84) + IDENTITY, output=value(12, "output0", [1, 4, ANCHORS]))),
 
     # runs, and misbehaves
-    ("nan-score", "open", MODEL, "", detector(constant(boxes({SCORE0 + 3: NAN})))),
-    ("nan-all", "open", MODEL, "", detector(constant([NAN] * 126))),
-    ("nan-box", "open", MODEL, "", detector(constant(boxes({0: NAN})))),
-    ("nan-made-by-division", "open", MODEL, "",
+    ("nan-score", "open", MODEL, "NaN as a score", detector(constant(boxes({SCORE0 + 3: NAN})))),
+    ("nan-all", "open", MODEL, "NaN as a score", detector(constant([NAN] * 126))),
+    ("nan-box", "open", MODEL, "NaN as a box", detector(constant(boxes({0: NAN})))),
+    ("nan-made-by-division", "open", MODEL, "NaN as a score",
      detector(tensor("boxes", [1, 6, ANCHORS], [0.0] * 126) + node("Div", ["boxes", "boxes"], ["output0"]))),
-    ("inf-box", "open", MODEL, "", detector(constant(boxes({0: INF})))),
-    ("inf-size", "open", MODEL, "", detector(constant(boxes({2 * ANCHORS: INF})))),
-    ("inf-score", "open", MODEL, "", detector(constant(boxes({SCORE0: INF})))),
-    ("shape-other-rows", "open", MODEL, "", runtime_shape([1, 9, ANCHORS])),
-    ("shape-no-anchors", "fine", OK, "", detector(tensor("boxes", [1, 6, 0], []) + IDENTITY, output=FREE)),
-    ("shape-other-batch", "open", MODEL, "", runtime_shape([3, 6, ANCHORS])),
-    ("end2end-nan", "open", MODEL, "", end2end([[1, 1, 9, 9, NAN, 0]])),
-    ("end2end-nan-box", "open", MODEL, "", end2end([[NAN, 1, 9, 9, .9, 0]])),
-    ("end2end-inf-box", "open", MODEL, "", end2end([[1, 1, INF, 9, .9, 0]])),
+    ("nan-weights", "open", MODEL, "NaN as a score",
+     detector(tensor("boxes", [1, 6, ANCHORS], boxes()) + tensor("w", [1], [NAN]) + node("Mul", ["boxes", "w"], ["output0"]))),
+    ("inf-box", "fine", OK, "", detector(constant(boxes({0: INF})))),
+    ("inf-size", "fine", OK, "", detector(constant(boxes({2 * ANCHORS: INF})))),
+    ("huge-boxes", "fine", OK, "", detector(constant(boxes({0: 3e38, 1: -3e38, 2 * ANCHORS: 3e38})))),
+    ("inf-score", "open", MODEL, "an infinite score", detector(constant(boxes({SCORE0: INF})))),
+    ("score-1e30", "fine", OK, "", detector(constant(boxes({SCORE0: 1e30})))),
+    ("minus-inf-score", "fine", OK, "", detector(constant(boxes({SCORE0: -INF})))),
+    ("shape-other-than-declared", "open", MODEL, "came as fp32[1,9,21], the model says fp32[1,6,21]",
+     runtime_shape([1, 9, ANCHORS], OUTPUT)),
+    ("shape-free-other-rows", "open", MODEL, "came as fp32[1,9,21]", runtime_shape([1, 9, ANCHORS])),
+    ("shape-free-rank-4", "open", UNSUPPORTED, "no output of rank 2 or 3", runtime_shape([1, 6, ANCHORS, 1])),
+    ("shape-free-other-batch", "open", MODEL, "came as fp32[3,6,21]", runtime_shape([3, 6, ANCHORS])),
+    ("shape-free-no-anchors", "open", MODEL, "came as fp32[1,6,0]", runtime_shape([1, 6, 0])),
+    ("shape-free-11-million-anchors", "open", MODEL, "came as fp32[1,6,11000000]", runtime_shape([1, 6, 11000000])),
+    ("shape-free-1e14-anchors", "open", ENGINE, "Failed to allocate memory", runtime_shape([1, 6, 10**14])),
+    ("expand-1e14", "open", ENGINE, "Failed to allocate memory", detector(filled("output0", [1, 6, 10**14], 1.0), output=FREE)),
+    ("segment-nan-masks", "fine", OK, "",  # a mask of NaN is an empty mask
+     detector(filled("protos", [1, 32, 8, 8], NAN) + filled("part", [1, 38, ANCHORS], 0.9) + node("Identity", ["part"], ["output0"]),
+              output=value(12, "output0", [1, 38, ANCHORS]) + value(12, "protos", [1, 32, 8, 8]), task="segment")),
+    ("pose-nan-keypoints", "open", MODEL, "NaN",
+     detector(filled("scores", [1, 6, ANCHORS], 0.9) + filled("keypoints", [1, 6, ANCHORS], NAN)
+              + node("Concat", ["scores", "keypoints"], ["output0"], attribute("axis", 3, 1, 2)),
+              output=value(12, "output0", [1, 12, ANCHORS]), task="pose", kpt_shape="[2, 3]")),
+    ("obb-nan-angle", "open", MODEL, "NaN",
+     detector(filled("scores", [1, 6, ANCHORS], 0.9) + filled("angles", [1, 1, ANCHORS], NAN)
+              + node("Concat", ["scores", "angles"], ["output0"], attribute("axis", 3, 1, 2)),
+              output=value(12, "output0", [1, 7, ANCHORS]), task="obb")),
+    ("end2end-nan", "open", MODEL, "NaN as a score", end2end([[1, 1, 9, 9, NAN, 0]])),
+    ("end2end-nan-box", "open", MODEL, "NaN as a box", end2end([[NAN, 1, 9, 9, .9, 0]])),
+    ("end2end-inf-box", "fine", OK, "", end2end([[1, 1, INF, 9, .9, 0]])),
+    ("end2end-inf-minus-inf", "open", MODEL, "NaN as a box", end2end([[-INF, 1, INF, 9, .9, 0]])),
     ("end2end-class-7", "open", MODEL, "class 7", end2end([[1, 1, 9, 9, .9, 7]])),
-    ("end2end-class-nan", "open", MODEL, "", end2end([[1, 1, 9, 9, .9, NAN]])),
-    ("classify-nan", "open", MODEL, "",
+    ("end2end-class-minus", "open", MODEL, "class -1", end2end([[1, 1, 9, 9, .9, -1]])),
+    ("end2end-class-nan", "open", MODEL, "class nan", end2end([[1, 1, 9, 9, .9, NAN]])),
+    ("classify-nan", "open", MODEL, "NaN as the probability of class 0",
      detector(tensor("boxes", [1, 2], [NAN, NAN]) + IDENTITY, output=value(12, "output0", [1, 2]), task="classify")),
-    ("reshape-impossible", "open", ENGINE, "",
+    ("reshape-impossible", "open", ENGINE, "Reshape",
      detector(tensor("s", [3], [1, 6, ANCHORS], INT64) + node("Reshape", ["images", "s"], ["output0"]), output=FREE)),
-    ("gather-out-of-range", "open", ENGINE, "",
-     detector(tensor("i", [3], [0, 1, 99], INT64) + node("Gather", ["images", "i"], ["g"]) + node("Squeeze", ["g"], ["output0"]), output=FREE)),
-    ("expand-1e15", "open", ENGINE, "",
-     detector(tensor("s", [3], [1, 6, 10**14], INT64) + tensor("one", [1], [1]) + node("Expand", ["one", "s"], ["output0"]), output=FREE)),
+    ("gather-out-of-range", "open", ENGINE, "Gather",
+     detector(tensor("boxes", [1, 6, ANCHORS], boxes()) + tensor("i", [3], [0, 1, 99], INT64)
+              + node("Gather", ["boxes", "i"], ["output0"], attribute("axis", 3, 2, 2)), output=value(12, "output0", [1, 6, 3]))),
 ]
 
 
