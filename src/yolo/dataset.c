@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -268,19 +269,16 @@ static enum serin_errc add_sources(struct dataset *dataset, const struct data_ya
 /* ".../images/x.jpg" to ".../labels/x.txt": the last folder of that name, as Ultralytics has it. */
 static char *label_path_of(const char *image_path)
 {
-    const char *at = image_path, *last = NULL, *dot, *slash;
-    char *path = malloc(strlen(image_path) + 5);
+    const char *at = image_path, *folder = NULL, *slash = strrchr(image_path, '/'), *dot = strrchr(image_path, '.');
+    int stem = (int)(dot && (!slash || dot > slash) ? dot - image_path : (ptrdiff_t)strlen(image_path)), before;
+    char *path = NULL;
 
-    if (!path)
-        return NULL;
     while ((at = strstr(at, "/images/")))
-        last = at++;
-    strcpy(path, image_path);
-    if (last)
-        memcpy(path + (last - image_path), "/labels/", 8);
-    dot = strrchr(path, '.');
-    slash = strrchr(path, '/');
-    strcpy(dot && (!slash || dot > slash) ? path + (dot - path) : path + strlen(path), ".txt");
+        folder = at++;
+    before = folder ? (int)(folder - image_path) : 0;
+    if (folder ? asprintf(&path, "%.*s/labels/%.*s.txt", before, image_path, stem - before - 8, folder + 8) < 0
+               : asprintf(&path, "%.*s.txt", stem, image_path) < 0)
+        return NULL;
     return path;
 }
 

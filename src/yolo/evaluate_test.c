@@ -1,0 +1,366 @@
+/*
+ * evaluate_test.c - whole evaluations of the miniature models on sets whose labels are their own predictions.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What a model found with confidence is then the truth, so every number is known: all of it is found, at every
+ * threshold.
+ */
+#include "yolo/evaluate.c"
+
+#include "base/buffer.h"
+#include "base/file.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const pictures[] = {"shapes-640x480.jpg", "shapes-200x150.png",  "shapes-97x211.jpg",
+                                       "cross-120x90.jpg",   "figures-320x240.png", "bars-480x360.jpg"};
+#define PICTURES (sizeof(pictures) / sizeof(pictures[0]))
+
+static char folder[64];
+static struct serin_yolo *yolo;
+
+static void source_path(char path[1024], const char *kind, const char *name)
+{
+    const char *source = getenv("SERIN_SOURCE_DIR");
+
+    assert_true(snprintf(path, 1024, "%s/examples/models/miniature/%s%s", source ? source : ".", kind, name) < 1024);
+}
+
+static int drop_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static int new_folder(void **state)
+{
+    char path[128];
+
+    (void)state;
+    strcpy(folder, "/tmp/serin-evaluate-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof(path), "%s/images", folder);
+    mkdir(path, 0755);
+    snprintf(path, sizeof(path), "%s/labels", folder);
+    return mkdir(path, 0755);
+}
+
+static int drop_folder(void **state)
+{
+    (void)state;
+    serin_yolo_close(yolo);
+    yolo = NULL;
+    return nftw(folder, drop_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void open_model(const char *name)
+{
+    struct serin_error error;
+    char path[1024];
+
+    source_path(path, "", name);
+    if (serin_yolo_open(path, NULL, &yolo, &error))
+        fail_msg("%s", error.message);
+}
+
+static void copy_picture(const char *name, const char *to)
+{
+    char path[1024];
+    uint8_t *bytes;
+    size_t size;
+
+    source_path(path, "images/", name);
+    assert_int_equal(file_read(path, 1 << 24, &bytes, &size, NULL), SERIN_OK);
+    snprintf(path, sizeof(path), "%s/%s", folder, to);
+    assert_int_equal(file_write(path, bytes, size, NULL), SERIN_OK);
+    free(bytes);
+}
+
+static struct serin_result *predicted(const char *name)
+{
+    char path[1024];
+    struct serin_predict_options options;
+    struct serin_result *result;
+    struct serin_image image;
+
+    serin_predict_options_init(&options);
+    options.multi_label = true; /* as evaluation has both: else other boxes would be found */
+    options.rect = SERIN_RECT_OFF;
+    source_path(path, "images/", name);
+    assert_int_equal(serin_image_decode_file(path, NULL, &image, NULL), SERIN_OK);
+    assert_int_equal(serin_yolo_predict(yolo, &image, 1, &options, &result, NULL), SERIN_OK);
+    serin_image_free(&image);
+    return result;
+}
+
+/* A label row of a detection, in the form of its task. */
+static void write_row(struct buffer *out, const struct serin_result *result, const struct serin_detection *d)
+{
+    double w = result->width, h = result->height;
+    int i;
+
+    buffer_printf(out, "%d", d->class_id);
+    if (result->task == SERIN_OBB) {
+        for (i = 0; i < 4; i++)
+            buffer_printf(out, " %.9f %.9f", (double)d->corners[i][0] / w, (double)d->corners[i][1] / h);
+    } else if (result->task == SERIN_SEGMENT) {
+        for (i = 0; i < (int)d->mask->point_count; i++)
+            buffer_printf(out, " %.9f %.9f", (double)d->mask->points[2 * i] / w,
+                          (double)d->mask->points[2 * i + 1] / h);
+    } else {
+        buffer_printf(out, " %.9f %.9f %.9f %.9f", (double)(d->x1 + d->x2) / 2 / w, (double)(d->y1 + d->y2) / 2 / h,
+                      (double)(d->x2 - d->x1) / w, (double)(d->y2 - d->y1) / h);
+        for (i = 0; i < result->info->keypoint_count; i++) {
+            buffer_printf(out, " %.9f %.9f", (double)d->keypoints[i].x / w, (double)d->keypoints[i].y / h);
+            if (result->info->keypoint_dims == 3)
+                buffer_append_text(out, " 2");
+        }
+    }
+    buffer_append_text(out, "\n");
+}
+
+/* Turned boxes may stick out of the picture; labels may not. */
+static bool lies_inside(const struct serin_result *result)
+{
+    size_t i, k;
+
+    for (i = 0; i < result->count && result->task == SERIN_OBB; i++)
+        for (k = 0; k < 4; k++)
+            if (result->detections[i].corners[k][0] < 0 || result->detections[i].corners[k][1] < 0 ||
+                result->detections[i].corners[k][0] > (float)result->width ||
+                result->detections[i].corners[k][1] > (float)result->height)
+                return false;
+    return true;
+}
+
+/* Labels the pictures with the model's own predictions. Returns the number of objects. */
+static size_t make_set(void)
+{
+    const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
+    size_t i, k, objects = 0;
+    struct buffer out;
+    char path[256];
+
+    buffer_init(&out, 1 << 20);
+    for (i = 0; i < PICTURES; i++) {
+        struct serin_result *result = predicted(pictures[i]);
+
+        if (!lies_inside(result)) {
+            serin_result_free(result);
+            continue;
+        }
+        snprintf(path, sizeof(path), "images/%s", pictures[i]);
+        copy_picture(pictures[i], path);
+        buffer_clear(&out);
+        for (k = 0; k < result->count; k++)
+            write_row(&out, result, &result->detections[k]);
+        objects += result->count;
+        snprintf(path, sizeof(path), "%s/labels/%.*s.txt", folder, (int)(strchr(pictures[i], '.') - pictures[i]),
+                 pictures[i]);
+        assert_int_equal(file_write(path, out.size ? out.bytes : "", out.size, NULL), SERIN_OK);
+        serin_result_free(result);
+    }
+    buffer_clear(&out);
+    buffer_append_text(&out, "val: images\nnames:\n");
+    for (k = 0; k < (size_t)info->class_count; k++)
+        buffer_printf(&out, "  %zu: %s\n", k, info->class_names[k]);
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    assert_int_equal(file_write(path, out.bytes, out.size, NULL), SERIN_OK);
+    buffer_done(&out);
+    assert_true(objects >= 5);
+    return objects;
+}
+
+static struct serin_evaluation *evaluated(void)
+{
+    struct serin_evaluation *evaluation = NULL;
+    struct serin_error error;
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    if (serin_yolo_evaluate(yolo, path, NULL, &evaluation, &error))
+        fail_msg("%s", error.message);
+    serin_yolo_close(yolo); /* an evaluation outlives its model */
+    yolo = NULL;
+    return evaluation;
+}
+
+static void assert_is_one(const char *what, double value, double tolerance)
+{
+    if (!(fabs(value - 1) <= tolerance))
+        fail_msg("%s is %.9f, not 1", what, value);
+}
+
+#define assert_one(value, tolerance) assert_is_one(#value, value, tolerance)
+
+static void boxes_that_are_all_found(void **state)
+{
+    struct serin_evaluation *evaluation;
+    size_t objects, i, instances = 0;
+
+    (void)state;
+    open_model("detect.onnx");
+    objects = make_set();
+    evaluation = evaluated();
+    assert_int_equal(evaluation->images, PICTURES);
+    assert_int_equal(evaluation->instances, objects);
+    assert_one(evaluation->box.map50_95, 1e-9);
+    assert_one(evaluation->box.recall, 1e-9);
+    assert_one(evaluation->ultralytics.map50_95, .006); /* its curve ends half a hundredth before recall 1 */
+    assert_true(evaluation->ultralytics.map50_95 < 1);
+    assert_one(evaluation->precision, 1e-9);
+    assert_one(evaluation->recall, 1e-9);
+    assert_one(evaluation->f1, 1e-9);
+    assert_true(evaluation->mask.map50 == -1 && evaluation->keypoints.map50 == -1 && evaluation->top1 == -1);
+    for (i = 0; i < evaluation->class_count; i++) {
+        instances += evaluation->per_class[i].instances;
+        assert_true(evaluation->per_class[i].images <= evaluation->per_class[i].instances);
+        assert_true((evaluation->per_class[i].instances == 0) == (evaluation->per_class[i].box.map50 == -1));
+        assert_true(strlen(evaluation->per_class[i].name) > 0);
+    }
+    assert_int_equal(instances, objects);
+    serin_evaluation_free(evaluation);
+}
+
+static void masks_that_are_all_found(void **state)
+{
+    struct serin_evaluation *evaluation;
+
+    (void)state;
+    open_model("segment.onnx");
+    make_set();
+    evaluation = evaluated();
+    assert_one(evaluation->mask.map50, 1e-9);
+    assert_true(evaluation->mask.map50_95 > .5);
+    serin_evaluation_free(evaluation);
+}
+
+static void keypoints_that_are_all_found(void **state)
+{
+    struct serin_evaluation *evaluation;
+
+    (void)state;
+    open_model("pose.onnx");
+    make_set();
+    evaluation = evaluated();
+    assert_one(evaluation->keypoints.map50_95, 1e-9);
+    assert_one(evaluation->box.map50_95, 1e-9);
+    serin_evaluation_free(evaluation);
+}
+
+static void turned_boxes_that_are_all_found(void **state)
+{
+    struct serin_evaluation *evaluation;
+
+    (void)state;
+    open_model("obb.onnx");
+    make_set();
+    evaluation = evaluated();
+    assert_one(evaluation->ultralytics.map50_95, .006);
+    assert_true(evaluation->box.map50 == -1);
+    assert_one(evaluation->recall, 1e-9);
+    serin_evaluation_free(evaluation);
+}
+
+static void classes_by_folder(void **state)
+{
+    const struct serin_yolo_info *info;
+    struct serin_evaluation *evaluation;
+    struct serin_error error;
+    char path[512];
+    size_t i, k;
+
+    (void)state;
+    open_model("classify.onnx");
+    info = serin_yolo_get_info(yolo);
+    for (k = 0; k < (size_t)info->class_count; k++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, info->class_names[k]);
+        mkdir(path, 0755);
+    }
+    for (i = 0; i < PICTURES; i++) {
+        struct serin_result *result = predicted(pictures[i]);
+        char to[512];
+        int32_t best = result->detections[0].class_id;
+
+        /* the last picture lies in a wrong folder */
+        best = i + 1 < PICTURES ? best : (best + 1) % info->class_count;
+        snprintf(to, sizeof(to), "%s/%s", info->class_names[best], pictures[i]);
+        copy_picture(pictures[i], to);
+        serin_result_free(result);
+    }
+    snprintf(path, sizeof(path), "%s/images", folder); /* not a class */
+    remove(path);
+    snprintf(path, sizeof(path), "%s/labels", folder);
+    remove(path);
+    if (serin_yolo_evaluate(yolo, folder, NULL, &evaluation, &error))
+        fail_msg("%s", error.message);
+    assert_true(fabs(evaluation->top1 - (double)(PICTURES - 1) / PICTURES) < 1e-9);
+    assert_true(evaluation->top5 >= evaluation->top1);
+    assert_int_equal(evaluation->instances, PICTURES);
+    assert_true(evaluation->box.map50 == -1 && evaluation->precision == -1);
+    serin_evaluation_free(evaluation);
+}
+
+static bool stop_at_two(void *user, size_t done, size_t total)
+{
+    assert_int_equal(total, PICTURES);
+    *(size_t *)user = done;
+    return done < 2;
+}
+
+static void it_stops_when_told_and_says_which_file_is_bad(void **state)
+{
+    struct serin_evaluation *evaluation = NULL;
+    struct serin_eval_options options;
+    struct serin_error error;
+    size_t done = 0;
+    char path[256];
+
+    (void)state;
+    open_model("detect.onnx");
+    make_set();
+    serin_eval_options_init(&options);
+    options.progress = stop_at_two;
+    options.user = &done;
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "evaluation was stopped after 2 of 6 pictures");
+    assert_int_equal(done, 2);
+    options.progress = NULL;
+    options.conf = 2;
+    assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, &error), SERIN_INVALID);
+    snprintf(path, sizeof(path), "%s/images/aaa.png", folder);
+    assert_int_equal(file_write(path, "no picture", 10, NULL), SERIN_OK);
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    assert_int_not_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, &error), SERIN_OK);
+    assert_non_null(strstr(error.message, "aaa.png"));
+    assert_int_equal(serin_yolo_evaluate(yolo, "/nonexistent.yaml", NULL, &evaluation, NULL), SERIN_NOT_FOUND);
+    assert_null(evaluation);
+}
+
+#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, new_folder, drop_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_FOLDER(boxes_that_are_all_found),
+        WITH_FOLDER(masks_that_are_all_found),
+        WITH_FOLDER(keypoints_that_are_all_found),
+        WITH_FOLDER(turned_boxes_that_are_all_found),
+        WITH_FOLDER(classes_by_folder),
+        WITH_FOLDER(it_stops_when_told_and_says_which_file_is_bad),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
