@@ -7,7 +7,7 @@ log=$build/meson-logs/testlog.json
 
 # UndefinedBehaviorSanitizer only prints unless told to stop; the others stop by themselves.
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
-export MALLOC_PERTURB_="${MALLOC_PERTURB_:-0}"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
 meson test -C "$build" --no-rebuild --print-errorlogs
 status=$?
 python3 - "$log" <<'PYTHON'

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
     street.py footage FRAMES LABELS OUT             the committed held-out slices: images/{day,dark}, labels/{day,dark}, *.yaml
     street.py data FRAMES LABELS DATA               the training sets
     street.py train DATA RUNS VERSION               one version (1.1.0 before 1.2.0, which starts from it)
+    street.py blend RUNS                            1.2.0 only, after its training
     street.py export RUNS OUT VERSION
     street.py measure OUT FOOTAGE                   mAP, and precision and recall at confidence 0.25
 
@@ -21,6 +22,7 @@ import night
 
 TRAIN_LAST, HELD_FIRST, HELD_LAST = 520, 580, 795
 SIZE = 320
+BLEND = 0.6     # the share of the day-only weights in 1.2.0
 DAY_COUNT, DARK_COUNT = 36, 28
 
 
@@ -91,9 +93,21 @@ def train(a):
                  epochs=a.epochs or epochs, **{**COMMON, **options})
 
 
+def blend(a):
+    """1.2.0 is the weighted average of its own weights and those of 1.1.0: day-only training alone forgets the night altogether,
+    which the average measured on mixed traffic would show at once."""
+    import torch
+    start = PLANS["1.2.0"][0]
+    old, new = (torch.load(a.runs / v / "weights" / "last.pt", weights_only=False) for v in (start, "1.2.0"))
+    before, after = old["model"].float().state_dict(), new["model"].float().state_dict()
+    new["model"].load_state_dict({k: ((1 - BLEND) * before[k] + BLEND * after[k]).to(before[k].dtype) for k in before})
+    torch.save(new, a.runs / "1.2.0" / "weights" / "blend.pt")
+
+
 def export(a):
     import common
-    common.export(a.runs / a.version / "weights" / "last.pt", a.out / f"v{a.version}.onnx", imgsz=SIZE, dynamic=True)
+    weights = "blend.pt" if a.version == "1.2.0" else "last.pt"
+    common.export(a.runs / a.version / "weights" / weights, a.out / f"v{a.version}.onnx", imgsz=SIZE, dynamic=True)
 
 
 def matches(found, wanted, threshold=0.5):
@@ -150,7 +164,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = p.add_subparsers(required=True)
     for run, names in ((footage, ["frames", "labels", "out"]), (data, ["frames", "labels", "data"]), (train, ["data", "runs", "version"]),
-                       (export, ["runs", "out", "version"]), (measure, ["out", "footage"])):
+                       (blend, ["runs"]), (export, ["runs", "out", "version"]), (measure, ["out", "footage"])):
         c = commands.add_parser(run.__name__)
         for name in names:
             c.add_argument(name, **(dict(choices=PLANS) if name == "version" else dict(type=pathlib.Path)))
