@@ -19,7 +19,8 @@ struct serin_image {
     size_t stride_bytes;
 };
 
-/* Checked before anything is decoded. */
+/* Checked before anything is decoded. Decoding takes 3 bytes a pixel at least and 11 at most (a progressive CMYK JPEG).
+ */
 struct serin_image_limits {
     uint64_t max_bytes;  /* of the encoded file; 0: 64 MiB */
     uint64_t max_pixels; /* width * height; 0: 100,000,000 */

@@ -49,13 +49,14 @@ static const char *source_path(const char *file)
     return path;
 }
 
-static struct serin_error decode(const uint8_t *bytes, size_t size)
+static const struct serin_image_limits small_limits = {.max_pixels = 1000000};
+
+static struct serin_error decode(const uint8_t *bytes, size_t size, const struct serin_image_limits *limits)
 {
-    static const struct serin_image_limits limits = {.max_pixels = 1000000};
     static uint8_t nothing[1];
     struct serin_image image = {.pixels = nothing};
     struct serin_error error = {.code = SERIN_OK};
-    enum serin_errc rc = serin_image_decode(bytes, size, &limits, &image, &error);
+    enum serin_errc rc = serin_image_decode(bytes, size, limits, &image, &error);
 
     if (rc != error.code || (rc != SERIN_OK && image.pixels != nothing)) {
         error.code = SERIN_INVALID;
@@ -83,7 +84,7 @@ static void limit_resources(void)
         setrlimit(RLIMIT_AS, &memory);
 }
 
-static struct serin_error decode_in_child(const uint8_t *bytes, size_t size)
+static struct serin_error decode_in_child(const uint8_t *bytes, size_t size, const struct serin_image_limits *limits)
 {
     struct serin_error error = {.code = SERIN_INVALID};
     int ends[2], status;
@@ -94,7 +95,7 @@ static struct serin_error decode_in_child(const uint8_t *bytes, size_t size)
     assert_true(child >= 0);
     if (child == 0) {
         limit_resources();
-        error = decode(bytes, size);
+        error = decode(bytes, size, limits);
         _exit(write(ends[1], &error, sizeof(error)) == sizeof(error) ? 0 : 1);
     }
     close(ends[1]);
@@ -141,7 +142,7 @@ static void every_hostile_image_is_refused_with_its_sentence(void **state)
         assert_non_null(code);
         snprintf(relative, sizeof(relative), "images/%s", file);
         assert_int_equal(file_read(source_path(relative), 1 << 20, &bytes, &size, &error), SERIN_OK);
-        error = IN_CHILD ? decode_in_child(bytes, size) : decode(bytes, size);
+        error = IN_CHILD ? decode_in_child(bytes, size, &small_limits) : decode(bytes, size, &small_limits);
         if (error.code != code_named(code) || (text && !strstr(error.message, text))) {
             print_error("%s: %s (%s), not %s with \"%s\"\n", file, serin_errc_text(error.code), error.message, code,
                         text ? text : "");
@@ -153,6 +154,25 @@ static void every_hostile_image_is_refused_with_its_sentence(void **state)
     fclose(table);
     assert_true(count > 200);
     assert_int_equal(wrong, 0);
+}
+
+/* 9,000 x 9,000 pixels are within the default limits, but not within the child's memory. */
+static void no_memory_is_an_error(void **state)
+{
+    uint8_t *bytes;
+    struct serin_error error;
+    size_t size;
+
+    (void)state;
+    if (!IN_CHILD)
+        skip();
+    assert_int_equal(file_read(source_path("../golden/images/png-rgb-8.png"), 1 << 20, &bytes, &size, &error),
+                     SERIN_OK);
+    memcpy(bytes + 16, "\0\0\x23\x28\0\0\x23\x28", 8);
+    error = decode_in_child(bytes, size, NULL);
+    assert_int_equal(error.code, SERIN_NOMEM);
+    assert_string_equal(error.message, "no memory for an image of 9000 x 9000 pixels");
+    free(bytes);
 }
 
 /* A cut anywhere must be an error, or the same pixels: never a crash, never half a picture. */
@@ -179,12 +199,12 @@ static void every_cut_of_a_file_is_an_error(void **state)
 
             assert_non_null(part);
             memcpy(part + 1, bytes, cut);
-            error = decode(part + 1, cut);
+            error = decode(part + 1, cut, &small_limits);
             free(part);
             if (error.code != SERIN_CORRUPT && error.code != SERIN_UNSUPPORTED)
                 fail_msg("%s cut to %zu of %zu bytes: %s", files[i], cut, size, serin_errc_text(error.code));
         }
-        assert_int_equal(decode(bytes, size).code, SERIN_OK);
+        assert_int_equal(decode(bytes, size, &small_limits).code, SERIN_OK);
         free(bytes);
     }
 }
@@ -193,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_hostile_image_is_refused_with_its_sentence),
+        cmocka_unit_test(no_memory_is_an_error),
         cmocka_unit_test(every_cut_of_a_file_is_an_error),
     };
 
