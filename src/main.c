@@ -1,11 +1,18 @@
 /*
- * main.c - the one program.
+ * main.c - the one program: everything it does is a verb, and the verbs are this table.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
+#include "cli/cli.h"
 
-int main(void)
+static const struct cli_verb *const verbs[] = {
+    &cli_predict, /* find objects, masks, keypoints or classes in pictures */
+    &cli_eval,    /* how accurate a model is on labelled pictures */
+    &cli_inspect, /* what a model is, and what about it will hurt */
+    &cli_bench,   /* how fast it is, stage by stage */
+    NULL,
+};
+
+int main(int argc, char **argv)
 {
-    puts("serin");
-    return 0;
+    return cli_main(argc, argv, verbs);
 }

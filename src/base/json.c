@@ -120,6 +120,12 @@ void json_null(struct json_writer *writer)
     buffer_append_text(writer->out, "null");
 }
 
+void json_raw(struct json_writer *writer, const char *json)
+{
+    separate(writer);
+    buffer_append_text(writer->out, json);
+}
+
 void json_rounded(struct json_writer *writer, double value, int decimals)
 {
     char text[400]; /* DBL_MAX has 309 digits before the point */

@@ -33,6 +33,7 @@ void json_string(struct json_writer *writer, const char *text); /* NULL writes n
 void json_integer(struct json_writer *writer, int64_t value);
 void json_boolean(struct json_writer *writer, bool value);
 void json_null(struct json_writer *writer);
+void json_raw(struct json_writer *writer, const char *json); /* a value that is JSON already */
 
 /* round(value, decimals) as Python's round and repr: half to even on the exact binary value, ".0" kept. NaN and
  * infinities, which JSON lacks, become null. */

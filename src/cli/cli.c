@@ -1,0 +1,102 @@
+/*
+ * cli.c - the way from argv to a verb.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cli/cli.h"
+
+#include "base/text.h"
+#include "cli/terminal.h"
+
+#include <serin/yolo.h>
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cli_verb *find_verb(const struct cli_verb *const *verbs, const char *name)
+{
+    size_t i;
+
+    for (i = 0; verbs[i]; i++)
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+    return NULL;
+}
+
+static int unknown_verb(const struct cli_verb *const *verbs, const char *typed)
+{
+    const char *names[CLI_MAX_VERBS], *nearest;
+    size_t i;
+
+    for (i = 0; verbs[i] && i < CLI_MAX_VERBS; i++)
+        names[i] = verbs[i]->name;
+    nearest = text_nearest(typed, names, i);
+    if (nearest)
+        terminal_complain("there is no verb '%s': did you mean '%s'? 'serin --help' lists them all", typed, nearest);
+    else
+        terminal_complain("there is no verb '%s'; 'serin --help' lists them all", typed);
+    return CLI_USAGE;
+}
+
+static int run_verb(const struct cli_verb *verb, int argc, char **argv)
+{
+    size_t operand_count = 0;
+    bool help = false;
+    void *settings;
+    int code;
+
+    settings = calloc(1, verb->settings_bytes);
+    if (!settings) {
+        terminal_complain("no memory for the settings of %s", verb->name);
+        return CLI_FAILED;
+    }
+    code = cli_parse(verb, argc, argv, settings, &operand_count, &help);
+    if (help)
+        cli_print_help(stdout, verb);
+    else if (code == CLI_OK)
+        code = verb->run(settings, argv, operand_count);
+    free(settings);
+    return code;
+}
+
+static int dispatch(int argc, char **argv, const struct cli_verb *const *verbs)
+{
+    const struct cli_verb *verb;
+
+    if (argc < 2) {
+        cli_print_overview(stderr, verbs);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("serin %s\n", serin_version());
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--man") == 0) { /* for the build: docs/man/serin.1 */
+        cli_print_manual(stdout, verbs);
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        if (argc == 2) {
+            cli_print_overview(stdout, verbs);
+            return CLI_OK;
+        }
+        verb = find_verb(verbs, argv[2]);
+        if (!verb)
+            return unknown_verb(verbs, argv[2]);
+        cli_print_help(stdout, verb);
+        return CLI_OK;
+    }
+    if (argv[1][0] == '-') {
+        terminal_complain("a verb comes first, not '%s'; 'serin --help' lists them all", argv[1]);
+        return CLI_USAGE;
+    }
+    verb = find_verb(verbs, argv[1]);
+    return verb ? run_verb(verb, argc - 2, argv + 2) : unknown_verb(verbs, argv[1]);
+}
+
+int cli_main(int argc, char **argv, const struct cli_verb *const *verbs)
+{
+    /* A reader that goes away is told by write(), so that a verb can stop in order. */
+    signal(SIGPIPE, SIG_IGN);
+    return terminal_finish(dispatch(argc, argv, verbs));
+}

@@ -1,0 +1,140 @@
+/*
+ * terminal.c - sentences, checked output, and a progress bar that is never in the way.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cli/terminal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int output_errno; /* the first failure of stdout */
+
+void terminal_text(FILE *out, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            putc('?', out);
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) { /* U+0080..U+009F in UTF-8 */
+            putc('?', out);
+            p++;
+        } else {
+            putc(*p, out);
+        }
+    }
+}
+
+void terminal_complain(const char *format, ...)
+{
+    char sentence[5000]; /* a path of 4096 bytes, and what is said of it */
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    fputs("serin: ", stderr);
+    terminal_text(stderr, sentence);
+    putc('\n', stderr);
+}
+
+bool terminal_flush(void)
+{
+    if (output_errno == 0) {
+        errno = 0;
+        if (fflush(stdout) != 0 || ferror(stdout))
+            output_errno = errno ? errno : EIO;
+    }
+    return output_errno == 0;
+}
+
+int terminal_finish(int code)
+{
+    if (terminal_flush())
+        return code;
+    if (output_errno != EPIPE)
+        terminal_complain("cannot write the output: %s", strerror(output_errno));
+    return code == 0 ? 1 : code;
+}
+
+#define REDRAW_NS   100000000u /* ten times a second */
+#define PATIENCE_NS 500000000u /* no bar before this, and none for work that will take less than twice as long */
+#define BAR_COLUMNS 24
+
+void progress_begin(struct progress *progress, size_t total, const char *unit)
+{
+    const char *wish = getenv("SERIN_PROGRESS");
+    const char *term = getenv("TERM");
+
+    *progress = (struct progress){.total = total, .unit = unit, .start_ns = clock_now_ns()};
+    progress->possible =
+        isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) && !(wish && strcmp(wish, "off") == 0);
+    progress->eager = wish && strcmp(wish, "on") == 0;
+}
+
+static int terminal_columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+static void draw(const struct progress *progress, double elapsed_s)
+{
+    double share = progress->total ? (double)progress->done / (double)progress->total : 1.0;
+    double rate = elapsed_s > 0 ? (double)progress->done / elapsed_s : 0;
+    char bar[BAR_COLUMNS + 1], line[160], eta[32] = "-:--";
+    int filled = (int)(share * BAR_COLUMNS), columns = terminal_columns();
+
+    memset(bar, '.', BAR_COLUMNS);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_COLUMNS] = '\0';
+    if (progress->done > 0 && rate > 0) {
+        double rest = (double)(progress->total - progress->done) / rate;
+        unsigned long seconds = rest < 3.6e6 ? (unsigned long)(rest + 0.5) : 3600000;
+
+        if (seconds < 3600)
+            snprintf(eta, sizeof(eta), "%lu:%02lu", seconds / 60, seconds % 60);
+        else
+            snprintf(eta, sizeof(eta), "%lu:%02lu:%02lu", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    }
+    snprintf(line, sizeof(line), "[%s] %zu/%zu %3.0f%%  %.1f %s/s  ETA %s", bar, progress->done, progress->total,
+             100 * share, rate, progress->unit, eta);
+    fprintf(stderr, "\r%.*s\033[K", columns - 1, line); /* the last column would wrap */
+    fflush(stderr);
+}
+
+void progress_step(struct progress *progress, size_t done)
+{
+    uint64_t now = clock_now_ns(), elapsed = now - progress->start_ns;
+
+    progress->done = done < progress->total ? done : progress->total;
+    if (!progress->possible)
+        return;
+    if (!progress->eager) {
+        double expected_ns = done ? (double)elapsed * (double)progress->total / (double)done : 1e18;
+
+        if (elapsed < PATIENCE_NS || expected_ns < 2.0 * PATIENCE_NS)
+            return;
+    }
+    if (progress->visible && now - progress->drawn_ns < REDRAW_NS)
+        return;
+    draw(progress, (double)elapsed / 1e9);
+    progress->visible = true;
+    progress->drawn_ns = now;
+}
+
+void progress_hide(struct progress *progress)
+{
+    if (!progress->visible)
+        return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    progress->visible = false;
+}

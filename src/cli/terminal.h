@@ -1,0 +1,45 @@
+/*
+ * terminal.h - what the program says: to stdout, to stderr, and the progress bar.  Depends on nothing.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Verbs print results with stdio to stdout and ask terminal_flush after each piece whether anybody still reads. Names
+ * that come from files or models go through terminal_text, because a control character in them would drive the
+ * terminal.
+ */
+#ifndef CLI_TERMINAL_H
+#define CLI_TERMINAL_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* "serin: ..." and a newline on stderr, control characters replaced. */
+void terminal_complain(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Writes text with control characters (C0, DEL, C1) replaced by '?'. */
+void terminal_text(FILE *out, const char *text);
+
+/* False: stdout takes no more, so stop. The reason is told once, by terminal_finish. */
+bool terminal_flush(void);
+
+/* Flushes stdout for the last time: the exit code, or 1 with a sentence where what was printed did not arrive. A reader
+ * that closed the pipe early gets no sentence: it knows. */
+int terminal_finish(int code);
+
+/* A bar on stderr, drawn only where that is a terminal and the whole work takes more than about a second;
+ * SERIN_PROGRESS=on draws it at once, =off never. One thread at a time. */
+struct progress {
+    bool possible, eager, visible;
+    size_t done, total;
+    uint64_t start_ns, drawn_ns;
+    const char *unit; /* "img" */
+};
+
+void progress_begin(struct progress *progress, size_t total, const char *unit);
+void progress_step(struct progress *progress, size_t done);
+void progress_hide(struct progress *progress); /* before anything else is printed, and at the end */
+
+#endif
