@@ -1,0 +1,93 @@
+"""serin eval, inspect and bench.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import hashlib
+import json
+import shutil
+
+import pytest
+from conftest import MINIATURE, PICTURES, ROOT, TASKS, serin
+
+STREET = ROOT / "examples" / "models" / "street-person" / "v1.0.0.onnx"
+FOOTAGE = ROOT / "examples" / "footage"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_inspect_says_what_a_model_is(task):
+    path = MINIATURE / f"{task}.onnx"
+    run = serin("inspect", "--json", path)
+    assert run.returncode == 0 and run.stderr == ""
+    found = json.loads(run.stdout)
+    assert found["task"] == task
+    assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found["size_bytes"] == path.stat().st_size
+    assert found["classes"] and found["inputs"][0]["shape"][-1] in (None, found["imgsz"][1])
+    assert found["metadata"]["task"] == task
+    assert found["parameters"] > 1000
+    people = serin("inspect", path)
+    assert people.returncode == 0
+    for word in (found["sha256"], task, found["classes"][0], "parameters"):
+        assert word in people.stdout
+
+
+def test_inspect_warns_of_what_hurts():
+    codes = {warning["code"] for warning in json.loads(serin("inspect", "--json", MINIATURE / "pose.onnx").stdout)["warnings"]}
+    assert "fixed_batch" in codes
+    assert "will hurt:" in serin("inspect", MINIATURE / "pose.onnx").stdout
+
+
+def test_inspect_of_what_is_no_model(tmp_path):
+    fake = tmp_path / "fake.onnx"
+    fake.write_bytes(b"no model at all")
+    run = serin("inspect", "--json", fake)
+    assert run.returncode == 1 and run.stderr.startswith("serin: ")
+    found = json.loads(run.stdout)
+    assert found["error"] and found["sha256"] == hashlib.sha256(b"no model at all").hexdigest()
+    assert serin("inspect", tmp_path / "none.onnx").returncode == 1
+
+
+@pytest.mark.skipif(not STREET.exists() or not FOOTAGE.exists(), reason="the street model is not there")
+def test_eval_measures_the_street_model(tmp_path):
+    run = serin("eval", "--model", STREET, "--data", FOOTAGE / "day.yaml", "--json")
+    assert run.returncode == 0 and run.stderr == ""
+    found = json.loads(run.stdout)
+    for key in ("images", "instances", "map50_95", "map50", "map75", "small", "medium", "large", "precision", "recall", "f1",
+                "per_class", "ultralytics", "speed"):
+        assert key in found
+    assert found["images"] == len(list((FOOTAGE / "images" / "day").iterdir()))
+    assert 0 < found["map50_95"] < found["map50"] <= 1
+    assert found["per_class"][0]["name"] == "person"
+    assert found["per_class"][0]["map50_95"] == found["map50_95"]  # the only class is the mean
+    people = serin("eval", "--model", STREET, "--data", FOOTAGE / "day.yaml")
+    assert people.returncode == 0
+    assert f"{found['map50_95']:.4f}" in people.stdout and "person" in people.stdout
+
+
+def test_eval_without_data(tmp_path, model):
+    run = serin("eval", "--model", model, "--data", tmp_path / "none.yaml")
+    assert run.returncode == 1 and "none.yaml" in run.stderr
+    (tmp_path / "bad.yaml").write_text("names: [a\n")
+    assert serin("eval", "--model", model, "--data", tmp_path / "bad.yaml").returncode == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--batch", "3"], ["--concurrency", "2", "--threads", "1"], ["--images", PICTURES]])
+def test_bench_splits_by_stage(model, options):
+    run = serin("bench", "--model", model, "--seconds", ".05", "--json", *options)
+    assert run.returncode == 0 and run.stderr == ""
+    found = json.loads(run.stdout)
+    assert found["images"] > 0 and found["images_per_second"] > 0 and found["images_per_cpu_second"] > 0
+    assert list(found["stages_ms"]) == ["decode", "preprocess", "inference", "postprocess", "whole"]
+    for stage in found["stages_ms"].values():
+        assert 0 <= stage["p50"] <= stage["p90"] <= stage["p99"] <= stage["max"]
+    if "--batch" in options:
+        assert found["images"] % 3 == 0
+
+
+def test_bench_for_people_and_with_bad_pictures(model, folder, tmp_path):
+    run = serin("bench", "--model", model, "--seconds", ".05")
+    assert run.returncode == 0 and "img/s" in run.stdout and "p99" in run.stdout
+    run = serin("bench", "--model", model, "--seconds", ".05", "--images", folder)
+    assert run.returncode == 1 and run.stdout == "" and run.stderr.startswith("serin: bench: ")
+    shutil.rmtree(folder)
+    assert serin("bench", "--model", model, "--images", folder).returncode == 1
