@@ -98,15 +98,6 @@ TARGET static void vertical(const int16_t *line0, const int16_t *line1, int16_t 
             rgbx + i);
 }
 
-TARGET static void average(const int16_t *line0, const int16_t *line1, int32_t count, uint8_t *rgbx)
-{
-    int32_t i;
-
-    for (i = 0; i < 4 * count; i += 32)
-        store_quarters(_mm256_add_epi16(load(line0 + i), load(line1 + i)),
-                       _mm256_add_epi16(load(line0 + i + 16), load(line1 + i + 16)), rgbx + i);
-}
-
 /* 8 pixels from two loads of 16 bytes, of which the second reaches 4 bytes further than its pixels. */
 TARGET static void widen(const uint8_t *row, int32_t count, uint8_t *rgbx)
 {
@@ -195,7 +186,6 @@ const struct letterbox_kernels letterbox_avx2 = {
     .supported = supported,
     .horizontal = horizontal,
     .vertical = vertical,
-    .average = average,
     .widen = widen,
     .write = {write_f32, write_f16, write_u8},
 };

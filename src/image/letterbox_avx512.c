@@ -79,17 +79,6 @@ TARGET static void vertical(const int16_t *line0, const int16_t *line1, int16_t 
     }
 }
 
-TARGET static void average(const int16_t *line0, const int16_t *line1, int32_t count, uint8_t *rgbx)
-{
-    int32_t i;
-
-    for (i = 0; i < 4 * count; i += 32) {
-        __m512i sum = _mm512_add_epi16(_mm512_load_si512(line0 + i), _mm512_load_si512(line1 + i));
-
-        _mm256_store_si256((__m256i *)(void *)(rgbx + i), _mm512_cvtepi16_epi8(round_quarter(sum)));
-    }
-}
-
 /* 16 pixels: 48 bytes become 64, by groups of 12 that are spread over the four lanes. */
 TARGET static void widen(const uint8_t *row, int32_t count, uint8_t *rgbx)
 {
@@ -172,7 +161,6 @@ const struct letterbox_kernels letterbox_avx512 = {
     .supported = supported,
     .horizontal = horizontal,
     .vertical = vertical,
-    .average = average,
     .widen = widen,
     .write = {write_f32, write_f16, write_u8},
 };

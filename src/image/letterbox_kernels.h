@@ -50,8 +50,6 @@ struct letterbox_kernels {
     /* ((weight0 * line0 >> 16) + (weight1 * line1 >> 16) + 2) >> 2 */
     void (*vertical)(const int16_t *line0, const int16_t *line1, int16_t weight0, int16_t weight1, int32_t count,
                      uint8_t *rgbx);
-    /* (line0 + line1 + 2) >> 2: lines of exact sums of two, for halving */
-    void (*average)(const int16_t *line0, const int16_t *line1, int32_t count, uint8_t *rgbx);
     void (*widen)(const uint8_t *row, int32_t count, uint8_t *rgbx);
     /* By enum pixel_type: count elements each to planes[0], planes[plane] and planes[2 * plane], and nothing behind
      * them. */

@@ -72,14 +72,6 @@ static void vertical(const int16_t *line0, const int16_t *line1, int16_t weight0
         rgbx[i] = (uint8_t)((((line0[i] * weight0) >> 16) + ((line1[i] * weight1) >> 16) + 2) >> 2);
 }
 
-static void average(const int16_t *line0, const int16_t *line1, int32_t count, uint8_t *rgbx)
-{
-    int32_t i;
-
-    for (i = 0; i < 4 * count; i++)
-        rgbx[i] = (uint8_t)((line0[i] + line1[i] + 2) >> 2);
-}
-
 static void widen(const uint8_t *row, int32_t count, uint8_t *rgbx)
 {
     int32_t x;
@@ -131,7 +123,6 @@ const struct letterbox_kernels letterbox_plain = {
     .supported = supported,
     .horizontal = horizontal,
     .vertical = vertical,
-    .average = average,
     .widen = widen,
     .write = {write_f32, write_f16, write_u8},
 };

@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Source: modules/imgproc/src/resize.cpp of OpenCV 4.x. Weights are rounded to 1/2048 separately for the two
- * neighbours; the horizontal sums lose 4 bits and each vertical product 16, before the last two are rounded away. An
- * exact halving in both directions is not interpolated but averaged over 2 x 2 pixels; in the horizontal step's
- * arithmetic that is a weight of 16 for both neighbours ((16a + 16b) >> 4 is their sum).
+ * neighbours; the horizontal sums lose 4 bits and each vertical product 16, before the last two are rounded away.
+ * OpenCV averages 2 x 2 pixels where both sides are exactly halved; that needs no code here, because with all four
+ * weights 1024 nothing is lost on the way and the result is the same (a + b + c + d + 2) >> 2.
  *
  * Where the vertical weight of the lower row is 0 (always, for a threefold reduction) it is not worked on at all.
  */
@@ -75,7 +75,7 @@ static void fill_windows(struct letterbox_columns *columns)
     }
 }
 
-static void fill_columns(struct letterbox_columns *columns, int32_t image_width, bool halving)
+static void fill_columns(struct letterbox_columns *columns, int32_t image_width)
 {
     double scale = 1.0 / ((double)columns->count / image_width); /* this order: the last bit matters */
     int32_t padded = letterbox_padded(columns->count), x, index;
@@ -95,10 +95,6 @@ static void fill_columns(struct letterbox_columns *columns, int32_t image_width,
         }
         columns->offsets[x] = 3 * (uint32_t)index;
         columns->weights[x] = (uint32_t)weight_of(1.0f - share) | (uint32_t)weight_of(share) << 16;
-        if (halving) {
-            columns->offsets[x] = 6 * (uint32_t)x;
-            columns->weights[x] = 16 | 16 << 16;
-        }
     }
     for (; x < padded; x++) {
         columns->offsets[x] = columns->offsets[columns->count - 1];
@@ -145,12 +141,11 @@ enum serin_errc letterbox_rows_init(struct letterbox_rows *rows, const struct se
     BUG_ON(rest > (uint8_t *)rows->memory + size);
     rows->kernels = letterbox_kernels();
     rows->same_size = width == image->width && height == image->height;
-    rows->halving = 2 * (int64_t)width == image->width && 2 * (int64_t)height == image->height;
     rows->scale_y = 1.0 / ((double)height / image->height);
     rows->columns.count = width;
     rows->columns.row_bytes = row_bytes;
     if (!rows->same_size)
-        fill_columns(&rows->columns, image->width, rows->halving);
+        fill_columns(&rows->columns, image->width);
     return SERIN_OK;
 }
 
@@ -191,12 +186,6 @@ const uint8_t *letterbox_rows_get(struct letterbox_rows *rows, int32_t y)
 
     if (rows->same_size) {
         rows->kernels->widen(source_row(rows, y), rows->width, rows->rgbx);
-        return rows->rgbx;
-    }
-    if (rows->halving) {
-        line0 = line_of(rows, 2 * y, -1);
-        line1 = line_of(rows, 2 * y + 1, 2 * y);
-        rows->kernels->average(line0, line1, padded, rows->rgbx);
         return rows->rgbx;
     }
     share = locate(y, rows->scale_y, &y0); /* unlike a column's share, not set to 0 at the edges */

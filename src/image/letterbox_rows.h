@@ -15,7 +15,7 @@ struct letterbox_rows {
     int32_t width, height;           /* px, of the resized picture */
     const struct letterbox_kernels *kernels;
     struct letterbox_columns columns;
-    bool halving, same_size;
+    bool same_size;
     double scale_y;
     int16_t *lines[2]; /* the last two source rows after the horizontal step, */
     int32_t line_y[2]; /* and which rows those are; -1 for none */
