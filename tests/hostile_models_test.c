@@ -30,9 +30,24 @@
 #define IN_PROCESS 0
 #endif
 
+#if IN_PROCESS
+#include <sanitizer/lsan_interface.h>
+#define LEAKS_IGNORED(on) ((on) ? __lsan_disable() : __lsan_enable())
+#else
+#define LEAKS_IGNORED(on) ((void)(on))
+#endif
+
 #define MAX_MEMORY_BYTES ((rlim_t)2 << 30) /* of address space: ONNX Runtime itself maps some 400 MB */
 #define MAX_CPU_SECONDS  20
 #define SIDE_PX          48
+
+/* An allocation beyond all bounds must fail here as it does without the sanitizer, instead of ending the process. */
+const char *__asan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
 
 struct row {
     char *file, *stage, *code, *part;
@@ -74,6 +89,19 @@ static void try_model(const char *path, struct serin_error *outcome)
         check_result(result, outcome);
     serin_result_free(result);
     serin_yolo_close(yolo);
+}
+
+/* ONNX Runtime 1.x loses 14 bytes when its environment is made, once a process. Made here, they do not hide the leaks
+ * of the rows. */
+static void make_environment(const char *folder)
+{
+    struct serin_error outcome;
+    char path[4096];
+
+    LEAKS_IGNORED(true);
+    snprintf(path, sizeof(path), "%s/models/valid.onnx", folder);
+    try_model(path, &outcome);
+    LEAKS_IGNORED(false);
 }
 
 /* Returns a word on how the child ended, or NULL where outcome holds what it said. */
@@ -165,6 +193,8 @@ int main(int argc, char **argv)
     if (!slash)
         slash = folder + 1, folder[0] = '.';
     *slash = '\0';
+    if (IN_PROCESS)
+        make_environment(folder);
     while (fgets(line, sizeof(line), table)) {
         char *rest = line;
         struct row row;
