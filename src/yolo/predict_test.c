@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -273,6 +274,35 @@ static void a_sidecar_speaks_over_the_model(void **state)
     assert_int_equal(serin_yolo_open(path_of("miniature/detect.onnx"), &options, &yolo, &error), SERIN_NOT_FOUND);
 }
 
+static long resident_kib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long size, resident = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld", &size, &resident), 2);
+    fclose(file);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* The model has about 900 KB of weights: one session forgotten in each round would show as some 50 MB. */
+static void opening_again_and_again_keeps_no_memory(void **state)
+{
+    long before = 0;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 60; i++) {
+        if (i == 10)
+            before = resident_kib();
+        serin_yolo_close(open_model("miniature/detect.onnx"));
+    }
+#if !defined(__SANITIZE_ADDRESS__) /* its quarantine keeps what was freed */
+    if (resident_kib() - before > 20000)
+        fail_msg("%ld KiB more after 50 openings", resident_kib() - before);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +311,7 @@ int main(void)
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(a_missing_provider_is_said_or_passed_over),
         cmocka_unit_test(a_sidecar_speaks_over_the_model),
+        cmocka_unit_test(opening_again_and_again_keeps_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
