@@ -2,7 +2,8 @@
  * onnx_fields.h - the messages and field numbers of onnx.proto3 that the probe knows.  Depends on protobuf.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Source: onnx/onnx.proto3 of ONNX 1.18 (the numbers never change). Included by onnx_probe.c and onnx_tensor.c only.
+ * Source: onnx/onnx.proto3 of ONNX 1.18 (the numbers never change). Included by onnx_probe.c, onnx_tensor.c and
+ * onnx_value.c only.
  */
 #ifndef ENGINE_ONNX_FIELDS_H
 #define ENGINE_ONNX_FIELDS_H

@@ -12,6 +12,7 @@
 #include "engine/name_set.h"
 #include "engine/onnx_fields.h"
 #include "engine/onnx_tensor.h"
+#include "engine/onnx_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,11 +24,6 @@ ONNX_MESSAGE(metadata_message, "metadata_props", METADATA_FIELDS)
 ONNX_MESSAGE(graph_message, "graph", GRAPH_FIELDS)
 ONNX_MESSAGE(node_message, "node", NODE_FIELDS)
 ONNX_MESSAGE(attribute_message, "attribute", ATTRIBUTE_FIELDS)
-ONNX_MESSAGE(value_message, "value", VALUE_FIELDS)
-ONNX_MESSAGE(type_message, "type", TYPE_FIELDS)
-ONNX_MESSAGE(tensor_type_message, "tensor type", TENSOR_TYPE_FIELDS)
-ONNX_MESSAGE(shape_message, "shape", SHAPE_FIELDS)
-ONNX_MESSAGE(dimension_message, "dimension", DIMENSION_FIELDS)
 
 #define TEXT_BYTES 72 /* of a name in a message */
 
@@ -120,132 +116,6 @@ static enum serin_errc read_metadata(struct probe *probe, struct slice bytes)
 
 /* ---- inputs and outputs ---- */
 
-static enum serin_errc read_dimension(struct probe *probe, struct slice bytes, int64_t *ret)
-{
-    struct message message = message_open(&probe->file, &dimension_message, bytes);
-    enum serin_errc rc;
-    bool more = false;
-
-    *ret = -1;
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc || !more)
-            return rc;
-        if (message.number != DIMENSION_VALUE)
-            continue;
-        if ((int64_t)message.value < -1)
-            return error_set(probe->error, SERIN_CORRUPT, "a dimension of %lld", (long long)message.value);
-        *ret = (int64_t)message.value; /* -1 is how some writers say "free" */
-    }
-}
-
-static enum serin_errc read_shape(struct probe *probe, struct slice bytes, struct tensor_spec *spec)
-{
-    struct message message = message_open(&probe->file, &shape_message, bytes);
-    enum serin_errc rc;
-    bool more = false;
-
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc || !more)
-            return rc;
-        if (message.number != SHAPE_DIM)
-            continue;
-        if (spec->rank == ENGINE_MAX_RANK)
-            return error_set(probe->error, SERIN_UNSUPPORTED, "'%s' has more than %d dimensions", spec->name,
-                             ENGINE_MAX_RANK);
-        rc = read_dimension(probe, message.bytes, &spec->shape[spec->rank]);
-        if (rc)
-            return error_prefix(probe->error, rc, "'%s'", spec->name);
-        spec->rank++;
-    }
-}
-
-static enum serin_errc read_tensor_type(struct probe *probe, struct slice bytes, struct tensor_spec *spec)
-{
-    struct message message = message_open(&probe->file, &tensor_type_message, bytes);
-    uint64_t type = 0;
-    enum serin_errc rc;
-    bool more = false;
-
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc)
-            return rc;
-        if (!more)
-            break;
-        if (message.number == TENSOR_TYPE_ELEMENT)
-            type = message.value;
-        if (message.number == TENSOR_TYPE_SHAPE) {
-            rc = read_shape(probe, message.bytes, spec);
-            if (rc)
-                return rc;
-        }
-    }
-    if (!onnx_type_name(type))
-        return error_set(probe->error, SERIN_UNSUPPORTED, "'%s' has the unknown element type %llu", spec->name,
-                         (unsigned long long)type);
-    if (onnx_type_is_exotic(type))
-        return error_set(probe->error, SERIN_UNSUPPORTED, "'%s' is of type %s: numbers are expected", spec->name,
-                         onnx_type_name(type));
-    spec->type = onnx_tensor_type(type);
-    return SERIN_OK;
-}
-
-static enum serin_errc read_type(struct probe *probe, struct slice bytes, struct tensor_spec *spec)
-{
-    struct message message = message_open(&probe->file, &type_message, bytes);
-    bool more = false, tensor = false;
-    enum serin_errc rc;
-
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc)
-            return rc;
-        if (!more)
-            break;
-        switch (message.number) {
-        case TYPE_TENSOR:
-            tensor = true;
-            rc = read_tensor_type(probe, message.bytes, spec);
-            if (rc)
-                return rc;
-            break;
-        case TYPE_SEQUENCE:
-        case TYPE_MAP:
-        case TYPE_OPAQUE:
-        case TYPE_SPARSE:
-        case TYPE_OPTIONAL:
-            return error_set(probe->error, SERIN_UNSUPPORTED, "'%s' is no plain tensor", spec->name);
-        default:
-            break;
-        }
-    }
-    if (!tensor)
-        return error_set(probe->error, SERIN_CORRUPT, "'%s' has no tensor type", spec->name);
-    return SERIN_OK;
-}
-
-/* The name of a ValueInfoProto, and its type's bytes. */
-static enum serin_errc read_value(struct probe *probe, struct slice bytes, struct slice *ret_name,
-                                  struct slice *ret_type)
-{
-    struct message message = message_open(&probe->file, &value_message, bytes);
-    enum serin_errc rc;
-    bool more = false;
-
-    *ret_name = *ret_type = (struct slice){bytes.bytes, 0};
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc || !more)
-            return rc;
-        if (message.number == VALUE_NAME)
-            *ret_name = message.bytes;
-        if (message.number == VALUE_TYPE)
-            *ret_type = message.bytes;
-    }
-}
-
 /* Adds one input or output of the model to a list of the interface. */
 static enum serin_errc describe(struct probe *probe, struct slice name, struct slice type, const char *what,
                                 struct tensor_spec *specs, int *count)
@@ -260,7 +130,7 @@ static enum serin_errc describe(struct probe *probe, struct slice name, struct s
         return error_set(probe->error, SERIN_UNSUPPORTED, "the name of %s '%s' is longer than %d bytes or has a NUL",
                          what, slice_text(name, text, sizeof(text)), ENGINE_MAX_NAME - 1);
     memcpy(spec.name, name.bytes, name.size);
-    rc = read_type(probe, type, &spec);
+    rc = onnx_value_type(&probe->file, type, &spec, probe->error);
     if (rc)
         return error_prefix(probe->error, rc, "%s", what);
     specs[(*count)++] = spec;
@@ -500,7 +370,7 @@ static enum serin_errc walk_input(struct probe *probe, struct slice bytes, bool 
     struct slice name, type;
     enum serin_errc rc;
 
-    rc = read_value(probe, bytes, &name, &type);
+    rc = onnx_value_read(&probe->file, bytes, &name, &type, probe->error);
     if (rc)
         return rc;
     if (!describing)
@@ -517,7 +387,7 @@ static enum serin_errc walk_output(struct probe *probe, struct slice bytes)
     char text[TEXT_BYTES];
     enum serin_errc rc;
 
-    rc = read_value(probe, bytes, &name, &type);
+    rc = onnx_value_read(&probe->file, bytes, &name, &type, probe->error);
     if (rc)
         return rc;
     if (!name_set_find(&probe->names, name))

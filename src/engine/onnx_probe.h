@@ -18,7 +18,6 @@
 #define ONNX_MAX_NODES          65536
 #define ONNX_MAX_DEPTH          8 /* of graphs: the model's own is 1 */
 #define ONNX_MAX_FIELDS         (1u << 24)
-#define ONNX_MAX_TENSOR_RANK    32
 #define ONNX_MAX_OPERATORS      64 /* kinds that are counted by name */
 
 struct onnx_metadata {

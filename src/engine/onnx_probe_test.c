@@ -8,6 +8,7 @@
 #include "engine/name_set.c"
 #include "engine/onnx_probe.c"
 #include "engine/onnx_tensor.c"
+#include "engine/onnx_value.c"
 #include "engine/protobuf.c"
 
 #include "base/buffer.h"
@@ -361,11 +362,20 @@ static void nan_and_infinity_are_counted_apart_in_every_field(void **state)
     const float values[] = {1, (float)NAN, -(float)NAN, (float)INFINITY, -(float)INFINITY, 0, 3e38f, 1e-45f};
     const double doubles[] = {NAN, INFINITY, 1};
     const uint16_t halves[] = {0x7c00, 0xfc00, 0x7c01, 0xffff, 0x7bff, 0x3c00};
+    float many[200] = {
+        [0] = (float)NAN, [63] = (float)INFINITY, [64] = (float)NAN, [127] = (float)NAN, [199] = (float)INFINITY};
     struct onnx_tensor tensor;
     struct buffer bytes = part(), packed = part();
     size_t i;
 
     (void)state;
+    put_number(&bytes, TENSOR_DIMS, 200);
+    put_number(&bytes, TENSOR_DATA_TYPE, 1);
+    put_bytes(&bytes, TENSOR_RAW_DATA, many, sizeof(many));
+    assert_int_equal(read_tensor(&bytes, &tensor), SERIN_OK);
+    assert_int_equal(tensor.nan_count, 3);
+    assert_int_equal(tensor.inf_count, 2);
+    bytes = part();
     put_bytes(&bytes, TENSOR_RAW_DATA, values, sizeof(values)); /* before the type that says what it means */
     put_number(&bytes, TENSOR_DIMS, 8);
     put_number(&bytes, TENSOR_DATA_TYPE, 1);

@@ -8,6 +8,8 @@
 #include "engine/engine.h"
 #include "engine/protobuf.h"
 
+#define ONNX_MAX_TENSOR_RANK 32
+
 /* Name of an element type's number ("float16"), or NULL where ONNX has none of that number; its counterpart of
  * engine.h. */
 const char *onnx_type_name(uint64_t type);
