@@ -2,7 +2,7 @@
  * annotate.c - drawing in layers: masks below, then boxes, skeletons, and labels on top of all.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Every line has a dark rim, so that it can be seen on any ground. Within a layer the most confident is drawn last.
+ * Lines have a dark rim, so that they can be seen on any ground. Within a layer the most confident is drawn last.
  */
 #include "cli/annotate.h"
 
@@ -16,6 +16,7 @@
 #define MAX_SIDE_PX      32767 /* of a cairo surface */
 #define MASK_OPACITY     0.45
 #define RIM_OPACITY      0.45
+#define RIMMED_LINE_PX   1.5  /* a thinner line would drown in its rim */
 #define CROWD            12   /* detections from which on labels adapt to the objects */
 #define VISIBLE_KEYPOINT 0.5f /* points below are not drawn */
 
@@ -34,9 +35,11 @@ static void set_colour(cairo_t *cairo, struct colour colour, double opacity)
 /* Strokes the current path: a dark rim, then the colour. */
 static void stroke_with_rim(const struct canvas *canvas, struct colour colour, double line_px)
 {
-    cairo_set_line_width(canvas->cairo, line_px + fmax(1.5, line_px * 0.6));
-    cairo_set_source_rgba(canvas->cairo, 0, 0, 0, RIM_OPACITY);
-    cairo_stroke_preserve(canvas->cairo);
+    if (line_px >= RIMMED_LINE_PX) {
+        cairo_set_line_width(canvas->cairo, line_px + fmax(1.5, line_px * 0.6));
+        cairo_set_source_rgba(canvas->cairo, 0, 0, 0, RIM_OPACITY);
+        cairo_stroke_preserve(canvas->cairo);
+    }
     cairo_set_line_width(canvas->cairo, line_px);
     set_colour(canvas->cairo, colour, 1);
     cairo_stroke(canvas->cairo);
@@ -178,7 +181,7 @@ static void choose_sizes(struct canvas *canvas, const struct serin_result *resul
     float *sides;
     size_t i;
 
-    canvas->line_px = fmax(1, round(mean_side * 0.003));
+    canvas->line_px = fmax(mean_side < 100 ? 1 : 2, round(mean_side * 0.003));
     canvas->font_px = fmin(fmax(mean_side * 0.0175, smallest), 96);
     if (result->task == SERIN_CLASSIFY || result->count < CROWD)
         return;
