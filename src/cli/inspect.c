@@ -19,6 +19,7 @@
 
 #define MAX_MODEL_BYTES  (1ull << 30) /* as serin_yolo_open's default */
 #define MAX_REPORT_BYTES (16u << 20)
+#define LISTED_OPERATORS 6
 #define LISTED_CLASSES   12 /* for people; JSON has them all */
 
 struct inspect_settings {
@@ -113,7 +114,7 @@ static void print_tensors(const char *name, const struct tensor_spec *specs, int
 static void print_network(const struct onnx_summary *summary)
 {
     bool first = true;
-    int type;
+    int type, i;
 
     print_tensors("input", summary->interface.inputs, summary->interface.input_count);
     print_tensors("output", summary->interface.outputs, summary->interface.output_count);
@@ -129,6 +130,13 @@ static void print_network(const struct onnx_summary *summary)
     printf("%s\n%-12s %zu nodes, opset %lld, IR %lld, producer ", summary->quantized ? ", quantised" : "", "graph",
            summary->node_count, (long long)summary->opset, (long long)summary->ir_version);
     terminal_text(stdout, *summary->producer ? summary->producer : "-");
+    putchar('\n');
+    for (i = 0; i < summary->operator_count && i < LISTED_OPERATORS; i++) {
+        printf("%s%zu ", i ? ", " : "             ", summary->operators[i].count);
+        terminal_text(stdout, summary->operators[i].name);
+    }
+    if (i < summary->operator_count)
+        printf(", and %d other kinds", summary->operator_count - i);
     putchar('\n');
 }
 
@@ -225,6 +233,13 @@ static void json_network(struct json_writer *json, const struct onnx_summary *su
     json_tensors(json, "outputs", summary->interface.outputs, summary->interface.output_count);
     json_count(json, "parameters", (int64_t)summary->parameter_count);
     json_count(json, "nodes", (int64_t)summary->node_count);
+    json_key(json, "operators");
+    json_begin_object(json);
+    for (i = 0; i < summary->operator_count; i++)
+        json_count(json, summary->operators[i].name, (int64_t)summary->operators[i].count);
+    json_end_object(json);
+    json_count(json, "nan_weights", (int64_t)summary->nan_count);
+    json_count(json, "infinite_weights", (int64_t)summary->inf_count);
     json_count(json, "opset", summary->opset);
     json_count(json, "ir_version", summary->ir_version);
     json_field(json, "producer", summary->producer);

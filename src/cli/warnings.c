@@ -25,6 +25,16 @@ void warnings_add(struct warnings *warnings, const char *code, const char *forma
     va_end(args);
 }
 
+static bool has_operator(const struct onnx_summary *summary, const char *name)
+{
+    int i;
+
+    for (i = 0; i < summary->operator_count; i++)
+        if (strcmp(summary->operators[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void look_at_types(struct warnings *warnings, const struct onnx_summary *summary, bool on_cpu)
 {
     const struct engine_interface *interface = &summary->interface;
@@ -35,11 +45,24 @@ static void look_at_types(struct warnings *warnings, const struct onnx_summary *
         fp64 = fp64 || interface->inputs[i].type == TENSOR_F64;
     for (i = 0; i < interface->output_count; i++)
         fp64 = fp64 || interface->outputs[i].type == TENSOR_F64;
+    if (summary->nan_count)
+        warnings_add(warnings, "nan_weights",
+                     "%llu of its weights are NaN: the training went wrong, and what it finds cannot be relied on",
+                     (unsigned long long)summary->nan_count);
+    if (summary->inf_count)
+        warnings_add(warnings, "infinite_weights", "%llu of its weights are infinite, which is seldom meant",
+                     (unsigned long long)summary->inf_count);
     if (fp64)
         warnings_add(warnings, "fp64",
                      "64-bit floats: twice the memory and half the speed, for digits that no box needs. Convert the "
                      "weights to fp32 and export again");
-    if (summary->quantized && on_cpu)
+    if (on_cpu && has_operator(summary, "DynamicQuantizeLinear"))
+        warnings_add(
+            warnings, "dynamic_quantisation_on_cpu",
+            "quantised dynamically: every picture pays for measuring and rounding each layer's input, and on a CPU "
+            "that usually costs more than the 8-bit arithmetic saves; it is less accurate, too. Compare it with "
+            "the fp32 export in 'serin bench' and 'serin eval'");
+    else if (summary->quantized && on_cpu)
         warnings_add(
             warnings, "quantised_on_cpu",
             "quantised to 8 bits: the file is smaller, but on a CPU such a model is often slower than fp32, and it "

@@ -24,7 +24,8 @@ def test_inspect_says_what_a_model_is(task):
     assert found["size_bytes"] == path.stat().st_size
     assert found["classes"] and found["inputs"][0]["shape"][-1] in (None, found["imgsz"][1])
     assert found["metadata"]["task"] == task
-    assert found["parameters"] > 1000
+    assert found["parameters"] > 1000 and found["nan_weights"] == 0
+    assert found["operators"]["Conv"] > 10
     people = serin("inspect", path)
     assert people.returncode == 0
     for word in (found["sha256"], task, found["classes"][0], "parameters"):
