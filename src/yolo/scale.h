@@ -23,6 +23,15 @@ static inline struct scale scale_of(const struct letterbox *box)
     double gain = fmin((double)box->input_height / box->image_height, (double)box->input_width / box->image_width);
     double width = fmax(rint(box->image_width * gain), 1), height = fmax(rint(box->image_height * gain), 1);
 
+    if (box->as_it_stands)
+        return (struct scale){
+            .pad_x = (float)box->left,
+            .pad_y = (float)box->top,
+            .gain_x = (float)((double)box->resized_width / box->image_width),
+            .gain_y = (float)((double)box->resized_height / box->image_height),
+            .width = (float)box->image_width,
+            .height = (float)box->image_height,
+        };
     return (struct scale){
         .pad_x = (float)rint((box->input_width - width) / 2 - 0.1),
         .pad_y = (float)rint((box->input_height - height) / 2 - 0.1),
