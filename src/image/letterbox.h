@@ -23,7 +23,8 @@ struct letterbox {
     int32_t input_width, input_height;     /* px, of the network's input */
     int32_t resized_width, resized_height; /* px, of the picture within it */
     int32_t left, top;                     /* px, padding before it; the rest lies behind it */
-    bool as_it_stands; /* the way back takes these sizes; else it derives them anew, as Ultralytics' scale_boxes does */
+    bool as_it_stands; /* evaluation: the way back takes these sizes and clips nothing; else it derives them anew and
+                          clips, as Ultralytics' scale_boxes does */
 };
 
 /* Square (or any fixed) input: the picture is centred in input_width x input_height, the odd pixel of padding behind

@@ -80,6 +80,12 @@ static enum serin_errc take_mask(const struct run *run, const struct serin_resul
                            (size_t)mask->width, ret, run->error);
 }
 
+/* COCO's detections are clipped to the picture; val's own metric looks at boxes that are not. */
+static double within(float value, int32_t side)
+{
+    return fmin(fmax((double)value, 0), side);
+}
+
 static enum serin_errc take_detections(const struct run *run, const char *path, const struct serin_result *result,
                                        struct picture *picture)
 {
@@ -100,10 +106,10 @@ static enum serin_errc take_detections(const struct run *run, const char *path, 
 
         to->class_id = from->class_id;
         to->score = (double)from->confidence;
-        to->box[0] = (double)from->x1;
-        to->box[1] = (double)from->y1;
-        to->box[2] = (double)from->x2 - (double)from->x1;
-        to->box[3] = (double)from->y2 - (double)from->y1;
+        to->box[0] = within(from->x1, result->width);
+        to->box[1] = within(from->y1, result->height);
+        to->box[2] = within(from->x2, result->width) - to->box[0];
+        to->box[3] = within(from->y2, result->height) - to->box[1];
         if (run->mask) {
             rc = take_mask(run, result, i, &picture->masks[i]);
             if (rc)
@@ -114,8 +120,8 @@ static enum serin_errc take_detections(const struct run *run, const char *path, 
             double *to_points = picture->keypoints + i * points * 3;
 
             for (k = 0; k < points; k++) {
-                to_points[3 * k] = (double)from->keypoints[k].x;
-                to_points[3 * k + 1] = (double)from->keypoints[k].y;
+                to_points[3 * k] = within(from->keypoints[k].x, result->width);
+                to_points[3 * k + 1] = within(from->keypoints[k].y, result->height);
                 to_points[3 * k + 2] = (double)from->keypoints[k].visible;
             }
             to->keypoints = to_points;

@@ -13,9 +13,9 @@
 #include <math.h>
 
 struct scale {
-    float pad_x, pad_y;   /* px of the input */
-    float gain_x, gain_y; /* px of the input per px of the picture */
-    float width, height;  /* px, of the picture */
+    float pad_x, pad_y;         /* px of the input */
+    float gain_x, gain_y;       /* px of the input per px of the picture */
+    float least, width, height; /* px: what points are clipped to */
 };
 
 static inline struct scale scale_of(const struct letterbox *box)
@@ -29,8 +29,9 @@ static inline struct scale scale_of(const struct letterbox *box)
             .pad_y = (float)box->top,
             .gain_x = (float)((double)box->resized_width / box->image_width),
             .gain_y = (float)((double)box->resized_height / box->image_height),
-            .width = (float)box->image_width,
-            .height = (float)box->image_height,
+            .least = -INFINITY,
+            .width = INFINITY,
+            .height = INFINITY,
         };
     return (struct scale){
         .pad_x = (float)rint((box->input_width - width) / 2 - 0.1),
@@ -42,16 +43,16 @@ static inline struct scale scale_of(const struct letterbox *box)
     };
 }
 
-static inline float scale_clip(float value, float limit)
+static inline float scale_clip(float value, float least, float most)
 {
-    return value < 0 ? 0 : value > limit ? limit : value;
+    return value < least ? least : value > most ? most : value;
 }
 
-/* A point, clipped to the picture (its far edges included). */
+/* A point, clipped to the picture (its far edges included), or not at all where the letterbox is taken as it stands. */
 static inline void scale_point(const struct scale *scale, float *x, float *y)
 {
-    *x = scale_clip((*x - scale->pad_x) / scale->gain_x, scale->width);
-    *y = scale_clip((*y - scale->pad_y) / scale->gain_y, scale->height);
+    *x = scale_clip((*x - scale->pad_x) / scale->gain_x, scale->least, scale->width);
+    *y = scale_clip((*y - scale->pad_y) / scale->gain_y, scale->least, scale->height);
 }
 
 #endif
