@@ -28,7 +28,7 @@ test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
 
 bench: all ## speed, beside OpenCV and torchvision or numpy where they are installed
-	@bench/bench.sh $(BUILD)
+	@python3 bench/bench.py $(BUILD)
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan \

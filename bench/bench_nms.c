@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOXES 8400
-#define ROUNDS 101
+#define BOXES   8400
+#define ROUNDS  101
 #define MAX_DET 300
 
 static int by_value(const void *a, const void *b)

@@ -16,14 +16,14 @@ import common
 
 HERE = pathlib.Path(__file__).parent
 SIZE = 160
-# task: (head line, classes, epochs, export options, train options)
+# task: (head line, classes, epochs, export options, train options). nms=False asks the exporter for the NMS-free branch.
 PLANS = {
     "detect": ("Detect", 3, 16, dict(dynamic=True), {}),
     "segment": ("Segment", 3, 16, {}, dict(overlap_mask=True, mask_ratio=2)),
     "pose": ("Pose", 1, 24, {}, dict(pose=16.0)),
     "obb": ("OBB", 2, 20, {}, dict(flipud=0.5)),
     "classify": ("Classify", 6, 60, {}, dict(imgsz=64, auto_augment=None, scale=0.2)),
-    "end-to-end": ("Detect", 3, 20, {}, {}),
+    "end-to-end": ("Detect", 3, 20, dict(nms=False), {}),
 }
 
 
