@@ -199,6 +199,8 @@ static enum serin_errc check_operator(struct probe *probe, const struct node *no
     static const char *const domains[] = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"};
     /* These bring code or compiled engines from outside of the file. */
     static const char *const foreign[] = {"EPContext", "PythonOp", "PythonOpGrad", "ATen", "ExternalGemm"};
+    /* How often these run, and so when they end, is told by numbers in the file. No YOLO has them. */
+    static const char *const loops[] = {"Loop", "Scan"};
     static const char *const integer[] = {
         "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger",
         "MatMulInteger",  "QLinearConv",      "QLinearMatMul",         "QGemm",
@@ -215,6 +217,9 @@ static enum serin_errc check_operator(struct probe *probe, const struct node *no
                          node_text(node, text, sizeof(text)), slice_text(node->domain, domain, sizeof(domain)));
     if (IS_ONE_OF(node->op_type, foreign))
         return error_set(probe->error, SERIN_UNSUPPORTED, "%s loads what is not in the model",
+                         node_text(node, text, sizeof(text)));
+    if (IS_ONE_OF(node->op_type, loops))
+        return error_set(probe->error, SERIN_UNSUPPORTED, "%s may run without end: models with loops are not loaded",
                          node_text(node, text, sizeof(text)));
     probe->summary->quantized = probe->summary->quantized || IS_ONE_OF(node->op_type, integer);
     count_operator(probe->summary, node->op_type);

@@ -270,7 +270,7 @@ enum serin_errc mask_build(const struct mask_prototypes *prototypes, const float
     float *plane = NULL, *logits = NULL;
     enum serin_errc rc = SERIN_OK;
     struct serin_mask *mask;
-    bool any = false;
+    bool any = false, broken = false;
     uint8_t *values;
     int32_t y;
 
@@ -291,14 +291,16 @@ enum serin_errc mask_build(const struct mask_prototypes *prototypes, const float
     if (logits) {
         for (y = 0; y < rows.end - rows.begin; y++) {
             uint8_t *restrict out = values + (size_t)y * width;
-            unsigned set = 0;
+            unsigned set = 0, unordered = 0;
 
             next_row(&in, y, logits);
             for (x = 0; x < width; x++) {
                 out[x] = logits[x] > 0;
                 set |= out[x];
+                unordered |= !(logits[x] == logits[x]);
             }
             any |= set != 0;
+            broken |= unordered != 0;
         }
     } else {
         rc = error_set(error, SERIN_NOMEM, "no memory for a mask of %zu x %zu", width, height);
@@ -308,6 +310,8 @@ enum serin_errc mask_build(const struct mask_prototypes *prototypes, const float
     free(plane);
     axis_done(&ax);
     axis_done(&ay);
+    if (broken) /* NaN is above nothing: it would pass for an empty mask */
+        return error_set(error, SERIN_MODEL, "the model gave NaN in a mask: its weights or its input are broken");
     if (rc != SERIN_OK || !any)
         return rc;
     *mask = (struct serin_mask){.full_width = full_width,

@@ -83,6 +83,10 @@ static enum serin_errc check_input(const struct serin_yolo *yolo, struct serin_e
         input->shape[3] > YOLO_MAX_SIDE_PX)
         return error_set(error, SERIN_UNSUPPORTED, "the input is %s: the limit is %d px a side", seen,
                          YOLO_MAX_SIDE_PX);
+    if (yolo->metadata.input_height > YOLO_MAX_SIDE_PX || yolo->metadata.input_width > YOLO_MAX_SIDE_PX)
+        return error_set(error, SERIN_UNSUPPORTED,
+                         "the metadata says an input of %d x %d px: the limit is %d px a side",
+                         yolo->metadata.input_width, yolo->metadata.input_height, YOLO_MAX_SIDE_PX);
     if (yolo->metadata.channels > 0 && yolo->metadata.channels != 3)
         return error_set(error, SERIN_UNSUPPORTED, "the metadata says %d channels, only RGB is known",
                          yolo->metadata.channels);

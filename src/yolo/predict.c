@@ -153,16 +153,16 @@ static enum serin_errc fill_input(struct serin_yolo *yolo, const struct prepared
     return SERIN_OK;
 }
 
-static enum serin_errc wrong_shape(const struct serin_yolo *yolo, int index, const struct tensor *tensor,
+static enum serin_errc wrong_shape(const struct serin_yolo *yolo, int index, const struct tensor *tensor, size_t batch,
                                    struct serin_error *error)
 {
     struct tensor_spec got = {.type = tensor->type, .rank = tensor->rank};
     char got_text[96], said_text[96];
 
     memcpy(got.shape, tensor->shape, sizeof(got.shape));
-    return error_set(error, SERIN_MODEL, "output '%s' came as %s, the model says %s",
+    return error_set(error, SERIN_MODEL, "output '%s' came as %s for a batch of %zu, the model says %s",
                      yolo->engine->interface.outputs[index].name, tensor_spec_text(&got, got_text, sizeof(got_text)),
-                     tensor_spec_text(&yolo->engine->interface.outputs[index], said_text, sizeof(said_text)));
+                     batch, tensor_spec_text(&yolo->engine->interface.outputs[index], said_text, sizeof(said_text)));
 }
 
 static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct engine_outputs *outputs, size_t batch,
@@ -189,14 +189,14 @@ static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct
         break;
     }
     if (!fits)
-        return wrong_shape(yolo, head->output, main, error);
+        return wrong_shape(yolo, head->output, main, batch, error);
     if (head->task == SERIN_SEGMENT) {
         const struct tensor *protos = &outputs->tensors[head->proto_output];
 
         if (protos->type != yolo->engine->interface.outputs[head->proto_output].type || protos->rank != 4 ||
             protos->shape[0] != (int64_t)batch || protos->shape[1] != head->extra_count || protos->shape[2] < 1 ||
             protos->shape[3] < 1 || protos->shape[2] > YOLO_MAX_SIDE_PX || protos->shape[3] > YOLO_MAX_SIDE_PX)
-            return wrong_shape(yolo, head->proto_output, protos, error);
+            return wrong_shape(yolo, head->proto_output, protos, batch, error);
     }
     return SERIN_OK;
 }
