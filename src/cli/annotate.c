@@ -119,7 +119,7 @@ static struct colour colour_of_side(int a, int b)
 static void draw_keypoints(const struct canvas *canvas, const struct serin_detection *detection, int count)
 {
     const struct serin_keypoint *points = detection->keypoints;
-    double size = fmax(detection->x2 - detection->x1, detection->y2 - detection->y1);
+    double size = (double)fmaxf(detection->x2 - detection->x1, detection->y2 - detection->y1);
     double limb_px = fmax(1.2, fmin(size * 0.011, canvas->line_px * 1.5)), radius = limb_px * 1.1 + 0.6;
     cairo_t *cairo = canvas->cairo;
     size_t i;

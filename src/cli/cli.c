@@ -28,7 +28,7 @@ static int unknown_verb(const struct cli_verb *const *verbs, const char *typed)
     const char *names[CLI_MAX_VERBS], *nearest;
     size_t i;
 
-    for (i = 0; verbs[i] && i < CLI_MAX_VERBS; i++)
+    for (i = 0; i < CLI_MAX_VERBS && verbs[i]; i++)
         names[i] = verbs[i]->name;
     nearest = text_nearest(typed, names, i);
     if (nearest)

@@ -119,6 +119,7 @@ struct predict_run {
     struct progress progress;
     struct buffer line;
     struct totals totals;
+    bool refused; /* the model cannot do what the options ask for, so no other picture will fare better */
 };
 
 /* Prints what is in run->line and empties it. */
@@ -243,6 +244,7 @@ static enum serin_errc predict_one(struct predict_run *run, const char *path, st
         return rc;
     decode_ms = clock_ms_since(start);
     rc = serin_yolo_predict(run->yolo, &image, 1, &run->options, &result, error);
+    run->refused = rc == SERIN_INVALID;
     if (rc == SERIN_OK && run->settings->save) {
         rc = annotate(&image, result, error);
         if (rc == SERIN_OK)
@@ -292,7 +294,14 @@ static int predict_all(struct predict_run *run, const struct sources *sources)
 
     progress_begin(&run->progress, sources->count, "img");
     for (i = 0; heard && i < sources->count; i++) {
-        if (predict_one(run, sources->paths[i], &error) != SERIN_OK)
+        enum serin_errc rc = predict_one(run, sources->paths[i], &error);
+
+        if (run->refused) {
+            progress_hide(&run->progress);
+            terminal_complain("predict: %s", error.message);
+            return CLI_USAGE;
+        }
+        if (rc != SERIN_OK)
             report_failure(run, sources->paths[i], &error);
         heard = terminal_flush();
         progress_step(&run->progress, i + 1);

@@ -151,6 +151,14 @@ def test_unknown_class_is_a_usage_error(model, picture):
     assert run.returncode == 2 and "99" in run.stderr
 
 
+@pytest.mark.parametrize("options", [["--imgsz", "320"], ["--rect", "on"]])
+def test_options_that_the_model_cannot_follow_end_the_run(options):
+    """A fixed model is told once, not for each picture."""
+    run = serin("predict", "--model", MINIATURE / "pose.onnx", "--json", *options, PICTURES)
+    assert run.returncode == 2 and run.stdout == ""
+    assert run.stderr.startswith("serin: predict: ") and run.stderr.count("\n") == 1 and "160 x 160" in run.stderr
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x0a" + b"\xff" * 100])
 def test_a_file_that_is_no_model(tmp_path, picture, content):
     fake = tmp_path / "fake.onnx"
