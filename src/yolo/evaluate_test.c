@@ -11,6 +11,7 @@
 #include "base/file.h"
 
 #include <ftw.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -349,6 +350,78 @@ static void it_stops_when_told_and_says_which_file_is_bad(void **state)
     assert_null(evaluation);
 }
 
+static void the_shorter_side_is_rounded_up_as_in_val(void **state)
+{
+    static const int32_t rows[][6] = {
+        /* picture's width, height; resized width, height; left, top */
+        {600, 500, 640, 534, 0, 53}, {500, 333, 640, 427, 0, 106}, {333, 500, 427, 640, 106, 0},
+        {640, 480, 640, 480, 0, 80}, {640, 427, 640, 427, 0, 106}, {64, 64, 640, 640, 0, 0},
+        {5000, 1, 640, 1, 0, 319},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct serin_image image = {.width = rows[i][0], .height = rows[i][1]};
+        struct letterbox box = val_letterbox(&image, 640);
+
+        assert_int_equal(box.resized_width, rows[i][2]);
+        assert_int_equal(box.resized_height, rows[i][3]);
+        assert_int_equal(box.left, rows[i][4]);
+        assert_int_equal(box.top, rows[i][5]);
+    }
+}
+
+/* 21 photographs of COCO128, among them two whose shorter side val rounds up. Expected: `yolo val` of
+ * Ultralytics 8.4.190 on the same file and list, and pycocotools on the detections it wrote. */
+static void coco_is_what_yolo_val_and_pycocotools_say(void **state)
+{
+    static const int numbers[] = {30,  42,  64,  73,  78,  89,  109, 127, 138, 144, 154,
+                                  192, 201, 247, 260, 294, 309, 321, 328, 349, 143};
+    const char *data = getenv("SERIN_TEST_DATA"), *source = getenv("SERIN_SOURCE_DIR");
+    char root[1024], path[PATH_MAX + 64], yaml[256], *absolute;
+    struct serin_evaluation *evaluation;
+    struct serin_error error;
+    struct buffer out;
+    uint8_t *names;
+    size_t size, i;
+
+    (void)state;
+    if (data)
+        snprintf(root, sizeof(root), "%s", data);
+    else
+        snprintf(root, sizeof(root), "%s/../shared/data", source ? source : ".");
+    snprintf(path, sizeof(path), "%s/models/yolov8n.onnx", root);
+    absolute = realpath(root, NULL);
+    if (access(path, R_OK) != 0 || !absolute) {
+        free(absolute);
+        skip();
+    }
+    if (serin_yolo_open(path, NULL, &yolo, &error))
+        fail_msg("%s", error.message);
+    snprintf(path, sizeof(path), "%s/coco128/data.yaml", absolute);
+    assert_int_equal(file_read(path, 1 << 20, &names, &size, &error), SERIN_OK);
+    buffer_init(&out, 1 << 20);
+    buffer_append_text(&out, "val:\n");
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        buffer_printf(&out, "  - \"%s/coco128/images/%012d.jpg\"\n", absolute, numbers[i]);
+    buffer_append_text(&out, strstr((char *)names, "names:"));
+    free(names);
+    free(absolute);
+    snprintf(yaml, sizeof(yaml), "%s/data.yaml", folder);
+    assert_int_equal(file_write(yaml, out.bytes, out.size, &error), SERIN_OK);
+    buffer_done(&out);
+    if (serin_yolo_evaluate(yolo, yaml, NULL, &evaluation, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(evaluation->images, 21);
+    assert_true(fabs(evaluation->ultralytics.map50_95 - .5770050427522125) < 1e-4);
+    assert_true(fabs(evaluation->ultralytics.map50 - .7658740618614681) < 1e-4);
+    assert_true(fabs(evaluation->box.map50_95 - .5804905009602954) < 1e-4);
+    assert_true(fabs(evaluation->box.map50 - .7697191893539255) < 1e-4);
+    assert_true(fabs(evaluation->box.recall - .722454304954305) < 1e-4);
+    serin_evaluation_free(evaluation);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, new_folder, drop_folder)
 
 int main(void)
@@ -359,6 +432,8 @@ int main(void)
         WITH_FOLDER(keypoints_that_are_all_found),
         WITH_FOLDER(turned_boxes_that_are_all_found),
         WITH_FOLDER(classes_by_folder),
+        cmocka_unit_test(the_shorter_side_is_rounded_up_as_in_val),
+        WITH_FOLDER(coco_is_what_yolo_val_and_pycocotools_say),
         WITH_FOLDER(it_stops_when_told_and_says_which_file_is_bad),
     };
 
