@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs as often as you like: what is there already is left alone, and then it needs no network.
-#   tools/setup.sh [build|test|lint]     which packages (default: build)
+#   tools/setup.sh [build|test|lint|gpu]     which packages (default: build); gpu adds the CUDA and TensorRT providers
 # ONNX Runtime lies in $SERIN_CACHE (default: ${XDG_CACHE_HOME:-~/.cache}/serin); its path is the last line printed.
 set -eu
 
 ORT_PACKAGE=com.github.asus4.onnxruntime
 ORT_VERSION=0.4.9
+NODE_PACKAGE=onnxruntime-node # the same version of the library, built with the GPU providers
+NODE_VERSION=1.29.0
+NODE_SHA256=cfdfb45ec4044b1fdca43e5d2e180fb6817e649ff8ad1e0dfc90e18e51b67037
+GPU_PACKAGE=$ORT_PACKAGE.linux-x64-gpu
+GPU_SHA256=2b459e0c17f340c92970c10ed86de4f37a3009f93c14053e6ad4334cbb6be412
 ORT_SHA256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
 
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
@@ -20,10 +25,10 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 packages=$BUILD
 case ${1:-build} in
-build) ;;
+build | gpu) ;;
 test) packages="$BUILD $TEST" ;;
 lint) packages="$BUILD $TEST $LINT" ;;
-*) say "unknown set '$1': build, test or lint"; exit 2 ;;
+*) say "unknown set '$1': build, test, lint or gpu"; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -49,18 +54,23 @@ if [ -n "$missing" ]; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 fi
 
+# fetch PACKAGE VERSION SHA256: the archive, checked; its path is printed.
+fetch() {
+    say "fetching $1@$2 (some 150 MB) with npm"
+    (cd "$work" && npm pack --silent "$1@$2" >/dev/null)
+    [ "$(sha256sum "$work/$1-$2.tgz" | cut -d' ' -f1)" = "$3" ] || {
+        say "$1@$2 has another sha256 than the pinned $3: refused"
+        exit 1
+    }
+    printf '%s\n' "$work/$1-$2.tgz"
+}
+
 if [ ! -f "$ort/complete" ]; then
     [ "$(uname -m)" = x86_64 ] || { say "the pinned ONNX Runtime is for x86_64, this is $(uname -m)"; exit 1; }
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/fetch.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
-    say "fetching $ORT_PACKAGE@$ORT_VERSION (150 MB) with npm"
-    (cd "$work" && npm pack --silent "$ORT_PACKAGE@$ORT_VERSION" >/dev/null)
-    archive=$work/$ORT_PACKAGE-$ORT_VERSION.tgz
-    [ "$(sha256sum "$archive" | cut -d' ' -f1)" = "$ORT_SHA256" ] || {
-        say "$ORT_PACKAGE@$ORT_VERSION has another sha256 than the pinned $ORT_SHA256: refused"
-        exit 1
-    }
+    archive=$(fetch "$ORT_PACKAGE" "$ORT_VERSION" "$ORT_SHA256")
     headers='package/Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework/Headers'
     tar -xzf "$archive" -C "$work" package/Plugins/Linux/x64/libonnxruntime.so \
         package/Plugins/Linux/x64/libonnxruntime_providers_shared.so package/LICENSE package/ThirdPartyNotices.txt "$headers"
@@ -74,5 +84,17 @@ if [ ! -f "$ort/complete" ]; then
     : >"$work/ort/complete"
     rm -rf "$ort"
     mv "$work/ort" "$ort"
+fi
+# For a GPU: ONNX Runtime's build that knows CUDA and TensorRT takes the place of the plain one, with the providers beside it,
+# where it looks for them. NVIDIA's driver, CUDA 13, cuDNN 9 (and TensorRT 10) are the machine's own.
+if [ "${1:-build}" = gpu ] && [ ! -f "$ort/lib/libonnxruntime_providers_cuda.so" ]; then
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    archive=$(fetch "$NODE_PACKAGE" "$NODE_VERSION" "$NODE_SHA256")
+    tar -xzf "$archive" -C "$work" package/bin/napi-v6/linux/x64/libonnxruntime.so.1
+    archive=$(fetch "$GPU_PACKAGE" "$ORT_VERSION" "$GPU_SHA256")
+    tar -xzf "$archive" -C "$work" --wildcards 'package/Plugins/Linux/x64/libonnxruntime_providers_*.so'
+    mv "$work"/package/bin/napi-v6/linux/x64/libonnxruntime.so.1 "$work/libonnxruntime.so"
+    mv "$work"/libonnxruntime.so "$work"/package/Plugins/Linux/x64/libonnxruntime_providers_*.so "$ort/lib/"
 fi
 printf '%s\n' "$ort"
