@@ -16,7 +16,15 @@ LAYERS = {
     "image": {"base"},
     "engine": {"base"},
     "yolo": {"base", "image", "engine"},
-    "cli": {"base", "image", "engine", "yolo"},
+    "http": {"base"},
+    "version": {"base"},
+    "store": {"base", "version"},
+    "runtime": {"base", "http"},
+    "worker": {"base", "http", "image", "engine", "yolo", "version"},
+    "gateway": {"base", "http", "version"},
+    "admin": {"base", "http", "version", "store", "runtime", "gateway"},
+    "serve": {"base", "http", "version", "store", "runtime", "gateway", "admin"},
+    "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "serve"},
 }
 LONGEST, LONG_ALLOWED = 1500, 800
 BANNED_WORDS = re.compile(r"(?i)not " r"implemented|\bFIX" r"ME\b|\bTO" r"DO\b|registry\.npm" r"js|pypi\." r"org|deb\.debian\." r"org")

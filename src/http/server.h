@@ -1,0 +1,78 @@
+/*
+ * server.h - an HTTP/1.1 server on one libuv loop: whole requests in, whole answers out.  Depends on base, message.h,
+ * libuv. SPDX-License-Identifier: Apache-2.0
+ *
+ * The handler is called on the loop's thread once a request is complete (its body bounded and in one piece), and
+ * answers then or later, exactly once, on the same thread: http_respond. Keep-alive, pipelining (answers keep their
+ * order; one request of a connection is handled at a time), chunked bodies, Expect: 100-continue, HEAD, limits on every
+ * size and time. On any doubt: 400 and close. A body of known length is read straight into the bytes that the handler
+ * gets.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "base/bytes.h"
+#include "http/message.h"
+
+#include <uv.h>
+
+struct http_server_options {
+    struct http_limits limits;
+    int max_connections;         /* default 4096; more are refused */
+    uint64_t max_buffered_bytes; /* of all bodies that are being received or held by exchanges; default 1 GiB: 503 */
+    uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
+    uint64_t idle_timeout_ms;    /* between requests; default 75,000 */
+    uint64_t stall_timeout_ms;   /* a body or an answer that makes no progress; default 30,000 */
+};
+
+void http_server_options_init(struct http_server_options *options);
+
+struct http_server;
+struct http_exchange; /* one request and its answer; lives until it is answered and the answer is written */
+
+typedef void http_handler(void *user, struct http_exchange *exchange);
+
+/* Counters, read by the same thread or by others (each is an atomic that only the loop's thread writes). */
+struct http_server_counters {
+    _Atomic uint64_t connections_total, connections_open, requests_total, bad_requests_total, timeouts_total,
+        refused_total, received_bytes_total, sent_bytes_total, buffered_bytes;
+};
+
+MUST_USE enum serin_errc http_server_new(uv_loop_t *loop, const struct http_server_options *options,
+                                         http_handler *handler, void *user, struct http_server **ret,
+                                         struct serin_error *error);
+
+/* "127.0.0.1:8080" or "[::1]:0" (port 0: the kernel chooses; ask http_server_port), with SO_REUSEPORT where share is
+ * set; or "unix:/path" (an old socket file is replaced). SERIN_INVALID, SERIN_IO. */
+MUST_USE enum serin_errc http_server_listen(struct http_server *server, const char *address, bool share,
+                                            struct serin_error *error);
+/* The same for a listening socket that is open already (handed over by a parent or by an older process). Takes fd over.
+ */
+MUST_USE enum serin_errc http_server_adopt(struct http_server *server, int fd, struct serin_error *error);
+int http_server_port(const struct http_server *server); /* 0 for unix sockets */
+const struct http_server_counters *http_server_counters(const struct http_server *server);
+
+/* Stops listening, lets requests in flight end, closes idle connections at once and the rest after deadline_ms; then
+ * calls done on the loop's thread. Frees the server after done has returned. */
+void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user);
+
+/* ---- within an exchange ---- */
+
+const struct http_head *http_exchange_head(const struct http_exchange *exchange);
+struct bytes *http_exchange_body(const struct http_exchange *exchange);  /* never NULL; bytes_share to keep it longer */
+const char *http_exchange_peer(const struct http_exchange *exchange);    /* "10.0.0.7:51432", "unix" */
+uint64_t http_exchange_started_ns(const struct http_exchange *exchange); /* monotonic, at the head's first byte */
+
+/* Called once on the loop's thread if the client goes away before the answer; http_respond must still be called (it
+ * does nothing more than end the exchange). */
+void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void *user), void *user);
+
+/* Ends the exchange. fields is a run of finished field lines ("Name: value\r\n"...) without Content-Length, Connection
+ * and Date, which are added here; NULL for none. body is taken over (NULL: empty). After this the exchange must not be
+ * touched. */
+void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body);
+
+/* An answer of JSON: {"error": sentence}. */
+void http_respond_error(struct http_exchange *exchange, int status, const char *format, ...) PRINTF_LIKE(3, 4);
+
+#endif
