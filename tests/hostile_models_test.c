@@ -7,7 +7,8 @@
  * Each row is opened and, if that goes well, predicts on a small picture, in a child with limits on memory and
  * processor time: a model that kills the child, or makes it hang, fails its row and no other. With AddressSanitizer,
  * which needs more address space than a limit would leave, the rows run in the process itself, and leaks are found at
- * its end.
+ * its end; there the rows whose memory cannot be had are left out, because its operator new ends the process where the
+ * real one throws, whatever its options say.
  */
 #include <serin/yolo.h>
 
@@ -40,6 +41,7 @@
 #define MAX_MEMORY_BYTES ((rlim_t)2 << 30) /* of address space: ONNX Runtime itself maps some 400 MB */
 #define MAX_CPU_SECONDS  20
 #define SIDE_PX          48
+#define NO_MEMORY        "Failed to allocate memory" /* ONNX Runtime's words for std::bad_alloc */
 
 /* An allocation beyond all bounds must fail here as it does without the sanitizer, instead of ending the process. */
 const char *__asan_default_options(void);
@@ -209,6 +211,10 @@ int main(int argc, char **argv)
         if (!row.stage || !row.code) {
             printf("%s: not four columns\n", row.file);
             failed++;
+            continue;
+        }
+        if (IN_PROCESS && strstr(row.part, NO_MEMORY)) {
+            printf("%s: left out under AddressSanitizer\n", row.file);
             continue;
         }
         rows++;

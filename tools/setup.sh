@@ -43,21 +43,37 @@ done
 # npm fetches ONNX Runtime; one that did not come from Debian is as good.
 [ -f "$ort/complete" ] || command -v npm >/dev/null 2>&1 || missing="$missing npm"
 if [ -n "$missing" ]; then
-    say "installing$missing"
+    command -v apt-get >/dev/null 2>&1 || { say "no apt-get here: install what these Debian packages hold:$missing"; exit 1; }
     sudo=
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || { say "not root and no sudo: install these packages first:$missing"; exit 1; }
+        command -v sudo >/dev/null 2>&1 || {
+            say "not root and no sudo; have root do this first: apt-get install --no-install-recommends$missing"
+            exit 1
+        }
         sudo=sudo
     fi
-    $sudo apt-get update -qq >&2
-    # shellcheck disable=SC2086  # the list is meant to be split
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+    say "installing$missing"
+    # A fresh machine may be at its own first updates: wait for their lock. What apt says matters only where it fails.
+    apt='env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0'
+    log=$(mktemp)
+    # shellcheck disable=SC2086  # the lists are meant to be split
+    { $sudo $apt update && $sudo $apt install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null || {
+        cat "$log" >&2
+        rm -f "$log"
+        say "could not install$missing"
+        exit 1
+    }
+    rm -f "$log"
 fi
 
 # fetch PACKAGE VERSION SHA256: the archive, checked; its path is printed.
 fetch() {
     say "fetching $1@$2 (some 150 MB) with npm"
-    (cd "$work" && npm pack --silent "$1@$2" >/dev/null)
+    # npm's own cache would keep a second copy in the home folder for good.
+    (cd "$work" && npm pack --loglevel=error --no-progress --no-update-notifier --cache "$work/npm" "$1@$2" >/dev/null) || {
+        say "npm could not fetch $1@$2"
+        exit 1
+    }
     [ "$(sha256sum "$work/$1-$2.tgz" | cut -d' ' -f1)" = "$3" ] || {
         say "$1@$2 has another sha256 than the pinned $3: refused"
         exit 1

@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,21 +34,52 @@ def test_example_reports_errors():
     assert ran.returncode == 1 and "/nonexistent.jpg" in ran.stderr
 
 
-@pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
-def test_example_builds_against_the_installed_library(tmp_path):
-    installed = run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tmp_path, "--quiet")
-    assert installed.returncode == 0, installed.stderr
-    description = next(tmp_path.rglob("serin.pc"))
-    env = {**os.environ, "PKG_CONFIG_PATH": str(description.parent), "PKG_CONFIG_SYSROOT_DIR": str(tmp_path)}
-    flags = run("pkg-config", "--cflags", "--libs", "serin", env=env)
-    assert flags.returncode == 0, flags.stderr
-    libraries = [str(next(tmp_path.rglob("libserin.so")).parent)]
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Where `meson install` put everything; and the environment without what points at the build folder."""
+    place = tmp_path_factory.mktemp("installed")
+    done = run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", place, "--quiet")
+    assert done.returncode == 0, done.stderr
+    env = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    return place, env
+
+
+def check_runtime(place, file, env):
+    """The loader finds ONNX Runtime beside the installed library, not in the cache that the build linked against."""
+    if "SERIN_ORT_LIB" not in os.environ:
+        return  # the system's ONNX Runtime
+    listed = run("ldd", file, env=env)
+    found = re.search(r"^\s*libonnxruntime\S* => (\S+)", listed.stdout, re.M)
+    assert found, listed.stdout + listed.stderr
+    assert pathlib.Path(found[1]).resolve().is_relative_to(place.resolve()), found[0]
+
+
+def test_installed_program_stands_alone(installed):
+    place, env = installed
+    program = next(path for path in place.rglob("serin") if path.parent.name == "bin")
+    check_runtime(place, program, env)
+    ran = run(program, "predict", "--model", MINIATURE / "detect.onnx", PICTURES / "shapes-640x480.jpg", env=env)
+    assert ran.returncode == 0, ran.stderr
+    assert "shapes-640x480.jpg" in ran.stdout
     if "SERIN_ORT_LIB" in os.environ:
-        libraries.append(os.environ["SERIN_ORT_LIB"])
-    built = run("cc", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", ROOT / "examples" / "c" / "predict.c", "-o",
-                tmp_path / "predict", *shlex.split(flags.stdout), *[f"-Wl,-rpath-link,{path}" for path in libraries])
+        licence = next(place.rglob("LICENSE.onnxruntime"))
+        assert (licence.parent / "libonnxruntime.so.1").is_file()
+        assert (licence.parent / "ThirdPartyNotices.onnxruntime.txt").is_file()
+
+
+@pytest.mark.skipif(not shutil.which("pkg-config"), reason="pkg-config is not installed")
+def test_example_builds_against_the_installed_library(installed, tmp_path):
+    place, env = installed
+    description = next(place.rglob("serin.pc"))
+    flags = run("pkg-config", "--cflags", "--libs", "serin",
+                env={**env, "PKG_CONFIG_PATH": str(description.parent), "PKG_CONFIG_SYSROOT_DIR": str(place)})
+    assert flags.returncode == 0, flags.stderr
+    library = next(place.rglob("libserin.so"))
+    check_runtime(place, library, env)
+    compiler = shlex.split(os.environ.get("SERIN_CC", "cc"))
+    built = run(*compiler, "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", ROOT / "examples" / "c" / "predict.c",
+                "-o", tmp_path / "predict", *shlex.split(flags.stdout), f"-Wl,-rpath,{library.parent}", env=env)
     assert built.returncode == 0, built.stderr
-    ran = run(tmp_path / "predict", MINIATURE / "detect.onnx", PICTURES / "shapes-640x480.jpg",
-              env={**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)})
+    ran = run(tmp_path / "predict", MINIATURE / "detect.onnx", PICTURES / "shapes-640x480.jpg", env=env)
     assert ran.returncode == 0, ran.stderr
     assert "box" in ran.stdout
