@@ -6,8 +6,12 @@
  *
  * A name is an OCI reference (distribution specification 1.1, "Pulling manifests": <name> and <reference>). A tag that
  * begins with v and a SemVer 2.0.0 core ("v1.2.0") is split into core, pre-release and hardware: hardware begins at the
- * first part, between hyphens, that is one of cpu, gpu, cuda, trt, npu, tpu, arm, x86. Any other valid tag is a name of
- * its own: it sorts by text, below all that have a SemVer.
+ * first part, between hyphens, that is one of cpu, gpu, cuda, trt, npu, tpu, arm, x86, alone or with something behind
+ * it that is no letter (arm64, x86_64). Any other valid tag is a name of its own ("v1.2", "detect-v3"): it sorts by
+ * text, below all that have a SemVer.
+ *
+ * Model: a-z and 0-9, tag: the same and A-Z, both with single '.', '_' or '-' between them: what an OCI reference, the
+ * annotation org.opencontainers.image.ref.name and a URL's path take without escapes.
  */
 #ifndef VERSION_NAME_H
 #define VERSION_NAME_H
