@@ -91,16 +91,16 @@ static void json_numbers_are_pythons(void **state)
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         buffer_clear(&out);
         json_init(&writer, &out);
-        json_rounded(&writer, rows[i].value, 5);
+        json_write_rounded(&writer, rows[i].value, 5);
         assert_string_equal(out.bytes, rows[i].text);
     }
     buffer_clear(&out);
     json_init(&writer, &out);
     json_begin_array(&writer);
-    json_rounded(&writer, (double)NAN, 5);
-    json_number(&writer, 0.1);
-    json_number(&writer, 1.0 / 3.0);
-    json_number(&writer, 1e300);
+    json_write_rounded(&writer, (double)NAN, 5);
+    json_write_number(&writer, 0.1);
+    json_write_number(&writer, 1.0 / 3.0);
+    json_write_number(&writer, 1e300);
     json_end_array(&writer);
     assert_string_equal(out.bytes, "[null,0.1,0.3333333333333333,1e+300]");
     buffer_done(&out);
@@ -116,12 +116,12 @@ static void json_text_is_always_valid(void **state)
     json_init(&writer, &out);
     json_begin_object(&writer);
     json_key(&writer, "na\"me");
-    json_string(&writer, "\xe7\x8c\xab \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe7\x8c\n\\");
+    json_write_string(&writer, "\xe7\x8c\xab \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe7\x8c\n\\");
     json_key(&writer, "list");
     json_begin_array(&writer);
-    json_integer(&writer, INT64_MIN);
-    json_boolean(&writer, true);
-    json_string(&writer, NULL);
+    json_write_integer(&writer, INT64_MIN);
+    json_write_boolean(&writer, true);
+    json_write_string(&writer, NULL);
     json_begin_object(&writer);
     json_end_object(&writer);
     json_end_array(&writer);

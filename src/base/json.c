@@ -92,48 +92,48 @@ void json_key(struct json_writer *writer, const char *key)
     writer->after_key = true;
 }
 
-void json_string(struct json_writer *writer, const char *text)
+void json_write_string(struct json_writer *writer, const char *text)
 {
     if (!text) {
-        json_null(writer);
+        json_write_null(writer);
         return;
     }
     separate(writer);
     write_quoted(writer->out, text);
 }
 
-void json_integer(struct json_writer *writer, int64_t value)
+void json_write_integer(struct json_writer *writer, int64_t value)
 {
     separate(writer);
     buffer_printf(writer->out, "%lld", (long long)value);
 }
 
-void json_boolean(struct json_writer *writer, bool value)
+void json_write_boolean(struct json_writer *writer, bool value)
 {
     separate(writer);
     buffer_append_text(writer->out, value ? "true" : "false");
 }
 
-void json_null(struct json_writer *writer)
+void json_write_null(struct json_writer *writer)
 {
     separate(writer);
     buffer_append_text(writer->out, "null");
 }
 
-void json_raw(struct json_writer *writer, const char *json)
+void json_write_raw(struct json_writer *writer, const char *json)
 {
     separate(writer);
     buffer_append_text(writer->out, json);
 }
 
-void json_rounded(struct json_writer *writer, double value, int decimals)
+void json_write_rounded(struct json_writer *writer, double value, int decimals)
 {
     char text[400]; /* DBL_MAX has 309 digits before the point */
     size_t length;
 
     BUG_ON(decimals < 1 || decimals > 17);
     if (!isfinite(value)) {
-        json_null(writer);
+        json_write_null(writer);
         return;
     }
     separate(writer);
@@ -143,13 +143,13 @@ void json_rounded(struct json_writer *writer, double value, int decimals)
     buffer_append(writer->out, text, length);
 }
 
-void json_number(struct json_writer *writer, double value)
+void json_write_number(struct json_writer *writer, double value)
 {
     char text[32];
     int precision;
 
     if (!isfinite(value)) {
-        json_null(writer);
+        json_write_null(writer);
         return;
     }
     separate(writer);

@@ -2,9 +2,10 @@
  * json.h - writing JSON into a buffer, with numbers as Python writes them.  Depends on buffer.h and text.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Reading JSON is jansson's work. Writing is ours because the promise is byte-stable output with Ultralytics' rounding:
- * the shortest text of round(x, decimals), as Python's repr has it. The writer puts the commas; nesting is limited to
- * JSON_MAX_DEPTH, and unbalanced calls are our bugs. RFC 8259.
+ * Reading JSON is jansson's work (its names begin with json_ too: these are json_begin_, json_end_, json_key and
+ * json_write_). Writing is ours because the promise is byte-stable output with Ultralytics' rounding: the shortest text
+ * of round(x, decimals), as Python's repr has it. The writer puts the commas; nesting is limited to JSON_MAX_DEPTH, and
+ * unbalanced calls are our bugs. RFC 8259.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -29,17 +30,18 @@ void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
-void json_string(struct json_writer *writer, const char *text); /* NULL writes null; bytes that are not UTF-8 become U+FFFD */
-void json_integer(struct json_writer *writer, int64_t value);
-void json_boolean(struct json_writer *writer, bool value);
-void json_null(struct json_writer *writer);
-void json_raw(struct json_writer *writer, const char *json); /* a value that is JSON already */
+void json_write_string(struct json_writer *writer,
+                       const char *text); /* NULL writes null; bytes that are not UTF-8 become U+FFFD */
+void json_write_integer(struct json_writer *writer, int64_t value);
+void json_write_boolean(struct json_writer *writer, bool value);
+void json_write_null(struct json_writer *writer);
+void json_write_raw(struct json_writer *writer, const char *json); /* a value that is JSON already */
 
 /* round(value, decimals) as Python's round and repr: half to even on the exact binary value, ".0" kept. NaN and
  * infinities, which JSON lacks, become null. */
-void json_rounded(struct json_writer *writer, double value, int decimals);
+void json_write_rounded(struct json_writer *writer, double value, int decimals);
 
 /* The shortest text that reads back as the same double. */
-void json_number(struct json_writer *writer, double value);
+void json_write_number(struct json_writer *writer, double value);
 
 #endif

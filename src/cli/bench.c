@@ -107,13 +107,13 @@ static void print_report(const struct bench_settings *settings, const struct ser
 static void json_real(struct json_writer *json, const char *key, double value, int decimals)
 {
     json_key(json, key);
-    json_rounded(json, value, decimals);
+    json_write_rounded(json, value, decimals);
 }
 
 static void json_count(struct json_writer *json, const char *key, int64_t value)
 {
     json_key(json, key);
-    json_integer(json, value);
+    json_write_integer(json, value);
 }
 
 static void print_json(const struct bench_settings *settings, const struct serin_yolo_info *info,
@@ -127,9 +127,9 @@ static void print_json(const struct bench_settings *settings, const struct serin
     json_init(&json, &out);
     json_begin_object(&json);
     json_key(&json, "model");
-    json_string(&json, settings->model.path);
+    json_write_string(&json, settings->model.path);
     json_key(&json, "provider");
-    json_string(&json, info->provider);
+    json_write_string(&json, info->provider);
     json_count(&json, "threads", info->threads);
     json_count(&json, "concurrency", settings->concurrency);
     json_count(&json, "batch", settings->batch);

@@ -170,9 +170,9 @@ static void json_score(struct json_writer *json, const char *key, double value)
 {
     json_key(json, key);
     if (value < 0)
-        json_null(json);
+        json_write_null(json);
     else
-        json_number(json, value);
+        json_write_number(json, value);
 }
 
 static void json_ap(struct json_writer *json, const struct serin_ap *ap)
@@ -218,13 +218,13 @@ static void json_class(struct json_writer *json, enum serin_task task, const str
 {
     json_begin_object(json);
     json_key(json, "name");
-    json_string(json, class->name);
+    json_write_string(json, class->name);
     json_key(json, "class");
-    json_integer(json, class->class_id);
+    json_write_integer(json, class->class_id);
     json_key(json, "images");
-    json_integer(json, (int64_t) class->images);
+    json_write_integer(json, (int64_t) class->images);
     json_key(json, "instances");
-    json_integer(json, (int64_t) class->instances);
+    json_write_integer(json, (int64_t) class->instances);
     json_ap(json, &class->box);
     json_ultralytics(json, &class->ultralytics);
     json_parts(json, task, &class->mask, &class->keypoints);
@@ -237,11 +237,11 @@ static void json_report(struct json_writer *json, const struct serin_evaluation 
 
     json_begin_object(json);
     json_key(json, "task");
-    json_string(json, serin_task_name(evaluation->task));
+    json_write_string(json, serin_task_name(evaluation->task));
     json_key(json, "images");
-    json_integer(json, (int64_t)evaluation->images);
+    json_write_integer(json, (int64_t)evaluation->images);
     json_key(json, "instances");
-    json_integer(json, (int64_t)evaluation->instances);
+    json_write_integer(json, (int64_t)evaluation->instances);
     json_ap(json, &evaluation->box);
     json_ultralytics(json, &evaluation->ultralytics);
     json_score(json, "precision", evaluation->precision);
@@ -258,11 +258,11 @@ static void json_report(struct json_writer *json, const struct serin_evaluation 
     json_key(json, "speed");
     json_begin_object(json);
     json_key(json, "preprocess");
-    json_rounded(json, evaluation->speed.preprocess_ms, 3);
+    json_write_rounded(json, evaluation->speed.preprocess_ms, 3);
     json_key(json, "inference");
-    json_rounded(json, evaluation->speed.inference_ms, 3);
+    json_write_rounded(json, evaluation->speed.inference_ms, 3);
     json_key(json, "postprocess");
-    json_rounded(json, evaluation->speed.postprocess_ms, 3);
+    json_write_rounded(json, evaluation->speed.postprocess_ms, 3);
     json_end_object(json);
     json_end_object(json);
 }

@@ -196,16 +196,16 @@ static void json_tensors(struct json_writer *json, const char *key, const struct
     for (i = 0; i < count; i++) {
         json_begin_object(json);
         json_key(json, "name");
-        json_string(json, specs[i].name);
+        json_write_string(json, specs[i].name);
         json_key(json, "type");
-        json_string(json, tensor_type_name(specs[i].type));
+        json_write_string(json, tensor_type_name(specs[i].type));
         json_key(json, "shape");
         json_begin_array(json);
         for (k = 0; k < specs[i].rank; k++) {
             if (specs[i].shape[k] < 0)
-                json_null(json);
+                json_write_null(json);
             else
-                json_integer(json, specs[i].shape[k]);
+                json_write_integer(json, specs[i].shape[k]);
         }
         json_end_array(json);
         json_end_object(json);
@@ -216,13 +216,13 @@ static void json_tensors(struct json_writer *json, const char *key, const struct
 static void json_field(struct json_writer *json, const char *key, const char *text)
 {
     json_key(json, key);
-    json_string(json, text);
+    json_write_string(json, text);
 }
 
 static void json_count(struct json_writer *json, const char *key, int64_t value)
 {
     json_key(json, key);
-    json_integer(json, value);
+    json_write_integer(json, value);
 }
 
 static void json_network(struct json_writer *json, const struct onnx_summary *summary)
@@ -244,7 +244,7 @@ static void json_network(struct json_writer *json, const struct onnx_summary *su
     json_count(json, "ir_version", summary->ir_version);
     json_field(json, "producer", summary->producer);
     json_key(json, "quantized");
-    json_boolean(json, summary->quantized);
+    json_write_boolean(json, summary->quantized);
     json_key(json, "weight_bytes");
     json_begin_object(json);
     for (i = 0; i <= TENSOR_OTHER; i++)
@@ -267,29 +267,29 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
     json_key(json, "classes");
     json_begin_array(json);
     for (i = 0; i < info->class_count; i++)
-        json_string(json, info->class_names[i]);
+        json_write_string(json, info->class_names[i]);
     json_end_array(json);
     json_key(json, "imgsz");
     json_begin_array(json);
-    json_integer(json, info->input_height);
-    json_integer(json, info->input_width);
+    json_write_integer(json, info->input_height);
+    json_write_integer(json, info->input_width);
     json_end_array(json);
     json_key(json, "dynamic_size");
-    json_boolean(json, info->dynamic_size);
+    json_write_boolean(json, info->dynamic_size);
     json_count(json, "stride", info->stride);
     json_key(json, "batch");
     if (info->batch)
-        json_integer(json, info->batch);
+        json_write_integer(json, info->batch);
     else
-        json_null(json);
+        json_write_null(json);
     json_field(json, "precision", info->input_type);
     json_key(json, "end_to_end");
-    json_boolean(json, info->end_to_end);
+    json_write_boolean(json, info->end_to_end);
     if (info->task == SERIN_POSE) {
         json_key(json, "kpt_shape");
         json_begin_array(json);
-        json_integer(json, info->keypoint_count);
-        json_integer(json, info->keypoint_dims);
+        json_write_integer(json, info->keypoint_count);
+        json_write_integer(json, info->keypoint_dims);
         json_end_array(json);
     }
     json_field(json, "description", info->description);

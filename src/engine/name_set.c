@@ -1,52 +1,14 @@
 /*
  * name_set.c - linear probing, last in first out.
  * SPDX-License-Identifier: Apache-2.0
- *
- * Source of the hash: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with 1 and 3 rounds.
  */
 #include "engine/name_set.h"
+
+#include "base/siphash.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-static uint64_t rotate(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
-    v[2] += v[3], v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] += v[3], v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
-}
-
-static uint64_t siphash(const uint64_t key[2], struct slice slice)
-{
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
-                     key[1] ^ 0x7465646279746573u};
-    uint64_t word;
-    size_t i;
-
-    for (i = 0; i + 8 <= slice.size; i += 8) {
-        memcpy(&word, slice.bytes + i, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    word = (uint64_t)slice.size << 56;
-    if (i < slice.size)
-        memcpy(&word, slice.bytes + i, slice.size - i);
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    for (i = 0; i < 3; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 void name_set_init(struct name_set *set)
 {
@@ -84,7 +46,7 @@ struct named *name_set_find(const struct name_set *set, struct slice name)
 
     if (set->slot_count == 0)
         return NULL;
-    slot = probe(set, name, siphash(set->key, name));
+    slot = probe(set, name, siphash(set->key, name.bytes, name.size));
     return set->slots[slot] ? &set->entries[set->slots[slot] - 1] : NULL;
 }
 
@@ -111,7 +73,7 @@ static enum serin_errc grow(struct name_set *set, struct serin_error *error)
 
 enum serin_errc name_set_add(struct name_set *set, struct slice name, uint32_t flags, struct serin_error *error)
 {
-    uint64_t hash = siphash(set->key, name);
+    uint64_t hash = siphash(set->key, name.bytes, name.size);
     enum serin_errc rc;
     size_t slot;
 

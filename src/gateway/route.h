@@ -35,7 +35,8 @@ enum route_reason {
 struct route_version {
     char tag[ROUTE_MAX_TEXT + 1];
     uint32_t weight;
-    bool drain; /* keys that have it keep it although its weight is 0 */
+    uint32_t drain_weight; /* with weight 0: keyed requests are assigned as if it still had this one (those who have it
+                              keep it); 0: nobody gets it, now */
 };
 
 /* A request whose header has this value (empty: any) gets this version, whatever the weights. */

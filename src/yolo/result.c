@@ -212,9 +212,9 @@ enum serin_errc result_new_classes(const struct serin_yolo *yolo, const float *p
 static void write_pair(struct json_writer *json, const char *name_x, double x, const char *name_y, double y)
 {
     json_key(json, name_x);
-    json_rounded(json, x, JSON_DECIMALS);
+    json_write_rounded(json, x, JSON_DECIMALS);
     json_key(json, name_y);
-    json_rounded(json, y, JSON_DECIMALS);
+    json_write_rounded(json, y, JSON_DECIMALS);
 }
 
 static void write_box(struct json_writer *json, enum serin_task task, const struct serin_detection *detection)
@@ -242,7 +242,8 @@ static void write_list(struct json_writer *json, const char *key, const float *f
     json_key(json, key);
     json_begin_array(json);
     for (i = 0; i < count; i++)
-        json_rounded(json, (double)*(const float *)(const void *)((const char *)first + i * step_bytes), JSON_DECIMALS);
+        json_write_rounded(json, (double)*(const float *)(const void *)((const char *)first + i * step_bytes),
+                           JSON_DECIMALS);
     json_end_array(json);
 }
 
@@ -251,11 +252,11 @@ static void write_detection(struct json_writer *json, const struct serin_result 
 {
     json_begin_object(json);
     json_key(json, "name");
-    json_string(json, result->info->class_names[detection->class_id]);
+    json_write_string(json, result->info->class_names[detection->class_id]);
     json_key(json, "class");
-    json_integer(json, detection->class_id);
+    json_write_integer(json, detection->class_id);
     json_key(json, "confidence");
-    json_rounded(json, (double)detection->confidence, JSON_DECIMALS);
+    json_write_rounded(json, (double)detection->confidence, JSON_DECIMALS);
     if (result->task != SERIN_CLASSIFY)
         write_box(json, result->task, detection);
     if (detection->mask) {
