@@ -4,8 +4,9 @@
  *
  * The format: Microsoft's BITMAPFILEHEADER, BITMAPCOREHEADER and BITMAPINFOHEADER. Where the format leaves room, or
  * where OpenCV is known to read it in its own way (5-bit channels are shifted and not spread; the fourth byte of 32
- * bits is dropped; a run-length picture's skipped pixels get the palette's first colour), OpenCV is followed.
- * Invariant: every read of the file goes through take(), which knows its end.
+ * bits is dropped; masks of 32 bits count only within the header; a run-length picture's skipped pixels get the
+ * palette's first colour), OpenCV is followed. Invariant: every read of the file goes through take(), which knows its
+ * end.
  */
 #include "image/codec.h"
 
@@ -16,8 +17,16 @@
 #define CORE_HEADER_BYTES 12
 #define INFO_HEADER_BYTES 40
 #define MIN_INFO_BYTES    36 /* what OpenCV accepts */
+#define MASKS_AT          40 /* in headers that hold masks: V3 (56 bytes), V4 (108) and V5 (124) */
+#define MASKED_BYTES      56
 
 enum compression { PLAIN = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3 };
+
+/* Where a channel's bits stand in a pixel of 32 bits. */
+struct channel {
+    uint32_t mask, shift; /* shift: the mask's lowest bit */
+    float scale;          /* from the mask's largest value to 255 */
+};
 
 struct bitmap {
     const uint8_t *bytes;
@@ -25,7 +34,9 @@ struct bitmap {
     int64_t width, height;
     bool top_down;
     uint32_t bits, compression, pixels_at;
-    bool is_565;             /* 16 bits as 5, 6, 5; otherwise 5, 5, 5 */
+    bool is_565;    /* 16 bits as 5, 6, 5; otherwise 5, 5, 5 */
+    bool is_masked; /* 32 bits, taken apart by channels */
+    struct channel channels[3];
     uint8_t palette[256][3]; /* RGB */
 };
 
@@ -95,6 +106,26 @@ static enum serin_errc read_masks(struct bitmap *bitmap, struct serin_error *err
     return SERIN_OK;
 }
 
+/* 32 bits: OpenCV heeds masks only where the header itself holds all four, and none of the three colours' is empty.
+ * Masks behind a shorter header, or of any other kind, leave B, G, R and a fourth byte. */
+static void find_channels(struct bitmap *bitmap, const uint8_t *header, uint32_t header_bytes)
+{
+    int c;
+
+    if (bitmap->bits != 32 || bitmap->compression != BITFIELDS || header_bytes < MASKED_BYTES)
+        return;
+    for (c = 0; c < 3; c++) {
+        uint32_t mask = read_u32_le(header + MASKS_AT + 4 * c);
+
+        if (mask == 0)
+            return;
+        bitmap->channels[c].mask = mask;
+        bitmap->channels[c].shift = (uint32_t)__builtin_ctz(mask);
+        bitmap->channels[c].scale = 255.0f / (float)(mask >> bitmap->channels[c].shift);
+    }
+    bitmap->is_masked = true;
+}
+
 static enum serin_errc parse(struct bitmap *bitmap, const uint8_t *bytes, size_t size, struct serin_error *error)
 {
     uint32_t header_bytes, colours = 0;
@@ -123,6 +154,7 @@ static enum serin_errc parse(struct bitmap *bitmap, const uint8_t *bytes, size_t
         bitmap->bits = read_u16_le(header + 14);
         bitmap->compression = read_u32_le(header + 16);
         colours = read_u32_le(header + 32);
+        find_channels(bitmap, header, header_bytes);
     }
     bitmap->top_down = bitmap->height < 0;
     if (bitmap->top_down)
@@ -177,6 +209,23 @@ static uint8_t *row_of(const struct bitmap *bitmap, const struct serin_image *im
     int32_t row = bitmap->top_down ? y : image->height - 1 - y;
 
     return image->pixels + (size_t)row * image->stride_bytes;
+}
+
+/* A channel may be of any width, even with gaps; as in OpenCV it is stretched to 0..255 in float and cut off. */
+static void unpack_masked_row(const struct bitmap *bitmap, const uint8_t *in, uint8_t *out)
+{
+    int64_t x;
+    int c;
+
+    for (x = 0; x < bitmap->width; x++, in += 4, out += 3) {
+        uint32_t value = read_u32_le(in);
+
+        for (c = 0; c < 3; c++) {
+            const struct channel *channel = &bitmap->channels[c];
+
+            out[c] = (uint8_t)((float)((value & channel->mask) >> channel->shift) * channel->scale);
+        }
+    }
 }
 
 static void unpack_row(const struct bitmap *bitmap, const uint8_t *in, uint8_t *out)
@@ -353,7 +402,10 @@ enum serin_errc decode_bmp_pixels(const uint8_t *bytes, size_t size, const struc
 
         if (!in)
             return SERIN_CORRUPT;
-        unpack_row(&bitmap, in, row_of(&bitmap, image, y));
+        if (bitmap.is_masked)
+            unpack_masked_row(&bitmap, in, row_of(&bitmap, image, y));
+        else
+            unpack_row(&bitmap, in, row_of(&bitmap, image, y));
     }
     return SERIN_OK;
 }

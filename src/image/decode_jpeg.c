@@ -153,7 +153,7 @@ static boolean look_for_exif(j_decompress_ptr codec)
     length = read_u16_be(segment); /* counts itself */
     if (length < 2)
         fail(reader, SERIN_CORRUPT, "APP1 segment shorter than its own length field");
-    if (reader->orientation == 0 && length >= 8 && length <= codec->src->bytes_in_buffer &&
+    if (reader->orientation < 0 && length >= 8 && length <= codec->src->bytes_in_buffer &&
         memcmp(segment + 2, "Exif\0", 6) == 0)
         reader->orientation = exif_find_orientation(segment + 8, length - 8);
     skip_bytes(codec, (long)length);
@@ -164,6 +164,7 @@ static void open_file(struct jpeg_reader *reader)
 {
     struct jpeg_decompress_struct *codec = &reader->codec;
 
+    reader->orientation = -1;
     jpeg_create_decompress(codec);
     codec->src = &reader->source;
     codec->progress = &reader->progress;

@@ -65,7 +65,8 @@ static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
             wants_exif = false;
         }
         if (wants_exif && memcmp(type, "eXIf", 4) == 0 && length >= 4 && length <= MAX_EXIF_BYTES &&
-            content[0] == content[1] && crc32_of(type, length + 4) == read_u32_be(content + length)) {
+            (memcmp(content, "II*", 4) == 0 || memcmp(content, "MM\0*", 4) == 0) &&
+            crc32_of(type, length + 4) == read_u32_be(content + length)) {
             *ret_orientation = exif_find_orientation(content, length);
             wants_exif = false;
         }

@@ -8,6 +8,7 @@
 #include "image/codec.h"
 #include "image/exif.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include <webp/decode.h>
@@ -41,6 +42,27 @@ static struct chunk find_chunk(const uint8_t *bytes, size_t size, const char *na
     return (struct chunk){0};
 }
 
+/* Where chunks follow one another from the RIFF header to the very end that it claims. libwebp's demuxer, through which
+ * OpenCV looks for EXIF, finds nothing in a file where they do not. */
+static bool has_whole_chunks(const uint8_t *bytes, size_t size)
+{
+    size_t at = RIFF_HEADER_BYTES, end = (size_t)read_u32_le(bytes + 4) + CHUNK_HEADER_BYTES;
+
+    if (end > size)
+        return false;
+    while (at < end) {
+        size_t length;
+
+        if (end - at < CHUNK_HEADER_BYTES)
+            return false;
+        length = read_u32_le(bytes + at + 4);
+        if (length + (length & 1) > end - at - CHUNK_HEADER_BYTES)
+            return false;
+        at += CHUNK_HEADER_BYTES + length + (length & 1);
+    }
+    return at == end;
+}
+
 static enum serin_errc fail(VP8StatusCode status, size_t size, struct serin_error *error)
 {
     switch (status) {
@@ -68,7 +90,7 @@ enum serin_errc decode_webp_header(const uint8_t *bytes, size_t size, struct ima
     if (status != VP8_STATUS_OK)
         return fail(status, size, error);
     if (size >= RIFF_HEADER_BYTES + CHUNK_HEADER_BYTES + 1 && memcmp(bytes + RIFF_HEADER_BYTES, "VP8X", 4) == 0 &&
-        bytes[RIFF_HEADER_BYTES + CHUNK_HEADER_BYTES] & FLAG_EXIF) {
+        bytes[RIFF_HEADER_BYTES + CHUNK_HEADER_BYTES] & FLAG_EXIF && has_whole_chunks(bytes, size)) {
         struct chunk exif = find_chunk(bytes, size, "EXIF");
 
         ret->orientation = exif_find_orientation(exif.bytes, exif.size);

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * EXIF 2.32, section 4.6.4: the block is a TIFF file; the tag stands in its first directory. Only that directory is
- * read, once and forwards, so that directories which point at themselves cannot hold us up.
+ * read, once and forwards, so that directories which point at themselves cannot hold us up. Damaged blocks are read as
+ * far as OpenCV reads them, so that the picture lies the same way.
  */
 #include "image/exif.h"
 
@@ -19,26 +20,96 @@
 #define VALUE_END       10 /* tag, type, count and a SHORT: where a last, cut entry may end, as in OpenCV */
 #define BLOCK_PX        32 /* a transposed tile of 32 x 32 pixels stays in the first-level cache, read and written */
 
+/* A TIFF block; offsets of 32 bits are counted in 64, so that no sum of them wraps. */
+struct block {
+    const uint8_t *bytes;
+    uint64_t size;
+    bool little;
+};
+
+static bool holds(const struct block *block, uint64_t at, uint64_t count)
+{
+    return at <= block->size && count <= block->size - at;
+}
+
+/* The caller has checked that the bytes are there. */
+static uint32_t u16_at(const struct block *block, uint64_t at)
+{
+    return block->little ? read_u16_le(block->bytes + at) : read_u16_be(block->bytes + at);
+}
+
+static uint32_t u32_at(const struct block *block, uint64_t at)
+{
+    return block->little ? read_u32_le(block->bytes + at) : read_u32_be(block->bytes + at);
+}
+
+/* The tags that OpenCV looks up, and how many rationals (0: a text) it takes each to be, whatever its type and count
+ * say. */
+static int rationals_of(uint32_t tag)
+{
+    switch (tag) {
+    case 0x010e: /* ImageDescription */
+    case 0x010f: /* Make */
+    case 0x0110: /* Model */
+    case 0x0131: /* Software */
+    case 0x0132: /* DateTime */
+    case 0x8298: /* Copyright */
+        return 0;
+    case 0x011a: /* XResolution */
+    case 0x011b: /* YResolution */
+        return 1;
+    case 0x013e: /* WhitePoint */
+        return 2;
+    case 0x0211: /* YCbCrCoefficients */
+        return 3;
+    case 0x013f: /* PrimaryChromaticities */
+    case 0x0214: /* ReferenceBlackWhite */
+        return 6;
+    default:
+        return -1;
+    }
+}
+
+/* True where the value of the entry at `at` lies within the block. OpenCV gives up the rest of a directory at the first
+ * tag for which it does not; a text of at most 4 bytes it looks for at byte 8 of the block. */
+static bool is_sound(const struct block *block, uint64_t at)
+{
+    int rationals = rationals_of(u16_at(block, at));
+    uint64_t count;
+
+    if (rationals < 0)
+        return true;
+    if (!holds(block, at, ENTRY_BYTES))
+        return false;
+    if (rationals > 0)
+        return holds(block, u32_at(block, at + 8), (uint64_t)rationals * 8);
+    count = u32_at(block, at + 4);
+    return holds(block, count > 4 ? u32_at(block, at + 8) : 8, count);
+}
+
 int exif_find_orientation(const uint8_t *bytes, size_t size)
 {
-    bool little;
-    size_t at, count, i;
+    struct block block = {.bytes = bytes, .size = size};
+    uint64_t at;
+    uint32_t i, count;
 
-    if (size < 8 || bytes[0] != bytes[1] || (bytes[0] != 'I' && bytes[0] != 'M'))
-        return 0;
-    little = bytes[0] == 'I';
-    if ((little ? read_u16_le(bytes + 2) : read_u16_be(bytes + 2)) != TIFF_MAGIC)
-        return 0;
-    at = little ? read_u32_le(bytes + 4) : read_u32_be(bytes + 4);
-    if (at > size - 2)
-        return 0;
-    count = little ? read_u16_le(bytes + at) : read_u16_be(bytes + at);
+    if (size < 8)
+        return -1;
+    block.little = bytes[0] == 'I' && bytes[1] == 'I'; /* OpenCV takes anything else for "MM" */
+    if (u16_at(&block, 2) != TIFF_MAGIC)
+        return -1;
+    at = u32_at(&block, 4);
+    if (!holds(&block, at, 2))
+        return -1;
+    count = u16_at(&block, at);
     at += 2;
-    for (i = 0; i < count && at <= size && size - at >= VALUE_END; i++, at += ENTRY_BYTES) {
-        if ((little ? read_u16_le(bytes + at) : read_u16_be(bytes + at)) == TAG_ORIENTATION)
-            return (int)(little ? read_u16_le(bytes + at + 8) : read_u16_be(bytes + at + 8));
+    for (i = 0; i < count && holds(&block, at, VALUE_END); i++, at += ENTRY_BYTES) {
+        if (u16_at(&block, at) == TAG_ORIENTATION)
+            return (int)u16_at(&block, at + 8);
+        if (!is_sound(&block, at))
+            break;
     }
-    return 0;
+    return -1;
 }
 
 static void swap_pixels(uint8_t *a, uint8_t *b)

@@ -10,7 +10,8 @@
 #include <serin/image.h>
 
 /* The Orientation tag (0x0112) of the first directory of an EXIF block, which begins with its TIFF header ("II*\0" or
- * "MM\0*"). 0 where there is none or where the block is damaged: a broken note never costs the picture. */
+ * "MM\0*"): any 16-bit value. -1 where there is none or where the block is damaged before it: a broken note never costs
+ * the picture. */
 int exif_find_orientation(const uint8_t *bytes, size_t size);
 
 /* Turns the picture upright: orientations 2 to 4 in place, 5 to 8 into new pixels that replace the old ones (and swap

@@ -34,6 +34,34 @@ def picture(width=WIDTH, height=HEIGHT, seed=1):
     return rgb.clip(0, 255).astype(numpy.uint8)
 
 
+def directory(entries, little=False, mark=None, tail=b""):
+    """A TIFF header and one directory of (tag, type, count, four bytes of value), right or wrong."""
+    order = "<" if little else ">"
+    block = (mark or (b"II" if little else b"MM")) + struct.pack(order + "HIH", 42, 8, len(entries))
+    for tag, kind, count, value in entries:
+        block += struct.pack(order + "HHI", tag, kind, count) + (value if isinstance(value, bytes) else struct.pack(order + "I", value))
+    return block + bytes(4) + tail
+
+
+TURN = (0x0112, 3, 1, b"\0\6\0\0")  # Orientation 6
+
+
+def damaged_notes():
+    """EXIF blocks in which OpenCV finds Orientation 6, or gives up at a tag before it."""
+    yield "text-outside", directory([(0x010F, 2, 20, 999), TURN])
+    yield "text-inside", directory([(0x010F, 2, 20, 8), TURN])
+    yield "text-too-long", directory([(0x0110, 2, 0xFFFFFFFF, 8), TURN])
+    yield "text-short", directory([(0x010E, 2, 4, 0xFFFFFFFF), TURN])
+    yield "rational-outside", directory([(0x011A, 5, 1, 999), TURN])
+    yield "rationals-over-the-end", directory([(0x0214, 5, 6, 38), TURN], tail=bytes(47 - 4))
+    yield "rationals-to-the-end", directory([(0x0214, 5, 6, 38), TURN], tail=bytes(48 - 4))
+    yield "unknown-tag-outside", directory([(0x0100, 5, 99, 999), TURN])
+    yield "other-type", directory([(0x0112, 99, 77, b"\0\6\0\0")])
+    yield "little-value-in-long", directory([(0x0112, 4, 1, 6)], True)
+    yield "tag-twice", directory([(0x0112, 3, 1, b"\0\3\0\0"), TURN])
+    yield "mixed-mark", directory([TURN], mark=b"IM")
+
+
 def exif(orientation, little=False, before=()):
     """A TIFF header and one directory with the Orientation tag (and SHORT tags before it)."""
     mark = "<" if little else ">"
@@ -115,6 +143,9 @@ def jpegs():
     yield "jpeg-exif-9", jpeg_with_app1(plain, b"Exif\0\0" + exif(9))
     yield "jpeg-exif-late-tag", jpeg_with_app1(plain, b"Exif\0\0" + exif(6, before=[(0x0100, 5), (0x0101, 7)]))
     yield "jpeg-exif-twice", jpeg_with_app1(plain, b"Exif\0\0" + exif(6), b"Exif\0\0" + exif(3))
+    yield "jpeg-exif-0-then-6", jpeg_with_app1(plain, b"Exif\0\0" + exif(0), b"Exif\0\0" + exif(6))
+    for name, block in damaged_notes():
+        yield "jpeg-exif-" + name, jpeg_with_app1(plain, b"Exif\0\0" + block)
     yield "jpeg-exif-after-xmp", jpeg_with_app1(
         plain, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>", b"Exif\0\0" + exif(8))
     yield "jpeg-exif-cut", jpeg_with_app1(plain, b"Exif\0\0" + exif(6)[:20])
@@ -209,6 +240,7 @@ def pngs():
     damaged[damaged.index(b"eXIf") + 4 + len(exif(6))] ^= 1  # its CRC
     yield "png-exif-bad-crc", bytes(damaged)
     yield "png-exif-invalid-then-3", png(photo, 2, 8, before=[(b"eXIf", b"Exif\0\0" + exif(6)), (b"eXIf", exif(3))])
+    yield "png-exif-half-a-mark-then-3", png(photo, 2, 8, before=[(b"eXIf", b"MM\0+" + exif(6)[4:]), (b"eXIf", exif(3))])
     yield "png-exif-twice", png(photo, 2, 8, before=[(b"eXIf", exif(8))], after=[(b"eXIf", exif(3))])
     control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
     frame = struct.pack(">I", 2) + zlib.compress(pack_rows(photo[::-1], 8, 0))
@@ -263,6 +295,8 @@ def webps():
     yield "webp-exif-unannounced", riff((b"VP8X", bytes(canvas)), *chunks[1:])
     prefixed = [(k, b"Exif\0\0" + b if k == b"EXIF" else b) for k, b in chunks]
     yield "webp-exif-prefixed", riff(*prefixed)
+    whole = riff(*chunks)
+    yield "webp-exif-before-half-a-chunk", whole[:4] + struct.pack("<I", len(whole) - 8 + 2) + whole[8:] + b"\0\0"
     mirrored = Image.fromarray(picture()[:, ::-1].copy())
     yield "webp-animated", webp([photo, mirrored], quality=75)
     yield "webp-animated-alpha", webp([alpha, mirrored.convert("RGBA")], quality=75)
@@ -355,6 +389,13 @@ def bmps():
                                  masks=struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000))
     yield "bmp-32-other-masks", bmp(
         WIDTH, HEIGHT, 32, bmp_rows(four, 32), 3, masks=struct.pack("<III", 0xFF, 0xFF00, 0xFF0000))
+    noise = numpy.random.default_rng(5).integers(0, 256, four.shape).astype(numpy.uint8)
+    for name, header, masks in (
+        ("v5-swapped", 124, (0xFF, 0xFF00, 0xFF0000, 0xFF000000)), ("v4-10-bits", 108, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+        ("v3-odd", 56, (0x80000001, 0x7F000, 0xFFFFFFFF, 0)), ("v3-565", 57, (0xF800, 0x7E0, 0x1F, 0)),
+        ("v2-ignored", 52, (0xFF, 0xFF00, 0xFF0000, 0)), ("v5-empty-mask", 124, (0xFF, 0, 0xFF0000, 0))):
+        yield f"bmp-32-{name}", bmp(
+            WIDTH, HEIGHT, 32, bmp_rows(noise, 32), 3, header=header, masks=struct.pack("<IIII", *masks))
     wide = random.integers(0, 65536, (HEIGHT, WIDTH)).astype("<u2")
     yield "bmp-16", bmp(WIDTH, HEIGHT, 16, bmp_rows(wide, 16))
     yield "bmp-16-555", bmp(WIDTH, HEIGHT, 16, bmp_rows(wide, 16), 3, masks=struct.pack("<III", 0x7C00, 0x3E0, 0x1F))
