@@ -1,0 +1,132 @@
+/*
+ * gateway.h - the data plane: takes requests, sends each to a version by its route, and sees to it that a client gets
+ * its answer. SPDX-License-Identifier: Apache-2.0
+ *
+ * Depends on base, http, route.h.  N threads, each with its own loop, listener (SO_REUSEPORT), connections and
+ * counters; they share one immutable table, which the control thread replaces with gateway_publish: a request that
+ * starts after that call has returned is routed by the new table. Nothing on the path of a request locks, blocks or
+ * touches a disk.
+ *
+ * What a version other than stable fails (an error, garbage, too late, nobody there), stable answers, and it is counted
+ * against that version. After GATEWAY_BREAKER_FAILURES of its own in a row a version is off at once, and gets a trial
+ * request back later.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "base/histogram.h"
+#include "gateway/route.h"
+#include "http/server.h"
+
+#define GATEWAY_MAX_MODELS       64
+#define GATEWAY_MAX_ENDPOINTS    16
+#define GATEWAY_MAX_ADDRESS      128
+#define GATEWAY_MAX_SLOTS        256
+#define GATEWAY_BREAKER_FAILURES 8 /* in a row; with threads that have calls in flight it stays within 10 */
+
+/* Where a version is served. slot: the place of its counters, given by the control thread, the same for a model's tag
+ * as long as the process lives. */
+struct gateway_version {
+    int slot;
+    int endpoint_count;
+    char endpoints[GATEWAY_MAX_ENDPOINTS][GATEWAY_MAX_ADDRESS]; /* as http_client_new takes them */
+};
+
+struct gateway_entry {
+    struct route route;
+    struct gateway_version versions[ROUTE_MAX_VERSIONS]; /* as route.versions */
+};
+
+struct gateway_table {
+    int entry_count;
+    struct gateway_entry entries[GATEWAY_MAX_MODELS];
+};
+
+/* Declared once: the counters of a version, with the sentence for operators. */
+#define GATEWAY_COUNTERS(X)                                                                                            \
+    X(requests, "Requests that were assigned to the version")                                                          \
+    X(answered, "Answers that the version gave and the client got")                                                    \
+    X(client_errors, "Answers of 4xx among them")                                                                      \
+    X(failures, "Tries that the version failed: an error, garbage, too late, or nobody there")                         \
+    X(timeouts, "Tries among them that were too late")                                                                 \
+    X(fallbacks, "Requests of the version that stable answered instead")                                               \
+    X(rescued, "Requests of other versions that this one answered as stable")                                          \
+    X(retries, "Tries that were made again on another replica")                                                        \
+    X(errors, "Requests of the version that ended in an error for the client")                                         \
+    X(skipped, "Requests of the version that went to stable at once, because its breaker was open")                    \
+    X(aborted, "Requests whose client went away before the answer")                                                    \
+    X(mirrored, "Copies of other versions' requests that the version was sent")                                        \
+    X(mirror_failures, "Copies that it failed")                                                                        \
+    X(mirror_dropped, "Copies that were not sent for want of room")                                                    \
+    X(request_bytes, "Bytes of request bodies")                                                                        \
+    X(answer_bytes, "Bytes of answer bodies")
+
+struct gateway_totals {
+#define X(name, help) uint64_t name;
+    GATEWAY_COUNTERS(X)
+#undef X
+    struct histogram_sum latency; /* of tries that the version answered, request sent to answer received */
+    struct histogram_sum mirror_latency;
+};
+
+/* One line of the access log, finished, without its newline; called on gateway threads, must not block. */
+typedef void gateway_log(void *user, const char *line, size_t size);
+
+struct gateway_options {
+    const char *listen; /* "127.0.0.1:8080" */
+    int threads;        /* 1..64 */
+    struct http_server_options server;
+    uint64_t answer_max_bytes;    /* of a version's answer; default 64 MiB */
+    int connections_per_endpoint; /* of each thread; default 256 */
+    int mirrors_in_flight;        /* of each thread; default 64; more are dropped */
+    uint64_t mirror_bytes;        /* of bodies held for mirrors, each thread; default 256 MiB */
+    gateway_log *log;             /* NULL: none */
+    void *log_user;
+    double log_sample; /* share of the requests that are logged; errors and fallbacks always are. default 1 */
+};
+
+void gateway_options_init(struct gateway_options *options);
+
+struct gateway;
+
+/* Starts the threads and listens. SERIN_INVALID, SERIN_IO, SERIN_NOMEM. */
+MUST_USE enum serin_errc gateway_new(const struct gateway_options *options, struct gateway **ret,
+                                     struct serin_error *error);
+int gateway_port(const struct gateway *gateway);
+
+/* Checks and copies the table and puts it in force. From one thread only. SERIN_INVALID, SERIN_NOMEM. */
+MUST_USE enum serin_errc gateway_publish(struct gateway *gateway, const struct gateway_table *table,
+                                         struct serin_error *error);
+
+/* The counters of a slot, added up over the threads; from any thread. */
+void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals *ret);
+
+/* Whether the breaker of a slot is open now. */
+bool gateway_breaker_open(const struct gateway *gateway, int slot);
+void gateway_breaker_reset(struct gateway *gateway, int slot);
+
+/* Stops listening, lets requests end for at most deadline_ms, joins the threads, frees. */
+void gateway_close(struct gateway *gateway, uint64_t deadline_ms);
+
+/* ---- both answers of a mirrored request ---- */
+
+struct gateway_answer {
+    char tag[ROUTE_MAX_TEXT + 1];
+    int status; /* 0: none came */
+    double latency_ms;
+    struct bytes *body; /* shared; NULL where status is 0 */
+};
+
+struct gateway_pair {
+    char model[ROUTE_MAX_TEXT + 1];
+    char request_id[64];
+    char key[ROUTE_MAX_TEXT + 1]; /* the camera; "" */
+    uint64_t time_ms;             /* wall clock */
+    struct gateway_answer primary, mirror;
+};
+
+/* Takes the oldest pair that is waiting; false where there is none. At most 1024 wait, and 64 MiB; more are dropped and
+ * counted. The caller drops both bodies. From one thread only. */
+bool gateway_take_pair(struct gateway *gateway, struct gateway_pair *ret);
+
+#endif
