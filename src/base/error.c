@@ -39,7 +39,7 @@ static void replace_what_is_no_text(char *text)
     }
 }
 
-enum serin_errc error_set(struct serin_error *error, enum serin_errc code, const char *format, ...)
+enum serin_errc(error_set)(struct serin_error *error, enum serin_errc code, const char *format, ...)
 {
     va_list args;
 

@@ -31,6 +31,15 @@ static void ORT_API_CALL drop_log(void *user, OrtLoggingLevel severity, const ch
     (void)user, (void)severity, (void)category, (void)log_id, (void)location, (void)message;
 }
 
+/* Since 1.29 the official Linux builds begin, as the environment is made, to send telemetry: a shell that runs blkid, a
+ * device id in the home folder, a thread that uploads. DisableTelemetryEvents comes after that; only this variable comes
+ * before. It is set as the library is loaded, because a program may have threads, which read the environment, when it
+ * opens its first model. */
+__attribute__((constructor)) static void refuse_telemetry(void)
+{
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+}
+
 static void start_runtime(void)
 {
     api = OrtGetApiBase()->GetApi(ORT_API_VERSION);

@@ -264,3 +264,18 @@ def test_no_progress_where_it_is_not_wanted(model, env):
 def test_no_progress_in_a_file(model):
     run = serin("predict", "--model", model, PICTURES, env={"SERIN_PROGRESS": "on"})
     assert run.stderr == ""
+
+
+def test_no_telemetry_of_onnx_runtime(model, picture, tmp_path):
+    """It would run blkid in a shell (which is not in an ordinary user's PATH) and keep a device id in the home folder."""
+    home, tools = tmp_path / "home", tmp_path / "tools"
+    home.mkdir()
+    tools.mkdir()
+    for name in ("blkid", "hostname"):
+        (tools / name).write_text(f"#!/bin/sh\n: >>{tmp_path}/was-run\n")
+        (tools / name).chmod(0o755)
+    clean = {name: str(home) for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
+    run = serin("predict", "--model", model, picture, env={**clean, "PATH": str(tools) + ":/usr/bin:/bin"})
+    assert run.returncode == 0 and run.stderr == ""
+    assert list(home.iterdir()) == []
+    assert not (tmp_path / "was-run").exists()
