@@ -9,22 +9,16 @@
  * output row still sums. Columns first: each output row is summed out of the source rows and then resized.
  */
 #include "image/letterbox.h"
+
+#include "image/centre_crop_kernels.h"
 #include "image/letterbox_kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHT_BITS 22
+#define WEIGHT_BITS CENTRE_CROP_WEIGHT_BITS
 #define MAX_SIDE_PX 65535
-
-/* The weighted sums of one axis, for the output positions within the cut. */
-struct taps {
-    int32_t *first;   /* source px of the first weight, never falling */
-    int32_t *count;   /* weights used, 1..each */
-    int32_t *weights; /* each for every output position, 2^22 is one */
-    int32_t each;
-};
 
 static void taps_done(struct taps *taps)
 {
@@ -82,11 +76,24 @@ static uint8_t byte_of(int32_t sum)
     return sum > 255 ? 255 : (uint8_t)sum; /* weights are never negative, but rounding can pass 255 */
 }
 
-static void resize_row(const struct taps *taps, const uint8_t *row, int32_t size, uint8_t *rgbx)
+#if defined(__x86_64__)
+/* Every vector implementation of the letterbox implies AVX2. */
+static bool has_vectors(void)
 {
-    int32_t x, k;
+    return letterbox_kernels() != &letterbox_plain;
+}
+#endif
 
-    for (x = 0; x < size; x++, rgbx += 4) {
+static void resize_row(const struct taps *taps, const uint8_t *row, int32_t row_px, int32_t size, uint8_t *rgbx)
+{
+    int32_t x = 0, k;
+
+#if defined(__x86_64__)
+    if (has_vectors())
+        x = centre_crop_resize_row_avx2(taps, row, row_px, size, rgbx);
+#endif
+    (void)row_px;
+    for (rgbx += 4 * (size_t)x; x < size; x++, rgbx += 4) {
         const int32_t *weights = taps->weights + (size_t)x * (size_t)taps->each;
         const uint8_t *from = row + 3 * (size_t)taps->first[x];
         int32_t red = 1 << (WEIGHT_BITS - 1), green = red, blue = red;
@@ -106,19 +113,23 @@ static void resize_row(const struct taps *taps, const uint8_t *row, int32_t size
 static void sum_rows(const struct taps *taps, int32_t y, const uint8_t *rows, size_t stride, int32_t ring, size_t bytes,
                      int32_t *sums, uint8_t *ret)
 {
-    size_t i;
+    size_t begin = 0, i;
     int32_t k;
 
-    for (i = 0; i < bytes; i++)
+#if defined(__x86_64__)
+    if (has_vectors())
+        begin = centre_crop_sum_rows_avx2(taps, y, rows, stride, ring, bytes, ret);
+#endif
+    for (i = begin; i < bytes; i++)
         sums[i] = 1 << (WEIGHT_BITS - 1);
     for (k = 0; k < taps->count[y]; k++) {
         const uint8_t *row = rows + (size_t)((taps->first[y] + k) % ring) * stride;
         int32_t weight = taps->weights[(size_t)y * (size_t)taps->each + (size_t)k];
 
-        for (i = 0; i < bytes; i++)
+        for (i = begin; i < bytes; i++)
             sums[i] += row[i] * weight;
     }
-    for (i = 0; i < bytes; i++)
+    for (i = begin; i < bytes; i++)
         ret[i] = byte_of(sums[i]);
 }
 
@@ -142,7 +153,7 @@ static void make_row_columns_first(struct crop *crop, int32_t y)
 {
     sum_rows(&crop->down, y, crop->image->pixels + crop->begin, crop->image->stride_bytes, crop->image->height,
              crop->end - crop->begin, crop->sums, crop->summed + crop->begin);
-    resize_row(&crop->across, crop->summed, crop->size, crop->rgbx);
+    resize_row(&crop->across, crop->summed, crop->image->width, crop->size, crop->rgbx);
 }
 
 static void make_row_rows_first(struct crop *crop, int32_t y)
@@ -152,8 +163,8 @@ static void make_row_rows_first(struct crop *crop, int32_t y)
 
     for (crop->ready = crop->ready < down->first[y] ? down->first[y] : crop->ready;
          crop->ready < down->first[y] + down->count[y]; crop->ready++)
-        resize_row(&crop->across, crop->image->pixels + (size_t)crop->ready * crop->image->stride_bytes, crop->size,
-                   crop->ring + (size_t)(crop->ready % down->each) * row_bytes);
+        resize_row(&crop->across, crop->image->pixels + (size_t)crop->ready * crop->image->stride_bytes,
+                   crop->image->width, crop->size, crop->ring + (size_t)(crop->ready % down->each) * row_bytes);
     sum_rows(down, y, crop->ring, row_bytes, down->each, row_bytes, crop->sums, crop->rgbx);
 }
 
