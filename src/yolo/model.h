@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "image/letterbox.h"
 #include "yolo/head.h"
+#include "yolo/stages.h"
 
 #include <pthread.h>
 
@@ -51,10 +52,6 @@ struct prepared_picture {
 MUST_USE enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struct prepared_picture *pictures,
                                             size_t count, const struct serin_predict_options *options,
                                             struct serin_result **ret_results, struct serin_error *error);
-
-/* Says what is wrong with options for this model: SERIN_INVALID. */
-MUST_USE enum serin_errc yolo_check_options(const struct serin_yolo *yolo, const struct serin_predict_options *options,
-                                            struct serin_error *error);
 
 struct yolo_scratch *yolo_scratch_take(struct serin_yolo *yolo); /* NULL without memory */
 void yolo_scratch_give(struct serin_yolo *yolo, struct yolo_scratch *scratch);

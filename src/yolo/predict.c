@@ -113,17 +113,25 @@ static enum serin_errc check_image(const struct serin_image *image, struct serin
 
 /* ---- running ---- */
 
-static size_t picture_bytes(const struct serin_yolo *yolo, const struct letterbox *box)
+size_t yolo_picture_bytes(const struct serin_yolo *yolo, const struct letterbox *box)
 {
     return (size_t)box->input_width * (size_t)box->input_height * 3 *
            tensor_type_bytes(yolo->engine->interface.inputs[0].type);
+}
+
+enum serin_errc yolo_prepare(const struct serin_yolo *yolo, const struct serin_image *image,
+                             const struct letterbox *box, void *tensor, struct serin_error *error)
+{
+    if (yolo->head.task == SERIN_CLASSIFY)
+        return centre_crop_to_tensor(image, box->input_width, yolo->pixel_type, tensor, error);
+    return letterbox_to_tensor(image, box, yolo->pixel_type, tensor, error);
 }
 
 static enum serin_errc fill_input(struct serin_yolo *yolo, const struct prepared_picture *pictures, size_t count,
                                   size_t batch, struct yolo_scratch *scratch, double *preprocess_ms,
                                   struct serin_error *error)
 {
-    size_t bytes = picture_bytes(yolo, &pictures[0].letterbox), i;
+    size_t bytes = yolo_picture_bytes(yolo, &pictures[0].letterbox), i;
     enum serin_errc rc;
 
     if (bytes * batch > scratch->input_bytes) {
@@ -139,11 +147,7 @@ static enum serin_errc fill_input(struct serin_yolo *yolo, const struct prepared
         void *tensor = (char *)scratch->input + i * bytes;
         uint64_t start = clock_now_ns();
 
-        if (yolo->head.task == SERIN_CLASSIFY)
-            rc = centre_crop_to_tensor(pictures[i].image, pictures[i].letterbox.input_width, yolo->pixel_type, tensor,
-                                       error);
-        else
-            rc = letterbox_to_tensor(pictures[i].image, &pictures[i].letterbox, yolo->pixel_type, tensor, error);
+        rc = yolo_prepare(yolo, pictures[i].image, &pictures[i].letterbox, tensor, error);
         if (rc != SERIN_OK)
             return rc;
         preprocess_ms[i] = clock_ms_since(start);
@@ -199,6 +203,25 @@ static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct
             return wrong_shape(yolo, head->proto_output, protos, batch, error);
     }
     return SERIN_OK;
+}
+
+enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, void *tensor, size_t batch,
+                         struct engine_outputs *ret, struct serin_error *error)
+{
+    const struct tensor input = {.type = yolo->engine->interface.inputs[0].type,
+                                 .rank = 4,
+                                 .shape = {(int64_t)batch, 3, box->input_height, box->input_width},
+                                 .values = tensor};
+    struct engine_outputs outputs = {0};
+    enum serin_errc rc = engine_run(yolo->engine, &input, &outputs, error);
+
+    if (rc == SERIN_OK)
+        rc = check_outputs(yolo, &outputs, batch, error);
+    if (rc == SERIN_OK)
+        *ret = outputs;
+    else
+        engine_outputs_done(yolo->engine, &outputs);
+    return rc;
 }
 
 /* One picture's share of an output, as float32; slot says which of the scratch's buffers holds it where it was fp16. */
@@ -285,11 +308,24 @@ static enum serin_errc finish_picture(const struct serin_yolo *yolo, const struc
     return rc != SERIN_OK ? rc : result_new_classes(yolo, probabilities, letterbox, ret, error);
 }
 
+enum serin_errc yolo_finish(struct serin_yolo *yolo, const struct engine_outputs *outputs, size_t index,
+                            const struct letterbox *box, const struct serin_predict_options *options,
+                            struct serin_result **ret, struct serin_error *error)
+{
+    struct yolo_scratch *scratch = yolo_scratch_take(yolo);
+    enum serin_errc rc;
+
+    if (!scratch)
+        return error_set(error, SERIN_NOMEM, "no memory for a prediction");
+    rc = finish_picture(yolo, outputs, index, box, options, scratch, ret, error);
+    yolo_scratch_give(yolo, scratch);
+    return rc;
+}
+
 enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struct prepared_picture *pictures, size_t count,
                                    const struct serin_predict_options *options, struct serin_result **ret_results,
                                    struct serin_error *error)
 {
-    const struct letterbox *first = &pictures[0].letterbox;
     size_t batch = yolo->info.batch > 0 ? (size_t)yolo->info.batch : count, i;
     struct serin_result *results[YOLO_MAX_PICTURES] = {NULL};
     double preprocess_ms[YOLO_MAX_PICTURES], inference_ms = 0;
@@ -302,17 +338,11 @@ enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struct prepare
         return error_set(error, SERIN_NOMEM, "no memory for a prediction");
     rc = fill_input(yolo, pictures, count, batch, scratch, preprocess_ms, error);
     if (rc == SERIN_OK) {
-        const struct tensor input = {.type = yolo->engine->interface.inputs[0].type,
-                                     .rank = 4,
-                                     .shape = {(int64_t)batch, 3, first->input_height, first->input_width},
-                                     .values = scratch->input};
         uint64_t start = clock_now_ns();
 
-        rc = engine_run(yolo->engine, &input, &outputs, error);
+        rc = yolo_run(yolo, &pictures[0].letterbox, scratch->input, batch, &outputs, error);
         inference_ms = clock_ms_since(start) / (double)count;
     }
-    if (rc == SERIN_OK)
-        rc = check_outputs(yolo, &outputs, batch, error);
     for (i = 0; i < count && rc == SERIN_OK; i++) {
         uint64_t start = clock_now_ns();
 
@@ -353,23 +383,21 @@ static bool use_rect(const struct serin_yolo *yolo, const struct serin_image *im
     return true;
 }
 
-static enum serin_errc plan_picture(const struct serin_yolo *yolo, const struct serin_image *image, bool rect,
-                                    const struct serin_predict_options *options, struct prepared_picture *ret,
-                                    struct serin_error *error)
+enum serin_errc yolo_plan(const struct serin_yolo *yolo, const struct serin_image *image, bool rect,
+                          const struct serin_predict_options *options, struct letterbox *ret, struct serin_error *error)
 {
     int stride = yolo->info.stride;
     int height = options->input_height > 0 ? options->input_height : yolo->info.input_height;
     int width = options->input_width > 0 ? options->input_width : yolo->info.input_width;
 
-    ret->image = image;
     if (yolo->head.task == SERIN_CLASSIFY) {
-        ret->letterbox = (struct letterbox){
+        *ret = (struct letterbox){
             .image_width = image->width, .image_height = image->height, .input_width = width, .input_height = height};
         return SERIN_OK;
     }
     if (yolo->info.dynamic_size)
         height = round_up(height, stride), width = round_up(width, stride);
-    return letterbox_plan(image->width, image->height, width, height, rect, stride, &ret->letterbox, error);
+    return letterbox_plan(image->width, image->height, width, height, rect, stride, ret, error);
 }
 
 enum serin_errc serin_yolo_predict(struct serin_yolo *yolo, const struct serin_image *images, size_t count,
@@ -391,8 +419,9 @@ enum serin_errc serin_yolo_predict(struct serin_yolo *yolo, const struct serin_i
     rect = use_rect(yolo, images, count, options);
     for (i = 0; i < count && rc == SERIN_OK; i++) {
         rc = check_image(&images[i], error);
+        pictures[i].image = &images[i];
         if (rc == SERIN_OK)
-            rc = plan_picture(yolo, &images[i], rect, options, &pictures[i], error);
+            rc = yolo_plan(yolo, &images[i], rect, options, &pictures[i].letterbox, error);
     }
     for (i = 0; i < count && rc == SERIN_OK; i += batch) {
         size_t part = count - i < batch ? count - i : batch;
@@ -406,4 +435,9 @@ enum serin_errc serin_yolo_predict(struct serin_yolo *yolo, const struct serin_i
             serin_result_free(results[i]);
     }
     return rc;
+}
+
+const struct engine *yolo_engine(const struct serin_yolo *yolo)
+{
+    return yolo->engine;
 }

@@ -1,0 +1,470 @@
+/*
+ * batcher.c - one lock, two queues, and the threads between them.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Invariants, under the lock: every accepted item is in exactly one of waiting, ready, finishing or in the hands of one
+ * thread (counted in preparing or running); waiting + preparing + ready <= max_queue; an item has a slot from its
+ * prepare until it has run, and slots bound how far the pool runs ahead of the engine, since prepared pictures are
+ * large. Finishing goes before preparing, so that what is nearly done frees its memory first.
+ *
+ * Queues are short (max_queue) and sorted on insertion; a walk costs less than the picture it is for by orders.
+ */
+#include "worker/batcher.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PACE_WEIGHT 0.1 /* of the newest run in the moving mean */
+
+struct queue {
+    struct batch_item *first;
+    int count;
+};
+
+struct batcher {
+    struct batcher_options options;
+    struct batcher_stages stages;
+    void *user;
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* for the pool: something to finish, or to prepare and a slot */
+    pthread_cond_t changed; /* for the batch thread: ready grew, or nothing more will come */
+    struct queue waiting, ready, finishing;
+    bool *slot_taken; /* [slots] */
+    int next_slot;    /* slots are handed out in a circle: neighbours in time are neighbours in memory */
+    bool closing, engine_gone;
+    uint64_t sequence;
+    struct batcher_counts counts;
+    pthread_t engine_thread, pool[BATCHER_MAX_POOL];
+    int pool_started;
+    bool engine_started;
+};
+
+/* ---- queues ---- */
+
+static void queue_put(struct queue *queue, struct batch_item *item)
+{
+    struct batch_item **at = &queue->first;
+
+    while (*at && ((*at)->priority < item->priority ||
+                   ((*at)->priority == item->priority && (*at)->sequence < item->sequence)))
+        at = &(*at)->next;
+    item->next = *at;
+    *at = item;
+    queue->count++;
+}
+
+static struct batch_item *queue_take(struct queue *queue, struct batch_item **at)
+{
+    struct batch_item *item = *at;
+
+    *at = item->next;
+    item->next = NULL;
+    queue->count--;
+    return item;
+}
+
+static bool is_over(const struct batch_item *item, uint64_t now_ns, enum batch_outcome *ret)
+{
+    if (atomic_load_explicit(&item->cancelled, memory_order_relaxed)) {
+        *ret = BATCH_CANCELLED;
+        return true;
+    }
+    *ret = BATCH_EXPIRED;
+    return item->deadline_ns && now_ns >= item->deadline_ns;
+}
+
+/* ---- slots ---- */
+
+static bool take_slot(struct batcher *batcher, int *ret)
+{
+    int i;
+
+    for (i = 0; i < batcher->options.slots; i++) {
+        int slot = (batcher->next_slot + i) % batcher->options.slots;
+
+        if (!batcher->slot_taken[slot]) {
+            batcher->slot_taken[slot] = true;
+            batcher->next_slot = (slot + 1) % batcher->options.slots;
+            *ret = slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void free_slot(struct batcher *batcher, struct batch_item *item)
+{
+    if (item->slot < 0)
+        return;
+    batcher->slot_taken[item->slot] = false;
+    item->slot = -1;
+    pthread_cond_signal(&batcher->work);
+}
+
+/* ---- the end of an item ---- */
+
+/* Called with the lock, which is let go of during the callback. */
+static void end_item(struct batcher *batcher, struct batch_item *item, enum batch_outcome outcome)
+{
+    free_slot(batcher, item);
+    if (batcher->closing) /* it may have been the last that the batch thread waited for */
+        pthread_cond_signal(&batcher->changed);
+    item->outcome = outcome;
+    item->done_ns = clock_now_ns();
+    batcher->counts.finished += outcome == BATCH_FINISHED;
+    batcher->counts.failed += outcome == BATCH_FAILED;
+    batcher->counts.expired += outcome == BATCH_EXPIRED;
+    batcher->counts.cancelled += outcome == BATCH_CANCELLED;
+    pthread_mutex_unlock(&batcher->lock);
+    batcher->stages.done(batcher->user, item);
+    pthread_mutex_lock(&batcher->lock);
+}
+
+/* Takes what is over out of a queue, then ends it. The items are linked in a list of their own first, because ending
+ * lets go of the lock. */
+static void sweep_queue(struct batcher *batcher, struct queue *queue, uint64_t now_ns)
+{
+    struct batch_item **at = &queue->first, *over = NULL;
+    enum batch_outcome outcome;
+
+    while (*at) {
+        if (is_over(*at, now_ns, &outcome)) {
+            struct batch_item *item = queue_take(queue, at);
+
+            item->outcome = outcome;
+            item->next = over;
+            over = item;
+        } else {
+            at = &(*at)->next;
+        }
+    }
+    while (over) {
+        struct batch_item *item = over;
+
+        over = item->next;
+        item->next = NULL;
+        end_item(batcher, item, item->outcome);
+    }
+}
+
+/* ---- the pool ---- */
+
+static void finish_one(struct batcher *batcher)
+{
+    struct batch_item *item = queue_take(&batcher->finishing, &batcher->finishing.first);
+
+    batcher->counts.finishing++;
+    pthread_mutex_unlock(&batcher->lock);
+    batcher->stages.finish(batcher->user, item);
+    pthread_mutex_lock(&batcher->lock);
+    batcher->counts.finishing--;
+    end_item(batcher, item, BATCH_FINISHED);
+}
+
+static void prepare_one(struct batcher *batcher, int slot)
+{
+    struct batch_item *item = queue_take(&batcher->waiting, &batcher->waiting.first);
+    enum batch_outcome outcome;
+
+    item->slot = slot;
+    item->prepare_ns = clock_now_ns();
+    if (is_over(item, item->prepare_ns, &outcome)) {
+        item->prepare_ns = 0;
+        end_item(batcher, item, outcome);
+        return;
+    }
+    batcher->counts.preparing++;
+    pthread_mutex_unlock(&batcher->lock);
+    batcher->stages.prepare(batcher->user, item);
+    pthread_mutex_lock(&batcher->lock);
+    batcher->counts.preparing--;
+    if (item->failed) {
+        end_item(batcher, item, BATCH_FAILED);
+        return;
+    }
+    item->ready_ns = clock_now_ns();
+    queue_put(&batcher->ready, item);
+    pthread_cond_signal(&batcher->changed);
+}
+
+static bool pool_is_done(const struct batcher *batcher)
+{
+    return batcher->closing && batcher->engine_gone && !batcher->finishing.first && !batcher->waiting.first;
+}
+
+static void *pool_thread(void *given)
+{
+    struct batcher *batcher = given;
+    int slot;
+
+    pthread_mutex_lock(&batcher->lock);
+    while (!pool_is_done(batcher)) {
+        if (batcher->finishing.first)
+            finish_one(batcher);
+        else if (batcher->waiting.first && take_slot(batcher, &slot))
+            prepare_one(batcher, slot);
+        else
+            pthread_cond_wait(&batcher->work, &batcher->lock);
+    }
+    pthread_cond_broadcast(&batcher->work);
+    pthread_mutex_unlock(&batcher->lock);
+    return NULL;
+}
+
+/* ---- the batch thread ---- */
+
+/* Until when the batch that would run now may wait for more of its shape; 0: it runs at once, because it is full,
+ * nothing more can come, or an item's deadline would pass in the meantime. */
+static uint64_t wait_for_more(const struct batcher *batcher)
+{
+    const struct batch_item *first = batcher->ready.first, *item;
+    uint64_t until_ns = UINT64_MAX, deadline_ns = UINT64_MAX;
+    int count = 0;
+
+    if (batcher->options.max_delay_ns == 0 || batcher->closing || first->shape == BATCHER_ALONE)
+        return 0;
+    for (item = first; item; item = item->next) {
+        if (item->shape != first->shape)
+            continue;
+        if (++count == batcher->options.max_batch)
+            return 0;
+        if (item->ready_ns + batcher->options.max_delay_ns < until_ns)
+            until_ns = item->ready_ns + batcher->options.max_delay_ns;
+        if (item->deadline_ns && item->deadline_ns < deadline_ns)
+            deadline_ns = item->deadline_ns;
+    }
+    return deadline_ns <= until_ns ? 0 : until_ns;
+}
+
+static void wait_until(struct batcher *batcher, uint64_t when_ns)
+{
+    struct timespec when = {.tv_sec = (time_t)(when_ns / 1000000000u), .tv_nsec = (long)(when_ns % 1000000000u)};
+
+    pthread_cond_timedwait(&batcher->changed, &batcher->lock, &when);
+}
+
+static int take_batch(struct batcher *batcher, struct batch_item **batch)
+{
+    struct batch_item **at = &batcher->ready.first;
+    uint64_t shape = batcher->ready.first->shape;
+    int count = 0, i;
+
+    do {
+        struct batch_item *item;
+
+        if (count && (*at)->shape != shape) {
+            at = &(*at)->next;
+            continue;
+        }
+        item = queue_take(&batcher->ready, at);
+        for (i = count++; i > 0 && batch[i - 1]->slot > item->slot; i--)
+            batch[i] = batch[i - 1];
+        batch[i] = item;
+    } while (*at && count < batcher->options.max_batch && shape != BATCHER_ALONE);
+    return count;
+}
+
+static void run_batch(struct batcher *batcher)
+{
+    struct batch_item *batch[BATCHER_MAX_BATCH], *failed[BATCHER_MAX_BATCH];
+    int count = take_batch(batcher, batch), failed_count = 0, i;
+    uint64_t start = clock_now_ns(), end;
+    double item_ms;
+
+    batcher->counts.running = count;
+    pthread_mutex_unlock(&batcher->lock);
+    for (i = 0; i < count; i++) {
+        batch[i]->run_ns = start;
+        batch[i]->batch_size = count;
+    }
+    batcher->stages.run(batcher->user, batch, count);
+    end = clock_now_ns();
+    item_ms = (double)(end - start) / 1e6 / count;
+    pthread_mutex_lock(&batcher->lock);
+    batcher->counts.running = 0;
+    batcher->counts.item_ms +=
+        batcher->counts.batches == 0 ? item_ms : (item_ms - batcher->counts.item_ms) * PACE_WEIGHT;
+    batcher->counts.batches++;
+    batcher->counts.batched += (uint64_t)count;
+    batcher->counts.batch_sizes[count]++;
+    for (i = 0; i < count; i++) { /* all are put away before the lock is let go of, since then they may be gone */
+        batch[i]->ran_ns = end;
+        free_slot(batcher, batch[i]);
+        if (batch[i]->failed)
+            failed[failed_count++] = batch[i];
+        else
+            queue_put(&batcher->finishing, batch[i]);
+    }
+    pthread_cond_broadcast(&batcher->work);
+    for (i = 0; i < failed_count; i++)
+        end_item(batcher, failed[i], BATCH_FAILED);
+}
+
+static void *engine_thread(void *given)
+{
+    struct batcher *batcher = given;
+    uint64_t until_ns;
+
+    pthread_mutex_lock(&batcher->lock);
+    for (;;) {
+        sweep_queue(batcher, &batcher->ready, clock_now_ns());
+        if (!batcher->ready.first) {
+            if (batcher->closing && !batcher->waiting.first && !batcher->counts.preparing)
+                break;
+            pthread_cond_wait(&batcher->changed, &batcher->lock);
+            continue;
+        }
+        until_ns = wait_for_more(batcher);
+        if (clock_now_ns() < until_ns)
+            wait_until(batcher, until_ns);
+        else
+            run_batch(batcher);
+    }
+    batcher->engine_gone = true;
+    pthread_cond_broadcast(&batcher->work);
+    pthread_mutex_unlock(&batcher->lock);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+static int retry_after_s(const struct batcher *batcher, int queued)
+{
+    double seconds = (queued + batcher->counts.running) * batcher->counts.item_ms / 1000;
+
+    if (seconds >= BATCHER_MAX_RETRY_AFTER)
+        return BATCHER_MAX_RETRY_AFTER;
+    return seconds <= 1 ? 1 : (int)seconds + 1;
+}
+
+bool batcher_offer(struct batcher *batcher, struct batch_item *const *items, int count, int *ret_retry_after_s)
+{
+    uint64_t now = clock_now_ns();
+    int queued, i;
+    bool fits;
+
+    pthread_mutex_lock(&batcher->lock);
+    BUG_ON(batcher->closing);
+    queued = batcher->waiting.count + batcher->counts.preparing + batcher->ready.count;
+    fits = count <= batcher->options.max_queue - queued;
+    if (fits) {
+        for (i = 0; i < count; i++) {
+            items[i]->sequence = batcher->sequence++;
+            items[i]->arrived_ns = now;
+            items[i]->slot = -1;
+            queue_put(&batcher->waiting, items[i]);
+        }
+        batcher->counts.accepted += (uint64_t)count;
+        if (count == 1)
+            pthread_cond_signal(&batcher->work);
+        else
+            pthread_cond_broadcast(&batcher->work);
+    } else {
+        batcher->counts.refused += (uint64_t)count;
+        *ret_retry_after_s = retry_after_s(batcher, queued);
+    }
+    pthread_mutex_unlock(&batcher->lock);
+    return fits;
+}
+
+void batcher_sweep(struct batcher *batcher)
+{
+    uint64_t now = clock_now_ns();
+
+    pthread_mutex_lock(&batcher->lock);
+    sweep_queue(batcher, &batcher->waiting, now);
+    sweep_queue(batcher, &batcher->ready, now);
+    pthread_cond_signal(&batcher->changed);
+    pthread_mutex_unlock(&batcher->lock);
+}
+
+void batcher_count(struct batcher *batcher, struct batcher_counts *ret)
+{
+    pthread_mutex_lock(&batcher->lock);
+    *ret = batcher->counts;
+    ret->waiting = batcher->waiting.count;
+    ret->ready = batcher->ready.count;
+    ret->finishing += batcher->finishing.count;
+    pthread_mutex_unlock(&batcher->lock);
+}
+
+static enum serin_errc start_threads(struct batcher *batcher, struct serin_error *error)
+{
+    while (batcher->pool_started < batcher->options.pool_threads) {
+        if (pthread_create(&batcher->pool[batcher->pool_started], NULL, pool_thread, batcher) != 0)
+            return error_set(error, SERIN_NOMEM, "could not start thread %d of %d", batcher->pool_started + 1,
+                             batcher->options.pool_threads + 1);
+        batcher->pool_started++;
+    }
+    if (pthread_create(&batcher->engine_thread, NULL, engine_thread, batcher) != 0)
+        return error_set(error, SERIN_NOMEM, "could not start the engine's thread");
+    batcher->engine_started = true;
+    return SERIN_OK;
+}
+
+enum serin_errc batcher_new(const struct batcher_options *options, const struct batcher_stages *stages, void *user,
+                            struct batcher **ret, struct serin_error *error)
+{
+    struct batcher *batcher;
+    pthread_condattr_t monotonic;
+    enum serin_errc rc;
+
+    if (options->max_batch < 1 || options->max_batch > BATCHER_MAX_BATCH)
+        return error_set(error, SERIN_INVALID, "batches of %d: 1 to %d are possible", options->max_batch,
+                         BATCHER_MAX_BATCH);
+    if (options->pool_threads < 1 || options->pool_threads > BATCHER_MAX_POOL)
+        return error_set(error, SERIN_INVALID, "%d decoding threads: 1 to %d are possible", options->pool_threads,
+                         BATCHER_MAX_POOL);
+    if (options->max_queue < 1 || options->slots < options->max_batch)
+        return error_set(error, SERIN_INVALID, "a queue of %d and %d slots: at least 1, and a slot for each of a batch",
+                         options->max_queue, options->slots);
+    batcher = calloc(1, sizeof(*batcher));
+    if (!batcher)
+        return error_set(error, SERIN_NOMEM, "no memory for a queue");
+    batcher->options = *options;
+    batcher->stages = *stages;
+    batcher->user = user;
+    pthread_mutex_init(&batcher->lock, NULL);
+    pthread_cond_init(&batcher->work, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&batcher->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    batcher->slot_taken = calloc((size_t)options->slots, sizeof(*batcher->slot_taken));
+    rc = batcher->slot_taken ? start_threads(batcher, error)
+                             : error_set(error, SERIN_NOMEM, "no memory for %d slots", options->slots);
+    if (rc != SERIN_OK) {
+        batcher_close(batcher);
+        return rc;
+    }
+    *ret = batcher;
+    return SERIN_OK;
+}
+
+void batcher_close(struct batcher *batcher)
+{
+    int i;
+
+    if (!batcher)
+        return;
+    pthread_mutex_lock(&batcher->lock);
+    batcher->closing = true;
+    if (!batcher->engine_started)
+        batcher->engine_gone = true;
+    pthread_cond_broadcast(&batcher->work);
+    pthread_cond_broadcast(&batcher->changed);
+    pthread_mutex_unlock(&batcher->lock);
+    if (batcher->engine_started)
+        pthread_join(batcher->engine_thread, NULL);
+    for (i = 0; i < batcher->pool_started; i++)
+        pthread_join(batcher->pool[i], NULL);
+    pthread_cond_destroy(&batcher->work);
+    pthread_cond_destroy(&batcher->changed);
+    pthread_mutex_destroy(&batcher->lock);
+    free(batcher->slot_taken);
+    free(batcher);
+}
