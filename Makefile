@@ -48,7 +48,9 @@ fmt: ## format the C files
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: all ## install the program, the library, headers, man page (PREFIX=/usr/local)
-	@meson configure $(BUILD) -Dprefix=$(PREFIX) && meson install -C $(BUILD) --quiet
+	@meson configure $(BUILD) | grep -q '^ *prefix  *$(PREFIX) ' || meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD) --quiet
+	@[ -n "$$DESTDIR" ] || [ "$$(id -u)" != 0 ] || PATH=$$PATH:/sbin ldconfig
 
 clean: ## remove the build folders
 	@rm -rf build build-*

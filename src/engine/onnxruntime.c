@@ -32,9 +32,9 @@ static void ORT_API_CALL drop_log(void *user, OrtLoggingLevel severity, const ch
 }
 
 /* Since 1.29 the official Linux builds begin, as the environment is made, to send telemetry: a shell that runs blkid, a
- * device id in the home folder, a thread that uploads. DisableTelemetryEvents comes after that; only this variable comes
- * before. It is set as the library is loaded, because a program may have threads, which read the environment, when it
- * opens its first model. */
+ * device id in the home folder, a thread that uploads. DisableTelemetryEvents comes after that; only this variable
+ * comes before. It is set as the library is loaded, because a program may have threads, which read the environment,
+ * when it opens its first model. */
 __attribute__((constructor)) static void refuse_telemetry(void)
 {
     setenv("ORT_DISABLE_TELEMETRY", "1", 1);
@@ -179,8 +179,8 @@ static enum serin_errc create_session(struct engine *engine, const uint8_t *byte
         rc = check(api->SetInterOpNumThreads(options, 1), SERIN_ENGINE, "threads", error);
     if (rc == SERIN_OK)
         rc = check(api->SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL), SERIN_ENGINE, "optimisation", error);
-    /* Threads that wait sleep: spinning gains a tenth in latency and costs nearly twice the processor time, which the other
-     * version on the same cores needs. */
+    /* Threads that wait sleep: spinning gains a tenth in latency and costs nearly twice the processor time, which the
+     * other version on the same cores needs. */
     if (rc == SERIN_OK)
         rc = check(api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"), SERIN_ENGINE, "threads",
                    error);
