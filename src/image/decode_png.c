@@ -47,7 +47,7 @@ static size_t chunk_bytes(const uint8_t *bytes, size_t size, size_t at)
  * chunk, before or behind the pixels, or 0; as OpenCV does, animations are never turned. */
 static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
 {
-    bool wants_exif = true;
+    bool wants_exif = true, seen_pixels = false;
     size_t at, count;
 
     *ret_orientation = 0;
@@ -60,7 +60,8 @@ static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
             return false;
         if (memcmp(type, "IEND", 4) == 0)
             return true;
-        if (memcmp(type, "acTL", 4) == 0 && length == 8 && read_u32_be(content) > 1) {
+        seen_pixels |= memcmp(type, "IDAT", 4) == 0;
+        if (!seen_pixels && memcmp(type, "acTL", 4) == 0 && length == 8 && read_u32_be(content) > 1) {
             *ret_orientation = 0;
             wants_exif = false;
         }

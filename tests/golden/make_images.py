@@ -247,6 +247,7 @@ def pngs():
     second = struct.pack(">IIIIIHHBB", 1, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
     start = [(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)]
     yield "png-animated", png(photo, 2, 8, before=start, after=[(b"fcTL", second), (b"fdAT", frame)])
+    yield "png-exif-late-animation", png(photo, 2, 8, before=[(b"eXIf", exif(6))], after=[(b"acTL", struct.pack(">II", 2, 0))])
     yield "png-animated-exif", png(photo, 2, 8, before=[(b"eXIf", exif(6)), *start], after=[(b"fcTL", second), (b"fdAT", frame)])
 
 
