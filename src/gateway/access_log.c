@@ -1,0 +1,94 @@
+/*
+ * access_log.c - one line of JSON a request, with the field names of the Elastic Common Schema.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The line is made here and handed on; writing it anywhere is somebody else's, on another thread. Errors and fallbacks
+ * are always logged, the rest by the sampling share. Bodies, queries and credentials never are.
+ */
+#include "gateway/inside.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_LINE_BYTES 4096
+
+static void write_text(struct json_writer *json, const char *key, const char *value)
+{
+    json_key(json, key);
+    json_write_string(json, value);
+}
+
+static void write_number(struct json_writer *json, const char *key, int64_t value)
+{
+    json_key(json, key);
+    json_write_integer(json, value);
+}
+
+static void write_slice(struct json_writer *json, const char *key, struct http_slice slice)
+{
+    char text[256];
+
+    if (!http_slice_copy(slice, text, sizeof(text)))
+        snprintf(text, sizeof(text), "(%zu bytes)", slice.size);
+    write_text(json, key, text);
+}
+
+static void write_time(struct json_writer *json)
+{
+    struct timespec now;
+    char text[40];
+    struct tm utc;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900, utc.tm_mon + 1,
+             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
+    write_text(json, "@timestamp", text);
+}
+
+void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access)
+{
+    const struct gateway_options *options = &thread->gateway->options;
+    const struct http_head *head = http_exchange_head(exchange);
+    struct json_writer json;
+    struct buffer line;
+
+    if (!options->log)
+        return;
+    if (access->status < 400 && !access->fell_back && options->log_sample < 1 &&
+        (double)(thread_random(thread) >> 11) * 0x1p-53 >= options->log_sample)
+        return;
+    buffer_init(&line, MAX_LINE_BYTES);
+    json_init(&json, &line);
+    json_begin_object(&json);
+    write_time(&json);
+    write_text(&json, "event.dataset", "serin.access");
+    write_text(&json, "http.request.id", access->request_id);
+    write_text(&json, "client.address", http_exchange_peer(exchange));
+    write_slice(&json, "http.request.method", head->method);
+    write_slice(&json, "url.path", head->path);
+    write_number(&json, "http.request.body.bytes", (int64_t)http_exchange_body(exchange)->size);
+    write_number(&json, "http.response.status_code", access->status);
+    write_number(&json, "http.response.body.bytes", (int64_t)access->answer_bytes);
+    json_key(&json, "event.duration_ms");
+    json_write_rounded(&json, clock_ms_since(http_exchange_started_ns(exchange)), 3);
+    write_text(&json, "serin.model", access->model);
+    write_text(&json, "serin.assigned", access->assigned);
+    write_text(&json, "serin.version", access->tag);
+    write_text(&json, "serin.reason", access->reason);
+    write_number(&json, "serin.tries", access->tries);
+    json_key(&json, "serin.fallback");
+    json_write_boolean(&json, access->fell_back);
+    json_key(&json, "serin.mirrored");
+    json_write_boolean(&json, access->mirrored);
+    if (access->why)
+        write_text(&json, "error.message", access->why);
+    json_end_object(&json);
+    if (!line.failed)
+        options->log(options->log_user, line.bytes, line.size);
+    buffer_done(&line);
+}

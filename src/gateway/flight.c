@@ -1,0 +1,493 @@
+/*
+ * flight.c - one request on its way: route, try, fall back, answer.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *     assigned version --good--> answer
+ *         | failed, too late, garbage, breaker open, nobody there
+ *         v
+ *     stable --good or a client's error--> answer
+ *         | failed
+ *         v
+ *     another replica of stable, once --> its answer, whatever it is; 502, 503 or 504 where there is none
+ *
+ * A version that a client named in the path is not replaced by another. An answer of 4xx by a version on trial is
+ * checked with stable: if stable agrees it was the client's fault, else the version's. Invariants: one try is under way
+ * at a time; the exchange is answered exactly once, by finish; a flight ends there.
+ */
+#include "gateway/inside.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_TRIES 3
+
+struct flight {
+    struct thread *thread;
+    struct http_exchange *exchange;
+    char model[ROUTE_MAX_TEXT + 1], assigned[ROUTE_MAX_TEXT + 1], key[ROUTE_MAX_TEXT + 1], request_id[64];
+    enum route_reason reason;
+    int assigned_slot;
+    char tag[ROUTE_MAX_TEXT + 1]; /* of the present try */
+    int slot;
+    bool on_stable, pinned; /* pinned: the path named the version */
+    bool trial;             /* the breaker's trial request */
+    bool counted_failure;   /* against the assigned version */
+    int doubted_status;     /* the 4xx of a version on trial that stable is asked about; 0 */
+    int tries;
+    struct upstream *upstream;
+    struct http_call *call;
+    struct buffer head;
+    struct mirrors *mirrors;
+    bool aborted;
+    const char *why; /* of the last failure */
+};
+
+static void try_version(struct flight *flight, const char *tag, const struct upstream *not_this);
+
+/* ---- the end ---- */
+
+static const char *reason_text(enum route_reason reason)
+{
+    switch (reason) {
+    case ROUTE_BY_WEIGHT:
+        return "weight";
+    case ROUTE_BY_KEY:
+        return "key";
+    case ROUTE_BY_BLOCK:
+        return "block";
+    case ROUTE_BY_RULE:
+        return "rule";
+    case ROUTE_BY_TAG:
+        return "path";
+    }
+    return "";
+}
+
+static bool fell_back(const struct flight *flight)
+{
+    return flight->on_stable && strcmp(flight->assigned, flight->tag) != 0;
+}
+
+static void write_access_log(struct flight *flight, int status, size_t answer_bytes)
+{
+    const struct access access = {
+        .model = flight->model,
+        .assigned = flight->assigned,
+        .tag = flight->tag,
+        .reason = reason_text(flight->reason),
+        .request_id = flight->request_id,
+        .why = flight->why,
+        .status = status,
+        .tries = flight->tries,
+        .answer_bytes = answer_bytes,
+        .fell_back = fell_back(flight),
+        .mirrored = flight->mirrors != NULL,
+    };
+
+    access_log_write(flight->thread, flight->exchange, &access);
+}
+
+static void write_own_fields(struct flight *flight, struct buffer *fields)
+{
+    http_write_field(fields, "X-Serin-Version", "%s", flight->tag);
+    http_write_field(fields, "X-Request-Id", "%s", flight->request_id);
+    if (fell_back(flight))
+        http_write_field(fields, "X-Serin-Fallback", "%s", flight->assigned);
+    if (http_find(http_exchange_head(flight->exchange), "Origin")) {
+        http_write_field(fields, "Access-Control-Allow-Origin", "*");
+        http_write_field(fields, "Access-Control-Expose-Headers",
+                         "X-Serin-Version, X-Serin-Fallback, X-Request-Id, Server-Timing");
+    }
+}
+
+/* Answers the client and ends the flight. body is shared. */
+static void finish(struct flight *flight, int status, const struct http_head *head, struct bytes *body)
+{
+    struct thread *thread = flight->thread;
+    struct buffer fields;
+
+    buffer_init(&fields, 32768);
+    if (head)
+        proxy_fields_write(&fields, head);
+    else
+        http_write_field(&fields, "Content-Type", "application/json");
+    write_own_fields(flight, &fields);
+    if (status >= 500)
+        COUNT(thread, flight->assigned_slot, errors, 1);
+    if (status >= 400 && status < 500)
+        COUNT(thread, flight->slot, client_errors, 1);
+    if (head)
+        COUNT(thread, flight->slot, answered, 1);
+    if (fell_back(flight) && status < 500) {
+        COUNT(thread, flight->assigned_slot, fallbacks, 1);
+        COUNT(thread, flight->slot, rescued, 1);
+    }
+    COUNT(thread, flight->slot, answer_bytes, body ? body->size : 0);
+    write_access_log(flight, status, body ? body->size : 0);
+    if (flight->mirrors)
+        mirror_primary_answered(flight->mirrors, flight->tag, status,
+                                clock_ms_since(http_exchange_started_ns(flight->exchange)), body);
+    http_respond(flight->exchange, status, &fields, body ? bytes_share(body) : NULL);
+    buffer_done(&fields);
+    buffer_done(&flight->head);
+    free(flight);
+}
+
+static void finish_with_error(struct flight *flight, int status, const char *sentence)
+{
+    struct json_writer json;
+    struct buffer text;
+    struct bytes *body;
+
+    buffer_init(&text, 2048);
+    json_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, "error");
+    json_write_string(&json, sentence);
+    json_end_object(&json);
+    body = bytes_new(text.size);
+    if (body && text.size) {
+        memcpy(body->data, text.bytes, text.size);
+        body->size = text.size;
+    }
+    buffer_done(&text);
+    finish(flight, status, NULL, body);
+    bytes_drop(body);
+}
+
+/* ---- judging an answer ---- */
+
+/* Whether an answer of 2xx is what a model server gives: JSON that parses, or JSON with tensors behind it. */
+static bool is_sane(const struct http_answer *answer)
+{
+    const struct http_slice *type = http_find(answer->head, "Content-Type");
+    json_t *root;
+
+    if (!type)
+        return answer->body->size == 0;
+    if (type->size >= 16 && strncasecmp(type->bytes, "application/json", 16) == 0) {
+        root = json_loadb((const char *)answer->body->data, answer->body->size, 0, NULL);
+        json_decref(root);
+        return root != NULL;
+    }
+    return http_find(answer->head, "Inference-Header-Content-Length") != NULL;
+}
+
+static void count_failure(struct flight *flight, bool timed_out, const char *why)
+{
+    struct thread *thread = flight->thread;
+
+    flight->why = why;
+    COUNT(thread, flight->slot, failures, 1);
+    if (timed_out)
+        COUNT(thread, flight->slot, timeouts, 1);
+    if (!flight->on_stable) {
+        flight->counted_failure = true;
+        flight->trial = false;
+        breaker_failed(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
+    }
+}
+
+/* To stable, in the present table; or the end. */
+static void fall_back(struct flight *flight, int status, const char *sentence)
+{
+    const struct snapshot *snapshot = flight->thread->snapshot;
+    int entry = snapshot_find(snapshot, flight->model);
+    const char *stable = entry >= 0 ? snapshot->table->table.entries[entry].route.stable : "";
+
+    if (flight->pinned || flight->on_stable || !stable[0] || strcmp(stable, flight->assigned) == 0) {
+        finish_with_error(flight, status, sentence);
+        return;
+    }
+    flight->on_stable = true;
+    try_version(flight, stable, NULL);
+}
+
+static void answered(void *user, const struct http_answer *answer)
+{
+    struct flight *flight = user;
+    struct thread *thread = flight->thread;
+    struct upstream *upstream = flight->upstream;
+    int status = answer->rc == SERIN_OK ? answer->head->status : 0;
+    bool failed = status == 0 || status >= 500;
+    bool is_stable = flight->on_stable || flight->pinned;
+
+    flight->call = NULL;
+    flight->upstream = NULL;
+    if (!failed && !flight->on_stable && status < 300 && !is_sane(answer)) {
+        failed = true;
+        status = 0;
+        flight->why = "the answer is no valid JSON";
+    }
+    upstream_ended(thread, upstream, failed, (double)answer->total_ns / 1e6);
+    if (!failed && (status < 400 || is_stable)) {
+        if (status < 400)
+            histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
+        if (!flight->on_stable)
+            breaker_succeeded(&thread->gateway->breakers[flight->slot]);
+        else if (flight->doubted_status && status < 400) { /* stable could do it: the fault was the version's */
+            COUNT(thread, flight->assigned_slot, failures, 1);
+            breaker_failed(&thread->gateway->breakers[flight->assigned_slot], thread_now_ms(thread));
+        }
+        finish(flight, status, answer->head, answer->body);
+        return;
+    }
+    if (!failed) { /* a version on trial blames the client: is it right? */
+        flight->doubted_status = status;
+        flight->why = "the version refused the request";
+        if (flight->trial) {
+            breaker_trial_given_up(&thread->gateway->breakers[flight->slot]);
+            flight->trial = false;
+        }
+        fall_back(flight, 502, "the version refused the request, and there is no stable version to ask");
+        return;
+    }
+    count_failure(flight, answer->timed_out,
+                  answer->rc != SERIN_OK ? (answer->timed_out ? "too late" : "no answer")
+                                         : (status ? "an error of the version" : flight->why));
+    if (!flight->on_stable && !flight->pinned) {
+        fall_back(flight, 502, "the version failed, and there is no stable version");
+        return;
+    }
+    if (flight->tries < MAX_TRIES && !answer->timed_out) { /* another replica; predictions may be repeated */
+        COUNT(thread, flight->slot, retries, 1);
+        try_version(flight, flight->tag, upstream);
+        return;
+    }
+    if (answer->rc == SERIN_OK)
+        finish(flight, answer->head->status, answer->head, answer->body);
+    else
+        finish_with_error(flight, answer->timed_out ? 504 : 502,
+                          answer->timed_out ? "the model did not answer in time" : "the model's worker gave no answer");
+}
+
+/* ---- trying ---- */
+
+static void try_version(struct flight *flight, const char *tag, const struct upstream *not_this)
+{
+    struct thread *thread = flight->thread;
+    struct snapshot *snapshot = thread->snapshot;
+    int entry = snapshot_find(snapshot, flight->model), version;
+    const struct gateway_entry *of;
+    uint32_t timeout_ms;
+
+    version = entry < 0 ? -1 : route_find(&snapshot->table->table.entries[entry].route, tag);
+    if (tag != flight->tag)
+        snprintf(flight->tag, sizeof(flight->tag), "%s", tag);
+    if (version < 0) {
+        finish_with_error(flight, 503, "the version was taken away while the request was under way");
+        return;
+    }
+    of = &snapshot->table->table.entries[entry];
+    flight->slot = of->versions[version].slot;
+    flight->tries++;
+    flight->upstream =
+        upstream_pick(thread, snapshot->upstreams[entry][version], of->versions[version].endpoint_count, not_this);
+    timeout_ms = flight->on_stable || flight->pinned || strcmp(tag, of->route.stable) == 0
+                     ? of->route.timeout_ms
+                     : of->route.canary_timeout_ms;
+    if (flight->upstream &&
+        http_call_start(flight->upstream->client, &flight->head, http_exchange_body(flight->exchange), timeout_ms,
+                        answered, flight, &flight->call, NULL) == SERIN_OK) {
+        upstream_started(flight->upstream);
+        return;
+    }
+    flight->upstream = NULL;
+    if (strcmp(tag, of->route.stable) == 0)
+        flight->on_stable = true;
+    count_failure(flight, false, "no replica of the version takes requests");
+    fall_back(flight, 503, "no replica of the version takes requests");
+}
+
+static void client_went_away(void *user)
+{
+    struct flight *flight = user;
+    struct thread *thread = flight->thread;
+
+    COUNT(thread, flight->assigned_slot, aborted, 1);
+    if (flight->trial)
+        breaker_trial_given_up(&thread->gateway->breakers[flight->assigned_slot]);
+    if (flight->call) {
+        http_call_cancel(flight->call);
+        upstream_ended(thread, flight->upstream, false, flight->upstream->latency_ms);
+        flight->call = NULL;
+        flight->upstream = NULL;
+    }
+    flight->why = "the client went away";
+    write_access_log(flight, 499, 0);
+    if (flight->mirrors)
+        mirror_primary_answered(flight->mirrors, flight->tag, 0, 0, NULL);
+    http_respond(flight->exchange, 499, NULL, NULL);
+    buffer_done(&flight->head);
+    free(flight);
+}
+
+/* ---- the start ---- */
+
+/* "/v1/predict/MODEL", "/v2/models/MODEL/..." and its "versions/TAG". False where the path names no model. */
+static bool read_path(struct http_slice path, char *model, char *tag, size_t size)
+{
+    static const char *const roots[] = {"/v1/predict/", "/v2/models/"};
+    struct http_slice rest, segment;
+    size_t i;
+
+    tag[0] = '\0';
+    for (i = 0; i < 2; i++) {
+        size_t length = strlen(roots[i]);
+        const char *slash;
+
+        if (path.size <= length || memcmp(path.bytes, roots[i], length) != 0)
+            continue;
+        rest = (struct http_slice){path.bytes + length, path.size - length};
+        slash = memchr(rest.bytes, '/', rest.size);
+        segment = (struct http_slice){rest.bytes, slash ? (size_t)(slash - rest.bytes) : rest.size};
+        if (!http_decode_segment(segment, model, size) || !model[0])
+            return false;
+        if (slash && rest.size - segment.size > 10 && memcmp(slash, "/versions/", 10) == 0) {
+            rest = (struct http_slice){slash + 10, rest.size - segment.size - 10};
+            slash = memchr(rest.bytes, '/', rest.size);
+            segment = (struct http_slice){rest.bytes, slash ? (size_t)(slash - rest.bytes) : rest.size};
+            if (!http_decode_segment(segment, tag, size))
+                return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool find_key(const struct route *route, struct http_exchange *exchange, char *key, size_t size)
+{
+    const struct http_head *head = http_exchange_head(exchange);
+    const struct http_slice *field;
+    struct http_slice value;
+    const char *colon;
+
+    switch (route->key_source) {
+    case ROUTE_KEY_HEADER:
+        field = http_find(head, route->key_name);
+        return field && field->size > 0 && http_slice_copy(*field, key, size);
+    case ROUTE_KEY_COOKIE:
+        field = http_find(head, "Cookie");
+        return field && http_cookie_get(*field, route->key_name, &value) && value.size > 0 &&
+               http_slice_copy(value, key, size);
+    case ROUTE_KEY_QUERY:
+        return http_query_get(head->query, route->key_name, key, size) && key[0];
+    case ROUTE_KEY_ADDRESS:
+        colon = strrchr(http_exchange_peer(exchange), ':');
+        value = (struct http_slice){http_exchange_peer(exchange), 0};
+        value.size = colon ? (size_t)(colon - value.bytes) : strlen(value.bytes);
+        return http_slice_copy(value, key, size);
+    }
+    return false;
+}
+
+static const char *find_rule(const struct route *route, const struct http_head *head)
+{
+    const char *tag = NULL;
+    int i;
+
+    for (i = 0; i < head->field_count && !tag && route->rule_count > 0; i++) {
+        char name[ROUTE_MAX_TEXT + 1];
+
+        if (http_slice_copy(head->fields[i].name, name, sizeof(name)))
+            tag = route_match_rule(route, name, head->fields[i].value.bytes, head->fields[i].value.size);
+    }
+    return tag;
+}
+
+static uint64_t wall_clock_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag)
+{
+    const struct http_head *head = http_exchange_head(exchange);
+    const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
+    struct flight *flight = calloc(1, sizeof(*flight));
+    struct route_request request = {.random = thread_random(thread), .now_ms = wall_clock_ms()};
+    enum breaker_answer breaker = BREAKER_CLOSED;
+    struct route_choice choice;
+
+    if (!flight) {
+        http_respond_error(exchange, 503, "no memory for the request");
+        return;
+    }
+    flight->thread = thread;
+    flight->exchange = exchange;
+    snprintf(flight->model, sizeof(flight->model), "%s", of->route.model);
+    if (find_key(&of->route, exchange, flight->key, sizeof(flight->key))) {
+        request.key = flight->key;
+        request.key_size = strlen(flight->key);
+    } else {
+        flight->key[0] = '\0';
+    }
+    flight->pinned = path_tag[0] && route_find(&of->route, path_tag) >= 0;
+    request.forced = flight->pinned ? path_tag : find_rule(&of->route, head);
+    choice = route_pick(&of->route, &request);
+    if (choice.version < 0 || (path_tag[0] && !flight->pinned && strspn(path_tag, "0123456789") != strlen(path_tag))) {
+        free(flight);
+        if (path_tag[0])
+            http_respond_error(exchange, 404, "model '%s' has no version '%s' in its route", of->route.model, path_tag);
+        else
+            http_respond_error(exchange, 503, "the route of model '%s' has no version with weight", of->route.model);
+        return;
+    }
+    flight->reason = flight->pinned ? ROUTE_BY_TAG : choice.reason;
+    snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
+    flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
+    flight->on_stable = strcmp(flight->assigned, of->route.stable) == 0;
+    proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
+    buffer_init(&flight->head, head->head_bytes + 1024);
+    proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false);
+    COUNT(thread, flight->assigned_slot, requests, 1);
+    COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
+    http_exchange_on_abort(exchange, client_went_away, flight);
+    if (of->route.mirror_count > 0) {
+        const struct mirror_request copy = {
+            .head = head, .body = http_exchange_body(exchange), .request_id = flight->request_id, .key = flight->key};
+
+        flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
+    }
+    if (!flight->on_stable && !flight->pinned)
+        breaker = breaker_ask(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
+    flight->trial = breaker == BREAKER_TRIAL;
+    if (breaker == BREAKER_OPEN) {
+        COUNT(thread, flight->slot, skipped, 1);
+        snprintf(flight->tag, sizeof(flight->tag), "%s", flight->assigned);
+        flight->why = "its breaker is open";
+        fall_back(flight, 503, "the version only fails, and there is no stable version");
+        return;
+    }
+    try_version(flight, flight->assigned, NULL);
+}
+
+void flight_start(void *user, struct http_exchange *exchange)
+{
+    struct thread *thread = user;
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    int entry;
+
+    thread_take_table(thread);
+    if (own_answer(thread, exchange))
+        return;
+    if (!read_path(http_exchange_head(exchange)->path, model, tag, sizeof(model))) {
+        http_respond_error(exchange, 404,
+                           "no such path: POST /v1/predict/MODEL, or the Open Inference Protocol at /v2");
+        return;
+    }
+    entry = snapshot_find(thread->snapshot, model);
+    if (entry < 0) {
+        http_respond_error(exchange, 404, "no model '%s' is served here", model);
+        return;
+    }
+    route_request(thread, exchange, entry, tag);
+}

@@ -1,0 +1,206 @@
+/*
+ * gateway.c - the threads of the gateway: start, wake, count, end.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Each thread makes its loop and listener before gateway_new returns, so that a bad address is an error there. The
+ * first listener of port 0 finds the port, the others share it (SO_REUSEPORT).
+ */
+#include "gateway/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define REAP_MS 1000
+
+void gateway_options_init(struct gateway_options *options)
+{
+    *options = (struct gateway_options){.listen = "127.0.0.1:8080",
+                                        .threads = 2,
+                                        .answer_max_bytes = (uint64_t)64 << 20,
+                                        .connections_per_endpoint = 256,
+                                        .mirrors_in_flight = 64,
+                                        .mirror_bytes = (uint64_t)256 << 20,
+                                        .log_sample = 1};
+    http_server_options_init(&options->server);
+}
+
+static void reap(uv_timer_t *timer)
+{
+    struct thread *thread = timer->data;
+
+    thread_take_table(thread);
+    thread_reap_upstreams(thread, false);
+}
+
+static void server_closed(void *user)
+{
+    struct thread *thread = user;
+
+    thread_reap_upstreams(thread, true);
+    snapshot_free(thread->snapshot);
+    thread->snapshot = NULL;
+    uv_close((uv_handle_t *)&thread->wake, NULL);
+    uv_close((uv_handle_t *)&thread->reaper, NULL);
+}
+
+static void woken(uv_async_t *async)
+{
+    struct thread *thread = async->data;
+
+    thread_take_table(thread);
+    if (atomic_load(&thread->gateway->stopping) && !thread->closing) {
+        thread->closing = true;
+        http_server_close(thread->server, thread->gateway->deadline_ms, server_closed, thread);
+    }
+}
+
+static void *run_thread(void *argument)
+{
+    struct thread *thread = argument;
+
+    uv_run(&thread->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&thread->loop);
+    return NULL;
+}
+
+static void seed_random(struct thread *thread)
+{
+    if (getrandom(&thread->random_state, sizeof(thread->random_state), 0) != (ssize_t)sizeof(thread->random_state))
+        thread->random_state = (uint64_t)(uintptr_t)thread ^ uv_hrtime();
+}
+
+static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *thread, bool share,
+                                      struct serin_error *error)
+{
+    enum serin_errc rc;
+
+    thread->gateway = gateway;
+    seed_random(thread);
+    thread->counters = calloc(GATEWAY_MAX_SLOTS, sizeof(*thread->counters));
+    if (!thread->counters)
+        return error_set(error, SERIN_NOMEM, "no memory for a gateway thread's counters");
+    if (uv_loop_init(&thread->loop) != 0)
+        return error_set(error, SERIN_NOMEM, "no event loop for a gateway thread");
+    uv_async_init(&thread->loop, &thread->wake, woken);
+    uv_timer_init(&thread->loop, &thread->reaper);
+    thread->wake.data = thread->reaper.data = thread;
+    uv_timer_start(&thread->reaper, reap, REAP_MS, REAP_MS);
+    rc = http_server_new(&thread->loop, &gateway->options.server, flight_start, thread, &thread->server, error);
+    if (rc == SERIN_OK)
+        rc = http_server_listen(thread->server, gateway->listen, share, error);
+    return rc;
+}
+
+enum serin_errc gateway_new(const struct gateway_options *options, struct gateway **ret, struct serin_error *error)
+{
+    struct gateway *gateway;
+    enum serin_errc rc = SERIN_OK;
+    int i;
+
+    if (options->threads < 1 || options->threads > MAX_THREADS)
+        return error_set(error, SERIN_INVALID, "%d gateway threads, 1 to %d are possible", options->threads,
+                         MAX_THREADS);
+    gateway = calloc(1, sizeof(*gateway));
+    if (!gateway)
+        return error_set(error, SERIN_NOMEM, "no memory for a gateway");
+    gateway->options = *options;
+    snprintf(gateway->listen, sizeof(gateway->listen), "%s", options->listen);
+    pthread_mutex_init(&gateway->lock, NULL);
+    pthread_mutex_init(&gateway->pairs_lock, NULL);
+    gateway->pairs = calloc(MAX_PAIRS, sizeof(*gateway->pairs));
+    if (!gateway->pairs)
+        rc = error_set(error, SERIN_NOMEM, "no memory for %d pairs", MAX_PAIRS);
+    for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
+        rc = prepare_thread(gateway, &gateway->threads[i], options->threads > 1, error);
+        if (rc == SERIN_OK && i == 0 && strncmp(gateway->listen, "unix:", 5) != 0) {
+            char *colon = strrchr(gateway->listen, ':');
+
+            gateway->port = http_server_port(gateway->threads[0].server);
+            if (colon && strcmp(colon, ":0") == 0)
+                snprintf(colon, sizeof(gateway->listen) - (size_t)(colon - gateway->listen), ":%d", gateway->port);
+        }
+    }
+    for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
+        if (pthread_create(&gateway->threads[i].id, NULL, run_thread, &gateway->threads[i]) != 0)
+            rc = error_set(error, SERIN_NOMEM, "no gateway thread %d of %d", i + 1, options->threads);
+        else
+            gateway->threads[i].started = true;
+    }
+    if (rc != SERIN_OK) {
+        gateway_close(gateway, 0);
+        return rc;
+    }
+    *ret = gateway;
+    return SERIN_OK;
+}
+
+int gateway_port(const struct gateway *gateway)
+{
+    return gateway->port;
+}
+
+void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals *ret)
+{
+    int i;
+
+    *ret = (struct gateway_totals){0};
+    for (i = 0; i < gateway->options.threads; i++) {
+        const struct slot_counters *counters = &gateway->threads[i].counters[slot];
+
+#define X(name, help) ret->name += atomic_load_explicit(&counters->name, memory_order_relaxed);
+        GATEWAY_COUNTERS(X)
+#undef X
+        histogram_add(&ret->latency, &counters->latency);
+        histogram_add(&ret->mirror_latency, &counters->mirror_latency);
+    }
+}
+
+bool gateway_breaker_open(const struct gateway *gateway, int slot)
+{
+    return atomic_load(&gateway->breakers[slot].open_until_ms) != 0;
+}
+
+void gateway_breaker_reset(struct gateway *gateway, int slot)
+{
+    struct breaker *breaker = &gateway->breakers[slot];
+
+    atomic_store(&breaker->failures, 0);
+    atomic_store(&breaker->open_for_ms, 0);
+    atomic_store(&breaker->trial, false);
+    atomic_store(&breaker->open_until_ms, 0);
+}
+
+void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
+{
+    struct gateway_pair pair;
+    int i;
+
+    if (!gateway)
+        return;
+    gateway->deadline_ms = deadline_ms;
+    atomic_store(&gateway->stopping, true);
+    for (i = 0; i < gateway->options.threads; i++) {
+        struct thread *thread = &gateway->threads[i];
+
+        if (!thread->server) /* it was never made, or not wholly */
+            continue;
+        uv_async_send(&thread->wake);
+        if (thread->started)
+            pthread_join(thread->id, NULL);
+        else
+            run_thread(thread);
+    }
+    for (i = 0; i < gateway->options.threads; i++)
+        free(gateway->threads[i].counters);
+    while (gateway->pairs && gateway_take_pair(gateway, &pair)) {
+        bytes_drop(pair.primary.body);
+        bytes_drop(pair.mirror.body);
+    }
+    if (gateway->table && atomic_fetch_sub(&gateway->table->owners, 1) == 1)
+        free(gateway->table);
+    free(gateway->pairs);
+    pthread_mutex_destroy(&gateway->lock);
+    pthread_mutex_destroy(&gateway->pairs_lock);
+    free(gateway);
+}

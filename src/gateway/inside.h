@@ -1,0 +1,162 @@
+/*
+ * inside.h - what the files of the gateway share: threads, snapshots, upstreams, flights.  For src/gateway alone.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Who touches what: struct gateway's table pointer is under its mutex, and its revision tells threads without it that
+ * there is a new one. Everything else below belongs to one thread; counters are atomics that only their thread writes;
+ * breakers are atomics that all write.
+ */
+#ifndef GATEWAY_INSIDE_H
+#define GATEWAY_INSIDE_H
+
+#include "gateway/gateway.h"
+#include "http/client.h"
+
+#include <pthread.h>
+
+#define MAX_THREADS      64
+#define MAX_PAIRS        1024
+#define MAX_PAIR_BYTES   ((size_t)64 << 20)
+#define EJECT_FAILURES   5     /* of one endpoint in a row */
+#define EJECT_MS         5000  /* then it gets no requests for so long, unless all of its version are out */
+#define SLOW_START_MS    10000 /* a new endpoint's share rises over this time */
+#define BREAKER_FIRST_MS 5000  /* until a trial; doubled with every trial that fails */
+#define BREAKER_MAX_MS   60000
+
+/* Whether a version may be tried. Shared by all threads. */
+struct breaker {
+    atomic_int failures;            /* in a row */
+    _Atomic uint64_t open_until_ms; /* monotonic; 0: closed */
+    _Atomic uint64_t open_for_ms;
+    atomic_bool trial; /* one request is trying it */
+};
+
+enum breaker_answer { BREAKER_CLOSED, BREAKER_TRIAL, BREAKER_OPEN };
+enum breaker_answer breaker_ask(struct breaker *breaker, uint64_t now_ms);
+void breaker_succeeded(struct breaker *breaker);
+void breaker_failed(struct breaker *breaker, uint64_t now_ms);
+void breaker_trial_given_up(struct breaker *breaker); /* the client went away before it told anything */
+
+struct slot_counters {
+#define X(name, help) _Atomic uint64_t name;
+    GATEWAY_COUNTERS(X)
+#undef X
+    struct histogram latency, mirror_latency;
+};
+
+#define COUNT(thread, slot, name, more)                                                                                \
+    atomic_store_explicit(&(thread)->counters[slot].name,                                                              \
+                          atomic_load_explicit(&(thread)->counters[slot].name, memory_order_relaxed) + (more),         \
+                          memory_order_relaxed)
+
+/* One endpoint, as one thread sees it. */
+struct upstream {
+    struct upstream *next;
+    char address[GATEWAY_MAX_ADDRESS];
+    struct http_client *client;
+    int in_flight;
+    int failures; /* in a row */
+    uint64_t ejected_until_ms, since_ms;
+    double latency_ms; /* exponentially weighted, weight 1/8 for the newest */
+    bool wanted;       /* in the present table */
+};
+
+/* The table as one thread has taken it up. Used within a callback only: a request in flight remembers tags, and looks
+ * them up again when it has to try elsewhere, so that what was taken away meanwhile is not tried. */
+struct snapshot {
+    struct shared_table *table;
+    struct upstream *upstreams[GATEWAY_MAX_MODELS][ROUTE_MAX_VERSIONS][GATEWAY_MAX_ENDPOINTS];
+};
+
+struct shared_table {
+    atomic_int owners;
+    struct gateway_table table;
+};
+
+struct thread {
+    struct gateway *gateway;
+    pthread_t id;
+    uv_loop_t loop;
+    uv_async_t wake; /* a new table, or the end */
+    uv_timer_t reaper;
+    struct http_server *server;
+    struct snapshot *snapshot; /* NULL before the first table */
+    struct upstream *upstreams;
+    uint64_t revision; /* of the snapshot */
+    uint64_t random_state;
+    int mirrors_in_flight;
+    uint64_t mirror_bytes;
+    bool closing, started;
+    struct slot_counters *counters; /* [GATEWAY_MAX_SLOTS] */
+};
+
+struct gateway {
+    struct gateway_options options;
+    char listen[GATEWAY_MAX_ADDRESS];
+    int port;
+    pthread_mutex_t lock; /* table */
+    struct shared_table *table;
+    _Atomic uint64_t revision;
+    atomic_bool stopping;
+    uint64_t deadline_ms;
+    struct breaker breakers[GATEWAY_MAX_SLOTS];
+    pthread_mutex_t pairs_lock; /* gateway threads only try it: a pair is dropped rather than waited for */
+    struct gateway_pair *pairs; /* ring of MAX_PAIRS */
+    size_t pair_first, pair_count, pair_bytes;
+    struct thread threads[MAX_THREADS];
+};
+
+/* table.c */
+void thread_take_table(struct thread *thread); /* cheap where there is nothing new */
+void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
+int snapshot_find(const struct snapshot *snapshot,
+                  const char *model); /* index of the entry, or -1; snapshot may be NULL */
+void thread_reap_upstreams(struct thread *thread, bool all);
+uint64_t thread_random(struct thread *thread);
+uint64_t thread_now_ms(const struct thread *thread);
+
+/* upstream.c */
+struct upstream *upstream_pick(struct thread *thread, struct upstream *const *endpoints, int count,
+                               const struct upstream *not_this);
+void upstream_started(struct upstream *upstream);
+void upstream_ended(struct thread *thread, struct upstream *upstream, bool failed, double latency_ms);
+
+/* flight.c */
+void flight_start(void *thread, struct http_exchange *exchange); /* the server's handler */
+
+/* own.c: answers what is asked of the gateway itself (health, metadata, CORS). True where it did. */
+bool own_answer(struct thread *thread, struct http_exchange *exchange);
+
+/* access_log.c: what a line says besides the exchange. */
+struct access {
+    const char *model, *assigned, *tag, *reason, *request_id, *why; /* why: NULL where nothing went wrong */
+    int status, tries;
+    size_t answer_bytes;
+    bool fell_back, mirrored;
+};
+void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access);
+
+/* mirror.c */
+struct mirror_request { /* what of a request a copy needs; taken over by mirror_start's mirrors */
+    const struct http_head *head;
+    struct bytes *body;
+    const char *request_id, *key, *peer;
+};
+struct mirrors; /* the copies of one request, and its own answer when it comes */
+struct mirrors *mirror_start(struct thread *thread, int entry, const char *primary_tag,
+                             const struct mirror_request *request); /* NULL: none is to be sent */
+/* The client's answer; body is shared. Called once where mirror_start gave something. */
+void mirror_primary_answered(struct mirrors *mirrors, const char *tag, int status, double latency_ms,
+                             struct bytes *body);
+
+/* proxy_head.c */
+/* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials.
+ */
+void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
+                      bool for_mirror);
+/* The fields of a version's answer that may pass. */
+void proxy_fields_write(struct buffer *out, const struct http_head *head);
+/* A request id: the client's own where it has a sane one, else 32 hexadecimal digits. */
+void proxy_request_id(struct thread *thread, const struct http_head *head, char *id, size_t size);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * proxy_head.c - heads on their way through: always written anew, never passed on as they came.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What belongs to a connection stays behind (RFC 9110, 7.6.1), so does what the gateway sets itself. Via is added
+ * as 7.6.3 asks.
+ */
+#include "gateway/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_REQUEST_ID 60
+
+static bool is_one_of(struct http_slice name, const char *const *names, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (http_slice_is_name(name, names[i]))
+            return true;
+    return false;
+}
+
+void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
+                      bool for_mirror)
+{
+    static const char *const own[] = {"Host",         "Content-Length",  "Expect",         "Via",
+                                      "X-Request-Id", "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding"};
+    static const char *const secret[] = {"Authorization", "Cookie", "X-Api-Key"};
+    const char *colon = strrchr(peer, ':');
+    int i;
+
+    http_write_request_line(out, head->method, head->target);
+    for (i = 0; i < head->field_count; i++) {
+        struct http_slice name = head->fields[i].name;
+
+        if (is_one_of(name, own, sizeof(own) / sizeof(own[0])) || http_is_hop_by_hop(head, name) ||
+            (for_mirror && is_one_of(name, secret, sizeof(secret) / sizeof(secret[0]))))
+            continue;
+        http_write_slice(out, name, head->fields[i].value);
+    }
+    http_write_field(out, "X-Request-Id", "%s", request_id);
+    http_write_field(out, "X-Forwarded-For", "%.*s", (int)(colon ? colon - peer : (ptrdiff_t)strlen(peer)), peer);
+    http_write_field(out, "Via", "1.1 serin");
+    if (for_mirror)
+        http_write_field(out, "X-Serin-Mirror", "1");
+}
+
+void proxy_fields_write(struct buffer *out, const struct http_head *head)
+{
+    static const char *const own[] = {"Content-Length",  "Date",         "Server",          "Transfer-Encoding",
+                                      "X-Serin-Version", "X-Request-Id", "X-Serin-Fallback"};
+    int i;
+
+    for (i = 0; i < head->field_count; i++) {
+        struct http_slice name = head->fields[i].name;
+
+        if (!is_one_of(name, own, sizeof(own) / sizeof(own[0])) && !http_is_hop_by_hop(head, name))
+            http_write_slice(out, name, head->fields[i].value);
+    }
+}
+
+static bool is_sane_id(const struct http_slice *id)
+{
+    size_t i;
+
+    if (!id || id->size < 1 || id->size > MAX_REQUEST_ID)
+        return false;
+    for (i = 0; i < id->size; i++)
+        if (id->bytes[i] <= ' ' || id->bytes[i] > '~' || id->bytes[i] == '"' || id->bytes[i] == '\\')
+            return false;
+    return true;
+}
+
+void proxy_request_id(struct thread *thread, const struct http_head *head, char *id, size_t size)
+{
+    const struct http_slice *given = http_find(head, "X-Request-Id");
+
+    if (is_sane_id(given) && http_slice_copy(*given, id, size))
+        return;
+    snprintf(id, size, "%016llx%016llx", (unsigned long long)thread_random(thread),
+             (unsigned long long)thread_random(thread));
+}
