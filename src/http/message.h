@@ -38,9 +38,9 @@ enum http_framing { HTTP_NO_BODY, HTTP_LENGTH, HTTP_CHUNKED, HTTP_UNTIL_CLOSE /*
 
 struct http_head {
     /* requests */
-    struct http_slice method,
-        target; /* target: origin form ("/a?b"), or "*" for OPTIONS; absolute form is reduced to it */
-    struct http_slice path, query; /* of the target: before and after the first '?'; still percent-encoded */
+    struct http_slice method, target; /* target: origin form ("/a?b"), or "*" for OPTIONS; absolute form is reduced to
+                                       * it (where it has no path, to a constant) */
+    struct http_slice path, query;    /* of the target: before and after the first '?'; still percent-encoded */
     struct http_slice host;
     /* responses */
     int status; /* 100..599 */
@@ -63,11 +63,15 @@ enum http_result {
 
 /* Parses a request head at the start of bytes. On HTTP_BAD *ret_status is 400, 414, 431, 501 or 505, and *ret_why a
  * static sentence. Never reads behind size. Cost is linear over repeated calls with growing size when *scanned is kept
- * (start with 0). */
+ * (start with 0; the bytes may move between calls). *ret is scratch unless HTTP_DONE: it is 3 KB, and not copied. What
+ * is wrong is refused as soon as its line is complete; the verdict does not depend on how the bytes were cut.
+ * Refused though RFC 9112 would allow it: more than one Content-Length even if equal, leading zeros in it, an absolute
+ * target that differs from Host, hosts of other characters than letters, digits and "-._~", CONNECT (501), HTTP/1.2. */
 enum http_result http_parse_request(const char *bytes, size_t size, const struct http_limits *limits, size_t *scanned,
                                     struct http_head *ret, int *ret_status, const char **ret_why);
 
-/* The same for a response to a request of that method (HEAD and 1xx, 204, 304 have no body). */
+/* The same for a response to a request of that method (HEAD and 1xx, 204, 304 have no body; of HEAD and 304
+ * content_length is told nevertheless where it was there). */
 enum http_result http_parse_response(const char *bytes, size_t size, const struct http_limits *limits, size_t *scanned,
                                      bool head_request, struct http_head *ret, const char **ret_why);
 
@@ -76,10 +80,12 @@ enum http_result http_parse_response(const char *bytes, size_t size, const struc
 /* Takes chunked coding off, piece by piece. */
 struct http_chunks {
     int state;
-    uint64_t left;     /* of the present chunk */
-    size_t line_bytes; /* of the present line, limited */
-    size_t trailer_bytes;
-    uint64_t body_bytes; /* decoded so far */
+    uint64_t left;        /* of the present chunk */
+    size_t line_bytes;    /* of the present line, limited */
+    size_t trailer_bytes; /* of the trailer and of all extensions, limited */
+    uint64_t body_bytes;  /* decoded so far */
+    bool too_large;       /* HTTP_BAD, and it was max_body_bytes: 413 rather than 400 */
+    char name[24];        /* of the present field of the trailer, as far as it fits */
 };
 
 void http_chunks_init(struct http_chunks *chunks);
