@@ -27,6 +27,13 @@ static void error_keeps_one_bounded_line(void **state)
     assert_int_equal(strlen(error.message), sizeof(error.message) - 1);
     assert_null(strchr(error.message, '\n'));
     assert_null(strchr(error.message, '\033'));
+    error_set(&error, SERIN_IO, "%s: Permission denied", name); /* once a long path hid what was wrong */
+    assert_int_equal(strlen(error.message), sizeof(error.message) - 1);
+    assert_string_equal(error.message + strlen(error.message) - 22, "xxx: Permission denied");
+    error_set(&error, SERIN_CORRUPT, "bad byte 7");
+    error_prefix(&error, SERIN_CORRUPT, "%s", name);
+    assert_int_equal(strlen(error.message), sizeof(error.message) - 1);
+    assert_string_equal(error.message + strlen(error.message) - 15, "xxx: bad byte 7");
     error_set(&error, SERIN_CORRUPT, "'%s'", "\xe7\x8c\xab \xe7\x8c \xff");
     assert_string_equal(error.message, "'\xe7\x8c\xab ?? ?'");
     assert_int_equal(error_set(NULL, SERIN_IO, "nobody asks"), SERIN_IO);

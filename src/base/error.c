@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_SENTENCE_BYTES 5000 /* before it is cut to its record: a path of 4096 bytes, and what is said of it */
+
 const char *serin_errc_text(enum serin_errc code)
 {
     switch (code) {
@@ -39,36 +41,58 @@ static void replace_what_is_no_text(char *text)
     }
 }
 
+/* Of a sentence too long for its record the middle goes: the reason stands at the end, behind a path of any length. */
+static void keep_sentence(struct serin_error *error, const char *sentence, size_t length)
+{
+    static const char gap[] = " ... ";
+    size_t head, tail;
+
+    if (length < sizeof(error->message)) {
+        memcpy(error->message, sentence, length + 1);
+        return;
+    }
+    head = (sizeof(error->message) - sizeof(gap)) / 2;
+    tail = sizeof(error->message) - sizeof(gap) - head;
+    memcpy(error->message, sentence, head);
+    memcpy(error->message + head, gap, sizeof(gap) - 1);
+    memcpy(error->message + head + sizeof(gap) - 1, sentence + length - tail, tail + 1);
+}
+
 enum serin_errc(error_set)(struct serin_error *error, enum serin_errc code, const char *format, ...)
 {
+    char sentence[MAX_SENTENCE_BYTES];
     va_list args;
+    int length;
 
     BUG_ON(code == SERIN_OK);
     if (!error)
         return code;
     error->code = code;
     va_start(args, format);
-    if (vsnprintf(error->message, sizeof(error->message), format, args) < 0)
-        error->message[0] = '\0';
+    length = vsnprintf(sentence, sizeof(sentence), format, args);
     va_end(args);
+    if (length < 0)
+        sentence[0] = '\0';
+    keep_sentence(error, sentence, strlen(sentence));
     replace_what_is_no_text(error->message);
     return code;
 }
 
 enum serin_errc error_prefix(struct serin_error *error, enum serin_errc code, const char *format, ...)
 {
-    char sentence[sizeof(error->message)];
+    char sentence[MAX_SENTENCE_BYTES + sizeof(error->message)];
     va_list args;
-    int used;
+    size_t used;
 
     if (!error || code == SERIN_OK)
         return code;
-    memcpy(sentence, error->message, sizeof(sentence));
     va_start(args, format);
-    used = vsnprintf(error->message, sizeof(error->message), format, args);
+    if (vsnprintf(sentence, MAX_SENTENCE_BYTES, format, args) < 0)
+        sentence[0] = '\0';
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof(error->message))
-        snprintf(error->message + used, sizeof(error->message) - (size_t)used, ": %s", sentence);
+    used = strlen(sentence);
+    used += (size_t)snprintf(sentence + used, sizeof(sentence) - used, ": %s", error->message);
+    keep_sentence(error, sentence, used);
     replace_what_is_no_text(error->message);
     return code;
 }
