@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,17 +79,34 @@ out:
     return rc;
 }
 
+/* Creates a file in path's folder under a name that is nobody's, and gives the descriptor, or -1 with errno. The name
+ * is short, so that path's own may be as long as the file system allows; and hidden, so that no pattern of names finds
+ * it half-written. open, unlike mkostemp, leaves the mode to the umask. */
+static int create_beside(const char *path, char *temporary, size_t size)
+{
+    static atomic_uint counter;
+    const char *slash = strrchr(path, '/');
+    int folder_length = slash ? (int)(slash + 1 - path) : 0, tries, fd = -1;
+
+    for (tries = 0; tries < 100; tries++) {
+        snprintf(temporary, size, "%.*s.serin-%d-%u", folder_length, path, (int)getpid(),
+                 atomic_fetch_add(&counter, 1));
+        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) /* a process of this number was killed here once, or runs on another machine */
+            break;
+    }
+    return fd;
+}
+
 enum serin_errc file_write(const char *path, const void *bytes, size_t size, struct serin_error *error)
 {
     const char *rest = bytes;
-    char temporary[4096];
-    int fd, length;
+    char temporary[PATH_MAX + 32];
+    int fd;
 
-    length = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-    if (length < 0 || (size_t)length >= sizeof(temporary))
-        return error_set(error, SERIN_LIMIT, "path of %zu characters, the limit is %zu", strlen(path),
-                         sizeof(temporary) - 8);
-    fd = mkostemp(temporary, O_CLOEXEC);
+    if (strlen(path) >= PATH_MAX)
+        return error_set(error, SERIN_LIMIT, "path of %zu bytes, the limit is %d", strlen(path), PATH_MAX - 1);
+    fd = create_beside(path, temporary, sizeof(temporary));
     if (fd < 0)
         return error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
     while (size > 0) {
@@ -100,8 +119,6 @@ enum serin_errc file_write(const char *path, const void *bytes, size_t size, str
         rest += n;
         size -= (size_t)n;
     }
-    if (fchmod(fd, 0644) != 0)
-        goto fail;
     if (close(fd) != 0) {
         fd = -1;
         goto fail;
