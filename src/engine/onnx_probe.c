@@ -531,6 +531,33 @@ static enum serin_errc walk_model(struct probe *probe)
     return SERIN_OK;
 }
 
+/* What people hand over instead of an ONNX file, by the first bytes; NULL where it is none of these. */
+static const char *known_stranger(const uint8_t *bytes, size_t size_bytes)
+{
+    static const struct {
+        const char *mark, *sentence;
+    } strangers[] = {
+        {"PK\003\004",
+         "a ZIP, as PyTorch's checkpoints (.pt) are: export it with 'yolo export model=best.pt format=onnx'"},
+        {"version https://git-lfs", "a pointer of Git LFS, not the file itself: fetch it with 'git lfs pull'"},
+        {"\xff\xd8\xff", "a picture (JPEG)"},
+        {"\x89PNG", "a picture (PNG)"},
+        {"\x7f"
+         "ELF",
+         "a program or library (ELF)"},
+        {"\037\213", "compressed with gzip: unpack it first"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+        size_t length = strlen(strangers[i].mark);
+
+        if (size_bytes >= length && memcmp(bytes, strangers[i].mark, length) == 0)
+            return strangers[i].sentence;
+    }
+    return NULL;
+}
+
 enum serin_errc onnx_probe(const uint8_t *bytes, size_t size_bytes, struct onnx_summary *ret, struct serin_error *error)
 {
     struct onnx_summary summary = {.ir_version = 0};
@@ -539,10 +566,14 @@ enum serin_errc onnx_probe(const uint8_t *bytes, size_t size_bytes, struct onnx_
         .summary = &summary,
         .error = error,
     };
+    const char *stranger;
     enum serin_errc rc;
 
     if (size_bytes == 0)
         return error_set(error, SERIN_CORRUPT, "not an ONNX model: it is empty");
+    stranger = known_stranger(bytes, size_bytes);
+    if (stranger)
+        return error_set(error, SERIN_UNSUPPORTED, "not an ONNX model: it is %s", stranger);
     name_set_init(&probe.names);
     rc = walk_model(&probe);
     name_set_done(&probe.names);

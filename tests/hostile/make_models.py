@@ -163,8 +163,8 @@ CASES = [
     # not ONNX at all
     ("empty", "probe", CORRUPT, "it is empty", b""),
     ("text", "probe", CORRUPT, "byte", b"This is not a model.\n"),
-    ("lfs-pointer", "probe", CORRUPT, "byte", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"),
-    ("jpeg", "probe", CORRUPT, "byte", bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb")),
+    ("lfs-pointer", "probe", UNSUPPORTED, "git lfs pull", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"),
+    ("jpeg", "probe", UNSUPPORTED, "a picture (JPEG)", bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffdb")),
     ("zeros", "probe", CORRUPT, "byte 0 begins no protobuf field", bytes(64)),
 
     # cut off
