@@ -331,6 +331,11 @@ static int eval(const void *given, char *const *operands, size_t operand_count)
     } else {
         print_report(evaluation);
     }
+    if (rc == SERIN_OK && evaluation->instances == 0) {
+        terminal_complain("eval: %s: not one labelled object on its %zu pictures, so nothing was measured",
+                          settings->data, evaluation->images);
+        code = CLI_FAILED;
+    }
     serin_evaluation_free(evaluation);
     serin_yolo_close(yolo);
     return code;

@@ -115,10 +115,26 @@ static bool map_by_name(const struct serin_yolo_info *model, struct named *sorte
     return true;
 }
 
+/* The first name that no class of the model has; where each has a class, some have the same one: the first. */
+static const char *first_stranger(const struct serin_yolo_info *model, char *const *names, size_t count)
+{
+    size_t i;
+    int k;
+
+    for (i = 0; i < count; i++) {
+        for (k = 0; k < model->class_count && strcmp(names[i], model->class_names[k]) != 0;)
+            k++;
+        if (k == model->class_count)
+            return names[i];
+    }
+    return names[0];
+}
+
 enum serin_errc dataset_map_classes(struct dataset *dataset, const struct serin_yolo_info *model, const char *where,
                                     char *const *names, size_t count, int32_t *map, struct serin_error *error)
 {
     struct named *sorted = calloc((size_t)model->class_count + 1, sizeof(*sorted));
+    const char *stranger;
     size_t i;
 
     if (!sorted)
@@ -127,11 +143,14 @@ enum serin_errc dataset_map_classes(struct dataset *dataset, const struct serin_
     free(sorted);
     if (dataset->by_name)
         return SERIN_OK;
-    if (count != (size_t)model->class_count)
+    if (count != (size_t)model->class_count) {
+        stranger = first_stranger(model, names, count);
         return error_set(
             error, SERIN_INVALID,
-            "%s: its %zu classes are not among the model's %d by name (first: '%.40s' and '%.40s') and not as many",
-            where, count, model->class_count, names[0], model->class_names[0]);
+            "%s: its %zu classes are not among the model's %d by name ('%.40s' is none; the model's first is "
+            "'%.40s') and not as many",
+            where, count, model->class_count, stranger, model->class_names[0]);
+    }
     for (i = 0; i < count; i++) {
         map[i] = (int32_t)i;
         dataset->known[i] = true;

@@ -252,7 +252,7 @@ static const struct {
     {SERIN_DETECT, "val: images\nnc: 3\nnames: [cat, dog]\n", "", "", "data.yaml:2: nc is 3 but there are 2 names"},
     {SERIN_DETECT, "val: images\nnames: [[cat], dog]\n", "", "", "must be text"},
     {SERIN_DETECT, "val: &a [*a]\nnames: [cat, dog]\n", "", "", "data.yaml:1: val must be text"},
-    {SERIN_DETECT, "val: images\nnames: [cat, dog, cow]\n", "", "", "not among the model's 2 by name"},
+    {SERIN_DETECT, "val: images\nnames: [cat, dog, cow]\n", "", "", "not among the model's 2 by name ('cow' is none"},
     {SERIN_POSE, "val: images\nkpt_shape: [17]\nnames: [cat, dog]\n", "", "", "kpt_shape must be"},
     {SERIN_POSE, "val: images\nkpt_shape: [3, 3]\nnames: [cat, dog]\n", "", "", "kpt_shape has 3 points, the model 2"},
     {SERIN_DETECT, YAML, "0 .5 .5 .5\n", "", "a.txt:1: 4 numbers"},

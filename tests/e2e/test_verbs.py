@@ -65,6 +65,16 @@ def test_eval_measures_the_street_model(tmp_path):
     assert f"{found['map50_95']:.4f}" in people.stdout and "person" in people.stdout
 
 
+def test_eval_without_labels_measures_nothing(tmp_path, model, picture):
+    # A table of dashes and the exit code 0 once, where the folder of labels was missing.
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / picture.name).write_bytes(picture.read_bytes())
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [circle, square, triangle]\n")
+    run = serin("eval", "--json", "--model", model, "--data", tmp_path / "data.yaml")
+    assert run.returncode == 1 and "not one labelled object on its 1 picture" in run.stderr
+    assert json.loads(run.stdout)["instances"] == 0
+
+
 def test_eval_without_data(tmp_path, model):
     run = serin("eval", "--model", model, "--data", tmp_path / "none.yaml")
     assert run.returncode == 1 and "none.yaml" in run.stderr
