@@ -9,6 +9,7 @@
 
 #include <serin/yolo.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,8 +95,21 @@ static int dispatch(int argc, char **argv, const struct cli_verb *const *verbs)
     return verb ? run_verb(verb, argc - 2, argv + 2) : unknown_verb(verbs, argv[1]);
 }
 
+/* A caller may have closed stdin, stdout or stderr. The next file that is opened would get that number, and what is
+ * printed would go into a model or a saved picture. Here /dev/null takes the place, opened the wrong way round, so that
+ * reading and writing fail as they would have failed without it. */
+static void take_standard_files(void)
+{
+    int fd;
+
+    for (fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return; /* no /dev/null: as before */
+}
+
 int cli_main(int argc, char **argv, const struct cli_verb *const *verbs)
 {
+    take_standard_files();
     /* A reader that goes away is told by write(), so that a verb can stop in order. */
     signal(SIGPIPE, SIG_IGN);
     return terminal_finish(dispatch(argc, argv, verbs));

@@ -116,3 +116,13 @@ def test_reader_that_went_away_ends_the_program_quietly(model, picture):
 def test_closed_stdout_is_an_error():
     run = subprocess.run(["sh", "-c", f"'{BIN}' --version >&-"], capture_output=True, text=True, check=False)
     assert run.returncode == 1 and "cannot write the output" in run.stderr
+
+
+def test_closed_stdout_is_an_error_where_files_are_opened(model, picture, tmp_path):
+    # The model or a saved picture took its number once, and got the lines printed into it.
+    run = subprocess.run(["sh", "-c", '"$@" >&- <&-', "-", BIN, "predict", "--model", model, "--save", tmp_path / "out", picture],
+                         capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and "cannot write the output" in run.stderr
+    run = subprocess.run(["sh", "-c", '"$@" <&-', "-", BIN, "predict", "--model", model, "-"],
+                         capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and "stdin: " in run.stderr
