@@ -6,6 +6,7 @@
  */
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/annotate.h"
 #include "cli/classes.h"
@@ -151,6 +152,20 @@ static void code_name(enum serin_errc code, char *text, size_t size)
         text[i] = (char)tolower((unsigned char)text[i]);
 }
 
+/* True for a sentence that says already which picture it is about. The record holds text, so that odd bytes of the path
+ * are
+ * '?' there, and of a long path the middle is missing: the beginning decides. */
+static bool begins_with_path(const char *sentence, const char *path)
+{
+    enum { BEGINNING = 100 };
+    struct serin_error as_text;
+    size_t length;
+
+    error_set(&as_text, SERIN_IO, "%s", path);
+    length = strnlen(as_text.message, BEGINNING);
+    return strncmp(sentence, as_text.message, length) == 0;
+}
+
 static void report_failure(struct predict_run *run, const char *path, const struct serin_error *error)
 {
     struct serin_error unprinted;
@@ -159,7 +174,7 @@ static void report_failure(struct predict_run *run, const char *path, const stru
 
     run->totals.failed++;
     progress_hide(&run->progress);
-    if (strstr(error->message, path))
+    if (begins_with_path(error->message, path))
         terminal_complain("%s", error->message);
     else
         terminal_complain("%s: %s", path, error->message);

@@ -67,22 +67,30 @@ static enum serin_errc make_folders(const char *folder, struct serin_error *erro
     return SERIN_OK;
 }
 
-/* The folder of a path, as stat sees it; false where it does not exist. */
+/* The folder that a picture lies in, links followed: what a link points to must not be overwritten either. False where
+ * there is no such file. */
 static bool folder_of(const char *path, struct stat *ret)
 {
-    char folder[PATH_MAX];
-    size_t length = (size_t)(base_name(path) - path);
+    char *real = realpath(path, NULL);
+    bool found;
 
-    if (length >= sizeof(folder))
+    if (!real)
         return false;
-    memcpy(folder, path, length);
-    folder[length] = '\0';
-    return stat(length ? folder : ".", ret) == 0;
+    real[base_name(real) - real] = '\0';
+    found = stat(real, ret) == 0;
+    free(real);
+    return found;
 }
 
-static int by_name(const void *a, const void *b)
+/* Orders by the names that the pictures are saved under, which are not all their own: a.webp and a.webp.png meet. */
+static int by_saved_name(const void *a, const void *b)
 {
-    return strcmp(base_name(*(char *const *)a), base_name(*(char *const *)b));
+    const char *left = base_name(*(char *const *)a), *right = base_name(*(char *const *)b);
+    char left_saved[NAME_MAX + 8], right_saved[NAME_MAX + 8];
+
+    snprintf(left_saved, sizeof(left_saved), "%s%s", left, extension_for(left));
+    snprintf(right_saved, sizeof(right_saved), "%s%s", right, extension_for(right));
+    return strcmp(left_saved, right_saved);
 }
 
 static enum serin_errc refuse_equal_names(const char *folder, const struct sources *sources, struct serin_error *error)
@@ -95,12 +103,15 @@ static enum serin_errc refuse_equal_names(const char *folder, const struct sourc
     if (!sorted)
         return error_set(error, SERIN_NOMEM, "no memory for the names of %zu pictures", sources->count);
     memcpy(sorted, sources->paths, sources->count * sizeof(*sorted));
-    qsort(sorted, sources->count, sizeof(*sorted), by_name);
-    for (i = 1; rc == SERIN_OK && i < sources->count; i++)
-        if (by_name(&sorted[i - 1], &sorted[i]) == 0)
-            rc =
-                error_set(error, SERIN_INVALID, "--save: %s and %s would both become %s/%s: save them into two folders",
-                          sorted[i - 1], sorted[i], folder, base_name(sorted[i]));
+    qsort(sorted, sources->count, sizeof(*sorted), by_saved_name);
+    for (i = 1; rc == SERIN_OK && i < sources->count; i++) {
+        const char *name = base_name(sorted[i]);
+
+        if (by_saved_name(&sorted[i - 1], &sorted[i]) == 0)
+            rc = error_set(error, SERIN_INVALID,
+                           "--save: %s and %s would both become %s/%s%s: save them into two folders", sorted[i - 1],
+                           sorted[i], folder, name, extension_for(name));
+    }
     free(sorted);
     return rc;
 }

@@ -55,7 +55,7 @@ static bool has_picture_extension(const char *name)
     const char *dot = strrchr(name, '.');
     size_t i;
 
-    if (!dot || dot == name)
+    if (!dot || name[0] == '.') /* what is hidden is left alone, as Ultralytics does: macOS's "._a.jpg" is no picture */
         return false;
     for (i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
         if (strcasecmp(dot, extensions[i]) == 0)
@@ -209,18 +209,30 @@ static enum serin_errc add_glob(struct sources *sources, const char *argument, s
 static enum serin_errc add_list(struct sources *sources, FILE *list, struct serin_error *error)
 {
     enum serin_errc rc = SERIN_OK;
-    char line[PATH_MAX + 1];
+    size_t length = 0, number = 1;
+    char line[PATH_MAX];
+    int c;
 
-    while (rc == SERIN_OK && fgets(line, sizeof(line), list)) {
-        size_t length = strlen(line);
-
-        if (length && line[length - 1] == '\n')
-            line[--length] = '\0';
-        else if (length == sizeof(line) - 1)
-            return error_set(error, SERIN_LIMIT, "stdin has a line of more than %d bytes, where paths are expected",
-                             PATH_MAX - 1);
+    while (rc == SERIN_OK) {
+        c = getc(list);
+        if (c == '\0')
+            return error_set(
+                error, SERIN_INVALID,
+                "stdin: line %zu has a NUL, where paths are expected one a line (find -print, not -print0)", number);
+        if (c != '\n' && c != EOF) {
+            if (length + 1 == sizeof(line))
+                return error_set(error, SERIN_LIMIT, "stdin: line %zu is longer than a path, whose limit is %zu bytes",
+                                 number, sizeof(line) - 1);
+            line[length++] = (char)c;
+            continue;
+        }
+        line[length] = '\0';
         if (length)
             rc = add_path(sources, line, error);
+        length = 0;
+        number++;
+        if (c == EOF)
+            break;
     }
     if (rc == SERIN_OK && ferror(list))
         rc = error_set(error, SERIN_IO, "stdin: %s", strerror(errno));
@@ -235,6 +247,8 @@ enum serin_errc sources_add(struct sources *sources, const char *argument, struc
     struct stat status;
     size_t added = 0;
 
+    if (!*argument)
+        return error_set(error, SERIN_INVALID, "an empty argument, where a picture is expected");
     if (strcmp(argument, "-") == 0)
         return add_list(sources, stdin, error);
     if (stat(argument, &status) == 0) {

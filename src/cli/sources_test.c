@@ -14,7 +14,7 @@
 
 static const char *const names[] = {"f0010.jpg", "f0002.jpg",  "f0001.jpg", "f10000.jpg", "f00003.jpg",
                                     "f3.jpg",    "b.PNG",      "a.webp",    "notes.txt",  ".jpg",
-                                    "f00a1.jpg", "f0004.jpg~", "c d.bmp"};
+                                    "f00a1.jpg", "f0004.jpg~", "c d.bmp",   "._a.jpg"};
 
 static char folder[] = "/tmp/serin-sources-XXXXXX";
 
@@ -136,12 +136,36 @@ static void a_list_is_read_line_by_line(void **state)
     sources_done(&sources);
 }
 
+static void a_list_with_nul_is_refused(void **state) /* all but its first path were dropped in silence */
+{
+    static const char text[] = "a.jpg\0b.jpg\0";
+    struct sources sources = {0};
+    struct serin_error error;
+    FILE *file;
+
+    (void)state;
+    file = fmemopen((void *)text, sizeof(text) - 1, "r");
+    assert_int_equal(add_list(&sources, file, &error), SERIN_INVALID);
+    assert_non_null(strstr(error.message, "line 1 has a NUL"));
+    fclose(file);
+    sources_done(&sources);
+}
+
+static void an_empty_argument_is_no_picture(void **state)
+{
+    struct sources sources = {0};
+
+    (void)state;
+    assert_int_equal(sources_add(&sources, "", NULL), SERIN_INVALID);
+    sources_done(&sources);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arguments_stand_for_files),
-        cmocka_unit_test(a_folder_without_pictures_is_an_error),
-        cmocka_unit_test(a_list_is_read_line_by_line),
+        cmocka_unit_test(arguments_stand_for_files),       cmocka_unit_test(a_folder_without_pictures_is_an_error),
+        cmocka_unit_test(a_list_is_read_line_by_line),     cmocka_unit_test(a_list_with_nul_is_refused),
+        cmocka_unit_test(an_empty_argument_is_no_picture),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -159,6 +159,19 @@ def test_options_that_the_model_cannot_follow_end_the_run(options):
     assert run.stderr.startswith("serin: predict: ") and run.stderr.count("\n") == 1 and "160 x 160" in run.stderr
 
 
+@pytest.mark.parametrize("content, hint", [
+    (b"PK\x03\x04" + b"\0" * 60, "export it with"),  # a PyTorch checkpoint is a ZIP
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+    (b"\xff\xd8\xff\xe0" + b"\0" * 60, "a picture"),
+])
+def test_a_file_that_is_something_else_is_called_so(tmp_path, picture, content, hint):
+    fake = tmp_path / "best.onnx"
+    fake.write_bytes(content)
+    for arguments in (("predict", "--model", fake, picture), ("inspect", fake)):
+        run = serin(*arguments)
+        assert run.returncode == 1 and hint in run.stderr
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x0a" + b"\xff" * 100])
 def test_a_file_that_is_no_model(tmp_path, picture, content):
     fake = tmp_path / "fake.onnx"
@@ -212,6 +225,49 @@ def test_saving_never_overwrites_a_source(model, tmp_path):
         run = serin("predict", "--model", model, "--save", target, "x.png", cwd=tmp_path)
         assert run.returncode == 1 and "would be overwritten" in run.stderr
     assert source.read_bytes() == before
+
+
+def test_saving_never_overwrites_what_a_link_leads_to(model, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "links").mkdir()
+    original = tmp_path / "out" / "x.png"
+    original.write_bytes(png_bytes(20, 20, lambda x, y: (1, 2, 3)))
+    before = original.read_bytes()
+    (tmp_path / "links" / "x.png").symlink_to(original)
+    run = serin("predict", "--model", model, "--save", "out", "links", cwd=tmp_path)
+    assert run.returncode == 1 and "would be overwritten" in run.stderr
+    assert original.read_bytes() == before
+
+
+def test_saved_pictures_obey_the_umask(model, tmp_path):
+    # They were readable for everybody, whatever the umask said.
+    (tmp_path / "x.png").write_bytes(png_bytes(20, 20, lambda x, y: (1, 2, 3)))
+    for umask, mode in ((0o077, 0o600), (0o002, 0o664)):
+        assert serin("predict", "--model", model, "--save", "out", "x.png", cwd=tmp_path, umask=umask).returncode == 0
+        assert (tmp_path / "out" / "x.png").stat().st_mode & 0o777 == mode
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["x.png"]
+
+
+def test_names_of_255_bytes_are_saved(model, tmp_path):
+    name = "x" * 251 + ".png"
+    (tmp_path / name).write_bytes(png_bytes(20, 20, lambda x, y: (1, 2, 3)))
+    run = serin("predict", "--model", model, "--save", "out", name, cwd=tmp_path)
+    assert run.returncode == 0 and (tmp_path / "out" / name).exists(), run.stderr
+
+
+def test_saving_refuses_names_that_meet_by_their_extension(model, tmp_path):
+    for name in ("x.bmp", "x.bmp.png"):
+        (tmp_path / name).write_bytes(png_bytes(20, 20, lambda x, y: (1, 2, 3)))
+    run = serin("predict", "--model", model, "--save", "out", "x.bmp", "x.bmp.png", cwd=tmp_path)
+    assert run.returncode == 1 and "would both become out/x.bmp.png" in run.stderr
+
+
+def test_a_failed_picture_is_named_once(model, tmp_path):
+    long = "/".join([str(tmp_path), "d" * 200, "e" * 200, "x.png"])
+    for name in ("odd\r.png", "\x1b.png", long):
+        run = serin("predict", "--model", model, name, cwd=tmp_path)
+        assert run.returncode == 1
+        assert run.stderr.count(".png") == 1 and run.stderr.endswith(": No such file or directory\n")
 
 
 def test_saving_refuses_two_sources_of_one_name(model, tmp_path):
