@@ -1,0 +1,280 @@
+/*
+ * state.c - the SQLite file: schema, writes in transactions, reads row by row.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A change and its line in the journal are one transaction. Statements are prepared anew for each call: changes are
+ * rare, and a statement that lives on is one more thing to reset.
+ */
+#include "store/state.h"
+
+#include <sqlite3.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
+#define SCHEMA_VERSION  1
+#define BUSY_TIMEOUT_MS 2000
+
+struct state {
+    sqlite3 *db;
+};
+
+static const char schema[] =
+    "CREATE TABLE route(model TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE serving(name TEXT PRIMARY KEY, replicas INTEGER NOT NULL, url TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE change(number INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, author TEXT NOT NULL,"
+    " what TEXT NOT NULL, detail TEXT NOT NULL);";
+
+static enum serin_errc fault(struct state *state, const char *doing, struct serin_error *error)
+{
+    int code = sqlite3_errcode(state->db);
+
+    return error_set(error, code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? SERIN_CORRUPT : SERIN_IO,
+                     "state file: %s: %s", doing, sqlite3_errmsg(state->db));
+}
+
+static enum serin_errc execute(struct state *state, const char *sql, const char *doing, struct serin_error *error)
+{
+    return sqlite3_exec(state->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SERIN_OK : fault(state, doing, error);
+}
+
+static int pragma_of(struct state *state, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    int value = -1;
+
+    if (sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+        value = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return value;
+}
+
+static enum serin_errc bring_up(struct state *state, struct serin_error *error)
+{
+    int version = pragma_of(state, "PRAGMA user_version"), id = pragma_of(state, "PRAGMA application_id");
+    char sql[1024];
+    enum serin_errc rc;
+
+    if (version < 0 || id < 0)
+        return fault(state, "reading its version", error);
+    if (version > SCHEMA_VERSION || (version > 0 && id != APPLICATION_ID))
+        return error_set(error, SERIN_CORRUPT,
+                         "state file: its version is %d of program %08x, this program knows %d of %08x", version,
+                         (unsigned)id, SCHEMA_VERSION, APPLICATION_ID);
+    if (version == SCHEMA_VERSION)
+        return SERIN_OK;
+    snprintf(sql, sizeof(sql), "BEGIN IMMEDIATE; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", schema,
+             APPLICATION_ID, SCHEMA_VERSION);
+    rc = execute(state, sql, "making its tables", error);
+    if (rc != SERIN_OK)
+        (void)sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+enum serin_errc state_open(const char *path, struct state **ret, struct serin_error *error)
+{
+    struct state *state = calloc(1, sizeof(*state));
+    enum serin_errc rc;
+
+    if (!state)
+        return error_set(error, SERIN_NOMEM, "no memory for the state file");
+    if (sqlite3_open_v2(path, &state->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        rc = error_set(error, SERIN_IO, "%s: %s", path, state->db ? sqlite3_errmsg(state->db) : "no memory");
+        state_close(state);
+        return rc;
+    }
+    sqlite3_busy_timeout(state->db, BUSY_TIMEOUT_MS);
+    rc = execute(state, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", "opening", error);
+    if (rc == SERIN_OK)
+        rc = bring_up(state, error);
+    if (rc != SERIN_OK) {
+        error_prefix(error, rc, "%s", path);
+        state_close(state);
+        return rc;
+    }
+    *ret = state;
+    return SERIN_OK;
+}
+
+void state_close(struct state *state)
+{
+    if (!state)
+        return;
+    sqlite3_close(state->db);
+    free(state);
+}
+
+/* ---- writing ---- */
+
+/* One statement with text parameters. */
+static enum serin_errc run_one(struct state *state, const char *sql, const char *const *texts, int count,
+                               struct serin_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool done = sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK;
+    int i;
+
+    for (i = 0; i < count && done; i++)
+        done = sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC) == SQLITE_OK;
+    done = done && sqlite3_step(statement) == SQLITE_DONE;
+    if (!done) {
+        enum serin_errc rc = fault(state, "writing", error);
+
+        sqlite3_finalize(statement);
+        return rc;
+    }
+    sqlite3_finalize(statement);
+    return SERIN_OK;
+}
+
+/* A change with its line in the journal, both or neither. */
+static enum serin_errc change(struct state *state, const char *sql, const char *const *texts, int count,
+                              const char *author, const char *what, const char *detail, struct serin_error *error)
+{
+    char time_ms[32];
+    const char *const line[] = {time_ms, author, what, detail};
+    struct timespec now;
+    enum serin_errc rc;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(time_ms, sizeof(time_ms), "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    rc = execute(state, "BEGIN IMMEDIATE", "writing", error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = run_one(state, sql, texts, count, error);
+    if (rc == SERIN_OK)
+        rc = run_one(state, "INSERT INTO change(time_ms, author, what, detail) VALUES(?, ?, ?, ?)", line, 4, error);
+    if (rc == SERIN_OK)
+        rc = execute(state, "COMMIT", "writing", error);
+    if (rc != SERIN_OK)
+        (void)sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+enum serin_errc state_put_route(struct state *state, const char *model, const char *json, const char *author,
+                                struct serin_error *error)
+{
+    const char *const texts[] = {model, json};
+
+    return change(state, "INSERT INTO route VALUES(?, ?) ON CONFLICT(model) DO UPDATE SET json=excluded.json", texts, 2,
+                  author, "route", json, error);
+}
+
+enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
+                                   struct serin_error *error)
+{
+    return change(state, "DELETE FROM route WHERE model=?", &model, 1, author, "route removed", model, error);
+}
+
+enum serin_errc state_put_serving(struct state *state, const struct state_serving *serving, const char *author,
+                                  struct serin_error *error)
+{
+    char replicas[16], detail[512];
+    const char *const texts[] = {serving->name, replicas, serving->url};
+
+    snprintf(replicas, sizeof(replicas), "%d", serving->replicas);
+    snprintf(detail, sizeof(detail), "%s replicas=%d url=%s", serving->name, serving->replicas, serving->url);
+    return change(state,
+                  "INSERT INTO serving VALUES(?, ?, ?) ON CONFLICT(name) DO UPDATE SET replicas=excluded.replicas, "
+                  "url=excluded.url",
+                  texts, 3, author, "serving", detail, error);
+}
+
+enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,
+                                     struct serin_error *error)
+{
+    return change(state, "DELETE FROM serving WHERE name=?", &name, 1, author, "serving removed", name, error);
+}
+
+/* ---- reading ---- */
+
+static const char *text_at(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return text ? (const char *)text : "";
+}
+
+/* Steps through a query; row is called for each. */
+static enum serin_errc query(struct state *state, const char *sql, int limit,
+                             void (*row)(sqlite3_stmt *statement, void *user), void *user, struct serin_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    enum serin_errc rc = SERIN_OK;
+    int step = SQLITE_ERROR;
+
+    if (sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK) {
+        if (limit > 0)
+            sqlite3_bind_int(statement, 1, limit);
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+            row(statement, user);
+    }
+    if (step != SQLITE_DONE)
+        rc = fault(state, "reading", error);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+struct reader {
+    void (*route)(void *user, const char *model, const char *json);
+    void (*serving)(void *user, const struct state_serving *serving);
+    void (*change)(void *user, const struct state_change *change);
+    void *user;
+};
+
+static void read_route(sqlite3_stmt *statement, void *user)
+{
+    struct reader *reader = user;
+
+    reader->route(reader->user, text_at(statement, 0), text_at(statement, 1));
+}
+
+static void read_serving(sqlite3_stmt *statement, void *user)
+{
+    struct state_serving serving = {.replicas = sqlite3_column_int(statement, 1)};
+    struct reader *reader = user;
+
+    snprintf(serving.name, sizeof(serving.name), "%s", text_at(statement, 0));
+    snprintf(serving.url, sizeof(serving.url), "%s", text_at(statement, 2));
+    reader->serving(reader->user, &serving);
+}
+
+static void read_change(sqlite3_stmt *statement, void *user)
+{
+    const struct state_change change = {sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
+                                        text_at(statement, 2), text_at(statement, 3), text_at(statement, 4)};
+    struct reader *reader = user;
+
+    reader->change(reader->user, &change);
+}
+
+enum serin_errc state_each_route(struct state *state, void (*each)(void *user, const char *model, const char *json),
+                                 void *user, struct serin_error *error)
+{
+    struct reader reader = {.route = each, .user = user};
+
+    return query(state, "SELECT model, json FROM route ORDER BY model", 0, read_route, &reader, error);
+}
+
+enum serin_errc state_each_serving(struct state *state, void (*each)(void *user, const struct state_serving *serving),
+                                   void *user, struct serin_error *error)
+{
+    struct reader reader = {.serving = each, .user = user};
+
+    return query(state, "SELECT name, replicas, url FROM serving ORDER BY name", 0, read_serving, &reader, error);
+}
+
+enum serin_errc state_each_change(struct state *state, int limit,
+                                  void (*each)(void *user, const struct state_change *change), void *user,
+                                  struct serin_error *error)
+{
+    struct reader reader = {.change = each, .user = user};
+
+    return query(state, "SELECT number, time_ms, author, what, detail FROM change ORDER BY number DESC LIMIT ?",
+                 limit > 0 ? limit : 100, read_change, &reader, error);
+}
