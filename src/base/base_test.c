@@ -7,6 +7,7 @@
 #include "base/file.c"
 #include "base/json.c"
 
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -139,6 +140,44 @@ static void json_text_is_always_valid(void **state)
     buffer_done(&out);
 }
 
+static void
+numbers_have_a_point_in_every_locale(void **state) /* "confidence":0,75803 in a program that speaks German */
+{
+    static const char *const pairs[][2] = {
+        {"0,75803", "0.75803"},
+        {"-1,5e-07", "-1.5e-07"},
+        {"3", "3"},
+        {"1e+20", "1e+20"},
+        {"0.5", "0.5"},
+        {"1\xd9\xab"
+         "25",
+         "1.25"},
+    };
+    char text[32];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        snprintf(text, sizeof(text), "%s", pairs[i][0]);
+        put_decimal_point(text);
+        assert_string_equal(text, pairs[i][1]);
+    }
+    if (setlocale(LC_NUMERIC, "de_DE.UTF-8")) { /* where it is installed */
+        struct json_writer json;
+        struct buffer out;
+
+        buffer_init(&out, 100);
+        json_init(&json, &out);
+        json_begin_array(&json);
+        json_write_rounded(&json, 0.75803, 5);
+        json_write_number(&json, 2.5);
+        json_end_array(&json);
+        setlocale(LC_NUMERIC, "C");
+        assert_string_equal(out.bytes, "[0.75803,2.5]");
+        buffer_done(&out);
+    }
+}
+
 static void file_is_read_whole_or_refused(void **state)
 {
     char folder[] = "/tmp/serin-base-XXXXXX", path[64];
@@ -166,8 +205,11 @@ static void file_is_read_whole_or_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(error_keeps_one_bounded_line),  cmocka_unit_test(buffer_never_passes_its_maximum),
-        cmocka_unit_test(json_numbers_are_pythons),      cmocka_unit_test(json_text_is_always_valid),
+        cmocka_unit_test(error_keeps_one_bounded_line),
+        cmocka_unit_test(buffer_never_passes_its_maximum),
+        cmocka_unit_test(json_numbers_are_pythons),
+        cmocka_unit_test(json_text_is_always_valid),
+        cmocka_unit_test(numbers_have_a_point_in_every_locale),
         cmocka_unit_test(file_is_read_whole_or_refused),
     };
 

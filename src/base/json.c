@@ -126,6 +126,20 @@ void json_write_raw(struct json_writer *writer, const char *json)
     buffer_append_text(writer->out, json);
 }
 
+/* printf takes the decimal separator from the locale, which belongs to the program that the library is part of: a
+ * comma, or a character of several bytes. JSON knows the point only. */
+static void put_decimal_point(char *number)
+{
+    static const char others[] = "+-0123456789e";
+    char *separator = number + strspn(number, others), *rest;
+
+    if (!*separator)
+        return;
+    rest = separator + strcspn(separator, others);
+    *separator = '.';
+    memmove(separator + 1, rest, strlen(rest) + 1);
+}
+
 void json_write_rounded(struct json_writer *writer, double value, int decimals)
 {
     char text[400]; /* DBL_MAX has 309 digits before the point */
@@ -137,7 +151,9 @@ void json_write_rounded(struct json_writer *writer, double value, int decimals)
         return;
     }
     separate(writer);
-    length = (size_t)snprintf(text, sizeof(text), "%.*f", decimals, value);
+    snprintf(text, sizeof(text), "%.*f", decimals, value);
+    put_decimal_point(text);
+    length = strlen(text);
     while (text[length - 1] == '0' && text[length - 2] != '.')
         length--;
     buffer_append(writer->out, text, length);
@@ -158,5 +174,6 @@ void json_write_number(struct json_writer *writer, double value)
         if (strtod(text, NULL) == value) /* NOLINT: exactness is the point */
             break;
     }
+    put_decimal_point(text);
     buffer_append_text(writer->out, text);
 }
