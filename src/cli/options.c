@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_OPTIONS 64
 
@@ -151,7 +152,10 @@ static int unknown_option(const struct cli_verb *verb, const char *word)
         names[count] = verb->options[count].name;
     snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(name, "="), name);
     nearest = text_nearest(typed, names, count);
-    if (nearest)
+    if (access(word, F_OK) == 0)
+        terminal_complain("%s: unknown option %.100s; if the file of that name is meant, write ./%.100s", verb->name,
+                          word, word);
+    else if (nearest)
         terminal_complain("%s: unknown option %.100s: did you mean --%s? 'serin %s --help' lists them all", verb->name,
                           word, nearest, verb->name);
     else

@@ -107,6 +107,12 @@ def test_odd_file_names(model, tmp_path, name):
     assert people.returncode == 0 and "\x1b" not in people.stdout and people.stdout.count("\n") == 2
 
 
+def test_a_file_that_looks_like_an_option_is_pointed_out(model, tmp_path):
+    (tmp_path / "-dash.png").write_bytes(png_bytes(8, 8, lambda x, y: (0, 0, 0)))
+    run = serin("predict", "--model", model, "-dash.png", cwd=tmp_path)
+    assert run.returncode == 2 and "write ./-dash.png" in run.stderr
+
+
 def test_nothing_to_do_is_an_error(model, tmp_path):
     run = serin("predict", "--model", model, tmp_path)
     assert run.returncode == 1 and "holds no pictures" in run.stderr
