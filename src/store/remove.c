@@ -1,0 +1,186 @@
+/*
+ * remove.c - marking versions as in use, and removing those that are not.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * First the index forgets the tag, then the blobs go: a kill between the two leaves blobs that nobody needs, never a
+ * tag without its blobs.
+ */
+#include "store/bundles_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- in use ---- */
+
+static enum serin_errc open_in_use(struct bundles *bundles, int *ret, struct serin_error *error)
+{
+    enum serin_errc rc;
+    int state;
+
+    rc = disk_open_folder(bundles->root, "state", &state, error);
+    if (rc == SERIN_OK) {
+        rc = disk_open_folder(state, "in-use", ret, error);
+        close(state);
+    }
+    return error_prefix(error, rc, "%s", bundles->dir);
+}
+
+/* Under the lock. A mark for a version, or none. */
+static enum serin_errc mark(struct bundles *bundles, const char *text, bool in_use, struct serin_error *error)
+{
+    enum serin_errc rc;
+    int folder, fd;
+
+    rc = open_in_use(bundles, &folder, error);
+    if (rc != SERIN_OK)
+        return rc;
+    if (in_use) {
+        fd = openat(folder, text, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0 || close(fd) != 0 || fsync(folder) != 0)
+            rc = error_set(error, SERIN_IO, "%s/state/in-use/%s: %s", bundles->dir, text, strerror(errno));
+    } else if (unlinkat(folder, text, 0) != 0 && errno != ENOENT) {
+        rc = error_set(error, SERIN_IO, "%s/state/in-use/%s: %s", bundles->dir, text, strerror(errno));
+    }
+    close(folder);
+    return rc;
+}
+
+enum serin_errc bundles_set_in_use(struct bundles *bundles, const char *text, bool in_use, struct serin_error *error)
+{
+    struct version_name name; /* checked: it becomes part of a path */
+    struct oci_index index;
+    enum serin_errc rc;
+    int lock;
+
+    rc = version_name_parse(text, &name, error);
+    if (rc == SERIN_OK)
+        rc = bundles_lock(bundles, &lock, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = bundles_read_index(bundles, &index, error);
+    if (rc == SERIN_OK) {
+        if (in_use && !index_find(&index, &name))
+            rc = bundles_not_found(&index, text, error);
+        index_done(&index);
+    }
+    if (rc == SERIN_OK)
+        rc = mark(bundles, text, in_use, error);
+    bundles_unlock(lock);
+    return rc;
+}
+
+static enum serin_errc check_not_in_use(struct bundles *bundles, const char *text, struct serin_error *error)
+{
+    enum serin_errc rc;
+    int folder;
+
+    rc = open_in_use(bundles, &folder, error);
+    if (rc != SERIN_OK)
+        return rc;
+    if (faccessat(folder, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        rc = error_set(error, SERIN_INVALID, "%s is in use: take it off its routes first (%s/state/in-use/%s says so)",
+                       text, bundles->dir, text);
+    else if (errno != ENOENT)
+        rc = error_set(error, SERIN_IO, "%s/state/in-use/%s: %s", bundles->dir, text, strerror(errno));
+    close(folder);
+    return rc;
+}
+
+/* ---- removing ---- */
+
+/* Takes out of list what manifest names. Each entry is a digest, or "" where it is needed. */
+static void strike_out(char (*list)[BUNDLE_DIGEST_TEXT], int count, const struct oci_manifest *manifest)
+{
+    int i, k;
+
+    for (i = 0; i < count; i++) {
+        if (strcmp(list[i], manifest->config.digest) == 0)
+            list[i][0] = '\0';
+        for (k = 0; k < manifest->layer_count; k++)
+            if (strcmp(list[i], manifest->layers[k].digest) == 0)
+                list[i][0] = '\0';
+    }
+}
+
+/* Removes the blobs of a manifest that is in the index no more. Where one of the others cannot be read, nobody knows
+ * what it needs, and all stay: they cost room only. Failure is no error either, the version is gone already. */
+static void remove_blobs(struct bundles *bundles, const struct oci_index *index, const struct oci_descriptor *what)
+{
+    char(*list)[BUNDLE_DIGEST_TEXT] = calloc(MANIFEST_MAX_LAYERS + 2, sizeof(*list));
+    struct oci_manifest *manifest = malloc(sizeof(*manifest));
+    struct oci_descriptor other;
+    int count = 0, k;
+    size_t i;
+
+    if (!list || !manifest)
+        goto out;
+    memcpy(list[count++], what->digest, sizeof(*list));
+    if (bundles_read_manifest(bundles, what, manifest, NULL) == SERIN_OK) {
+        memcpy(list[count++], manifest->config.digest, sizeof(*list));
+        for (k = 0; k < manifest->layer_count; k++)
+            memcpy(list[count++], manifest->layers[k].digest, sizeof(*list));
+    }
+    for (i = 0; index_manifest(index, i, &other); i++) {
+        if (strcmp(other.digest, what->digest) == 0)
+            goto out; /* another tag of the same content */
+        if (bundles_read_manifest(bundles, &other, manifest, NULL) != SERIN_OK)
+            goto out;
+        strike_out(list, count, manifest);
+        for (k = 0; k < count; k++) /* a layer may be anything, another's manifest too */
+            if (strcmp(list[k], other.digest) == 0)
+                list[k][0] = '\0';
+    }
+    for (k = 0; k < count; k++)
+        if (*list[k])
+            blobs_remove(&bundles->blobs, list[k]);
+out:
+    free(manifest);
+    free(list);
+}
+
+static enum serin_errc remove_entry(struct bundles *bundles, struct oci_index *index, const char *text,
+                                    struct serin_error *error)
+{
+    const struct index_entry *entry;
+    struct oci_descriptor manifest;
+    struct version_name name;
+    enum serin_errc rc;
+
+    rc = version_name_parse(text, &name, error);
+    if (rc != SERIN_OK)
+        return rc;
+    entry = index_find(index, &name);
+    if (!entry)
+        return bundles_not_found(index, text, error);
+    rc = check_not_in_use(bundles, text, error);
+    if (rc != SERIN_OK)
+        return rc;
+    manifest = entry->manifest;
+    index_remove(index, &name);
+    rc = bundles_write_index(bundles, index, error);
+    if (rc == SERIN_OK)
+        remove_blobs(bundles, index, &manifest);
+    return rc;
+}
+
+enum serin_errc bundles_remove(struct bundles *bundles, const char *name, struct serin_error *error)
+{
+    struct oci_index index;
+    enum serin_errc rc;
+    int lock;
+
+    rc = bundles_lock(bundles, &lock, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = bundles_read_index(bundles, &index, error);
+    if (rc == SERIN_OK) {
+        rc = remove_entry(bundles, &index, name, error);
+        index_done(&index);
+    }
+    bundles_unlock(lock);
+    return rc;
+}

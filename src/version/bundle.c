@@ -1,0 +1,172 @@
+/*
+ * bundle.c - a bundle's settings, and writing its description.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Keys stand in a fixed order, settings by key, and numbers in their shortest form, so that equal descriptions are
+ * equal bytes.
+ */
+#include "version/bundle.h"
+
+#include "base/json.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct bundle_setting_rule bundle_settings[] = {
+    {"conf", 0, 1, false, "keep what scores above"},
+    {"cpus", 0, 1024, false, "processors that a worker may use; 0: no limit"},
+    {"decode_threads", 1, 256, true, "threads that take pictures apart"},
+    {"golden_map_floor", 0, 1, false, "least mAP50-95 on the golden images at admission"},
+    {"imgsz", 32, 8192, true, "input size in pixels, for models that take any"},
+    {"iou", 0, 1, false, "suppress what overlaps more"},
+    {"max_batch", 1, 64, true, "most pictures of one inference"},
+    {"max_delay_us", 0, 10000000, true, "how long a batch waits for more"},
+    {"max_det", 1, 30000, true, "most detections of a picture"},
+    {"max_queue", 1, 100000, true, "pictures that wait before requests are refused"},
+    {"memory_mb", 64, 4194304, true, "memory that a worker may use"},
+    {"replicas", 1, 64, true, "worker processes"},
+    {"threads", 0, 1024, true, "threads of the engine; 0: one for each processor"},
+};
+const size_t bundle_setting_rule_count = sizeof(bundle_settings) / sizeof(bundle_settings[0]);
+
+_Static_assert(sizeof(bundle_settings) / sizeof(bundle_settings[0]) <= BUNDLE_MAX_SETTINGS,
+               "a bundle can have them all");
+
+void bundle_done(struct bundle *bundle)
+{
+    free(bundle->class_names_json);
+    free(bundle->inputs_json);
+    free(bundle->outputs_json);
+    free(bundle->eval_json);
+    free(bundle->scan_json);
+    *bundle = (struct bundle){.class_count = 0};
+}
+
+/* ---- settings ---- */
+
+const struct bundle_setting_rule *bundle_setting_find_rule(const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < bundle_setting_rule_count; i++)
+        if (strcmp(bundle_settings[i].key, key) == 0)
+            return &bundle_settings[i];
+    return NULL;
+}
+
+static enum serin_errc unknown_key(const char *key, struct serin_error *error)
+{
+    const char *keys[BUNDLE_MAX_SETTINGS], *nearest;
+    char list[300] = "";
+    size_t i, used = 0;
+
+    for (i = 0; i < bundle_setting_rule_count; i++) {
+        keys[i] = bundle_settings[i].key;
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", keys[i]);
+    }
+    nearest = text_nearest(key, keys, bundle_setting_rule_count);
+    if (nearest)
+        return error_set(error, SERIN_INVALID, "there is no setting '%.40s': did you mean '%s'?", key, nearest);
+    return error_set(error, SERIN_INVALID, "there is no setting '%.40s'; there are %s", key, list);
+}
+
+static enum serin_errc check_value(const struct bundle_setting_rule *rule, double value, struct serin_error *error)
+{
+    if (value >= rule->min && value <= rule->max && (!rule->whole || value == floor(value)))
+        return SERIN_OK;
+    return error_set(error, SERIN_INVALID, "setting %s is %.10g, it is a %snumber from %.10g to %.10g", rule->key,
+                     value, rule->whole ? "whole " : "", rule->min, rule->max);
+}
+
+enum serin_errc bundle_setting_add(struct bundle *bundle, const struct bundle_setting_rule *rule, double value,
+                                   struct serin_error *error)
+{
+    enum serin_errc rc = check_value(rule, value, error);
+    int at = 0;
+
+    if (rc != SERIN_OK)
+        return rc;
+    while (at < bundle->setting_count && strcmp(bundle->settings[at].key, rule->key) < 0)
+        at++;
+    if (at < bundle->setting_count && strcmp(bundle->settings[at].key, rule->key) == 0)
+        return error_set(error, SERIN_INVALID, "setting %s is given twice", rule->key);
+    BUG_ON(bundle->setting_count == BUNDLE_MAX_SETTINGS);
+    memmove(&bundle->settings[at + 1], &bundle->settings[at],
+            (size_t)(bundle->setting_count - at) * sizeof(bundle->settings[0]));
+    snprintf(bundle->settings[at].key, sizeof(bundle->settings[at].key), "%s", rule->key);
+    bundle->settings[at].value = value == 0 ? 0 : value; /* -0 would be other bytes for the same setting */
+    bundle->setting_count++;
+    return SERIN_OK;
+}
+
+enum serin_errc bundle_setting_set(struct bundle *bundle, const char *assignment, struct serin_error *error)
+{
+    size_t length = strcspn(assignment, "=");
+    const struct bundle_setting_rule *rule;
+    char key[TEXT_MAX_WORD + 1], *end;
+    double value;
+
+    if (assignment[length] != '=' || length == 0)
+        return error_set(error, SERIN_INVALID, "'%.80s' is no setting; one is written KEY=NUMBER", assignment);
+    snprintf(key, sizeof(key), "%.*s", (int)(length < TEXT_MAX_WORD ? length : TEXT_MAX_WORD), assignment);
+    rule = bundle_setting_find_rule(key);
+    if (!rule)
+        return unknown_key(key, error);
+    value = strtod(assignment + length + 1, &end);
+    if (end == assignment + length + 1 || *end || !isfinite(value))
+        return error_set(error, SERIN_INVALID, "setting %s is '%.40s', it is a %snumber from %.10g to %.10g", rule->key,
+                         assignment + length + 1, rule->whole ? "whole " : "", rule->min, rule->max);
+    return bundle_setting_add(bundle, rule, value, error);
+}
+
+double bundle_setting_get(const struct bundle *bundle, const char *key, double otherwise)
+{
+    int i;
+
+    BUG_ON(!bundle_setting_find_rule(key));
+    for (i = 0; i < bundle->setting_count; i++)
+        if (strcmp(bundle->settings[i].key, key) == 0)
+            return bundle->settings[i].value;
+    return otherwise;
+}
+
+/* ---- writing ---- */
+
+enum serin_errc bundle_description_write(const struct bundle *bundle, struct buffer *out, struct serin_error *error)
+{
+    struct json_writer json;
+    int i;
+
+    json_init(&json, out);
+    json_begin_object(&json);
+    json_key(&json, "schema");
+    json_integer(&json, BUNDLE_SCHEMA);
+    json_key(&json, "task");
+    json_string(&json, bundle->task);
+    json_key(&json, "architecture");
+    json_string(&json, bundle->architecture);
+    json_key(&json, "precision");
+    json_string(&json, bundle->precision);
+    json_key(&json, "class_names");
+    json_raw(&json, bundle->class_names_json);
+    json_key(&json, "inputs");
+    json_raw(&json, bundle->inputs_json);
+    json_key(&json, "outputs");
+    json_raw(&json, bundle->outputs_json);
+    json_key(&json, "settings");
+    json_begin_object(&json);
+    for (i = 0; i < bundle->setting_count; i++) {
+        json_key(&json, bundle->settings[i].key);
+        json_number(&json, bundle->settings[i].value);
+    }
+    json_end_object(&json);
+    if (bundle->scan_json) {
+        json_key(&json, "scan");
+        json_raw(&json, bundle->scan_json);
+    }
+    json_end_object(&json);
+    return buffer_check(out, "the description", error);
+}
