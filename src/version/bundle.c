@@ -143,29 +143,29 @@ enum serin_errc bundle_description_write(const struct bundle *bundle, struct buf
     json_init(&json, out);
     json_begin_object(&json);
     json_key(&json, "schema");
-    json_integer(&json, BUNDLE_SCHEMA);
+    json_write_integer(&json, BUNDLE_SCHEMA);
     json_key(&json, "task");
-    json_string(&json, bundle->task);
+    json_write_string(&json, bundle->task);
     json_key(&json, "architecture");
-    json_string(&json, bundle->architecture);
+    json_write_string(&json, bundle->architecture);
     json_key(&json, "precision");
-    json_string(&json, bundle->precision);
+    json_write_string(&json, bundle->precision);
     json_key(&json, "class_names");
-    json_raw(&json, bundle->class_names_json);
+    json_write_raw(&json, bundle->class_names_json);
     json_key(&json, "inputs");
-    json_raw(&json, bundle->inputs_json);
+    json_write_raw(&json, bundle->inputs_json);
     json_key(&json, "outputs");
-    json_raw(&json, bundle->outputs_json);
+    json_write_raw(&json, bundle->outputs_json);
     json_key(&json, "settings");
     json_begin_object(&json);
     for (i = 0; i < bundle->setting_count; i++) {
         json_key(&json, bundle->settings[i].key);
-        json_number(&json, bundle->settings[i].value);
+        json_write_number(&json, bundle->settings[i].value);
     }
     json_end_object(&json);
     if (bundle->scan_json) {
         json_key(&json, "scan");
-        json_raw(&json, bundle->scan_json);
+        json_write_raw(&json, bundle->scan_json);
     }
     json_end_object(&json);
     return buffer_check(out, "the description", error);

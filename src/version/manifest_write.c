@@ -12,16 +12,16 @@ static void write_descriptor(struct json_writer *json, const struct oci_descript
 {
     json_begin_object(json);
     json_key(json, "mediaType");
-    json_string(json, descriptor->media_type);
+    json_write_string(json, descriptor->media_type);
     json_key(json, "digest");
-    json_string(json, descriptor->digest);
+    json_write_string(json, descriptor->digest);
     json_key(json, "size");
-    json_integer(json, (int64_t)descriptor->size);
+    json_write_integer(json, (int64_t)descriptor->size);
     if (*descriptor->file) {
         json_key(json, "annotations");
         json_begin_object(json);
         json_key(json, MANIFEST_FILE_ANNOTATION);
-        json_string(json, descriptor->file);
+        json_write_string(json, descriptor->file);
         json_end_object(json);
     }
     json_end_object(json);
@@ -35,12 +35,12 @@ enum serin_errc manifest_write(const struct oci_manifest *manifest, struct buffe
     json_init(&json, out);
     json_begin_object(&json);
     json_key(&json, "schemaVersion");
-    json_integer(&json, 2);
+    json_write_integer(&json, 2);
     json_key(&json, "mediaType");
-    json_string(&json, MEDIA_TYPE_MANIFEST);
+    json_write_string(&json, MEDIA_TYPE_MANIFEST);
     if (*manifest->artifact_type) {
         json_key(&json, "artifactType");
-        json_string(&json, manifest->artifact_type);
+        json_write_string(&json, manifest->artifact_type);
     }
     json_key(&json, "config");
     write_descriptor(&json, &manifest->config);
@@ -69,20 +69,20 @@ enum serin_errc manifest_write_config(const struct bundle *bundle, const struct 
     json_key(&json, "config");
     json_begin_object(&json);
     json_key(&json, "architecture");
-    json_string(&json, bundle->architecture);
+    json_write_string(&json, bundle->architecture);
     json_key(&json, "format");
-    json_string(&json, "onnx");
+    json_write_string(&json, "onnx");
     json_key(&json, "precision");
-    json_string(&json, bundle->precision);
+    json_write_string(&json, bundle->precision);
     json_end_object(&json);
     json_key(&json, "modelfs");
     json_begin_object(&json);
     json_key(&json, "type");
-    json_string(&json, "layers");
+    json_write_string(&json, "layers");
     json_key(&json, "diffIds");
     json_begin_array(&json);
     for (i = 0; i < manifest->layer_count; i++)
-        json_string(&json, manifest->layers[i].digest);
+        json_write_string(&json, manifest->layers[i].digest);
     json_end_array(&json);
     json_end_object(&json);
     json_end_object(&json);
