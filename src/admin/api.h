@@ -1,0 +1,62 @@
+/*
+ * api.h - the control API: JSON over HTTP on the admin port.  Depends on base, http, gateway/route.h, libuv.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *     GET    /api/v1/status                   everything at a glance
+ *     GET    /api/v1/routes                   all routes
+ *     GET    /api/v1/routes/MODEL             one
+ *     PUT    /api/v1/routes/MODEL             replaces it (route_from_json)
+ *     PATCH  /api/v1/routes/MODEL/weights     {"TAG": WEIGHT, ...}; the others stay
+ *     DELETE /api/v1/routes/MODEL
+ *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable"}; answers when it is ready
+ *     DELETE /api/v1/serving/MODEL:TAG        stops its replicas
+ *     GET    /api/v1/changes?limit=N          who changed what
+ *     GET    /metrics                         Prometheus' text format
+ *
+ * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
+ */
+#ifndef ADMIN_API_H
+#define ADMIN_API_H
+
+#include "gateway/route.h"
+#include "http/server.h"
+
+/* What a deploy asks for. */
+struct admin_deploy {
+    char name[200]; /* "model:tag" */
+    int replicas;   /* 1..16 */
+    char url[256];  /* "": our own replicas */
+    bool stable;
+    const char *author;
+};
+
+struct admin_target {
+    void *user;
+    /* These write JSON (or text) into out, or return an error whose sentence goes to the client. SERIN_NOT_FOUND: 404,
+     * SERIN_INVALID: 400, SERIN_LIMIT: 409 (refused in the present state), else 500. */
+    enum serin_errc (*status)(void *user, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*routes)(void *user, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*route)(void *user, const char *model, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*put_route)(void *user, const struct route *route, const char *author, struct serin_error *error);
+    enum serin_errc (*remove_route)(void *user, const char *model, const char *author, struct serin_error *error);
+    enum serin_errc (*undeploy)(void *user, const char *name, const char *author, struct serin_error *error);
+    enum serin_errc (*changes)(void *user, int limit, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*metrics)(void *user, struct buffer *out, struct serin_error *error);
+    /* Answers later, by api_deploy_done with the same exchange; deploy and its strings are valid during the call only.
+     * The target asks http_exchange_on_abort itself. */
+    enum serin_errc (*deploy)(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
+                              struct serin_error *error);
+};
+
+struct api;
+
+/* Listens at address ("127.0.0.1:8081"). target is copied. */
+MUST_USE enum serin_errc api_new(uv_loop_t *loop, const char *address, const struct admin_target *target,
+                                 struct api **ret, struct serin_error *error);
+int api_port(const struct api *api);
+void api_close(struct api *api, void (*done)(void *user), void *user);
+
+/* Ends a deploy's exchange: rc SERIN_OK with the JSON of the route in text, else with the error's sentence. */
+void api_deploy_done(struct http_exchange *exchange, enum serin_errc rc, const char *text);
+
+#endif

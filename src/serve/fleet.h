@@ -1,0 +1,67 @@
+/*
+ * fleet.h - the versions that are being served, and the replicas that serve them.  Depends on base, version,
+ * store/bundles.h, runtime. SPDX-License-Identifier: Apache-2.0
+ *
+ * A version is served by replicas of our own (started through the runtime driver from the bundle store) or by
+ * somebody's server (an URL). All on the control thread.
+ */
+#ifndef SERVE_FLEET_H
+#define SERVE_FLEET_H
+
+#include "runtime/runtime.h"
+#include "store/bundles.h"
+
+#define FLEET_MAX_VERSIONS 64
+#define FLEET_MAX_REPLICAS 16
+#define FLEET_MAX_SLOTS    256
+
+struct fleet_replica {
+    struct replica *replica; /* NULL: none */
+    enum replica_state state;
+    char why[200];
+    char endpoint[128];
+};
+
+struct fleet_version {
+    char name[VERSION_MAX_NAME]; /* "model:tag" */
+    char model[VERSION_MAX_MODEL + 1], tag[VERSION_MAX_TAG + 1];
+    int slot;      /* of the gateway's counters */
+    char url[256]; /* "": our own replicas */
+    int replica_count;
+    struct fleet_replica replicas[FLEET_MAX_REPLICAS];
+    bool leaving; /* being stopped */
+};
+
+struct fleet;
+
+struct fleet_options {
+    const char *program; /* of serin itself */
+    const char *run_dir; /* for sockets; absolute, at most 60 bytes */
+    int threads;         /* of an engine, where the bundle does not say; 0: half of the processors */
+    void (*changed)(void *user, struct fleet_version *version);     /* a replica came or went */
+    void (*logged)(void *user, const char *name, const char *line); /* a line of a worker */
+    void *user;
+};
+
+MUST_USE enum serin_errc fleet_new(uv_loop_t *loop, struct bundles *bundles, const struct fleet_options *options,
+                                   struct fleet **ret, struct serin_error *error);
+
+/* Starts serving a version, or changes the number of its replicas. SERIN_NOT_FOUND (no such bundle), SERIN_LIMIT,
+ * SERIN_INVALID. */
+MUST_USE enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, const char *url,
+                                   struct fleet_version **ret, struct serin_error *error);
+/* Drains and stops; changed is called with leaving set until it is gone. */
+void fleet_remove(struct fleet *fleet, struct fleet_version *version);
+struct fleet_version *fleet_find(struct fleet *fleet, const char *name); /* NULL */
+struct fleet_version *fleet_at(struct fleet *fleet, int index);          /* 0.. ; NULL behind the last */
+
+int fleet_ready_count(const struct fleet_version *version);
+/* A replica that will not come any more; its reason, or NULL. */
+const char *fleet_failure(const struct fleet_version *version);
+void fleet_usage(struct fleet *fleet, const struct fleet_replica *replica, struct replica_usage *ret);
+
+/* Stops all; done is called when nothing is left on the loop. Then fleet_free. */
+void fleet_stop(struct fleet *fleet, void (*done)(void *user), void *user);
+void fleet_free(struct fleet *fleet);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * options.c - the configuration keys of serin serve: one table for the file, the command line, --dump and the manual.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "serve/serve.h"
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#define MAX_FILE_BYTES 65536
+
+struct option {
+    const char *key;
+    size_t offset, size; /* size: of a text; 0 for a number */
+    double low, high;
+    const char *help;
+};
+
+#define TEXT(name, help)                                                                                               \
+    {                                                                                                                  \
+#name, offsetof(struct serve_options, name), sizeof(((struct serve_options *)0)->name), 0, 0, help             \
+    }
+#define NUMBER(name, low, high, help)                                                                                  \
+    {                                                                                                                  \
+#name, offsetof(struct serve_options, name), 0, low, high, help                                                \
+    }
+
+static const struct option table[] = {
+    TEXT(data_dir, "folder of the versions and of the state"),
+    TEXT(listen, "address of the data port, where clients send pictures"),
+    TEXT(admin, "address of the control API"),
+    TEXT(log, "file of events, one JSON line each; - is stderr"),
+    TEXT(access_log, "file with a JSON line for each request; - is stderr, empty none"),
+    NUMBER(log_sample, 0, 1, "share of the requests that the access log holds; errors and fallbacks always"),
+    NUMBER(gateway_threads, 1, 64, "threads that take requests"),
+    NUMBER(worker_threads, 0, 1024,
+           "threads of a worker's engine where its bundle does not say; 0 is half of the processors"),
+    NUMBER(max_body_mb, 1, 1024, "largest request body, in MB; more is refused with 413"),
+    NUMBER(max_buffered_mb, 1, 1048576, "bodies that a gateway thread holds at once, in MB; more is refused with 503"),
+    NUMBER(mirrors_in_flight, 0, 100000, "copies of requests that a gateway thread sends at once; more are dropped"),
+    NUMBER(drain_seconds, 0, 3600, "time for requests in flight when the program ends"),
+};
+
+#define COUNT (sizeof(table) / sizeof(table[0]))
+
+void serve_options_init(struct serve_options *options)
+{
+    const char *base = getenv("SERIN_DATA_DIR"), *home = getenv("HOME");
+
+    *options = (struct serve_options){.listen = "127.0.0.1:8080",
+                                      .admin = "127.0.0.1:8081",
+                                      .log = "-",
+                                      .log_sample = 1,
+                                      .gateway_threads = 2,
+                                      .max_body_mb = 32,
+                                      .max_buffered_mb = 1024,
+                                      .mirrors_in_flight = 64,
+                                      .drain_seconds = 10};
+    if (base && base[0])
+        snprintf(options->data_dir, sizeof(options->data_dir), "%s", base);
+    else
+        snprintf(options->data_dir, sizeof(options->data_dir), "%s/.local/share/serin", home && home[0] ? home : ".");
+}
+
+static enum serin_errc unknown(const char *key, struct serin_error *error)
+{
+    const char *known[COUNT], *nearest;
+    size_t i;
+
+    for (i = 0; i < COUNT; i++)
+        known[i] = table[i].key;
+    nearest = text_nearest(key, known, COUNT);
+    return error_set(error, SERIN_INVALID, "unknown key '%.60s'%s%s%s", key, nearest ? ", did you mean '" : "",
+                     nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+enum serin_errc serve_option_set(struct serve_options *options, const char *key, const char *value,
+                                 struct serin_error *error)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT; i++) {
+        char *place = (char *)options + table[i].offset, *end = NULL;
+        double number;
+
+        if (strcmp(table[i].key, key) != 0)
+            continue;
+        if (table[i].size) {
+            if (strlen(value) >= table[i].size)
+                return error_set(error, SERIN_INVALID, "%s has %zu bytes, the limit is %zu", key, strlen(value),
+                                 table[i].size - 1);
+            memcpy(place, value, strlen(value) + 1);
+            return SERIN_OK;
+        }
+        number = strtod(value, &end);
+        if (end == value || *end || !(number >= table[i].low && number <= table[i].high))
+            return error_set(error, SERIN_INVALID, "%s is '%.40s', it lies within %g and %g", key, value, table[i].low,
+                             table[i].high);
+        memcpy(place, &number, sizeof(number));
+        return SERIN_OK;
+    }
+    return unknown(key, error);
+}
+
+/* A flat mapping of scalars; anything else is an error with its line. */
+enum serin_errc serve_options_read(struct serve_options *options, const char *path, struct serin_error *error)
+{
+    enum serin_errc rc;
+    yaml_parser_t parser;
+    yaml_event_t event;
+    uint8_t *bytes = NULL;
+    size_t size = 0, line = 0;
+    char key[64] = "";
+    bool in_mapping = false, at_end = false;
+
+    rc = file_read(path, MAX_FILE_BYTES, &bytes, &size, error);
+    if (rc != SERIN_OK)
+        return rc;
+    if (!yaml_parser_initialize(&parser)) {
+        free(bytes);
+        return error_set(error, SERIN_NOMEM, "%s: no memory", path);
+    }
+    yaml_parser_set_input_string(&parser, bytes, size);
+    while (!at_end && rc == SERIN_OK) {
+        if (!yaml_parser_parse(&parser, &event)) {
+            rc = error_set(error, SERIN_INVALID, "%s:%zu: %s", path, parser.problem_mark.line + 1,
+                           parser.problem ? parser.problem : "no YAML");
+            break;
+        }
+        line = event.start_mark.line + 1;
+        if (event.type == YAML_SCALAR_EVENT && in_mapping && !key[0]) {
+            snprintf(key, sizeof(key), "%s", (const char *)event.data.scalar.value);
+            if (!key[0])
+                rc = error_set(error, SERIN_INVALID, "%s:%zu: an empty key", path, line);
+        } else if (event.type == YAML_SCALAR_EVENT && in_mapping) {
+            rc = serve_option_set(options, key, (const char *)event.data.scalar.value, error);
+            rc = error_prefix(error, rc, "%s:%zu", path, line);
+            key[0] = '\0';
+        } else if (event.type == YAML_MAPPING_START_EVENT && !in_mapping) {
+            in_mapping = true;
+        } else if (event.type == YAML_SCALAR_EVENT || event.type == YAML_SEQUENCE_START_EVENT ||
+                   event.type == YAML_MAPPING_START_EVENT || event.type == YAML_ALIAS_EVENT) {
+            rc = error_set(error, SERIN_INVALID, "%s:%zu: expected lines of 'key: value'", path, line);
+        }
+        at_end = event.type == YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    free(bytes);
+    return rc;
+}
+
+void serve_options_dump(const struct serve_options *options, struct buffer *out)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT; i++) {
+        const char *place = (const char *)options + table[i].offset;
+
+        if (table[i].size) {
+            buffer_printf(out, "# %s\n%s: \"%s\"\n", table[i].help, table[i].key, place);
+        } else {
+            double number;
+
+            memcpy(&number, place, sizeof(number));
+            buffer_printf(out, "# %s (%g to %g)\n%s: %g\n", table[i].help, table[i].low, table[i].high, table[i].key,
+                          number);
+        }
+    }
+}

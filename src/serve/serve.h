@@ -1,0 +1,44 @@
+/*
+ * serve.h - the one process: gateway threads, the control thread with its admin API, the writer of logs.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Depends on everything below it: state, bundles, fleet, gateway, admin. What is in force is on disk first; after kill
+ * -9 the same versions, routes and weights come back.
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include "base/error.h"
+
+struct buffer;
+
+struct serve_options {
+    char data_dir[1024];   /* bundles, state.db, and run/ for sockets */
+    char listen[128];      /* the data port */
+    char admin[128];       /* the control API */
+    char log[1024];        /* events; "-": stderr */
+    char access_log[1024]; /* a line a request; "-": stderr, "": none */
+    double log_sample;     /* of the requests; errors and fallbacks always */
+    double gateway_threads;
+    double worker_threads; /* of an engine, where the bundle does not say; 0: half of the processors */
+    double max_body_mb, max_buffered_mb;
+    double mirrors_in_flight;
+    double drain_seconds; /* for requests in flight at the end */
+};
+
+void serve_options_init(struct serve_options *options);
+
+/* Sets one by its name, as in the YAML file and after -- on the command line (with '-' for '_'). SERIN_INVALID names
+ * the nearest. */
+MUST_USE enum serin_errc serve_option_set(struct serve_options *options, const char *key, const char *value,
+                                          struct serin_error *error);
+/* Reads a YAML file of key: value. Errors have the line. */
+MUST_USE enum serin_errc serve_options_read(struct serve_options *options, const char *path, struct serin_error *error);
+/* Writes them as such a file, each with its help. */
+void serve_options_dump(const struct serve_options *options, struct buffer *out);
+
+/* Runs until SIGTERM or SIGINT. Prints "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every
+ * stable version is ready (or has failed). program: the path of serin, for its workers. */
+MUST_USE enum serin_errc serve_run(const struct serve_options *options, const char *program, struct serin_error *error);
+
+#endif
