@@ -38,10 +38,10 @@ const char *serin_task_name(enum serin_task task);
 /* ---- opening ---- */
 
 struct serin_open_options {
-    const char *provider; /* "cpu" (default), "cuda", "tensorrt", or "auto": the fastest that loads */
-    int device;           /* GPU number for cuda and tensorrt */
-    int threads;          /* of the engine for one inference; 0: one for each processor this process may use */
-    const char *sidecar;  /* YAML with the metadata that the model lacks; NULL: MODEL.yaml beside it if there is one */
+    const char *provider;  /* "cpu" (default), "cuda", "tensorrt", or "auto": the fastest that loads */
+    int device;            /* GPU number for cuda and tensorrt */
+    int threads;           /* of the engine for one inference; 0: one for each processor this process may use */
+    const char *sidecar;   /* YAML with the metadata that the model lacks; NULL: MODEL.yaml beside it if there is one */
     const char *cache_dir; /* where TensorRT keeps built engines; NULL: they are built anew each time */
     uint64_t max_model_bytes; /* 0: 1 GiB */
 };
@@ -50,9 +50,10 @@ void serin_open_options_init(struct serin_open_options *options);
 
 struct serin_yolo; /* immutable once open, but for scratch memory under a lock of its own */
 
-/* Opens an ONNX file exported from YOLOv5, v8, v9, v10, 11, 12 or 26 (detect, segment, pose, classify, obb). Reads names, task,
- * stride and size from the metadata that Ultralytics' exporter writes, or from the sidecar. A model that is none of these is
- * SERIN_UNSUPPORTED with the shapes seen and the shapes known; a damaged one SERIN_CORRUPT. Close with serin_yolo_close. */
+/* Opens an ONNX file exported from YOLOv5, v8, v9, v10, 11, 12 or 26 (detect, segment, pose, classify, obb). Reads
+ * names, task, stride and size from the metadata that Ultralytics' exporter writes, or from the sidecar. A model that
+ * is none of these is SERIN_UNSUPPORTED with the shapes seen and the shapes known; a damaged one SERIN_CORRUPT. Close
+ * with serin_yolo_close. */
 enum serin_errc serin_yolo_open(const char *path, const struct serin_open_options *options, struct serin_yolo **ret,
                                 struct serin_error *error);
 
@@ -90,17 +91,17 @@ const struct serin_yolo_info *serin_yolo_get_info(const struct serin_yolo *yolo)
 enum serin_rect { SERIN_RECT_AUTO, SERIN_RECT_OFF, SERIN_RECT_ON };
 
 struct serin_predict_options {
-    float conf;            /* keep what scores above; default .25 */
-    double iou;            /* suppress what overlaps more; default .7 */
-    int max_det;           /* most detections for a picture; default 300 */
+    float conf;             /* keep what scores above; default .25 */
+    double iou;             /* suppress what overlaps more; default .7 */
+    int max_det;            /* most detections for a picture; default 300 */
     const int32_t *classes; /* keep only these class numbers; NULL: all */
     size_t class_count;
-    bool agnostic_nms;     /* suppress across classes */
-    bool multi_label;      /* a box may come out once for each class above conf, as evaluation needs it */
-    bool retina_masks;     /* masks at the picture's own size instead of the network's */
+    bool agnostic_nms;             /* suppress across classes */
+    bool multi_label;              /* a box may come out once for each class above conf, as evaluation needs it */
+    bool retina_masks;             /* masks at the picture's own size instead of the network's */
     int input_height, input_width; /* px; 0: the model's own. Rounded up to the stride. Dynamic models only */
-    enum serin_rect rect;  /* pad to the nearest stride instead of the square: auto (as Ultralytics: dynamic models, all
-                              pictures of one shape), off, on (dynamic models only) */
+    enum serin_rect rect; /* pad to the nearest stride instead of the square: auto (as Ultralytics: dynamic models, all
+                             pictures of one shape), off, on (dynamic models only) */
 };
 
 void serin_predict_options_init(struct serin_predict_options *options);
@@ -122,7 +123,7 @@ struct serin_mask {
 struct serin_detection {
     int32_t class_id;
     float confidence;
-    float x1, y1, x2, y2; /* px, clipped to the picture (obb: the upright box around the corners, not clipped) */
+    float x1, y1, x2, y2;      /* px, clipped to the picture (obb: the upright box around the corners, not clipped) */
     float cx, cy, w, h, angle; /* obb only: centre and size in px, angle in radians */
     float corners[4][2];       /* obb only: px */
     const struct serin_keypoint *keypoints; /* pose: [info.keypoint_count]; else NULL */
@@ -130,7 +131,8 @@ struct serin_detection {
 };
 
 struct serin_speed {
-    double preprocess_ms, inference_ms, postprocess_ms; /* for this picture; a batch's inference is divided by its size */
+    double preprocess_ms, inference_ms,
+        postprocess_ms; /* for this picture; a batch's inference is divided by its size */
 };
 
 /* All of one picture's results, which end together. */
@@ -138,9 +140,10 @@ struct serin_result {
     enum serin_task task;
     int32_t width, height; /* px, of the picture */
     struct serin_speed speed;
-    size_t count; /* of detections; by falling confidence. classify: the five best classes, class_id and confidence only */
+    size_t
+        count; /* of detections; by falling confidence. classify: the five best classes, class_id and confidence only */
     const struct serin_detection *detections;
-    const float *probabilities; /* classify: [info.class_count]; else NULL */
+    const float *probabilities;         /* classify: [info.class_count]; else NULL */
     const struct serin_yolo_info *info; /* of the model; the result must not outlive it */
 };
 
@@ -160,11 +163,12 @@ enum serin_errc serin_result_to_json(const struct serin_result *result, char **r
 /* ---- evaluating ---- */
 
 struct serin_eval_options {
-    float conf;        /* default .001 */
-    double iou;        /* default .7 */
-    int max_det;       /* default 300; COCO's AP itself looks at the best 100 of an image */
+    float conf;                    /* default .001 */
+    double iou;                    /* default .7 */
+    int max_det;                   /* default 300; COCO's AP itself looks at the best 100 of an image */
     int input_height, input_width; /* px; 0: the model's own */
-    /* Called after each picture with the number done and the total; returning false stops with SERIN_INVALID. May be NULL. */
+    /* Called after each picture with the number done and the total; returning false stops with SERIN_INVALID. May be
+     * NULL. */
     bool (*progress)(void *user, size_t done, size_t total);
     void *user;
 };
@@ -178,8 +182,9 @@ struct serin_ap {
     double recall;               /* average recall at 100 detections */
 };
 
-/* The mean average precision that `yolo val` of Ultralytics prints: the same matches' idea, another curve and other rules, so
- * that on the same detections it lies some thousandths away from COCO's. -1 where there is no ground truth. */
+/* The mean average precision that `yolo val` of Ultralytics prints: the same matches' idea, another curve and other
+ * rules, so that on the same detections it lies some thousandths away from COCO's. -1 where there is no ground truth.
+ */
 struct serin_ultralytics_ap {
     double map50_95, map50, map75;
 };
@@ -187,27 +192,28 @@ struct serin_ultralytics_ap {
 struct serin_eval_class {
     const char *name;
     int class_id;
-    size_t images, instances; /* with this class; of this class. Crowds are not counted */
+    size_t images, instances;                /* with this class; of this class. Crowds are not counted */
     struct serin_ultralytics_ap ultralytics; /* of boxes */
-    struct serin_ap box, mask, keypoints; /* the last two only for segment and pose, else all -1 */
+    struct serin_ap box, mask, keypoints;    /* the last two only for segment and pose, else all -1 */
 };
 
 struct serin_evaluation {
     enum serin_task task;
     size_t images, instances;
-    struct serin_ap box, mask, keypoints; /* mean over the classes that have ground truth. obb: -1, COCO has no turned boxes */
+    struct serin_ap box, mask,
+        keypoints; /* mean over the classes that have ground truth. obb: -1, COCO has no turned boxes */
     struct serin_ultralytics_ap ultralytics; /* of boxes; obb: of turned boxes, by probabilistic IoU */
-    double top1, top5;                    /* classify only, else -1 */
-    double precision, recall, f1;         /* at confidence .25 and IoU .5, of boxes, all classes together; else -1 */
+    double top1, top5;                       /* classify only, else -1 */
+    double precision, recall, f1;            /* at confidence .25 and IoU .5, of boxes, all classes together; else -1 */
     size_t class_count;
     const struct serin_eval_class *per_class; /* [class_count] */
     struct serin_speed speed;                 /* mean for a picture */
 };
 
 /* Runs the model over the validation pictures of data (a YOLO data.yaml, or COCO JSON beside an images folder: a
- * data.yaml with `annotations:`; classify: also a folder with a folder for each class) and scores it. The input is always the
- * whole rectangle, never SERIN_RECT_ON. Free with serin_evaluation_free; it does not need the model any more. Errors: as
- * predict, and SERIN_NOT_FOUND, SERIN_CORRUPT (which file and line). */
+ * data.yaml with `annotations:`; classify: also a folder with a folder for each class) and scores it. The input is
+ * always the whole rectangle, never SERIN_RECT_ON. Free with serin_evaluation_free; it does not need the model any
+ * more. Errors: as predict, and SERIN_NOT_FOUND, SERIN_CORRUPT (which file and line). */
 enum serin_errc serin_yolo_evaluate(struct serin_yolo *yolo, const char *data_path,
                                     const struct serin_eval_options *options, struct serin_evaluation **ret,
                                     struct serin_error *error);

@@ -7,12 +7,12 @@
 
 #include <serin/error.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* Writes the code and the sentence into error (which may be NULL) and returns the code, so that a caller can write
- * `return error_set(error, SERIN_LIMIT, ...)`. The code is never SERIN_OK. Control characters of quoted input are replaced
- * by '?'. */
+ * `return error_set(error, SERIN_LIMIT, ...)`. The code is never SERIN_OK. Control characters of quoted input are
+ * replaced by '?'. */
 enum serin_errc error_set(struct serin_error *error, enum serin_errc code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Lets compilers and analysers of the callers know what error_set makes sure of: that it does not return SERIN_OK. */
@@ -24,8 +24,10 @@ static inline enum serin_errc error_code_set(enum serin_errc code)
 }
 #define error_set(...) error_code_set((error_set)(__VA_ARGS__))
 
-/* Puts "prefix: " in front of the sentence already in error: who was doing it ("model.onnx: ..."). Returns error's code. */
-enum serin_errc error_prefix(struct serin_error *error, enum serin_errc code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Puts "prefix: " in front of the sentence already in error: who was doing it ("model.onnx: ..."). Returns error's
+ * code. */
+enum serin_errc error_prefix(struct serin_error *error, enum serin_errc code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* A bug of ours (never bad input): says where, and aborts. Always compiled in. */
 #define BUG_ON(condition)                                                                                              \

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads a regular file of at most max_bytes. *ret_bytes is malloc'ed (free() it), has one NUL byte behind the last and is
- * never NULL, even for an empty file. Errors: SERIN_NOT_FOUND, SERIN_IO, SERIN_LIMIT, SERIN_NOMEM, SERIN_INVALID (a
+/* Reads a regular file of at most max_bytes. *ret_bytes is malloc'ed (free() it), has one NUL byte behind the last and
+ * is never NULL, even for an empty file. Errors: SERIN_NOT_FOUND, SERIN_IO, SERIN_LIMIT, SERIN_NOMEM, SERIN_INVALID (a
  * folder or a device); each sentence begins with the path. */
 MUST_USE enum serin_errc file_read(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
                                    struct serin_error *error);

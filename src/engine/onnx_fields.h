@@ -100,8 +100,10 @@
     X(DIMENSION_VALUE, 1, "dim_value", VARINT, false)                                                                  \
     X(DIMENSION_PARAM, 2, "dim_param", BYTES, false)
 
+/* Enumerators and initialisers, where parentheses may not stand. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define AS_ENUM(enumerator, number, name, wires, repeated) enumerator = number,
 #define AS_ROW(enumerator, number, name, wires, repeated)  {number, name, (uint8_t)(wires), repeated},
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Declares enum and struct message_type of one message. */
 #define ONNX_MESSAGE(variable, text, FIELDS)                                                                           \

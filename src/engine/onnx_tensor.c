@@ -278,7 +278,7 @@ static enum serin_errc check_values(const struct found *found, struct onnx_tenso
     if (there || found->counts[type->field] != wanted)
         return error_set(error, SERIN_CORRUPT, "%llu elements of %s need %llu values, but there are %llu%s",
                          (unsigned long long)count, type->name, (unsigned long long)wanted,
-                         (unsigned long long)(found->counts[type->field] + there),
+                         found->counts[type->field] + (unsigned long long)there,
                          there ? ", some in another type's field" : "");
     return SERIN_OK;
 }

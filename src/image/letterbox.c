@@ -31,12 +31,13 @@ static const struct letterbox_kernels *const all_kernels[] = {
 const struct letterbox_kernels *letterbox_kernels(void)
 {
     const struct letterbox_kernels *kernels = atomic_load_explicit(&forced, memory_order_relaxed);
-    size_t i;
+    size_t i = 0;
 
-    for (i = 0; !kernels; i++) /* the last one, plain, is always supported */
-        if (all_kernels[i]->supported())
-            kernels = all_kernels[i];
-    return kernels;
+    if (kernels)
+        return kernels;
+    while (i + 1 < sizeof(all_kernels) / sizeof(all_kernels[0]) && !all_kernels[i]->supported())
+        i++; /* the last one, plain, is always supported */
+    return all_kernels[i];
 }
 
 const char *letterbox_implementation(void)

@@ -432,8 +432,8 @@ enum serin_errc coco_eval_add(struct coco_eval *eval, const struct coco_truth *t
         of_truths[i] = (uint32_t)i;
     for (i = 0; i < detection_count; i++)
         of_detections[i] = (uint32_t)i;
-    qsort_r(of_truths, truth_count, sizeof(*orders), truth_order, (void *)(uintptr_t)truths);
-    qsort_r(of_detections, detection_count, sizeof(*orders), detection_order, (void *)(uintptr_t)detections);
+    qsort_r(of_truths, truth_count, sizeof(*orders), truth_order, (void *)truths);
+    qsort_r(of_detections, detection_count, sizeof(*orders), detection_order, (void *)detections);
     while (!rc && (t < truth_count || d < detection_count)) {
         int32_t class_id = t < truth_count ? truths[of_truths[t]].class_id : INT32_MAX;
         struct group group = {.truths = truths, .detections = detections};

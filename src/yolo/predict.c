@@ -152,6 +152,7 @@ static enum serin_errc fill_input(struct serin_yolo *yolo, const struct prepared
             return rc;
         preprocess_ms[i] = clock_ms_since(start);
     }
+    BUG_ON(!scratch->input);
     if (batch > count) /* a fixed batch that is not full */
         memset((char *)scratch->input + count * bytes, 0, (batch - count) * bytes);
     return SERIN_OK;

@@ -49,6 +49,7 @@ static void runs_hand_over(struct runs *runs, uint32_t width, uint32_t height, s
 
     *ret = (struct rle){width, height, shrunk ? shrunk : runs->counts, runs->count};
     *runs = (struct runs){0};
+    /* cppcheck-suppress memleak ; ret keeps it */
 }
 
 void rle_done(struct rle *rle)
@@ -277,7 +278,7 @@ enum serin_errc rle_from_counts(uint32_t width, uint32_t height, const uint32_t 
     if (sum != (uint64_t)width * height)
         return error_set(error, SERIN_CORRUPT, "mask's %zu counts sum to %llu, not to %u x %u", count,
                          (unsigned long long)sum, width, height);
-    copy = malloc(count * sizeof(*copy));
+    copy = malloc((count + 1) * sizeof(*copy)); /* of nothing malloc may give NULL */
     if (!copy)
         return error_set(error, SERIN_NOMEM, "no memory for a mask of %zu runs", count);
     memcpy(copy, counts, count * sizeof(*copy));

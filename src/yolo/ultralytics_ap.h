@@ -41,7 +41,7 @@ MUST_USE enum serin_errc ultralytics_ap_finish(const struct ultralytics_ap *ap, 
 /* Overlap of two boxes x1, y1, x2, y2, and of two turned boxes cx, cy, w, h, angle in radians (probabilistic IoU of
  * arXiv:2106.06072: 1 - Hellinger distance of the boxes' Gaussians). */
 float ultralytics_box_iou(const float a[4], const float b[4]);
-float ultralytics_turned_iou(const float a[5], const float b[5]);
+float ultralytics_turned_iou(const float p[5], const float q[5]);
 
 /* The smallest rectangle around four corners (x, y each) as cx, cy, w, h, angle: how labels become turned boxes. */
 void ultralytics_turned_box(const double corners[8], float ret[5]);
