@@ -1,0 +1,183 @@
+/*
+ * deploy.c - making a version serve: start it, wait until it is ready, then let the route know.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Weight follows readiness, never the other way round (a canary that got traffic before it was ready is a known way to
+ * fail). The former stable version keeps running with weight 0, so that going back is a pointer swap.
+ */
+#include "serve/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define FULL_WEIGHT 100
+
+static void split_name(const char *name, char *model, char *tag, size_t size)
+{
+    const char *colon = strchr(name, ':');
+
+    snprintf(model, size, "%.*s", colon ? (int)(colon - name) : (int)strlen(name), name);
+    snprintf(tag, size, "%s", colon ? colon + 1 : "");
+}
+
+/* Lets the route have the version: as stable with all the weight, or with none yet. */
+static enum serin_errc enter_route(struct server *server, const struct deployment *deployment,
+                                   struct serin_error *error)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    struct route route;
+    int at, version, i;
+
+    split_name(deployment->deploy.name, model, tag, sizeof(model));
+    at = table_find(server, model);
+    if (at >= 0) {
+        route = server->table.entries[at].route;
+    } else {
+        route_init(&route, model);
+        if (getrandom(&route.salt, sizeof(route.salt), 0) != (ssize_t)sizeof(route.salt))
+            route.salt = uv_hrtime();
+    }
+    version = route_find(&route, tag);
+    if (version < 0) {
+        if (route.version_count == ROUTE_MAX_VERSIONS)
+            return error_set(error, SERIN_LIMIT, "the route of '%s' has %d versions, the limit: undeploy one", model,
+                             ROUTE_MAX_VERSIONS);
+        version = route.version_count++;
+        route.versions[version] = (struct route_version){0};
+        snprintf(route.versions[version].tag, sizeof(route.versions[version].tag), "%s", tag);
+    }
+    if (deployment->deploy.stable || !route.stable[0]) {
+        for (i = 0; i < route.version_count; i++)
+            route.versions[i].weight = route.versions[i].drain_weight = 0;
+        route.versions[version].weight = FULL_WEIGHT;
+        snprintf(route.stable, sizeof(route.stable), "%s", tag);
+    }
+    return table_put(server, &route, deployment->author, error);
+}
+
+static enum serin_errc complete(struct server *server, const struct deployment *deployment, struct serin_error *error)
+{
+    struct state_serving serving = {.replicas = deployment->deploy.replicas};
+    enum serin_errc rc;
+
+    snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
+    snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
+    rc = state_put_serving(server->state, &serving, deployment->author, error);
+    return rc == SERIN_OK ? enter_route(server, deployment, error) : rc;
+}
+
+static void answer(struct server *server, struct deployment *deployment, enum serin_errc rc, struct serin_error *error)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    struct buffer out;
+
+    log_event(server->log, rc == SERIN_OK ? "info" : "error", "deploying", "%s by %s: %s", deployment->deploy.name,
+              deployment->author, rc == SERIN_OK ? "ready" : error->message);
+    if (!deployment->exchange)
+        return;
+    split_name(deployment->deploy.name, model, tag, sizeof(model));
+    buffer_init(&out, 1 << 20);
+    if (rc == SERIN_OK)
+        rc = report_route(server, model, &out, error);
+    api_deploy_done(deployment->exchange, rc, rc == SERIN_OK ? out.bytes : error->message);
+    buffer_done(&out);
+}
+
+void deploy_look(struct server *server)
+{
+    struct deployment **place = &server->deployments;
+
+    while (*place) {
+        struct deployment *deployment = *place;
+        struct fleet_version *version = fleet_find(server->fleet, deployment->deploy.name);
+        const char *failure = version ? fleet_failure(version) : "it was undeployed meanwhile";
+        struct serin_error error = {0};
+        enum serin_errc rc = SERIN_OK;
+
+        if (failure)
+            rc = error_set(&error, SERIN_ENGINE, "%s did not get ready: %s", deployment->deploy.name, failure);
+        else if (fleet_ready_count(version) < (version->url[0] ? 1 : version->replica_count)) {
+            place = &deployment->next;
+            continue;
+        }
+        *place = deployment->next;
+        if (rc == SERIN_OK)
+            rc = complete(server, deployment, &error);
+        else if (version && !version->leaving)
+            fleet_remove(server->fleet, version);
+        answer(server, deployment, rc, &error);
+        free(deployment);
+        place = &server->deployments; /* what was called may have changed the list */
+    }
+}
+
+static void client_left(void *user)
+{
+    struct deployment *deployment = user;
+    struct http_exchange *exchange = deployment->exchange;
+
+    deployment->exchange = NULL; /* the deploy itself goes on */
+    http_respond(exchange, 499, NULL, NULL);
+}
+
+enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
+                             struct serin_error *error)
+{
+    struct server *server = user;
+    struct deployment *deployment = calloc(1, sizeof(*deployment));
+    struct fleet_version *version = NULL;
+    enum serin_errc rc;
+
+    if (!deployment)
+        return error_set(error, SERIN_NOMEM, "no memory for a deploy");
+    deployment->server = server;
+    deployment->exchange = exchange;
+    deployment->deploy = *deploy;
+    snprintf(deployment->author, sizeof(deployment->author), "%s", deploy->author);
+    rc = fleet_add(server->fleet, deploy->name, deploy->replicas, deploy->url, &version, error);
+    if (rc != SERIN_OK) {
+        free(deployment);
+        return rc;
+    }
+    http_exchange_on_abort(exchange, client_left, deployment);
+    deployment->next = server->deployments;
+    server->deployments = deployment;
+    deploy_look(server); /* it may be ready already */
+    return SERIN_OK;
+}
+
+enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error)
+{
+    struct server *server = user;
+    struct fleet_version *version = fleet_find(server->fleet, name);
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    enum serin_errc rc;
+    int at, v, i;
+
+    if (!version || version->leaving)
+        return error_set(error, SERIN_NOT_FOUND, "'%s' is not served", name);
+    split_name(name, model, tag, sizeof(model));
+    at = table_find(server, model);
+    v = at < 0 ? -1 : route_find(&server->table.entries[at].route, tag);
+    if (v >= 0) {
+        struct route route = server->table.entries[at].route;
+
+        if (route.versions[v].weight > 0 || route.versions[v].drain_weight > 0)
+            return error_set(error, SERIN_LIMIT, "%s has weight %u: take it away first (serin route set %s %s=0)", name,
+                             route.versions[v].weight, model, tag);
+        if (strcmp(route.stable, tag) == 0)
+            return error_set(error, SERIN_LIMIT, "%s is the stable version of its route: make another one stable first",
+                             name);
+        for (i = v; i + 1 < route.version_count; i++)
+            route.versions[i] = route.versions[i + 1];
+        route.version_count--;
+        rc = table_put(server, &route, author, error); /* says so where a rule or a mirror still names it */
+        if (rc != SERIN_OK)
+            return rc;
+    }
+    rc = state_remove_serving(server->state, name, author, error);
+    if (rc == SERIN_OK)
+        fleet_remove(server->fleet, version);
+    return rc;
+}

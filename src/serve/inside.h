@@ -1,0 +1,63 @@
+/*
+ * inside.h - what the files of the serving process share.  For src/serve alone; all of it belongs to the control
+ * thread. SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SERVE_INSIDE_H
+#define SERVE_INSIDE_H
+
+#include "admin/api.h"
+#include "gateway/gateway.h"
+#include "serve/fleet.h"
+#include "serve/log.h"
+#include "serve/serve.h"
+#include "store/state.h"
+
+struct deployment { /* somebody waits for a version to be ready */
+    struct deployment *next;
+    struct server *server;
+    struct http_exchange *exchange; /* NULL once the client has gone */
+    struct admin_deploy deploy;
+    char author[160];
+};
+
+struct server {
+    uv_loop_t loop;
+    struct serve_options options;
+    char run_dir[128];
+    struct bundles *bundles;
+    struct state *state;
+    struct fleet *fleet;
+    struct gateway *gateway;
+    struct api *api;
+    struct log *log, *access_log;
+    struct gateway_table table; /* the routes in force, and the endpoints as they are now */
+    struct deployment *deployments;
+    uv_signal_t terminated, interrupted;
+    uint64_t started_ms;
+    bool announced, stopping;
+};
+
+/* table.c: routes in force, disk first */
+int table_find(const struct server *server, const char *model); /* -1 */
+/* Checks, numbers, stores and publishes. */
+MUST_USE enum serin_errc table_put(struct server *server, const struct route *route, const char *author,
+                                   struct serin_error *error);
+MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
+                                      struct serin_error *error);
+void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
+MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
+
+/* deploy.c */
+MUST_USE enum serin_errc deploy_start(void *server, const struct admin_deploy *deploy, struct http_exchange *exchange,
+                                      struct serin_error *error);
+void deploy_look(struct server *server); /* ends those that are ready, or have failed */
+MUST_USE enum serin_errc deploy_undo(void *server, const char *name, const char *author, struct serin_error *error);
+
+/* report.c: what the admin API shows */
+enum serin_errc report_status(void *server, struct buffer *out, struct serin_error *error);
+enum serin_errc report_routes(void *server, struct buffer *out, struct serin_error *error);
+enum serin_errc report_route(void *server, const char *model, struct buffer *out, struct serin_error *error);
+enum serin_errc report_changes(void *server, int limit, struct buffer *out, struct serin_error *error);
+enum serin_errc report_metrics(void *server, struct buffer *out, struct serin_error *error);
+
+#endif

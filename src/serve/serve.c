@@ -1,0 +1,287 @@
+/*
+ * serve.c - putting the process together, and taking it apart.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Start: folders, state, bundles, gateway (it listens, and answers 503 until something is ready), what was served
+ * before, admin API. End, on SIGTERM or SIGINT: the gateway stops listening and lets requests in flight end, then the
+ * workers drain, then the rest.
+ */
+#include "serve/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* mkdir -p for the last two parts. */
+static enum serin_errc make_folder(const char *path, mode_t mode, struct serin_error *error)
+{
+    char parent[1200], *slash;
+
+    snprintf(parent, sizeof(parent), "%s", path);
+    for (slash = strchr(parent + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(parent, 0755);
+        *slash = '/';
+    }
+    if (mkdir(path, mode) != 0 && errno != EEXIST)
+        return error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    return SERIN_OK;
+}
+
+/* Two programs on one folder would each undo what the other does. */
+static enum serin_errc lock_folder(const char *path, int *ret_fd, struct serin_error *error)
+{
+    char name[1200];
+    int fd;
+
+    snprintf(name, sizeof(name), "%s/serve.lock", path);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "%s: %s", name, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return error_set(error, SERIN_LIMIT, "%s is in use by another serin serve", path);
+    }
+    *ret_fd = fd;
+    return SERIN_OK;
+}
+
+/* A socket's path has 107 bytes at most; a data folder with a longer one gets its sockets in /tmp. */
+static enum serin_errc choose_run_dir(struct server *server, struct serin_error *error)
+{
+    int n = snprintf(server->run_dir, sizeof(server->run_dir), "%s/run", server->options.data_dir);
+
+    if (n > 0 && n <= 60 && server->options.data_dir[0] == '/')
+        return make_folder(server->run_dir, 0700, error);
+    snprintf(server->run_dir, sizeof(server->run_dir), "/tmp/serin-XXXXXX");
+    if (!mkdtemp(server->run_dir))
+        return error_set(error, SERIN_IO, "/tmp: %s", strerror(errno));
+    return SERIN_OK;
+}
+
+/* ---- events ---- */
+
+static bool is_settled(const struct server *server)
+{
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++) {
+        const struct route *route = &server->table.entries[i].route;
+        int v = route_find(route, route->stable);
+        char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
+        const struct fleet_version *version;
+
+        snprintf(name, sizeof(name), "%s:%s", route->model, route->stable);
+        version = fleet_find(server->fleet, name);
+        if (v >= 0 && version && fleet_ready_count(version) == 0 && !fleet_failure(version))
+            return false;
+    }
+    return true;
+}
+
+static void announce(struct server *server)
+{
+    if (server->announced || !is_settled(server))
+        return;
+    server->announced = true;
+    printf("serving on %s, admin on %s\n", server->options.listen, server->options.admin);
+    fflush(stdout);
+}
+
+static void fleet_changed(void *user, struct fleet_version *version)
+{
+    struct server *server = user;
+    int i;
+
+    if (server->stopping)
+        return;
+    for (i = 0; i < version->replica_count; i++)
+        if (version->replicas[i].state != REPLICA_READY && version->replicas[i].state != REPLICA_STARTING &&
+            version->replicas[i].why[0])
+            log_event(server->log, "warn", "watching replicas", "%s#%d is %s: %s", version->name, i,
+                      replica_state_text(version->replicas[i].state), version->replicas[i].why);
+    table_refresh(server);
+    deploy_look(server);
+    announce(server);
+}
+
+static void worker_logged(void *user, const char *name, const char *line)
+{
+    struct server *server = user;
+
+    log_event(server->log, "info", "worker", "%s: %s", name, line);
+}
+
+static void nothing_left(void *user)
+{
+    (void)user;
+}
+
+static void fleet_stopped(void *user)
+{
+    struct server *server = user;
+
+    uv_close((uv_handle_t *)&server->terminated, NULL);
+    uv_close((uv_handle_t *)&server->interrupted, NULL);
+}
+
+static void api_closed(void *user)
+{
+    struct server *server = user;
+
+    fleet_stop(server->fleet, fleet_stopped, server);
+}
+
+static void asked_to_end(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    log_event(server->log, "info", "ending", "on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    gateway_close(server->gateway, (uint64_t)(server->options.drain_seconds * 1000));
+    server->gateway = NULL;
+    api_close(server->api, api_closed, server);
+}
+
+static enum serin_errc put_route(void *server, const struct route *route, const char *author, struct serin_error *error)
+{
+    return table_put(server, route, author, error);
+}
+
+static enum serin_errc remove_route(void *server, const char *model, const char *author, struct serin_error *error)
+{
+    return table_remove(server, model, author, error);
+}
+
+/* ---- the whole ---- */
+
+static enum serin_errc start_gateway(struct server *server, struct serin_error *error)
+{
+    struct gateway_options options;
+    enum serin_errc rc;
+
+    gateway_options_init(&options);
+    options.listen = server->options.listen;
+    options.threads = (int)server->options.gateway_threads;
+    options.server.limits.max_body_bytes = (size_t)(server->options.max_body_mb * 1e6);
+    options.server.max_buffered_bytes = (uint64_t)(server->options.max_buffered_mb * 1e6);
+    options.mirrors_in_flight = (int)server->options.mirrors_in_flight;
+    options.log = server->options.access_log[0] ? log_line : NULL;
+    options.log_user = server->access_log;
+    options.log_sample = server->options.log_sample;
+    rc = gateway_new(&options, &server->gateway, error);
+    if (rc == SERIN_OK) { /* port 0 became a number */
+        char *colon = strrchr(server->options.listen, ':');
+
+        if (colon && strcmp(colon, ":0") == 0)
+            snprintf(colon, 8, ":%d", gateway_port(server->gateway));
+    }
+    return rc;
+}
+
+static enum serin_errc start_api(struct server *server, struct serin_error *error)
+{
+    const struct admin_target target = {.user = server,
+                                        .status = report_status,
+                                        .routes = report_routes,
+                                        .route = report_route,
+                                        .put_route = put_route,
+                                        .remove_route = remove_route,
+                                        .undeploy = deploy_undo,
+                                        .changes = report_changes,
+                                        .metrics = report_metrics,
+                                        .deploy = deploy_start};
+    enum serin_errc rc = api_new(&server->loop, server->options.admin, &target, &server->api, error);
+    char *colon = strrchr(server->options.admin, ':');
+
+    if (rc == SERIN_OK && colon && strcmp(colon, ":0") == 0)
+        snprintf(colon, 8, ":%d", api_port(server->api));
+    return rc;
+}
+
+static enum serin_errc start(struct server *server, const char *program, struct serin_error *error)
+{
+    struct fleet_options fleet = {.program = program,
+                                  .run_dir = server->run_dir,
+                                  .threads = (int)server->options.worker_threads,
+                                  .changed = fleet_changed,
+                                  .logged = worker_logged,
+                                  .user = server};
+    char path[1200];
+    enum serin_errc rc;
+
+    rc = choose_run_dir(server, error);
+    if (rc == SERIN_OK)
+        rc = log_open(server->options.log, &server->log, error);
+    if (rc == SERIN_OK)
+        rc = log_open(server->options.access_log, &server->access_log, error);
+    snprintf(path, sizeof(path), "%s/state.db", server->options.data_dir);
+    if (rc == SERIN_OK)
+        rc = state_open(path, &server->state, error);
+    snprintf(path, sizeof(path), "%s/bundles", server->options.data_dir);
+    if (rc == SERIN_OK)
+        rc = bundles_open(path, &server->bundles, error);
+    if (rc == SERIN_OK)
+        rc = fleet_new(&server->loop, server->bundles, &fleet, &server->fleet, error);
+    if (rc == SERIN_OK)
+        rc = start_gateway(server, error);
+    if (rc == SERIN_OK)
+        rc = table_load(server, error);
+    if (rc == SERIN_OK)
+        rc = start_api(server, error);
+    return rc;
+}
+
+enum serin_errc serve_run(const struct serve_options *options, const char *program, struct serin_error *error)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    enum serin_errc rc;
+    int lock = -1;
+
+    if (!server)
+        return error_set(error, SERIN_NOMEM, "no memory for the server");
+    signal(SIGPIPE, SIG_IGN);
+    server->options = *options;
+    uv_loop_init(&server->loop);
+    uv_update_time(&server->loop);
+    server->started_ms = uv_now(&server->loop);
+    uv_signal_init(&server->loop, &server->terminated);
+    uv_signal_init(&server->loop, &server->interrupted);
+    server->terminated.data = server->interrupted.data = server;
+    rc = make_folder(options->data_dir, 0755, error);
+    if (rc == SERIN_OK)
+        rc = lock_folder(options->data_dir, &lock, error);
+    if (rc == SERIN_OK)
+        rc = start(server, program, error);
+    if (rc == SERIN_OK) {
+        uv_signal_start(&server->terminated, asked_to_end, SIGTERM);
+        uv_signal_start(&server->interrupted, asked_to_end, SIGINT);
+        announce(server);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    } else { /* what was started ends with the process; only the workers must not be left */
+        gateway_close(server->gateway, 0);
+        server->stopping = true;
+        if (server->fleet)
+            fleet_stop(server->fleet, nothing_left, NULL);
+        uv_close((uv_handle_t *)&server->terminated, NULL);
+        uv_close((uv_handle_t *)&server->interrupted, NULL);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    }
+    fleet_free(server->fleet);
+    bundles_close(server->bundles);
+    state_close(server->state);
+    log_close(server->access_log);
+    log_close(server->log);
+    uv_loop_close(&server->loop);
+    if (lock >= 0)
+        close(lock);
+    free(server);
+    return rc;
+}

@@ -1,0 +1,181 @@
+/*
+ * table.c - the routes in force: on disk first, then in the gateway.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "serve/inside.h"
+
+#include <string.h>
+
+int table_find(const struct server *server, const char *model)
+{
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++)
+        if (strcmp(server->table.entries[i].route.model, model) == 0)
+            return i;
+    return -1;
+}
+
+/* Fills in where the versions of an entry are served now. */
+static void fill_endpoints(struct server *server, struct gateway_entry *entry)
+{
+    int v, i;
+
+    for (v = 0; v < entry->route.version_count; v++) {
+        struct gateway_version *version = &entry->versions[v];
+        char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
+        struct fleet_version *of;
+
+        snprintf(name, sizeof(name), "%s:%s", entry->route.model, entry->route.versions[v].tag);
+        of = fleet_find(server->fleet, name);
+        version->endpoint_count = 0;
+        if (!of || of->leaving)
+            continue;
+        version->slot = of->slot;
+        if (of->url[0])
+            snprintf(version->endpoints[version->endpoint_count++], GATEWAY_MAX_ADDRESS, "%s", of->url);
+        for (i = 0; i < of->replica_count; i++)
+            if (of->replicas[i].state == REPLICA_READY)
+                snprintf(version->endpoints[version->endpoint_count++], GATEWAY_MAX_ADDRESS, "%s",
+                         of->replicas[i].endpoint);
+    }
+}
+
+static enum serin_errc publish(struct server *server, struct serin_error *error)
+{
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++)
+        fill_endpoints(server, &server->table.entries[i]);
+    return gateway_publish(server->gateway, &server->table, error);
+}
+
+void table_refresh(struct server *server)
+{
+    struct serin_error error;
+
+    if (publish(server, &error) != SERIN_OK)
+        log_event(server->log, "error", "publishing the table", "%s", error.message);
+}
+
+/* A version may have weight only where something serves it. */
+static enum serin_errc check_served(const struct server *server, const struct route *route, struct serin_error *error)
+{
+    int v;
+
+    for (v = 0; v < route->version_count; v++) {
+        char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
+        struct fleet_version *of;
+
+        snprintf(name, sizeof(name), "%s:%s", route->model, route->versions[v].tag);
+        of = fleet_find(server->fleet, name);
+        if (!of || of->leaving)
+            return error_set(error, SERIN_LIMIT, "%s is not served: deploy it first (serin deploy %s --canary)", name,
+                             name);
+        if (route->versions[v].weight > 0 && fleet_ready_count(of) == 0)
+            return error_set(error, SERIN_LIMIT, "%s has no replica that is ready: it gets no weight", name);
+    }
+    return SERIN_OK;
+}
+
+static void put_entry(struct server *server, const struct route *route)
+{
+    int at = table_find(server, route->model);
+
+    if (at < 0)
+        at = server->table.entry_count++;
+    memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
+    server->table.entries[at].route = *route;
+}
+
+enum serin_errc table_put(struct server *server, const struct route *route, const char *author,
+                          struct serin_error *error)
+{
+    int at = table_find(server, route->model);
+    struct route numbered = *route;
+    struct buffer json;
+    enum serin_errc rc;
+
+    if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
+        return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
+    rc = route_check(route, error);
+    if (rc == SERIN_OK)
+        rc = check_served(server, route, error);
+    if (rc != SERIN_OK)
+        return rc;
+    numbered.revision = at < 0 ? 1 : server->table.entries[at].route.revision + 1;
+    buffer_init(&json, 1 << 20);
+    route_to_json(&numbered, &json);
+    rc = buffer_check(&json, "the route", error);
+    if (rc == SERIN_OK)
+        rc = state_put_route(server->state, numbered.model, json.bytes, author, error);
+    if (rc == SERIN_OK) {
+        put_entry(server, &numbered);
+        rc = publish(server, error);
+        log_event(server->log, "info", "changing a route", "%s by %s: %s", numbered.model, author, json.bytes);
+    }
+    buffer_done(&json);
+    return rc;
+}
+
+enum serin_errc table_remove(struct server *server, const char *model, const char *author, struct serin_error *error)
+{
+    int at = table_find(server, model), i;
+    enum serin_errc rc;
+
+    if (at < 0)
+        return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
+    rc = state_remove_route(server->state, model, author, error);
+    if (rc != SERIN_OK)
+        return rc;
+    for (i = at; i + 1 < server->table.entry_count; i++)
+        server->table.entries[i] = server->table.entries[i + 1];
+    server->table.entry_count--;
+    log_event(server->log, "info", "removing a route", "%s by %s", model, author);
+    return publish(server, error);
+}
+
+/* ---- at the start ---- */
+
+struct loading {
+    struct server *server;
+    struct serin_error *error;
+    enum serin_errc rc;
+};
+
+static void load_serving(void *user, const struct state_serving *serving)
+{
+    struct loading *loading = user;
+    struct fleet_version *version;
+    struct serin_error error;
+
+    /* A bundle that is gone must not keep the others from being served. */
+    if (fleet_add(loading->server->fleet, serving->name, serving->replicas, serving->url, &version, &error) != SERIN_OK)
+        log_event(loading->server->log, "error", "starting what was served before", "%s: %s", serving->name,
+                  error.message);
+}
+
+static void load_route(void *user, const char *model, const char *json)
+{
+    struct loading *loading = user;
+    struct route route;
+
+    if (loading->rc == SERIN_OK && loading->server->table.entry_count < GATEWAY_MAX_MODELS) {
+        loading->rc = route_from_json(json, strlen(json), &route, loading->error);
+        loading->rc = error_prefix(loading->error, loading->rc, "the stored route of %s", model);
+        if (loading->rc == SERIN_OK)
+            put_entry(loading->server, &route);
+    }
+}
+
+enum serin_errc table_load(struct server *server, struct serin_error *error)
+{
+    struct loading loading = {server, error, SERIN_OK};
+    enum serin_errc rc = state_each_serving(server->state, load_serving, &loading, error);
+
+    if (rc == SERIN_OK)
+        rc = state_each_route(server->state, load_route, &loading, error);
+    if (rc == SERIN_OK)
+        rc = loading.rc;
+    return rc == SERIN_OK ? publish(server, error) : rc;
+}
