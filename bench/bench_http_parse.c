@@ -4,12 +4,13 @@
  *
  * Prints one JSON object a line: {"name","bytes","fields","median_ns"}.
  */
-#include "base/clock.h"
+#include "base/error.h"
 #include "http/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ROUNDS  41
 #define REPEATS 20000
@@ -27,6 +28,15 @@ static const char request[] = "POST /v1/predict/yolov8-detect?conf=0.25&iou=0.7 
                               "X-Request-Id: 0f8fad5b-d9cb-469f-a165-70867728950e\r\n"
                               "Connection: keep-alive\r\n"
                               "\r\n";
+
+/* Of this thread, so that what else runs on the machine counts little. */
+static double cpu_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
 
 static int by_value(const void *a, const void *b)
 {
@@ -70,7 +80,7 @@ static void measure(const char *name, size_t step, struct buffer *out)
 
     read_once(&head, sizeof(request));
     for (round = 0; round < ROUNDS; round++) {
-        uint64_t start = clock_now_ns();
+        double start = cpu_ns();
 
         for (i = 0; i < REPEATS; i++) {
             if (out)
@@ -79,7 +89,7 @@ static void measure(const char *name, size_t step, struct buffer *out)
                 read_once(&head, step);
             __asm__ volatile("" ::"r"(&head) : "memory");
         }
-        times_ns[round] = (double)(clock_now_ns() - start) / REPEATS;
+        times_ns[round] = (cpu_ns() - start) / REPEATS;
     }
     qsort(times_ns, ROUNDS, sizeof(times_ns[0]), by_value);
     printf("{\"name\":\"%s\",\"bytes\":%zu,\"fields\":%d,\"median_ns\":%.1f}\n", name, sizeof(request) - 1,

@@ -66,7 +66,7 @@ static int decode_byte(const char **p, const char *end, bool form)
 
 static bool decode(struct http_slice in, bool form, char *text, size_t size)
 {
-    const char *p = in.bytes, *end = in.bytes + in.size;
+    const char *p = in.bytes, *end = slice_end(in);
     size_t used = 0;
 
     while (p < end) {
@@ -84,7 +84,7 @@ static bool decode(struct http_slice in, bool form, char *text, size_t size)
 
 static bool decodes_to(struct http_slice in, const char *name)
 {
-    const char *p = in.bytes, *end = in.bytes + in.size;
+    const char *p = in.bytes, *end = slice_end(in);
 
     while (p < end) {
         int c = decode_byte(&p, end, true);
@@ -97,7 +97,7 @@ static bool decodes_to(struct http_slice in, const char *name)
 
 bool http_query_get(struct http_slice query, const char *name, char *text, size_t size)
 {
-    const char *p = query.bytes, *end = query.bytes + query.size;
+    const char *p = query.bytes, *end = slice_end(query);
 
     while (p < end) {
         const char *next = memchr(p, '&', (size_t)(end - p)), *stop = next ? next : end;
@@ -117,7 +117,7 @@ bool http_decode_segment(struct http_slice segment, char *text, size_t size)
 
 bool http_cookie_get(struct http_slice cookie, const char *name, struct http_slice *ret)
 {
-    const char *p = cookie.bytes, *end = cookie.bytes + cookie.size;
+    const char *p = cookie.bytes, *end = slice_end(cookie);
 
     while (p < end) {
         const char *next = memchr(p, ';', (size_t)(end - p)), *stop = next ? next : end, *equals;
@@ -138,27 +138,35 @@ bool http_cookie_get(struct http_slice cookie, const char *name, struct http_sli
 
 bool http_is_hop_by_hop(const struct http_head *head, struct http_slice name)
 {
-    static const char *const always[] = {"Connection",
-                                         "Keep-Alive",
-                                         "Proxy-Connection",
-                                         "TE",
-                                         "Trailer",
-                                         "Transfer-Encoding",
-                                         "Upgrade",
-                                         "Expect",
-                                         "Proxy-Authenticate",
-                                         "Proxy-Authorization",
-                                         "HTTP2-Settings"};
+#define ROW(text)                                                                                                      \
+    {                                                                                                                  \
+        text, sizeof(text) - 1                                                                                         \
+    }
+    static const struct http_slice connection = ROW("Connection");
+    static const struct http_slice always[] = {
+        ROW("Connection"),
+        ROW("Keep-Alive"),
+        ROW("Proxy-Connection"),
+        ROW("TE"),
+        ROW("Trailer"),
+        ROW("Transfer-Encoding"),
+        ROW("Upgrade"),
+        ROW("Expect"),
+        ROW("Proxy-Authenticate"),
+        ROW("Proxy-Authorization"),
+        ROW("HTTP2-Settings"),
+    };
+#undef ROW
     size_t k;
     int i;
 
     for (k = 0; k < sizeof(always) / sizeof(always[0]); k++)
-        if (http_slice_is_name(name, always[k]))
+        if (syntax_equal_name(name, always[k]))
             return true;
     for (i = 0; i < head->field_count; i++) {
         struct http_slice list = head->fields[i].value, option;
 
-        if (!http_slice_is_name(head->fields[i].name, "Connection"))
+        if (!syntax_equal_name(head->fields[i].name, connection))
             continue;
         while (syntax_next_element(&list, &option))
             if (syntax_equal_name(option, name))

@@ -22,44 +22,44 @@ const struct http_limits http_default_limits = {
 /* Of which field a head may hold one only, or that concern the connection. */
 static void note_field(const struct http_field *field, struct head_notes *notes)
 {
-    static const char *const own[] = {"Host", "Content-Length", "Transfer-Encoding"};
+    static const struct http_slice own[] = {{"Host", 4}, {"Content-Length", 14}, {"Transfer-Encoding", 17}};
     struct http_slice list = field->value, option;
     size_t i;
 
     switch (field->name.size) {
     case 4:
-        if (http_slice_is_name(field->name, "Host")) {
+        if (syntax_equal_name(field->name, SLICE("Host"))) {
             notes->hosts++;
             notes->host = field->value;
         }
         break;
     case 6:
-        if (http_slice_is_name(field->name, "Expect") && http_slice_is_name(field->value, "100-continue"))
+        if (syntax_equal_name(field->name, SLICE("Expect")) && syntax_equal_name(field->value, SLICE("100-continue")))
             notes->expect_continue = true;
         break;
     case 10:
-        if (!http_slice_is_name(field->name, "Connection"))
+        if (!syntax_equal_name(field->name, SLICE("Connection")))
             break;
         while (syntax_next_element(&list, &option)) {
-            notes->close |= http_slice_is_name(option, "close");
-            notes->keep_alive |= http_slice_is_name(option, "keep-alive");
+            notes->close |= syntax_equal_name(option, SLICE("close"));
+            notes->keep_alive |= syntax_equal_name(option, SLICE("keep-alive"));
             for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-                notes->names_own_framing |= http_slice_is_name(option, own[i]);
+                notes->names_own_framing |= syntax_equal_name(option, own[i]);
         }
         break;
     case 14:
-        if (http_slice_is_name(field->name, "Content-Length")) {
+        if (syntax_equal_name(field->name, SLICE("Content-Length"))) {
             notes->lengths++;
             notes->length = field->value;
         }
-        notes->lookalike |= http_slice_is_name(field->name, "Content_Length");
+        notes->lookalike |= syntax_equal_name(field->name, SLICE("Content_Length"));
         break;
     case 17:
-        if (http_slice_is_name(field->name, "Transfer-Encoding")) {
+        if (syntax_equal_name(field->name, SLICE("Transfer-Encoding"))) {
             notes->codings++;
             notes->coding = field->value;
         }
-        notes->lookalike |= http_slice_is_name(field->name, "Transfer_Encoding");
+        notes->lookalike |= syntax_equal_name(field->name, SLICE("Transfer_Encoding"));
         break;
     default:
         break;

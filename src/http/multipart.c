@@ -78,14 +78,14 @@ static bool is_boundary(struct http_slice text)
     if (text.size == 0 || text.size > MAX_BOUNDARY_BYTES || text.bytes[text.size - 1] == ' ')
         return false;
     for (i = 0; i < text.size; i++)
-        if (!char_is(text.bytes[i], CHAR_HOST) && !memchr("'()+_,-./:=? ", text.bytes[i], 13))
+        if (!char_is(text.bytes[i], CHAR_BOUNDARY))
             return false;
     return true;
 }
 
 static enum serin_errc read_boundary(struct http_slice type, struct delimiter *ret, struct serin_error *error)
 {
-    const char *p = type.bytes, *end = type.bytes + type.size;
+    const char *p = type.bytes, *end = slice_end(type);
     struct http_slice name, value, boundary = {NULL, 0};
 
     while (p < end && *p != ';' && !char_is_blank(*p))
@@ -117,7 +117,7 @@ static enum serin_errc read_boundary(struct http_slice type, struct delimiter *r
 /* NULL, or what is wrong. */
 static const char *read_disposition(struct http_slice text, struct multipart_part *part)
 {
-    const char *p = text.bytes, *end = text.bytes + text.size;
+    const char *p = text.bytes, *end = slice_end(text);
     struct http_slice name, value, extended = {NULL, 0};
 
     while (p < end && *p != ';' && !char_is_blank(*p))
@@ -141,7 +141,7 @@ static const char *read_disposition(struct http_slice text, struct multipart_par
     if (!part->name.bytes)
         return "it has no name";
     if (!part->filename.bytes && extended.bytes) { /* RFC 8187: charset'language'percent-encoded */
-        const char *quote = memchr(extended.bytes, '\'', extended.size), *stop = extended.bytes + extended.size;
+        const char *quote = memchr(extended.bytes, '\'', extended.size), *stop = slice_end(extended);
 
         quote = quote ? memchr(quote + 1, '\'', (size_t)(stop - quote - 1)) : NULL;
         if (!quote)
@@ -220,7 +220,7 @@ static const char *end_delimiter(const char **p, const char *end, bool *ret_last
 enum serin_errc multipart_parse(struct http_slice content_type, const void *body, size_t size,
                                 struct multipart_part *parts, int *ret_count, struct serin_error *error)
 {
-    const char *start = body, *end = start + size, *p, *why;
+    const char *start = size ? body : "", *end = start + size, *p, *why;
     struct delimiter delimiter;
     enum serin_errc rc = read_boundary(content_type, &delimiter, error);
     bool last = false;

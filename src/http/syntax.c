@@ -16,9 +16,14 @@
 #define IS_TARGET(c) ((c) > ' ' && (c) < 0x7f && (c) != '#')
 #define IS_HOST(c)   (IS_DIGIT(c) || IS_ALPHA(c) || (c) == '-' || (c) == '.' || (c) == '_' || (c) == '~')
 
+#define IS_BOUNDARY(c)                                                                                                 \
+    (IS_DIGIT(c) || IS_ALPHA(c) || (c) == ' ' || ((c) >= '\'' && (c) <= ')') || ((c) >= '+' && (c) <= '/') ||          \
+     (c) == ':' || (c) == '=' || (c) == '?' || (c) == '_')
+
 #define CLASS(c)                                                                                                       \
-    (IS_TOKEN(c) ? CHAR_TOKEN : 0) | (IS_VALUE(c) ? CHAR_VALUE : 0) | (IS_TARGET(c) ? CHAR_TARGET : 0) |               \
-        (IS_HEX(c) ? CHAR_HEX : 0) | (IS_DIGIT(c) ? CHAR_DIGIT : 0) | (IS_HOST(c) ? CHAR_HOST : 0)
+    ((IS_TOKEN(c) ? CHAR_TOKEN : 0) | (IS_VALUE(c) ? CHAR_VALUE : 0) | (IS_TARGET(c) ? CHAR_TARGET : 0) |              \
+     (IS_HEX(c) ? CHAR_HEX : 0) | (IS_DIGIT(c) ? CHAR_DIGIT : 0) | (IS_HOST(c) ? CHAR_HOST : 0) |                      \
+     (IS_BOUNDARY(c) ? CHAR_BOUNDARY : 0))
 #define CLASS_4(c)  CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3)
 #define CLASS_16(c) CLASS_4(c), CLASS_4((c) + 4), CLASS_4((c) + 8), CLASS_4((c) + 12)
 #define CLASS_64(c) CLASS_16(c), CLASS_16((c) + 16), CLASS_16((c) + 32), CLASS_16((c) + 48)
@@ -42,18 +47,6 @@ const char *syntax_skip_value(const char *p, const char *end)
     while (p < end && char_is(*p, CHAR_VALUE))
         p++;
     return p;
-}
-
-bool syntax_equal_name(struct http_slice a, struct http_slice b)
-{
-    size_t i;
-
-    if (a.size != b.size)
-        return false;
-    for (i = 0; i < a.size; i++)
-        if (char_lower(a.bytes[i]) != char_lower(b.bytes[i]))
-            return false;
-    return true;
 }
 
 bool syntax_next_element(struct http_slice *list, struct http_slice *ret)

@@ -96,13 +96,23 @@ void http_write_status_line(struct buffer *out, int status)
 
 void http_write_slice(struct buffer *out, struct http_slice name, struct http_slice value)
 {
-    const char *end = value.bytes + value.size;
+    const char *end = slice_end(value);
+    char line[512], *p = line;
 
     BUG_ON(name.size == 0 || !all_are(name, CHAR_TOKEN) || syntax_skip_value(value.bytes, end) != end);
-    buffer_append(out, name.bytes, name.size);
-    buffer_append(out, ": ", 2);
-    buffer_append(out, value.bytes, value.size);
-    buffer_append(out, "\r\n", 2);
+    if (name.size + value.size + 4 > sizeof(line)) {
+        buffer_append(out, name.bytes, name.size);
+        buffer_append(out, ": ", 2);
+        buffer_append(out, value.bytes, value.size);
+        buffer_append(out, "\r\n", 2);
+        return;
+    }
+    p = mempcpy(p, name.bytes, name.size);
+    p = mempcpy(p, ": ", 2);
+    if (value.size)
+        p = mempcpy(p, value.bytes, value.size);
+    p = mempcpy(p, "\r\n", 2);
+    buffer_append(out, line, (size_t)(p - line));
 }
 
 void http_write_field(struct buffer *out, const char *name, const char *format, ...)
