@@ -171,23 +171,24 @@ struct arguments {
     char texts[MAX_ARGUMENTS][256];
 };
 
-static void add_argument(struct arguments *arguments, const char *option, const char *format, double value)
+static void add_argument(struct arguments *arguments, const char *option, int decimals, double value)
 {
     BUG_ON(arguments->count + 3 > MAX_ARGUMENTS);
     arguments->list[arguments->count++] = option;
-    snprintf(arguments->texts[arguments->count], sizeof(arguments->texts[0]), format, value);
+    snprintf(arguments->texts[arguments->count], sizeof(arguments->texts[0]), "%.*f", decimals, value);
     arguments->list[arguments->count] = arguments->texts[arguments->count];
     arguments->count++;
 }
 
 /* Settings of a bundle that are options of a worker. */
 static const struct {
-    const char *key, *option, *format;
+    const char *key, *option;
+    int decimals;
 } worker_settings[] = {
-    {"conf", "--conf", "%.6g"},           {"iou", "--iou", "%.6g"},
-    {"max_det", "--max-det", "%.0f"},     {"imgsz", "--imgsz", "%.0f"},
-    {"max_batch", "--max-batch", "%.0f"}, {"max_delay_us", "--max-delay-us", "%.0f"},
-    {"max_queue", "--max-queue", "%.0f"}, {"decode_threads", "--decode-threads", "%.0f"},
+    {"conf", "--conf", 6},           {"iou", "--iou", 6},
+    {"max_det", "--max-det", 0},     {"imgsz", "--imgsz", 0},
+    {"max_batch", "--max-batch", 0}, {"max_delay_us", "--max-delay-us", 0},
+    {"max_queue", "--max-queue", 0}, {"decode_threads", "--decode-threads", 0},
 };
 
 static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *version, const struct bundle *bundle,
@@ -225,12 +226,12 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     arguments.list[arguments.count++] = version->name;
     arguments.list[arguments.count++] = "--listen";
     arguments.list[arguments.count++] = listen;
-    add_argument(&arguments, "--threads", "%.0f", bundle_setting_get(bundle, "threads", fleet->options.threads));
+    add_argument(&arguments, "--threads", 0, bundle_setting_get(bundle, "threads", fleet->options.threads));
     for (i = 0; i < sizeof(worker_settings) / sizeof(worker_settings[0]); i++) {
         double value = bundle_setting_get(bundle, worker_settings[i].key, -1);
 
         if (value >= 0)
-            add_argument(&arguments, worker_settings[i].option, worker_settings[i].format, value);
+            add_argument(&arguments, worker_settings[i].option, worker_settings[i].decimals, value);
     }
     spec.arguments = arguments.list;
     spec.socket_path = listen + 5;
