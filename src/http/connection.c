@@ -1,0 +1,678 @@
+/*
+ * connection.c - one client's connection: heads and bodies in, answers out, in order, one exchange at a time.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Events (bytes read, an answer given, an answer written) change the state and then call advance, which does what can
+ * be done without waiting: parse the next head, take its body from what is here already, call the handler. A handler
+ * that answers at once is called from a loop there and not from ever deeper within itself, however much is pipelined.
+ *
+ * Reading goes on while a request is handled, to notice a client that goes away, and pauses when `in` is full.
+ * Sources: RFC 9112 (framing, persistence, 9.6 on closing), RFC 9110 10.1.1 (Expect).
+ */
+#include "http/connection.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_IN_BYTES 4096u
+
+static void advance(struct http_connection *connection);
+static void answer(struct http_connection *connection, int status, const struct buffer *fields, struct bytes *body,
+                   bool keep_alive);
+
+static uint64_t now_ms(const struct http_connection *connection)
+{
+    return uv_now(connection->server->loop);
+}
+
+static void set_state(struct http_connection *connection, enum connection_state state)
+{
+    connection->state = state;
+    connection->since_ms = now_ms(connection);
+}
+
+/* ---- life ---- */
+
+static void release_bodies(struct http_connection *connection)
+{
+    atomic_fetch_sub_explicit(&connection->server->counters.buffered_bytes, connection->held_bytes,
+                              memory_order_relaxed);
+    connection->held_bytes = 0;
+    http_body_done(&connection->body);
+    bytes_drop(connection->exchange.body);
+    connection->exchange.body = NULL;
+}
+
+static void free_if_over(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+
+    if (!connection->handle_closed || connection->exchange.handled || connection->advancing)
+        return;
+    release_bodies(connection);
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        server->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    buffer_done(&connection->out);
+    bytes_drop(connection->out_body);
+    free(connection->in);
+    free(connection);
+    server_connection_gone(server);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct http_connection *connection = handle->data;
+
+    connection->handle_closed = true;
+    free_if_over(connection);
+}
+
+/* Tells the handler once. It may answer from within. */
+static void tell_aborted(struct http_connection *connection)
+{
+    void (*aborted)(void *user) = connection->exchange.aborted;
+
+    connection->exchange.aborted = NULL;
+    if (connection->exchange.handled && aborted)
+        aborted(connection->exchange.aborted_user);
+}
+
+void connection_close(struct http_connection *connection)
+{
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    connection->state = CONNECTION_CLOSED;
+    if (!connection->exchange.handled)
+        release_bodies(connection);
+    uv_close(&connection->socket.handle, on_closed);
+    tell_aborted(connection);
+}
+
+/* ---- reading ---- */
+
+/* The head's slices follow `in` when it moves. Some point to constants ("/" of an absolute target). */
+static void move_slice(struct http_slice *slice, const char *from, size_t size, const char *to)
+{
+    if ((uintptr_t)slice->bytes >= (uintptr_t)from && (uintptr_t)slice->bytes <= (uintptr_t)from + size)
+        slice->bytes = to + (slice->bytes - from);
+}
+
+static void move_head(struct http_head *head, const char *from, size_t size, const char *to)
+{
+    struct http_slice *slices[] = {&head->method, &head->target, &head->path, &head->query, &head->host};
+    size_t i;
+    int f;
+
+    for (i = 0; i < sizeof(slices) / sizeof(*slices); i++)
+        move_slice(slices[i], from, size, to);
+    for (f = 0; f < head->field_count; f++) {
+        move_slice(&head->fields[f].name, from, size, to);
+        move_slice(&head->fields[f].value, from, size, to);
+    }
+}
+
+/* Makes `in` so large that more bytes fit; false without memory. */
+static bool make_room(struct http_connection *connection, size_t more)
+{
+    size_t capacity = connection->in_capacity ? connection->in_capacity : FIRST_IN_BYTES;
+    char *in;
+
+    while (capacity < connection->in_size + more)
+        capacity *= 2;
+    if (capacity == connection->in_capacity)
+        return true;
+    in = malloc(capacity);
+    if (!in)
+        return false;
+    if (connection->in_size > 0)
+        memcpy(in, connection->in, connection->in_size);
+    if (connection->head_bytes > 0)
+        move_head(&connection->exchange.head, connection->in, connection->in_size, in);
+    free(connection->in);
+    connection->in = in;
+    connection->in_capacity = capacity;
+    return true;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+    struct http_connection *connection = handle->data;
+    struct http_server *server = connection->server;
+    size_t size;
+
+    (void)suggested;
+    *ret = uv_buf_init(server->scratch, sizeof(server->scratch));
+    switch (connection->state) {
+    case CONNECTION_BODY:
+        ret->base = http_body_room(&connection->body, SERVER_BODY_READ_BYTES, &size);
+        if (ret->base)
+            ret->len = size;
+        else
+            ret->base = server->scratch;
+        return;
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSED:
+        return;
+    case CONNECTION_IDLE:
+    case CONNECTION_HEAD:
+    case CONNECTION_HANDLED:
+    case CONNECTION_ANSWERING:
+        /* Length 0 makes libuv report UV_ENOBUFS, and that closes. `in` is never full here: see pause_if_full. */
+        if (!connection->in && !make_room(connection, FIRST_IN_BYTES))
+            *ret = uv_buf_init(NULL, 0);
+        else
+            *ret = uv_buf_init(connection->in + connection->in_size,
+                               (unsigned)(connection->in_capacity - connection->in_size));
+        return;
+    }
+}
+
+static void pause_reading(struct http_connection *connection)
+{
+    if (connection->reading)
+        uv_read_stop(&connection->socket.stream);
+    connection->reading = false;
+}
+
+static void pause_if_full(struct http_connection *connection)
+{
+    if (connection->in && connection->in_size == connection->in_capacity)
+        pause_reading(connection);
+}
+
+/* The client's side has ended, whole or in half (they cannot be told apart before something is written). The handler
+ * is told and may give up; if it answers nevertheless, a client that only shut its sending side has its answer. */
+static void on_end(struct http_connection *connection, bool orderly)
+{
+    pause_reading(connection);
+    connection->ended = true;
+    switch (connection->state) {
+    case CONNECTION_HANDLED:
+        if (orderly)
+            tell_aborted(connection);
+        else
+            connection_close(connection);
+        return;
+    case CONNECTION_ANSWERING:
+        if (!orderly)
+            connection_close(connection);
+        return;
+    default:
+        connection_close(connection);
+    }
+}
+
+static void refuse(struct http_connection *connection, int status, const char *sentence)
+{
+    static const char retry_fields[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
+    const char *lines = status == 503 ? retry_fields : respond_error_fields;
+    const struct buffer fields = {.bytes = (char *)lines, .size = strlen(lines)};
+    struct http_server_counters *counters = &connection->server->counters;
+
+    counter_add(status == 408   ? &counters->timeouts_total
+                : status == 503 ? &counters->refused_total
+                                : &counters->bad_requests_total,
+                1);
+    if (connection->head_bytes == 0) /* no head yet: not the last one's, which may have been a HEAD */
+        connection->exchange.head = (struct http_head){.minor_version = 1};
+    release_bodies(connection);
+    answer(connection, status, &fields, respond_error_body(sentence), false);
+}
+
+/* What the body did not take belongs to the next request; it goes behind the head in `in`. */
+static bool keep_for_next(struct http_connection *connection, const char *bytes, size_t size)
+{
+    if (size == 0)
+        return true;
+    if (!make_room(connection, size))
+        return false;
+    memcpy(connection->in + connection->in_size, bytes, size);
+    connection->in_size += size;
+    return true;
+}
+
+static void refuse_for(struct http_connection *connection, const struct serin_error *error)
+{
+    refuse(connection, error->code == SERIN_LIMIT ? 413 : error->code == SERIN_NOMEM ? 503 : 400, error->message);
+}
+
+/* Feeds the body. False where that ended in a refusal; else *ret_used and *ret_complete are set. */
+static bool feed_body(struct http_connection *connection, const char *bytes, size_t size, size_t *ret_used,
+                      bool *ret_complete)
+{
+    struct http_server *server = connection->server;
+    size_t before = connection->body.bytes->size;
+    uint64_t more;
+    struct serin_error error;
+
+    if (http_body_read(&connection->body, bytes, size, ret_used, ret_complete, &error) != SERIN_OK) {
+        refuse_for(connection, &error);
+        return false;
+    }
+    more = connection->body.bytes->size - before;
+    connection->held_bytes += more;
+    counter_add(&server->counters.buffered_bytes, more);
+    if (atomic_load_explicit(&server->counters.buffered_bytes, memory_order_relaxed) >
+        server->options.max_buffered_bytes) {
+        refuse(connection, 503, "the server holds as many bytes of requests as it may, try again");
+        return false;
+    }
+    return true;
+}
+
+static void handle(struct http_connection *connection)
+{
+    struct http_exchange *exchange = &connection->exchange;
+
+    exchange->body = http_body_take(&connection->body);
+    exchange->aborted = NULL;
+    exchange->handled = true;
+    set_state(connection, CONNECTION_HANDLED);
+    pause_if_full(connection);
+    counter_add(&connection->server->counters.requests_total, 1);
+    connection->server->handler(connection->server->user, exchange);
+}
+
+static void on_body(struct http_connection *connection, const char *bytes, size_t size)
+{
+    bool complete;
+    size_t used;
+
+    connection->since_ms = now_ms(connection);
+    if (!feed_body(connection, bytes, size, &used, &complete))
+        return;
+    if (!complete)
+        return;
+    if (!keep_for_next(connection, bytes + used, size - used))
+        connection_close(connection);
+    else
+        handle(connection);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct http_connection *connection = stream->data;
+
+    if (nread == 0)
+        return;
+    if (nread < 0) {
+        connection->advancing = true; /* so that nothing below frees it */
+        on_end(connection, nread == UV_EOF);
+        connection->advancing = false;
+        advance(connection);
+        return;
+    }
+    counter_add(&connection->server->counters.received_bytes_total, (uint64_t)nread);
+    connection->advancing = true;
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+        connection->exchange.started_ns = clock_now_ns();
+        set_state(connection, CONNECTION_HEAD);
+        /* fall through */
+    case CONNECTION_HEAD:
+    case CONNECTION_HANDLED:
+    case CONNECTION_ANSWERING:
+        connection->in_size += (size_t)nread;
+        if (connection->state != CONNECTION_HEAD)
+            pause_if_full(connection);
+        break;
+    case CONNECTION_BODY:
+        on_body(connection, buf->base, (size_t)nread);
+        break;
+    case CONNECTION_LINGERING:
+        connection->lingered_bytes += (size_t)nread;
+        if (connection->lingered_bytes > SERVER_LINGER_BYTES)
+            connection_close(connection);
+        break;
+    case CONNECTION_CLOSED:
+        break;
+    }
+    connection->advancing = false;
+    advance(connection);
+}
+
+static void resume_reading(struct http_connection *connection)
+{
+    if (connection->reading || connection->ended)
+        return;
+    if (uv_read_start(&connection->socket.stream, on_alloc, on_read) != 0)
+        connection_close(connection);
+    else
+        connection->reading = true;
+}
+
+/* ---- requests ---- */
+
+static void on_continue_written(uv_write_t *write, int status)
+{
+    (void)write;
+    (void)status; /* a connection that cannot be written to will say so to the reader or to the sweep */
+}
+
+static void write_continue(struct http_connection *connection)
+{
+    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t buf = uv_buf_init(text, sizeof(text) - 1);
+
+    if (uv_write(&connection->write_continue, &connection->socket.stream, &buf, 1, on_continue_written) != 0)
+        connection_close(connection);
+}
+
+/* The head is parsed: may its body come, and how much of it is here already? */
+static void begin_body(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+    const struct http_head *head = &connection->exchange.head;
+    const struct http_slice *expect = head->minor_version > 0 ? http_find(head, "Expect") : NULL;
+    size_t here = connection->in_size - connection->head_bytes, used;
+    char *rest = connection->in + connection->head_bytes;
+    struct serin_error error;
+    bool complete;
+
+    if (expect && !head->expect_continue) {
+        refuse(connection, 417, "the only expectation that is met is 100-continue");
+        return;
+    }
+    if (http_body_begin(&connection->body, head, server->options.limits.max_body_bytes, &error) != SERIN_OK) {
+        refuse_for(connection, &error);
+        return;
+    }
+    if (head->framing == HTTP_LENGTH &&
+        atomic_load_explicit(&server->counters.buffered_bytes, memory_order_relaxed) + head->content_length >
+            server->options.max_buffered_bytes) {
+        refuse(connection, 503, "the server holds as many bytes of requests as it may, try again");
+        return;
+    }
+    if (!feed_body(connection, rest, here, &used, &complete))
+        return;
+    memmove(rest, rest + used, here - used);
+    connection->in_size -= used;
+    if (complete) {
+        handle(connection);
+        return;
+    }
+    set_state(connection, CONNECTION_BODY);
+    if (expect && here == 0)
+        write_continue(connection);
+    if (connection->ended) /* nothing more can come */
+        connection_close(connection);
+}
+
+/* Parses the head at the start of `in`. Returns whether anything has changed. */
+static bool read_head(struct http_connection *connection)
+{
+    const struct http_limits *limits = &connection->server->options.limits;
+    struct http_head *head = &connection->exchange.head;
+    const char *why = NULL;
+    int status = 400;
+
+    switch (
+        http_parse_request(connection->in, connection->in_size, limits, &connection->scanned, head, &status, &why)) {
+    case HTTP_DONE:
+        connection->head_bytes = head->head_bytes;
+        begin_body(connection);
+        return true;
+    case HTTP_MORE:
+        if (connection->ended)
+            connection_close(connection);
+        else if (connection->in_size >= limits->max_head_bytes)
+            break;
+        else if (connection->in_size == connection->in_capacity && !make_room(connection, 1))
+            connection_close(connection);
+        else
+            resume_reading(connection);
+        return false;
+    case HTTP_BAD:
+        refuse(connection, status, why);
+        return true;
+    }
+    refuse(connection, 431, "the head of the request passes the limit");
+    return true;
+}
+
+static void advance(struct http_connection *connection)
+{
+    if (connection->advancing)
+        return;
+    connection->advancing = true;
+    while (connection->state == CONNECTION_HEAD && read_head(connection))
+        ;
+    connection->advancing = false;
+    free_if_over(connection);
+}
+
+/* ---- answers ---- */
+
+static void on_shut(uv_shutdown_t *request, int status)
+{
+    (void)request;
+    (void)status;
+}
+
+/* The answer is written: on to the next request, or to the end. */
+static void end_exchange(struct http_connection *connection)
+{
+    bytes_drop(connection->out_body);
+    connection->out_body = NULL;
+    connection->in_size -= connection->head_bytes;
+    memmove(connection->in, connection->in + connection->head_bytes, connection->in_size);
+    connection->head_bytes = connection->scanned = 0;
+    if (connection->close_after || (connection->in_size == 0 && (connection->ended || connection->server->closing))) {
+        if (connection->ended || uv_shutdown(&connection->shutdown, &connection->socket.stream, on_shut) != 0) {
+            connection_close(connection);
+            return;
+        }
+        set_state(connection, CONNECTION_LINGERING);
+        resume_reading(connection);
+        return;
+    }
+    set_state(connection, connection->in_size > 0 ? CONNECTION_HEAD : CONNECTION_IDLE);
+    if (connection->state == CONNECTION_HEAD) {
+        connection->exchange.started_ns = clock_now_ns();
+    } else if (connection->in_capacity > FIRST_IN_BYTES) { /* idle connections are many: they hold little */
+        free(connection->in);
+        connection->in = NULL;
+        connection->in_capacity = 0;
+    }
+    if (!connection->in || connection->in_size < connection->in_capacity)
+        resume_reading(connection);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct http_connection *connection = write->handle->data;
+
+    if (connection->state != CONNECTION_ANSWERING)
+        return;
+    if (status != 0)
+        connection_close(connection);
+    else
+        end_exchange(connection);
+    advance(connection);
+}
+
+/* Takes body over. Sends as much as the kernel takes now; the rest, rarely any, through libuv's queue. */
+static void answer(struct http_connection *connection, int status, const struct buffer *fields, struct bytes *body,
+                   bool keep_alive)
+{
+    bool bare = http_slice_is(connection->exchange.head.method, "HEAD") || status == 204 || status == 304;
+    size_t body_bytes = body ? body->size : 0, head_bytes, sent = 0;
+    unsigned count = bare || body_bytes == 0 ? 1 : 2;
+    uv_stream_t *stream = &connection->socket.stream;
+    uv_buf_t bufs[2];
+    int n;
+
+    connection->close_after = !keep_alive;
+    connection->out_body = body;
+    set_state(connection, CONNECTION_ANSWERING);
+    if (!respond_write_head(connection, status, fields, body_bytes, keep_alive)) {
+        connection_close(connection);
+        return;
+    }
+    head_bytes = connection->out.size;
+    bufs[0] = uv_buf_init(connection->out.bytes, (unsigned)head_bytes);
+    if (count == 2)
+        bufs[1] = (uv_buf_t){.base = (char *)body->data, .len = body_bytes};
+    else
+        body_bytes = 0;
+    counter_add(&connection->server->counters.sent_bytes_total, head_bytes + body_bytes);
+    n = uv_try_write(stream, bufs, count);
+    if (n > 0)
+        sent = (size_t)n;
+    if (sent == head_bytes + body_bytes) {
+        end_exchange(connection);
+        return;
+    }
+    if (sent < head_bytes) {
+        bufs[0] = (uv_buf_t){.base = bufs[0].base + sent, .len = head_bytes - sent};
+    } else {
+        bufs[0] = (uv_buf_t){.base = bufs[1].base + (sent - head_bytes), .len = head_bytes + body_bytes - sent};
+        count = 1;
+    }
+    if (uv_write(&connection->write, stream, bufs, count, on_written) != 0)
+        connection_close(connection);
+    else
+        connection->unsent_bytes = uv_stream_get_write_queue_size(stream);
+}
+
+void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body)
+{
+    struct http_connection *connection = exchange->connection;
+    bool more_here = connection->in_size > connection->head_bytes;
+
+    BUG_ON(!exchange->handled);
+    BUG_ON(status < 200 || status > 599);
+    exchange->handled = false;
+    exchange->aborted = NULL;
+    release_bodies(connection);
+    if (connection->state == CONNECTION_CLOSED) {
+        bytes_drop(body);
+        free_if_over(connection);
+        return;
+    }
+    answer(connection, status, fields, body,
+           exchange->head.keep_alive && !connection->server->closing && (!connection->ended || more_here));
+    advance(connection);
+}
+
+/* ---- times ---- */
+
+void connection_sweep(struct http_connection *connection, uint64_t now)
+{
+    const struct http_server_options *options = &connection->server->options;
+    uint64_t waited = now > connection->since_ms ? now - connection->since_ms : 0;
+    size_t unsent;
+
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+        if (waited > options->idle_timeout_ms)
+            connection_close(connection);
+        return;
+    case CONNECTION_HEAD:
+        if (waited > options->head_timeout_ms)
+            refuse(connection, 408, "the head of the request took too long");
+        return;
+    case CONNECTION_BODY:
+        if (waited > options->stall_timeout_ms)
+            refuse(connection, 408, "the body of the request came to a halt");
+        return;
+    case CONNECTION_ANSWERING:
+        unsent = uv_stream_get_write_queue_size(&connection->socket.stream);
+        if (unsent < connection->unsent_bytes) {
+            connection->unsent_bytes = unsent;
+            connection->since_ms = now;
+        } else if (waited > options->stall_timeout_ms) {
+            counter_add(&connection->server->counters.timeouts_total, 1);
+            connection_close(connection);
+        }
+        return;
+    case CONNECTION_LINGERING:
+        if (waited > SERVER_LINGER_MS)
+            connection_close(connection);
+        return;
+    case CONNECTION_HANDLED:
+    case CONNECTION_CLOSED:
+        return;
+    }
+}
+
+/* ---- accepting ---- */
+
+enum serin_errc connection_accept(struct http_listener *listener)
+{
+    struct http_server *server = listener->server;
+    struct http_connection *connection = calloc(1, sizeof(*connection));
+    struct sockaddr_storage peer;
+    int peer_size = sizeof(peer);
+
+    if (!connection)
+        return SERIN_NOMEM;
+    connection->server = server;
+    connection->exchange.connection = connection;
+    buffer_init(&connection->out, 0);
+    if (http_socket_init(server->loop, &connection->socket, listener->is_unix) != 0) {
+        free(connection);
+        return SERIN_NOMEM;
+    }
+    connection->socket.handle.data = connection;
+    connection->next = server->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    server->connections = connection;
+    counter_add(&server->counters.connections_open, 1);
+    set_state(connection, CONNECTION_IDLE);
+    if (uv_accept(&listener->socket.stream, &connection->socket.stream) != 0) {
+        connection_close(connection);
+        return SERIN_OK;
+    }
+    counter_add(&server->counters.connections_total, 1);
+    if (atomic_load_explicit(&server->counters.connections_open, memory_order_relaxed) >
+        (uint64_t)server->options.max_connections) {
+        counter_add(&server->counters.refused_total, 1);
+        connection_close(connection);
+        return SERIN_OK;
+    }
+    snprintf(connection->peer, sizeof(connection->peer), "unix");
+    if (!listener->is_unix) {
+        uv_tcp_nodelay(&connection->socket.tcp, 1);
+        if (uv_tcp_getpeername(&connection->socket.tcp, (struct sockaddr *)&peer, &peer_size) == 0)
+            http_address_text((struct sockaddr *)&peer, connection->peer, sizeof(connection->peer));
+    }
+    resume_reading(connection);
+    return SERIN_OK;
+}
+
+/* ---- what a handler asks ---- */
+
+const struct http_head *http_exchange_head(const struct http_exchange *exchange)
+{
+    return &exchange->head;
+}
+
+struct bytes *http_exchange_body(const struct http_exchange *exchange)
+{
+    return exchange->body;
+}
+
+const char *http_exchange_peer(const struct http_exchange *exchange)
+{
+    return exchange->connection->peer;
+}
+
+uint64_t http_exchange_started_ns(const struct http_exchange *exchange)
+{
+    return exchange->started_ns;
+}
+
+void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void *user), void *user)
+{
+    BUG_ON(!exchange->handled);
+    exchange->aborted = aborted;
+    exchange->aborted_user = user;
+}

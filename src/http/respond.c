@@ -1,0 +1,91 @@
+/*
+ * respond.c - the heads of answers, the clock's line in them, and answers that tell an error.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "http/connection.h"
+
+#include "base/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_ERROR_BYTES 4096
+
+const char respond_error_fields[] = "Content-Type: application/json\r\n";
+
+/* "Date: Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), made once a second. Not strftime: that asks the locale. */
+static const char *date_line(struct http_server *server)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if ((int64_t)now != server->date_second && gmtime_r(&now, &tm)) {
+        snprintf(server->date, sizeof(server->date), "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday],
+                 tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+        server->date_second = (int64_t)now;
+    }
+    return server->date;
+}
+
+bool respond_write_head(struct http_connection *connection, int status, const struct buffer *fields, size_t body_bytes,
+                        bool keep_alive)
+{
+    struct buffer *out = &connection->out;
+
+    out->max = 1024 + (fields ? fields->size : 0);
+    buffer_clear(out);
+    http_write_status_line(out, status);
+    if (fields)
+        buffer_append(out, fields->bytes, fields->size);
+    buffer_append_text(out, date_line(connection->server));
+    if (status != 204) /* RFC 9110, 8.6: no length there */
+        buffer_printf(out, "Content-Length: %zu\r\n", body_bytes);
+    if (!keep_alive)
+        buffer_append_text(out, "Connection: close\r\n");
+    else if (connection->exchange.head.minor_version == 0)
+        buffer_append_text(out, "Connection: keep-alive\r\n");
+    http_write_end(out);
+    return buffer_check(out, "the head of an answer", NULL) == SERIN_OK;
+}
+
+struct bytes *respond_error_body(const char *sentence)
+{
+    struct json_writer json;
+    struct buffer text;
+    struct bytes *bytes = NULL;
+
+    buffer_init(&text, MAX_ERROR_BYTES);
+    json_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, "error");
+    json_write_string(&json, sentence);
+    json_end_object(&json);
+    if (buffer_check(&text, "an error", NULL) == SERIN_OK)
+        bytes = bytes_new(text.size);
+    if (bytes) {
+        memcpy(bytes->data, text.bytes, text.size);
+        bytes->size = text.size;
+    }
+    buffer_done(&text);
+    return bytes;
+}
+
+void http_respond_error(struct http_exchange *exchange, int status, const char *format, ...)
+{
+    const struct buffer fields = {.bytes = (char *)respond_error_fields, .size = strlen(respond_error_fields)};
+    struct serin_error sentence;
+    char text[sizeof(sentence.message)];
+    va_list args;
+
+    va_start(args, format);
+    if (vsnprintf(text, sizeof(text), format, args) < 0)
+        text[0] = '\0';
+    va_end(args);
+    error_set(&sentence, SERIN_INVALID, "%s", text); /* what is quoted may hold anything: made printable */
+    http_respond(exchange, status, &fields, respond_error_body(sentence.message));
+}

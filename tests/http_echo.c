@@ -1,0 +1,98 @@
+/*
+ * http_echo.c - a server that answers every request with the body it was sent: what conformance suites and load
+ * generators are pointed at.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * http_echo ADDRESS [BYTES]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every answer is
+ * that many bytes of 'x' instead. A request that has no body is answered "ok".
+ */
+#include "http/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+struct echo {
+    struct http_server *server;
+    uv_signal_t interrupt, terminate;
+    struct bytes *fixed; /* NULL: echo */
+};
+
+static void on_request(void *user, struct http_exchange *exchange)
+{
+    struct echo *echo = user;
+    struct bytes *body = http_exchange_body(exchange);
+    const struct http_head *head = http_exchange_head(exchange);
+
+    if (http_slice_is(head->method, "TRACE")) {
+        http_respond_error(exchange, 405, "TRACE is not answered here");
+        return;
+    }
+    if (echo->fixed) {
+        http_respond(exchange, 200, NULL, bytes_share(echo->fixed));
+        return;
+    }
+    if (body->size > 0) {
+        http_respond(exchange, 200, NULL, bytes_share(body));
+        return;
+    }
+    body = bytes_new(2);
+    if (body) {
+        memcpy(body->data, "ok", 2);
+        body->size = 2;
+    }
+    http_respond(exchange, 200, NULL, body);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct echo *echo = signal->data;
+
+    (void)number;
+    uv_close((uv_handle_t *)&echo->interrupt, NULL);
+    uv_close((uv_handle_t *)&echo->terminate, NULL);
+    http_server_close(echo->server, 1000, NULL, NULL);
+}
+
+static int fail(const char *what)
+{
+    fprintf(stderr, "http_echo: %s\n", what);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct http_server_options options;
+    struct serin_error error;
+    struct echo echo = {.fixed = NULL};
+    uv_loop_t loop;
+
+    if (argc < 2 || argc > 3)
+        return fail("usage: http_echo ADDRESS [BYTES]");
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 3) {
+        size_t size = strtoul(argv[2], NULL, 10);
+
+        echo.fixed = size <= 64u << 20 ? bytes_new(size) : NULL;
+        if (!echo.fixed)
+            return fail("BYTES lies within 0 and 64 MiB");
+        memset(echo.fixed->data, 'x', size);
+        echo.fixed->size = size;
+    }
+    if (uv_loop_init(&loop) != 0)
+        return fail("no event loop");
+    http_server_options_init(&options);
+    if (http_server_new(&loop, &options, on_request, &echo, &echo.server, &error) != SERIN_OK ||
+        http_server_listen(echo.server, argv[1], false, &error) != SERIN_OK)
+        return fail(error.message);
+    uv_signal_init(&loop, &echo.interrupt);
+    uv_signal_init(&loop, &echo.terminate);
+    echo.interrupt.data = echo.terminate.data = &echo;
+    uv_signal_start(&echo.interrupt, on_signal, SIGINT);
+    uv_signal_start(&echo.terminate, on_signal, SIGTERM);
+    printf("%d\n", http_server_port(echo.server));
+    fflush(stdout);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    bytes_drop(echo.fixed);
+    return uv_loop_close(&loop) == 0 ? 0 : fail("something is left on the loop");
+}
