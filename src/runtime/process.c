@@ -11,6 +11,7 @@
  */
 #include "runtime/runtime.h"
 
+#include "runtime/gpu.h"
 #include "runtime/landlock.h"
 #include "runtime/limits.h"
 #include "runtime/log_lines.h"
@@ -389,6 +390,9 @@ static enum serin_errc process_start(uv_loop_t *loop, const struct replica_spec 
     replica->log_fds[0] = replica->log_fds[1] = -1;
     log_lines_init(&replica->lines, line_read, replica);
     rc = owned_spec_init(&replica->owned, spec, error);
+    if (rc == SERIN_OK && spec->gpu >= 0 && gpu_count() >= 0 && spec->gpu >= gpu_count())
+        rc = error_set(error, SERIN_INVALID, "%s: there is no GPU %d, NVML counts %d", spec->label, spec->gpu,
+                       gpu_count());
     if (rc == SERIN_OK)
         rc = make_run_dir(spec->run_dir, error);
     if (rc == SERIN_OK && (sandbox_features() & SANDBOX_SYSCALL_FILTER))
@@ -459,8 +463,11 @@ static const char *process_endpoint(const struct replica *replica)
 static void process_usage(struct replica *replica, struct replica_usage *ret)
 {
     *ret = (struct replica_usage){.restarts = replica->lives > 1 ? replica->lives - 1 : 0, .pid = replica->pid};
-    if (replica->pid)
-        usage_of_process(replica->pid, ret);
+    if (!replica->pid)
+        return;
+    usage_of_process(replica->pid, ret);
+    if (replica->owned.spec.gpu >= 0)
+        gpu_usage(replica->owned.spec.gpu, replica->pid, &ret->gpu_bytes, &ret->gpu_utilisation);
 }
 
 /* ---- what is enforced here ---- */
@@ -486,7 +493,7 @@ static const char *process_describe(char *text, size_t size)
     };
     static const char *const without[LIMITS_CONTROLLERS] = {
         "rlimit: RLIMIT_DATA, allocations fail", "NOT enforced: no cgroup can be made here; pin cores instead",
-        "rlimit: RLIMIT_NPROC of its user namespace"};
+        "rlimit: RLIMIT_NPROC, in a user namespace only"};
     static const char *const controllers[LIMITS_CONTROLLERS] = {
 #define X(name, controller) controller,
         LIMITS_CONTROLLER_MAP(X)
@@ -508,6 +515,14 @@ static const char *process_describe(char *text, size_t size)
     }
     for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         append(text, size, "%s%s\n", features & (1u << i) ? "" : "NOT enforced: ", meanings[i]);
+    if (gpu_count() < 0)
+        append(text, size, "gpu: NVML is not here; a GPU's memory and utilisation are not known\n");
+    for (i = 0; (int)i < gpu_count(); i++) {
+        char name[96] = "";
+
+        gpu_name((int)i, name, sizeof(name));
+        append(text, size, "gpu %zu: %s\n", i, name);
+    }
     append(text, size, "always: no capabilities, no new privileges, no core files, killed with the server\n");
     return text;
 }
