@@ -23,6 +23,14 @@ enum cli_type {
     CLI_INTEGER, /* int */
     CLI_SIZE,    /* struct cli_size: "640" or "480,640" */
     CLI_CHOICE,  /* int: which of the words in value */
+    CLI_TEXTS,   /* struct cli_texts: may be given several times */
+};
+
+#define CLI_MAX_TEXTS 32
+
+struct cli_texts {
+    int count;
+    const char *items[CLI_MAX_TEXTS];
 };
 
 struct cli_size {
@@ -58,7 +66,7 @@ struct cli_verb {
     int (*run)(const void *settings, char *const *operands, size_t operand_count); /* returns an exit code */
 };
 
-extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench;
+extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_push, cli_versions, cli_rm;
 
 #define CLI_MAX_VERBS 32
 

@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/bundle_report.h"
+#include "cli/data_dir.h"
 #include "cli/model.h"
 #include "cli/terminal.h"
 #include "cli/warnings.h"
@@ -16,6 +18,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_MODEL_BYTES  (1ull << 30) /* as serin_yolo_open's default */
 #define MAX_REPORT_BYTES (16u << 20)
@@ -24,11 +27,13 @@
 
 struct inspect_settings {
     struct model_settings model;
+    const char *data_dir;
     bool json;
 };
 
 static const struct cli_option options[] = {
     MODEL_ENGINE_OPTIONS(inspect_settings),
+    DATA_DIR_OPTION(inspect_settings),
     {.name = "json",
      .type = CLI_FLAG,
      .offset = offsetof(struct inspect_settings, json),
@@ -39,6 +44,7 @@ static const struct cli_option options[] = {
 static const struct cli_example examples[] = {
     {"serin inspect yolov8n.onnx", "what a model is, and what to mend before it is released"},
     {"serin inspect --json yolov8n.onnx | jq -r .sha256", "its digest"},
+    {"serin inspect street-person:v1.0.0-cpu", "what a version in the store is, its digests checked"},
     {0},
 };
 
@@ -342,6 +348,45 @@ static void print_json(const struct inspection *inspection, int *code)
     buffer_done(&out);
 }
 
+/* ---- a version ---- */
+
+/* "NAME:TAG" or "NAME@sha256:...", and no file of that name. */
+static bool is_version(const char *operand)
+{
+    const char *at = strchr(operand, '@');
+    struct version_name name;
+
+    if (access(operand, F_OK) == 0)
+        return false;
+    return (at && strncmp(at, "@sha256:", 8) == 0) || version_name_parse(operand, &name, NULL) == SERIN_OK;
+}
+
+static int inspect_version(const struct inspect_settings *settings, const char *name)
+{
+    struct bundle bundle = {.class_count = 0};
+    struct bundles *store = NULL;
+    struct serin_error error;
+    enum serin_errc rc;
+    int code = CLI_OK;
+
+    rc = data_dir_open(settings->data_dir, false, &store, &error);
+    if (rc == SERIN_OK)
+        rc = bundles_find(store, name, &bundle, &error);
+    if (rc == SERIN_OK)
+        rc = bundles_verify(store, name, &error);
+    if (rc != SERIN_OK) {
+        terminal_complain("inspect: %s", error.message);
+        code = CLI_FAILED;
+    } else if (settings->json) {
+        code = bundle_report_json("inspect", &bundle, 1, false);
+    } else {
+        bundle_report_print(&bundle);
+    }
+    bundle_done(&bundle);
+    bundles_close(store);
+    return code;
+}
+
 static int inspect(const void *given, char *const *operands, size_t operand_count)
 {
     const struct inspect_settings *settings = given;
@@ -351,6 +396,8 @@ static int inspect(const void *given, char *const *operands, size_t operand_coun
     int code = CLI_OK;
 
     (void)operand_count;
+    if (is_version(operands[0]))
+        return inspect_version(settings, operands[0]);
     if (file_read(inspection.path, MAX_MODEL_BYTES, &inspection.bytes, &inspection.size, &error) != SERIN_OK) {
         terminal_complain("inspect: %s", error.message);
         return CLI_FAILED;
@@ -383,8 +430,8 @@ static int inspect(const void *given, char *const *operands, size_t operand_coun
 
 const struct cli_verb cli_inspect = {
     .name = "inspect",
-    .summary = "say what a model is, and what about it will hurt",
-    .operands = "M.onnx",
+    .summary = "say what a model or a version is, and what about it will hurt",
+    .operands = "M.onnx|NAME:TAG",
     .min_operands = 1,
     .max_operands = 1,
     .text =
@@ -393,7 +440,9 @@ const struct cli_verb cli_inspect = {
         "trial prediction, and lists what will cost speed or accuracy once the model serves: a fixed batch of one, "
         "64-bit floats, missing metadata, and others.\n\n"
         "Of a file that is no YOLO model it shows what can be read, and why it cannot be used; the exit code is then "
-        "1. Warnings alone do not change the exit code.",
+        "1. Warnings alone do not change the exit code.\n\n"
+        "A NAME:TAG or NAME@sha256:... that is no file is looked up in the store of versions. The digests of all that "
+        "the version consists of are checked.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct inspect_settings),

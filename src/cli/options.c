@@ -79,6 +79,14 @@ static bool read_choice(const char *text, const char *words, int *ret)
     return false;
 }
 
+static bool add_text(const char *text, struct cli_texts *texts)
+{
+    if (texts->count == CLI_MAX_TEXTS)
+        return false;
+    texts->items[texts->count++] = text;
+    return true;
+}
+
 /* False where text is no value for the option. */
 static bool store(const struct cli_option *option, const char *text, void *settings)
 {
@@ -92,6 +100,8 @@ static bool store(const struct cli_option *option, const char *text, void *setti
     case CLI_TEXT:
         *(const char **)field = text;
         return *text != '\0';
+    case CLI_TEXTS:
+        return *text != '\0' && add_text(text, field);
     case CLI_REAL:
         return read_real(text, option->min, option->max, field);
     case CLI_INTEGER:
@@ -124,6 +134,12 @@ static int bad_value(const struct cli_verb *verb, const struct cli_option *optio
     case CLI_CHOICE:
         terminal_complain("%s: --%s '%s' is not one of %s", verb->name, name, text, option->value);
         break;
+    case CLI_TEXTS:
+        if (*text) {
+            terminal_complain("%s: --%s can be given %d times", verb->name, name, CLI_MAX_TEXTS);
+            break;
+        }
+        __attribute__((fallthrough));
     case CLI_TEXT:
     case CLI_FLAG:
         terminal_complain("%s: --%s needs a value that is not empty", verb->name, name);

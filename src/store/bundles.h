@@ -28,7 +28,9 @@ void bundles_close(struct bundles *bundles);
 /* What a push brings; everything is checked by the caller to belong together (the model loads, the evaluation is of
  * it). */
 struct bundle_push {
-    const char *model_path; /* the ONNX file */
+    const char *model_path; /* the ONNX file; not looked at where model is given */
+    const void *model;      /* or its bytes: what the caller has tried is then what is stored. NULL: model_path */
+    size_t model_bytes;
     /* name, task, architecture, precision, classes, shapes, settings, eval, scan; created, or "" for now. Digests and
      * sizes are not looked at. */
     const struct bundle *description;
@@ -54,6 +56,9 @@ MUST_USE enum serin_errc bundles_remove(struct bundles *bundles, const char *nam
 /* Path of the model's blob, to open read-only; checked against its digest when verify is set. */
 MUST_USE enum serin_errc bundles_model_path(struct bundles *bundles, const struct bundle *bundle, bool verify,
                                             char *path, size_t size, struct serin_error *error);
+
+/* Reads every blob of the version and compares it with its digest. SERIN_CORRUPT names the one that is damaged. */
+MUST_USE enum serin_errc bundles_verify(struct bundles *bundles, const char *name, struct serin_error *error);
 
 /* Marks name ("model:tag") as in use, or no longer. Marking what is marked is fine. SERIN_NOT_FOUND: no such version
  * (only when it is to be marked), SERIN_IO. */

@@ -24,6 +24,7 @@ MUST_USE enum serin_errc bundles_read_index(const struct bundles *bundles, struc
 /* Under the lock. */
 MUST_USE enum serin_errc bundles_write_index(struct bundles *bundles, const struct oci_index *index,
                                              struct serin_error *error);
+bool bundles_is_in_use(const struct bundles *bundles, const struct version_name *name);
 /* SERIN_NOT_FOUND, with the nearest name. */
 enum serin_errc bundles_not_found(const struct oci_index *index, const char *name, struct serin_error *error);
 MUST_USE enum serin_errc bundles_read_manifest(const struct bundles *bundles, const struct oci_descriptor *what,

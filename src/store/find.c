@@ -86,6 +86,7 @@ static enum serin_errc load(const struct bundles *bundles, const struct index_en
     *ret = (struct bundle){.name = entry->name};
     memcpy(ret->digest, entry->manifest.digest, sizeof(ret->digest));
     memcpy(ret->created, entry->created, sizeof(ret->created));
+    ret->in_use = bundles_is_in_use(bundles, &entry->name);
     if (!manifest)
         return error_set(error, SERIN_NOMEM, "no memory for a manifest");
     rc = bundles_read_manifest(bundles, &entry->manifest, manifest, error);
@@ -231,4 +232,38 @@ enum serin_errc bundles_model_path(struct bundles *bundles, const struct bundle 
         return error_set(error, SERIN_LIMIT, "the path of the model has %d characters, the limit is %zu", length,
                          size - 1);
     return SERIN_OK;
+}
+
+static enum serin_errc verify(const struct bundles *bundles, const struct oci_descriptor *what,
+                              struct serin_error *error)
+{
+    struct oci_manifest *manifest = malloc(sizeof(*manifest));
+    enum serin_errc rc;
+    int i;
+
+    if (!manifest)
+        return error_set(error, SERIN_NOMEM, "no memory for a manifest");
+    rc = bundles_read_manifest(bundles, what, manifest, error);
+    if (rc == SERIN_OK)
+        rc = blobs_check(&bundles->blobs, &manifest->config, true, error);
+    for (i = 0; rc == SERIN_OK && i < manifest->layer_count; i++)
+        rc = blobs_check(&bundles->blobs, &manifest->layers[i], true, error);
+    free(manifest);
+    return rc;
+}
+
+enum serin_errc bundles_verify(struct bundles *bundles, const char *name, struct serin_error *error)
+{
+    const struct index_entry *entry = NULL;
+    struct oci_index index;
+    enum serin_errc rc;
+
+    rc = bundles_read_index(bundles, &index, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = find_entry(&index, name, &entry, error);
+    if (rc == SERIN_OK)
+        rc = error_prefix(error, verify(bundles, &entry->manifest, error), "%s", name);
+    index_done(&index);
+    return rc;
 }

@@ -67,10 +67,14 @@ static enum serin_errc add_bytes(struct pushing *pushing, const char *media_type
 
 static enum serin_errc add_model(struct pushing *pushing, struct serin_error *error)
 {
+    const struct bundle_push *push = pushing->push;
     enum serin_errc rc;
 
-    rc = blobs_draft_file(&pushing->bundles->blobs, 0, pushing->push->model_path, BUNDLE_MAX_MODEL_BYTES,
-                          &pushing->drafts[0], error);
+    if (push->model)
+        return add_bytes(pushing, MEDIA_TYPE_WEIGHT, MANIFEST_FILE_MODEL, push->model, push->model_bytes,
+                         BUNDLE_MAX_MODEL_BYTES, error);
+    rc = blobs_draft_file(&pushing->bundles->blobs, 0, push->model_path, BUNDLE_MAX_MODEL_BYTES, &pushing->drafts[0],
+                          error);
     if (rc != SERIN_OK)
         return rc;
     pushing->draft_count = 1;

@@ -73,21 +73,12 @@ enum serin_errc bundles_set_in_use(struct bundles *bundles, const char *text, bo
     return rc;
 }
 
-static enum serin_errc check_not_in_use(struct bundles *bundles, const char *text, struct serin_error *error)
+bool bundles_is_in_use(const struct bundles *bundles, const struct version_name *name)
 {
-    enum serin_errc rc;
-    int folder;
+    char path[VERSION_MAX_NAME + 32], text[VERSION_MAX_NAME];
 
-    rc = open_in_use(bundles, &folder, error);
-    if (rc != SERIN_OK)
-        return rc;
-    if (faccessat(folder, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        rc = error_set(error, SERIN_INVALID, "%s is in use: take it off its routes first (%s/state/in-use/%s says so)",
-                       text, bundles->dir, text);
-    else if (errno != ENOENT)
-        rc = error_set(error, SERIN_IO, "%s/state/in-use/%s: %s", bundles->dir, text, strerror(errno));
-    close(folder);
-    return rc;
+    snprintf(path, sizeof(path), "state/in-use/%s", version_name_text(name, text));
+    return faccessat(bundles->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT; /* in doubt it is */
 }
 
 /* ---- removing ---- */
@@ -156,9 +147,10 @@ static enum serin_errc remove_entry(struct bundles *bundles, struct oci_index *i
     entry = index_find(index, &name);
     if (!entry)
         return bundles_not_found(index, text, error);
-    rc = check_not_in_use(bundles, text, error);
-    if (rc != SERIN_OK)
-        return rc;
+    if (bundles_is_in_use(bundles, &name))
+        return error_set(error, SERIN_INVALID,
+                         "%s is in use: take it off its routes first (%s/state/in-use/%s says so)", text, bundles->dir,
+                         text);
     manifest = entry->manifest;
     index_remove(index, &name);
     rc = bundles_write_index(bundles, index, error);

@@ -45,6 +45,7 @@ struct bundle {
     char *scan_json; /* {"scanner":"trivy","critical":0,...}: the report's counts; NULL where there is none */
     int setting_count;
     struct bundle_setting settings[BUNDLE_MAX_SETTINGS]; /* by rising key */
+    bool in_use;                                         /* serin serve has it loaded, or routes to it */
     char problem[400]; /* in lists: why this one cannot be used, and only name and digest are known; "" where it can */
 };
 

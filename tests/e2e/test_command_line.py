@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from conftest import BIN, ROOT, serin
 
-VERBS = ("predict", "eval", "inspect", "bench")
+VERBS = ("predict", "eval", "inspect", "bench", "push", "versions", "rm")
 PAGE = ROOT / "docs" / "man" / "serin.1"
 
 
@@ -65,7 +65,7 @@ def test_defaults_are_said_in_help():
     (["predict", "--model", "m", "--imgsz", "640x480", "a.jpg"], ["'640x480'", "HEIGHT,WIDTH"]),
     (["predict", "--model", "m", "--rect", "maybe", "a.jpg"], ["auto|on|off"]),
     (["predict", "--model", "m", "--json=yes", "a.jpg"], ["--json takes no value"]),
-    (["inspect"], ["M.onnx is missing"]),
+    (["inspect"], ["M.onnx|NAME:TAG is missing"]),
     (["inspect", "a", "b"], ["'b'"]),
     (["bench", "--model", "m", "stray"], ["'stray'"]),
 ])

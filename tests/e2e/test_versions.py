@@ -1,0 +1,306 @@
+"""The store of versions: serin push, versions, inspect NAME:TAG, rm, and skopeo reading what they wrote.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+from conftest import MINIATURE, ROOT, serin
+
+DETECT = MINIATURE / "detect.onnx"
+V1 = "street-person:v1.0.0-cpu"
+STREET = ROOT / "examples" / "models" / "street-person" / "v1.0.0.onnx"
+FOOTAGE = ROOT / "examples" / "footage"
+TRIVY = {
+    "SchemaVersion": 2,
+    "ArtifactName": "model\u00e8",
+    "Results": [
+        {"Target": "a", "Vulnerabilities": [{"Severity": "HIGH"}, {"Severity": "LOW"}, {"Severity": "odd"}]},
+        {"Target": "b", "Secrets": [{"Severity": "CRITICAL"}],
+         "Misconfigurations": [{"Severity": "HIGH", "Status": "FAIL"}, {"Severity": "HIGH", "Status": "PASS"}]},
+        {"Target": "c", "Vulnerabilities": None},
+    ],
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A run of a verb on a store of its own."""
+    def run(*arguments, **options):
+        return serin(*arguments, "--data-dir", tmp_path / "store", **options)
+
+    run.path = tmp_path / "store"
+    return run
+
+
+def pushed(run):
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    return json.loads(run.stdout)
+
+
+def test_push_makes_an_oci_layout(store):
+    found = pushed(store("push", V1, "--model", DETECT, "--set", "conf=.3", "--set", "max_queue=16", "--json",
+                         env={"SOURCE_DATE_EPOCH": "1700000000"}))
+    assert found["name"] == V1 and found["model"] == "street-person" and found["tag"] == "v1.0.0-cpu"
+    assert found["settings"] == {"conf": 0.3, "max_queue": 16}
+    assert found["created"] == "2023-11-14T22:13:20Z"
+    assert found["task"] == "detect" and found["architecture"] == "yolov8" and found["precision"] == "fp32"
+    assert found["classes"] == json.loads(serin("inspect", "--json", DETECT).stdout)["classes"]
+    assert found["inputs"][0].startswith("fp32[") and found["outputs"][0].startswith("fp32[")
+    assert found["eval"] is None and found["scan"] is None and found["in_use"] is False
+    assert found["model_digest"] == "sha256:" + hashlib.sha256(DETECT.read_bytes()).hexdigest()
+    assert found["model_bytes"] == DETECT.stat().st_size
+
+    assert json.loads((store.path / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads((store.path / "index.json").read_text())
+    assert [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in index["manifests"]] == [V1]
+    blobs = {"sha256:" + path.name: path.read_bytes() for path in (store.path / "blobs" / "sha256").iterdir()}
+    for digest, content in blobs.items():
+        assert digest == "sha256:" + hashlib.sha256(content).hexdigest()
+    assert index["manifests"][0]["digest"] == found["digest"]
+    assert index["manifests"][0]["size"] == len(blobs[found["digest"]])
+    manifest = json.loads(blobs.pop(found["digest"]))
+    assert manifest["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert manifest["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.cncf.model.config.v1+json"
+    layers = manifest["layers"]
+    assert [layer["annotations"]["org.cncf.model.filepath"] for layer in layers] == ["model.onnx", "serin.json"]
+    assert layers[0]["mediaType"] == "application/vnd.cncf.model.weight.v1.raw"
+    config = json.loads(blobs[manifest["config"]["digest"]])
+    assert config["config"] == {"architecture": "yolov8", "format": "onnx", "precision": "fp32"}
+    assert config["modelfs"] == {"type": "layers", "diffIds": [layer["digest"] for layer in layers]}
+    for descriptor in [manifest["config"], *layers]:
+        assert descriptor["size"] == len(blobs.pop(descriptor["digest"]))
+    assert not blobs  # nothing besides
+    assert not list((store.path / "tmp").iterdir())
+
+
+def test_identity_is_the_content_alone(store, tmp_path):
+    copy = tmp_path / "another-name.onnx"
+    shutil.copy(DETECT, copy)
+    first = pushed(store("push", "m:v1.0.0-rc.1", "--model", DETECT, "--set", "iou=.5", "--set", "conf=.3", "--json",
+                         env={"SOURCE_DATE_EPOCH": "1"}))
+    second = pushed(store("push", "m:v1.0.0", "--model", copy, "--set", "conf=0.30", "--set", "iou=0.5", "--json",
+                          env={"SOURCE_DATE_EPOCH": "2"}))
+    assert first["digest"] == second["digest"] and first["created"] != second["created"]
+    again = pushed(store("push", "m:v1.0.0-rc.1", "--model", DETECT, "--set", "iou=.5", "--set", "conf=.3", "--json",
+                         env={"SOURCE_DATE_EPOCH": "3"}))
+    assert again == first
+    other = pushed(store("push", "m:v1.0.1", "--model", DETECT, "--set", "iou=.5", "--json"))
+    assert other["digest"] != first["digest"]
+
+
+def test_a_tag_never_moves(store):
+    first = pushed(store("push", V1, "--model", DETECT, "--json"))
+    before = (store.path / "index.json").read_bytes()
+    for change in (["--model", DETECT, "--set", "conf=.3"], ["--model", MINIATURE / "detect-fp16.onnx"]):
+        run = store("push", V1, *change)
+        assert run.returncode == 1 and "a tag never moves" in run.stderr
+        assert first["digest"] in run.stderr and run.stderr.count("sha256:") == 2
+    assert (store.path / "index.json").read_bytes() == before
+    assert not list((store.path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["Person:v1"], 2, "upper case"),
+    (["person"], 2, "MODEL:TAG"),
+    (["m:v1.02.0"], 2, "leading zero"),
+    (["m:v1", "--set", "cnof=.3"], 2, "did you mean 'conf'?"),
+    (["m:v1", "--set", "frobnicate=1"], 2, "there is no setting 'frobnicate'; there are conf, "),
+    (["m:v1", "--set", "conf"], 2, "KEY=NUMBER"),
+    (["m:v1", "--set", "conf=high"], 2, "from 0 to 1"),
+    (["m:v1", "--set", "conf=1.01"], 2, "from 0 to 1"),
+    (["m:v1", "--set", "conf=nan"], 2, "from 0 to 1"),
+    (["m:v1", "--set", "max_det=1.5"], 2, "whole number from 1 to 30000"),
+    (["m:v1", "--set", "conf=.1", "--set", "conf=.2"], 2, "given twice"),
+    (["m:v1", "--set", ""], 2, "--set needs a value"),
+    (["m:v1", *(["--set", "conf=.1"] * 33)], 2, "32 times"),
+    (["m:v1", "--set", "imgsz=320"], 1, "size is fixed"),
+    (["m:v1", "--set", "max_batch=8"], 1, "batch is fixed at 1"),
+    (["m:v1", "--scan", "none.json"], 1, "none.json"),
+    (["m:v1", "--eval", "none.yaml"], 1, "none.yaml"),
+])
+def test_what_is_refused(store, arguments, code, words):
+    run = store("push", "--model", MINIATURE / "pose.onnx", *arguments)
+    assert run.returncode == code and run.stdout == "" and words in run.stderr
+    assert run.stderr.startswith("serin: push: ") and run.stderr.count("\n") == 1
+    assert not (store.path / "index.json").exists()  # a refused push makes no store
+
+
+def test_a_model_that_cannot_run_is_not_stored(store, tmp_path):
+    fake = tmp_path / "fake.onnx"
+    fake.write_bytes(b"no model at all")
+    run = store("push", "m:v1", "--model", fake)
+    assert run.returncode == 1 and "fake.onnx" in run.stderr
+    run = store("push", "m:v1", "--model", tmp_path / "none.onnx")
+    assert run.returncode == 1 and "none.onnx" in run.stderr
+    assert not store.path.exists()
+
+
+def test_scan_is_summed_up_and_kept(store, tmp_path):
+    report = tmp_path / "trivy.json"
+    report.write_text(json.dumps(TRIVY))
+    found = pushed(store("push", V1, "--model", DETECT, "--scan", report, "--json"))
+    assert found["scan"] == {"scanner": "trivy", "target": "model\u00e8", "critical": 1, "high": 2, "medium": 0, "low": 1,
+                             "unknown": 1, "vulnerabilities": 3, "secrets": 1, "misconfigurations": 1}
+    manifest = json.loads((store.path / "blobs" / "sha256" / found["digest"][7:]).read_text())
+    kept = [layer for layer in manifest["layers"] if layer["annotations"]["org.cncf.model.filepath"] == "scan.json"]
+    assert (store.path / "blobs" / "sha256" / kept[0]["digest"][7:]).read_bytes() == report.read_bytes()
+    assert "1/2" in store("versions").stdout
+    assert "1 critical, 2 high" in store("inspect", V1).stdout
+
+
+@pytest.mark.parametrize("report, words", [
+    ("{", "no JSON"),
+    ("[]", "no object"),
+    ("{}", "SchemaVersion"),
+    ('{"SchemaVersion": 1}', "SchemaVersion"),
+    ('{"SchemaVersion": 2, "Results": {}}', "Results"),
+    ('{"SchemaVersion": 2, "Results": [{"Vulnerabilities": [3]}]}', "result 0"),
+])
+def test_what_is_no_scan_report(store, tmp_path, report, words):
+    (tmp_path / "trivy.json").write_text(report)
+    run = store("push", V1, "--model", DETECT, "--scan", tmp_path / "trivy.json")
+    assert run.returncode == 1 and words in run.stderr and "trivy.json" in run.stderr
+
+
+@pytest.mark.skipif(not STREET.exists() or not FOOTAGE.exists(), reason="the street model is not there")
+def test_evaluation_is_that_of_eval(store):
+    found = pushed(store("push", V1, "--model", STREET, "--eval", FOOTAGE / "day.yaml", "--json"))
+    expected = json.loads(serin("eval", "--model", STREET, "--data", FOOTAGE / "day.yaml", "--json").stdout)
+    del expected["speed"]  # differs from run to run, and a digest must not
+    assert found["eval"] == expected
+    assert f"{expected['map50_95']:.4f}" in store("versions").stdout
+    assert pushed(store("push", "m:v1", "--model", STREET, "--eval", FOOTAGE / "day.yaml", "--json"))["digest"] == found["digest"]
+
+
+def test_versions_are_in_the_order_of_semver(store):
+    assert pushed(store("versions", "--json")) == []
+    assert not store.path.exists()  # looking makes nothing
+    names = ["a:v2.0.0", "m:nightly", "m:v0.9.0", "m:v0.10.0-rc.2", "m:v0.10.0-rc.11", "m:v0.10.0", "m:v0.10.0-cpu"]
+    for name in reversed(names):
+        pushed(store("push", name, "--model", DETECT, "--json"))
+    listed = pushed(store("versions", "--json"))
+    assert [version["name"] for version in listed] == names
+    assert [version["name"] for version in pushed(store("versions", "m", "--json"))] == names[1:]
+    table = store("versions", "m").stdout.splitlines()
+    assert [line.split()[0] for line in table] == ["version", *names[1:]]
+    assert pushed(store("versions", "other", "--json")) == []
+    assert store("versions", "Other").returncode == 2
+    # By digest: the newest tag of that content.
+    assert pushed(store("inspect", "m@" + listed[0]["digest"], "--json"))["name"] == "m:v0.10.0-cpu"
+
+
+def test_inspect_looks_versions_up(store, tmp_path):
+    found = pushed(store("push", V1, "--model", DETECT, "--json"))
+    assert pushed(store("inspect", V1, "--json")) == found
+    people = store("inspect", V1)
+    assert people.returncode == 0
+    for word in (V1, found["digest"], found["model_digest"], "detect", found["classes"][0]):
+        assert word in people.stdout
+    run = store("inspect", "street-person:v1.0.1-cpu")
+    assert run.returncode == 1 and f"did you mean {V1}?" in run.stderr
+    assert serin("inspect", V1, "--data-dir", tmp_path / "none").returncode == 1
+    # A file of that name is a file.
+    shutil.copy(DETECT, tmp_path / "m:v1")
+    assert pushed(serin("inspect", "m:v1", "--json", cwd=tmp_path))["file"] == "m:v1"
+
+
+@pytest.mark.parametrize("which", ["model.onnx", "serin.json", "config", "manifest"])
+def test_damage_is_found(store, which):
+    found = pushed(store("push", V1, "--model", DETECT, "--json"))
+    blobs = store.path / "blobs" / "sha256"
+    manifest = json.loads((blobs / found["digest"][7:]).read_text())
+    digests = {layer["annotations"]["org.cncf.model.filepath"]: layer["digest"] for layer in manifest["layers"]}
+    digests |= {"config": manifest["config"]["digest"], "manifest": found["digest"]}
+    path = blobs / digests[which][7:]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    run = store("inspect", V1)
+    assert run.returncode == 1 and "damaged" in run.stderr and digests[which][7:] in run.stderr
+    # Pushing the content again mends it.
+    pushed(store("push", V1, "--model", DETECT, "--json"))
+    assert store("inspect", V1).returncode == 0
+
+
+def test_one_damaged_version_does_not_hide_the_others(store):
+    found = pushed(store("push", V1, "--model", DETECT, "--json"))
+    pushed(store("push", "m:v1", "--model", MINIATURE / "pose.onnx", "--json"))
+    (store.path / "blobs" / "sha256" / found["digest"][7:]).unlink()
+    run = store("versions", "--json")
+    assert run.returncode == 1
+    listed = json.loads(run.stdout)
+    assert [version["name"] for version in listed] == ["m:v1", V1]
+    assert "problem" not in listed[0] and listed[1]["problem"]
+    assert "damaged: " in store("versions").stdout
+    assert store("rm", V1).returncode == 0
+    assert store("versions").returncode == 0
+
+
+def test_rm_takes_what_nobody_else_needs(store):
+    pushed(store("push", "m:v1.0.0-rc.1", "--model", DETECT, "--json"))
+    pushed(store("push", "m:v1.0.0", "--model", DETECT, "--json"))
+    pushed(store("push", "m:v1.0.1", "--model", DETECT, "--set", "conf=.5", "--json"))
+    assert store("rm", "m:v1.0.0-rc.1").returncode == 0
+    assert store("inspect", "m:v1.0.0").returncode == 0
+    assert store("rm", "m:v1.0.0").returncode == 0
+    assert store("inspect", "m:v1.0.1").returncode == 0
+    assert len(list((store.path / "blobs" / "sha256").iterdir())) == 4
+    run = store("rm", "m:v1.0.0", "m:v1.0.1")
+    assert run.returncode == 1 and "there is no version m:v1.0.0" in run.stderr
+    assert not list((store.path / "blobs" / "sha256").iterdir())
+    assert store("rm", "M:v1").returncode == 2
+    # The tag is free again.
+    pushed(store("push", "m:v1.0.0", "--model", DETECT, "--set", "conf=.4", "--json"))
+
+
+def test_rm_refuses_what_is_in_use(store):
+    pushed(store("push", V1, "--model", DETECT, "--json"))
+    mark = store.path / "state" / "in-use" / V1
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    run = store("rm", V1)
+    assert run.returncode == 1 and "is in use" in run.stderr and str(mark) in run.stderr
+    assert pushed(store("versions", "--json"))[0]["in_use"] is True
+    mark.unlink()
+    assert store("rm", V1).returncode == 0
+
+
+def test_where_the_store_is(tmp_path):
+    home = {"HOME": str(tmp_path / "home"), "XDG_DATA_HOME": "", "SERIN_DATA_DIR": ""}
+    for changes, place in (({}, "home/.local/share/serin"), ({"XDG_DATA_HOME": str(tmp_path / "xdg")}, "xdg/serin"),
+                           ({"SERIN_DATA_DIR": str(tmp_path / "data")}, "data")):
+        pushed(serin("push", "m:v1", "--model", DETECT, "--json", env={**home, **changes}))
+        assert (tmp_path / place / "oci-layout").exists()
+    run = serin("push", "m:v1", "--model", DETECT, env={**home, "HOME": ""})
+    assert run.returncode == 1 and "--data-dir" in run.stderr
+
+
+def test_names_in_a_store_cannot_drive_the_terminal(store, tmp_path):
+    report = tmp_path / "trivy.json"
+    report.write_text(json.dumps({"SchemaVersion": 2, "ArtifactName": "\x1b[2J"}))
+    pushed(store("push", V1, "--model", DETECT, "--scan", report, "--json"))
+    for run in (store("versions"), store("inspect", V1), store("versions", "--json")):
+        assert run.returncode == 0 and "\x1b" not in run.stdout
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+def test_skopeo_reads_every_version(store, tmp_path):
+    names = [V1, "yolo-v8:v2.1.0-gpu-cu118", "yolo-v8:detect-v3", "m:v1.0.0-rc.1-cpu-amx"]
+    for number, name in enumerate(names):
+        found = pushed(store("push", name, "--model", DETECT, "--set", f"max_queue={number + 1}", "--json"))
+        run = subprocess.run(["skopeo", "inspect", "--raw", f"oci:{store.path}:{name}"], capture_output=True, check=False)
+        assert run.returncode == 0, run.stderr
+        assert "sha256:" + hashlib.sha256(run.stdout).hexdigest() == found["digest"]
+    # Out to another layout, and back into a store of ours under the same digest.
+    other = tmp_path / "other"
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "--quiet", f"oci:{store.path}:{V1}", f"oci:{other}:{V1}"],
+                   check=True)
+    there = pushed(serin("inspect", V1, "--json", "--data-dir", other))
+    here = pushed(store("inspect", V1, "--json"))
+    assert there["digest"] == here["digest"] and there["settings"] == here["settings"]
