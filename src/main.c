@@ -12,6 +12,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_push,     /* put a model into the store as a version that never changes */
     &cli_versions, /* what is in the store */
     &cli_rm,       /* take a version out of it */
+    &cli_serve,    /* run versions side by side, and send each request to one of them */
     NULL,
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "cli/cli.h"
+#include "cli/data_dir.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -105,6 +106,8 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
     for (i = 0; i < sizeof(given) / sizeof(given[0]) && rc == SERIN_OK; i++)
         if (given[i].value)
             rc = serve_option_set(ret, given[i].key, given[i].value, error);
+    if (rc == SERIN_OK && !ret->data_dir[0])
+        rc = data_dir_find(NULL, ret->data_dir, sizeof(ret->data_dir), error);
     return rc;
 }
 

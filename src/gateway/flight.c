@@ -452,8 +452,11 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
     if (of->route.mirror_count > 0) {
-        const struct mirror_request copy = {
-            .head = head, .body = http_exchange_body(exchange), .request_id = flight->request_id, .key = flight->key};
+        const struct mirror_request copy = {.head = head,
+                                            .body = http_exchange_body(exchange),
+                                            .request_id = flight->request_id,
+                                            .key = flight->key,
+                                            .peer = http_exchange_peer(exchange)};
 
         flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
     }

@@ -132,6 +132,9 @@ static void end_if_gone(struct fleet *fleet, struct fleet_version *version)
             fleet->version_count--;
             break;
         }
+    if (!version->url[0] &&
+        !fleet->stopped) /* at the program's end they stay marked: they are served again at the next start */
+        (void)bundles_set_in_use(fleet->bundles, version->name, false, NULL);
     free(version);
     if (fleet->version_count == 0 && fleet->stopped)
         fleet->stopped(fleet->stopped_user);
@@ -311,6 +314,8 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
     }
     if (is_new)
         rc = new_version(fleet, &parsed, name, url, &version, error);
+    if (is_new && rc == SERIN_OK && !url[0])
+        rc = bundles_set_in_use(fleet->bundles, name, true, error); /* serin rm leaves it alone */
     for (; rc == SERIN_OK && !url[0] && version->replica_count < replicas; version->replica_count++) {
         rc = start_replica(fleet, version, &bundle, version->replica_count, error);
         if (rc != SERIN_OK)

@@ -53,8 +53,6 @@ static const struct option table[] = {
 
 void serve_options_init(struct serve_options *options)
 {
-    const char *base = getenv("SERIN_DATA_DIR"), *home = getenv("HOME");
-
     *options = (struct serve_options){.listen = "127.0.0.1:8080",
                                       .admin = "127.0.0.1:8081",
                                       .log = "-",
@@ -64,10 +62,6 @@ void serve_options_init(struct serve_options *options)
                                       .max_buffered_mb = 1024,
                                       .mirrors_in_flight = 64,
                                       .drain_seconds = 10};
-    if (base && base[0])
-        snprintf(options->data_dir, sizeof(options->data_dir), "%s", base);
-    else
-        snprintf(options->data_dir, sizeof(options->data_dir), "%s/.local/share/serin", home && home[0] ? home : ".");
 }
 
 static enum serin_errc unknown(const char *key, struct serin_error *error)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,9 +226,8 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     snprintf(path, sizeof(path), "%s/state.db", server->options.data_dir);
     if (rc == SERIN_OK)
         rc = state_open(path, &server->state, error);
-    snprintf(path, sizeof(path), "%s/bundles", server->options.data_dir);
     if (rc == SERIN_OK)
-        rc = bundles_open(path, &server->bundles, error);
+        rc = bundles_open(server->options.data_dir, &server->bundles, error);
     if (rc == SERIN_OK)
         rc = fleet_new(&server->loop, server->bundles, &fleet, &server->fleet, error);
     if (rc == SERIN_OK)
@@ -242,6 +242,7 @@ static enum serin_errc start(struct server *server, const char *program, struct 
 enum serin_errc serve_run(const struct serve_options *options, const char *program, struct serin_error *error)
 {
     struct server *server = calloc(1, sizeof(*server));
+    char absolute[PATH_MAX];
     enum serin_errc rc;
     int lock = -1;
 
@@ -256,6 +257,13 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     uv_signal_init(&server->loop, &server->interrupted);
     server->terminated.data = server->interrupted.data = server;
     rc = make_folder(options->data_dir, 0755, error);
+    if (rc == SERIN_OK && !realpath(options->data_dir, absolute)) /* workers run in a folder of their own */
+        rc = error_set(error, SERIN_IO, "%s: %s", options->data_dir, strerror(errno));
+    if (rc == SERIN_OK && strlen(absolute) >= sizeof(server->options.data_dir))
+        rc = error_set(error, SERIN_LIMIT, "%s has %zu bytes, the limit is %zu", absolute, strlen(absolute),
+                       sizeof(server->options.data_dir) - 1);
+    if (rc == SERIN_OK)
+        memcpy(server->options.data_dir, absolute, strlen(absolute) + 1);
     if (rc == SERIN_OK)
         rc = lock_folder(options->data_dir, &lock, error);
     if (rc == SERIN_OK)

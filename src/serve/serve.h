@@ -13,7 +13,7 @@
 struct buffer;
 
 struct serve_options {
-    char data_dir[1024];   /* bundles, state.db, and run/ for sockets */
+    char data_dir[1024];   /* bundles, state.db, and run/ for sockets; "" until it is chosen */
     char listen[128];      /* the data port */
     char admin[128];       /* the control API */
     char log[1024];        /* events; "-": stderr */
