@@ -64,7 +64,7 @@ void pool_close(struct pool_connection *connection)
 }
 
 /* Closes the connection and ends its call. */
-static void fail(struct pool_connection *connection, enum serin_errc rc, const char *what)
+static void fail_with(struct pool_connection *connection, enum serin_errc rc, const char *what)
 {
     struct http_client *client = connection->client;
     struct http_call *call = connection->call;
@@ -110,7 +110,7 @@ static void read_body(struct pool_connection *connection, const char *bytes, siz
     size_t used;
 
     if (http_body_read(&call->body, bytes, size, &used, &is_complete, &error) != SERIN_OK)
-        fail(connection, error.code, error.message);
+        fail_with(connection, error.code, error.message);
     else if (is_complete)
         complete(connection, used < size);
 }
@@ -153,24 +153,24 @@ static void read_head(struct pool_connection *connection)
     do {
         result = http_parse_response(call->in, call->in_size, limits, &call->scanned, call->is_head, &call->head, &why);
         if (result == HTTP_BAD) {
-            fail(connection, SERIN_CORRUPT, why);
+            fail_with(connection, SERIN_CORRUPT, why);
             return;
         }
         if (result == HTTP_MORE) {
             if (call->in_size >= limits->max_head_bytes)
-                fail(connection, SERIN_CORRUPT, "the head of the answer passes the limit");
+                fail_with(connection, SERIN_CORRUPT, "the head of the answer passes the limit");
             else if (call->in_size == call->in_capacity && !grow_in(call))
-                fail(connection, SERIN_NOMEM, "no memory for the head of the answer");
+                fail_with(connection, SERIN_NOMEM, "no memory for the head of the answer");
             return;
         }
         if (call->head.status < 200 && !skip_interim(call)) {
-            fail(connection, SERIN_CORRUPT, "an interim answer that was not asked for");
+            fail_with(connection, SERIN_CORRUPT, "an interim answer that was not asked for");
             return;
         }
     } while (call->head.status < 200);
     call->has_head = true;
     if (http_body_begin(&call->body, &call->head, limits->max_body_bytes, &error) != SERIN_OK)
-        fail(connection, error.code, error.message);
+        fail_with(connection, error.code, error.message);
     else
         read_body(connection, call->in + call->head.head_bytes, call->in_size - call->head.head_bytes);
 }
@@ -189,9 +189,9 @@ static void on_end(struct pool_connection *connection, int status)
         pool_connect(client, call);
         client_pump(client);
     } else if (call->some_byte) {
-        fail(connection, SERIN_IO, "closed in the middle of an answer");
+        fail_with(connection, SERIN_IO, "closed in the middle of an answer");
     } else {
-        fail(connection, SERIN_IO, status == UV_EOF ? "closed without an answer" : uv_strerror(status));
+        fail_with(connection, SERIN_IO, status == UV_EOF ? "closed without an answer" : uv_strerror(status));
     }
 }
 
@@ -257,7 +257,7 @@ static void on_written(uv_write_t *write, int status)
         return;
     connection->writing = true; /* it is not all sent, and never will be: not to be kept */
     if (status != UV_EPIPE && status != UV_ECONNRESET && status != UV_ECANCELED)
-        fail(connection, SERIN_IO, uv_strerror(status));
+        fail_with(connection, SERIN_IO, uv_strerror(status));
 }
 
 static void send_request(struct pool_connection *connection)
@@ -319,7 +319,7 @@ static void on_connect(uv_connect_t *request, int status)
         return;
     }
     snprintf(what, sizeof(what), "cannot connect: %s", uv_strerror(status));
-    fail(connection, SERIN_IO, what);
+    fail_with(connection, SERIN_IO, what);
 }
 
 void pool_connect(struct http_client *client, struct http_call *call)
@@ -381,7 +381,7 @@ void pool_sweep(struct http_client *client, uint64_t now)
         uint64_t waited = now > connection->since_ms ? now - connection->since_ms : 0;
 
         if (connection->state == POOL_CONNECTING && waited > client->options.connect_timeout_ms)
-            fail(connection, SERIN_IO, "cannot connect: no answer in the time for it");
+            fail_with(connection, SERIN_IO, "cannot connect: no answer in the time for it");
         else if (connection->state == POOL_IDLE && waited > client->options.idle_timeout_ms)
             pool_close(connection);
     }

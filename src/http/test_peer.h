@@ -35,7 +35,7 @@ struct peer {
 static struct peer *peers[MAX_PEERS];
 static int peer_count;
 
-static struct peer *peer_of(int fd)
+static inline struct peer *peer_of(int fd)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
 
@@ -50,14 +50,14 @@ static struct peer *peer_of(int fd)
     return peer;
 }
 
-static struct sockaddr_in loopback(int port)
+static inline struct sockaddr_in loopback(int port)
 {
     return (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
 /* The kernel takes the connection into the listener's queue, so this needs no turn of the loop. */
-static struct peer *peer_connect(int port)
+static inline struct peer *peer_connect(int port)
 {
     struct sockaddr_in address = loopback(port);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -66,7 +66,7 @@ static struct peer *peer_connect(int port)
     return peer_of(fd);
 }
 
-static void peer_read(struct peer *peer)
+static inline void peer_read(struct peer *peer)
 {
     ssize_t n;
 
@@ -86,7 +86,7 @@ static void peer_read(struct peer *peer)
     }
 }
 
-static void turn(uv_loop_t *loop)
+static inline void turn(uv_loop_t *loop)
 {
     int i;
 
@@ -106,7 +106,7 @@ static void turn(uv_loop_t *loop)
     } while (0)
 
 /* Sends all of it, turning the loop while the socket is full. False where the other side has closed. */
-static bool peer_send(uv_loop_t *loop, struct peer *peer, const void *bytes, size_t size)
+static inline bool peer_send(uv_loop_t *loop, struct peer *peer, const void *bytes, size_t size)
 {
     const char *at = bytes;
     uint64_t began = clock_now_ns();
@@ -127,25 +127,25 @@ static bool peer_send(uv_loop_t *loop, struct peer *peer, const void *bytes, siz
     return true;
 }
 
-static bool peer_say(uv_loop_t *loop, struct peer *peer, const char *text)
+static inline bool peer_say(uv_loop_t *loop, struct peer *peer, const char *text)
 {
     return peer_send(loop, peer, text, strlen(text));
 }
 
-static void peer_forget(struct peer *peer)
+static inline void peer_forget(struct peer *peer)
 {
     peer->size = 0;
     peer->got[0] = '\0';
 }
 
-static void peer_hang_up(struct peer *peer)
+static inline void peer_hang_up(struct peer *peer)
 {
     close(peer->fd);
     peer->fd = -1;
 }
 
 /* With a reset instead of an orderly end. */
-static void peer_reset(struct peer *peer)
+static inline void peer_reset(struct peer *peer)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
@@ -153,7 +153,7 @@ static void peer_reset(struct peer *peer)
     peer_hang_up(peer);
 }
 
-static void peers_done(void)
+static inline void peers_done(void)
 {
     while (peer_count > 0) {
         struct peer *peer = peers[--peer_count];
@@ -165,7 +165,7 @@ static void peers_done(void)
     }
 }
 
-static int count_of(const char *text, const char *part)
+static inline int count_of(const char *text, const char *part)
 {
     int count = 0;
 
