@@ -9,6 +9,7 @@
  * to the next.
  */
 #include "engine/engine.h"
+#include "engine/ort_message.h"
 
 #include <onnxruntime_c_api.h>
 
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MAX_CAUSE_BYTES 4000 /* of one message of ONNX Runtime */
 
 struct session {
     OrtSession *session;
@@ -55,9 +58,12 @@ static void start_runtime(void)
 /* Takes the status over: SERIN_OK for NULL, else its message behind what was being done. */
 static enum serin_errc check(OrtStatus *status, enum serin_errc code, const char *doing, struct serin_error *error)
 {
+    char cause[MAX_CAUSE_BYTES + 1];
+
     if (!status)
         return SERIN_OK;
-    error_set(error, code, "%s: ONNX Runtime: %s", doing, api->GetErrorMessage(status));
+    error_set(error, code, "%s: ONNX Runtime: %s", doing,
+              ort_message_copy(api->GetErrorMessage(status), cause, sizeof(cause)));
     api->ReleaseStatus(status);
     return code;
 }
