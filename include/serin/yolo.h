@@ -38,9 +38,10 @@ const char *serin_task_name(enum serin_task task);
 /* ---- opening ---- */
 
 struct serin_open_options {
-    const char *provider;  /* "cpu" (default), "cuda", "tensorrt", or "auto": the fastest that loads */
-    int device;            /* GPU number for cuda and tensorrt */
-    int threads;           /* of the engine for one inference; 0: one for each processor this process may use */
+    const char *provider; /* "cpu" (default), "cuda", "tensorrt", or "auto": the fastest that loads */
+    int device;           /* GPU number for cuda and tensorrt */
+    int threads; /* of the engine for one inference; 0: one for each processor this process may use. At most 4 for each
+                    of those (and 16 always) */
     const char *sidecar;   /* YAML with the metadata that the model lacks; NULL: MODEL.yaml beside it if there is one */
     const char *cache_dir; /* where TensorRT keeps built engines; NULL: they are built anew each time */
     uint64_t max_model_bytes; /* 0: 1 GiB */

@@ -171,11 +171,12 @@ static int run_bench(const void *given, char *const *operands, size_t operand_co
     struct outcome outcome;
     struct serin_error error;
     enum serin_errc rc;
+    int code;
 
     (void)operands, (void)operand_count;
-    workload.yolo = model_open(&settings->model);
-    if (!workload.yolo)
-        return CLI_FAILED;
+    code = model_open(&settings->model, &workload.yolo);
+    if (code != CLI_OK)
+        return code;
     info = serin_yolo_get_info(workload.yolo);
     rc = workload_measure(&workload, &outcome, &error);
     if (rc != SERIN_OK)

@@ -202,15 +202,15 @@ static int eval(const void *given, char *const *operands, size_t operand_count)
     struct serin_evaluation *evaluation = NULL;
     struct serin_eval_options eval_options;
     struct serin_error error;
-    struct serin_yolo *yolo;
+    struct serin_yolo *yolo = NULL;
     struct progress progress;
     enum serin_errc rc;
-    int code = CLI_OK;
+    int code;
 
     (void)operands, (void)operand_count;
-    yolo = model_open(&settings->model);
-    if (!yolo)
-        return CLI_FAILED;
+    code = model_open(&settings->model, &yolo);
+    if (code != CLI_OK)
+        return code;
     progress_begin(&progress, 0, "img");
     serin_eval_options_init(&eval_options);
     eval_options.conf = (float)settings->conf;

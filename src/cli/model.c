@@ -21,12 +21,15 @@ struct serin_yolo *model_try_open(const struct model_settings *settings, struct 
     return serin_yolo_open(settings->path, &options, &yolo, error) == SERIN_OK ? yolo : NULL;
 }
 
-struct serin_yolo *model_open(const struct model_settings *settings)
+int model_open(const struct model_settings *settings, struct serin_yolo **ret)
 {
     struct serin_error error;
     struct serin_yolo *yolo = model_try_open(settings, &error);
 
-    if (!yolo)
+    if (!yolo) {
         terminal_complain("%s", error.message);
-    return yolo;
+        return error.code == SERIN_INVALID ? CLI_USAGE : CLI_FAILED;
+    }
+    *ret = yolo;
+    return CLI_OK;
 }

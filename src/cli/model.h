@@ -46,7 +46,8 @@ struct model_settings {
          .fallback = "0",                                                                                              \
          .max = 1024,                                                                                                  \
          .offset = offsetof(struct settings, model.threads),                                                           \
-         .help = "threads of the engine; 0 is one for each processor this process may use"},                           \
+         .help = "threads of the engine; 0 is one for each processor this process may use, and at most 4 for each "    \
+                 "(or 16) are possible"},                                                                              \
         {.name = "sidecar",                                                                                            \
          .value = "FILE",                                                                                              \
          .type = CLI_TEXT,                                                                                             \
@@ -60,7 +61,7 @@ struct model_settings {
 /* NULL where it cannot be opened, with error set. serin_yolo_close it. */
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error);
 
-/* The same, with the sentence on stderr. */
-struct serin_yolo *model_open(const struct model_settings *settings);
+/* The same, with the sentence on stderr. CLI_OK, CLI_FAILED, or CLI_USAGE where an option's value is what is wrong. */
+int model_open(const struct model_settings *settings, struct serin_yolo **ret);
 
 #endif

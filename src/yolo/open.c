@@ -19,7 +19,10 @@
 
 #define DEFAULT_MAX_MODEL_BYTES ((uint64_t)1 << 30)
 #define MAX_SIDECAR_BYTES       (1u << 20)
-#define MAX_THREADS             1024
+/* More threads than processors only wait for each other; a thousand of them cost gigabytes of address space and stall
+ * the machine. So many are let through for those who know better. */
+#define THREADS_ALWAYS_ALLOWED 16
+#define THREADS_PER_PROCESSOR  4
 
 const char *serin_task_name(enum serin_task task)
 {
@@ -52,6 +55,18 @@ static int usable_processors(void)
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         count = CPU_COUNT(&set);
     return count < 1 ? 1 : count;
+}
+
+static enum serin_errc check_threads(int threads, struct serin_error *error)
+{
+    int processors = usable_processors(), most = THREADS_PER_PROCESSOR * processors;
+
+    if (most < THREADS_ALWAYS_ALLOWED)
+        most = THREADS_ALWAYS_ALLOWED;
+    if (threads < 0 || threads > most)
+        return error_set(error, SERIN_INVALID, "%d threads: 0 to %d are possible with %d usable processor%s", threads,
+                         most, processors, processors == 1 ? "" : "s");
+    return SERIN_OK;
 }
 
 static const char *find_property(const void *user, const char *key)
@@ -185,8 +200,6 @@ static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const
     size_t sidecar_size = 0;
     enum serin_errc rc;
 
-    if (options->threads < 0 || options->threads > MAX_THREADS)
-        return error_set(error, SERIN_INVALID, "%d threads: 0 to %d are possible", options->threads, MAX_THREADS);
     rc = onnx_probe(bytes, size_bytes, &summary, error);
     if (rc != SERIN_OK)
         return rc;
@@ -239,9 +252,13 @@ enum serin_errc serin_yolo_open_memory(const void *bytes, size_t size_bytes, con
                                        struct serin_yolo **ret, struct serin_error *error)
 {
     struct serin_open_options defaults;
+    enum serin_errc rc;
 
     serin_open_options_init(&defaults);
     options = options ? options : &defaults;
+    rc = check_threads(options->threads, error);
+    if (rc != SERIN_OK)
+        return rc;
     if (!bytes || size_bytes == 0)
         return error_set(error, SERIN_INVALID, "the model has no bytes");
     return open_common(bytes, size_bytes, options->sidecar, options, ret, error);
@@ -259,6 +276,9 @@ enum serin_errc serin_yolo_open(const char *path, const struct serin_open_option
 
     serin_open_options_init(&defaults);
     options = options ? options : &defaults;
+    rc = check_threads(options->threads, error);
+    if (rc != SERIN_OK)
+        return rc;
     max_bytes = options->max_model_bytes ? options->max_model_bytes : DEFAULT_MAX_MODEL_BYTES;
     if (!options->sidecar) {
         FILE *file;

@@ -237,6 +237,9 @@ static void a_missing_provider_is_said_or_passed_over(void **state)
     assert_string_equal(error.message, ""); /* what did not matter is not reported */
     assert_int_equal(serin_yolo_get_info(yolo)->threads, 1);
     serin_yolo_close(yolo);
+    options.threads = 5000; /* beyond 4 for each of the 1024 processors that can be counted */
+    assert_int_equal(serin_yolo_open(path_of("miniature/detect.onnx"), &options, &yolo, &error), SERIN_INVALID);
+    assert_non_null(strstr(error.message, "5000 threads: 0 to "));
     options.threads = -1;
     assert_int_equal(serin_yolo_open(path_of("miniature/detect.onnx"), &options, &yolo, &error), SERIN_INVALID);
 }
