@@ -22,6 +22,9 @@ static enum serin_errc parse_item(const char *item, const struct serin_yolo_info
     int i;
 
     if (end != item && !*end) {
+        if ((number < 0 || number >= info->class_count) && info->class_count == 1)
+            return error_set(error, SERIN_INVALID, "--classes: there is no class %s: the model has one class, 0 (%s)",
+                             item, info->class_names[0]);
         if (number < 0 || number >= info->class_count)
             return error_set(error, SERIN_INVALID, "--classes: there is no class %s: the model has 0 to %d", item,
                              info->class_count - 1);
@@ -44,29 +47,33 @@ static enum serin_errc parse_item(const char *item, const struct serin_yolo_info
 enum serin_errc classes_parse(const char *list, const struct serin_yolo_info *info, int32_t **ret_classes,
                               size_t *ret_count, struct serin_error *error)
 {
-    size_t length = strlen(list), count = 0;
+    size_t length = strlen(list), count = 0, places = 1;
     enum serin_errc rc = SERIN_OK;
     int32_t *classes;
     char *text, *item, *rest;
+    const char *comma;
 
     if (length > MAX_LIST_BYTES)
         return error_set(error, SERIN_LIMIT, "--classes: %zu bytes, the limit is %d", length, MAX_LIST_BYTES);
     text = strdup(list);
-    classes = malloc((length / 2 + 1) * sizeof(*classes)); /* an item has at least one byte, and a comma */
+    for (comma = strchr(list, ','); comma; comma = strchr(comma + 1, ','))
+        places++;
+    classes = malloc(places * sizeof(*classes));
     if (!text || !classes)
         rc = error_set(error, SERIN_NOMEM, "--classes: no memory for %zu bytes", length);
-    for (item = rc == SERIN_OK ? strtok_r(text, ",", &rest) : NULL; item && rc == SERIN_OK;
-         item = strtok_r(NULL, ",", &rest)) {
+    rest = text;
+    while (rc == SERIN_OK && (item = strsep(&rest, ","))) {
         char *end;
 
         item += strspn(item, " ");
         for (end = item + strlen(item); end > item && end[-1] == ' ';)
             *--end = '\0';
-        rc = parse_item(item, info, &classes[count], error);
+        if (!*item)
+            rc = error_set(error, SERIN_INVALID, "--classes '%s': place %zu of %zu is empty", list, count + 1, places);
+        else
+            rc = parse_item(item, info, &classes[count], error);
         count++;
     }
-    if (rc == SERIN_OK && count == 0)
-        rc = error_set(error, SERIN_INVALID, "--classes '%s' names no class", list);
     free(text);
     if (rc != SERIN_OK) {
         free(classes);

@@ -31,8 +31,27 @@ static void lists_hold_numbers_and_names(void **state)
     assert_int_equal(classes_parse("-1", &info, &classes, &count, &error), SERIN_INVALID);
     assert_int_equal(classes_parse("1,persn", &info, &classes, &count, &error), SERIN_INVALID);
     assert_non_null(strstr(error.message, "'person'"));
+    assert_int_equal(classes_parse("person,", &info, &classes, &count, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "--classes 'person,': place 2 of 2 is empty");
+    assert_int_equal(classes_parse(",person", &info, &classes, &count, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "--classes ',person': place 1 of 2 is empty");
+    assert_int_equal(classes_parse("0,,1", &info, &classes, &count, &error), SERIN_INVALID);
     assert_int_equal(classes_parse(" , ", &info, &classes, &count, &error), SERIN_INVALID);
     assert_int_equal(classes_parse("", &info, &classes, &count, &error), SERIN_INVALID);
+}
+
+static void a_model_of_one_class_is_called_so(void **state) /* "the model has 0 to 0" */
+{
+    static const struct serin_yolo_info one = {.class_count = 1, .class_names = names};
+    struct serin_error error;
+    int32_t *classes = NULL;
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(classes_parse("99", &one, &classes, &count, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "--classes: there is no class 99: the model has one class, 0 (person)");
+    assert_int_equal(classes_parse("0", &one, &classes, &count, &error), SERIN_OK);
+    free(classes);
 }
 
 static void describe(const int32_t *ids, size_t count, enum serin_task task, const char *expected)
@@ -68,6 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_hold_numbers_and_names),
+        cmocka_unit_test(a_model_of_one_class_is_called_so),
         cmocka_unit_test(counts_are_said_in_words),
     };
 

@@ -110,7 +110,9 @@ static void take_standard_files(void)
 int cli_main(int argc, char **argv, const struct cli_verb *const *verbs)
 {
     take_standard_files();
-    /* A reader that goes away is told by write(), so that a verb can stop in order. */
+    /* A reader that goes away and a limit on file sizes (ulimit -f) are told by write(), so that a verb can stop in
+     * order, or go on with the next picture. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     return terminal_finish(dispatch(argc, argv, verbs));
 }

@@ -362,11 +362,10 @@ static int predict(const void *given, char *const *operands, size_t operand_coun
         terminal_complain("predict: the list on stdin is empty: no pictures to work on");
         goto out;
     }
-    if (settings->save && save_prepare(settings->save, &sources, &error) != SERIN_OK)
-        goto fail;
-    run.yolo = model_open(&settings->model);
-    if (!run.yolo)
+    code = model_open(&settings->model, &run.yolo);
+    if (code != CLI_OK)
         goto out;
+    code = CLI_FAILED;
     set_options(settings, &run.options);
     if (settings->classes && classes_parse(settings->classes, serin_yolo_get_info(run.yolo), &classes,
                                            &run.options.class_count, &error) != SERIN_OK) {
@@ -374,6 +373,8 @@ static int predict(const void *given, char *const *operands, size_t operand_coun
         goto fail;
     }
     run.options.classes = classes;
+    if (settings->save && save_prepare(settings->save, &sources, &error) != SERIN_OK)
+        goto fail;
     code = predict_all(&run, &sources);
     goto out;
 fail:
@@ -399,8 +400,10 @@ const struct cli_verb cli_predict = {
         "a video (frames/%04d.jpg), taken by number; as a pattern in quotes ('cam*/*.jpg'); or as '-', a list of "
         "files on the standard input, one a line.\n\n"
         "With --json each line is an object with image, shape (height and width), speed (milliseconds) and results, "
-        "the list of Ultralytics' Results.to_json(); or with image and error. A picture that fails is reported, the "
-        "others go on, and the exit code is 1.",
+        "the list of Ultralytics' Results.to_json(); or with image and error (its code and message). A picture that "
+        "fails is reported, the others go on, and the exit code is 1. What ends the run before its first picture has "
+        "no JSON, only a sentence on the standard error: a wrong command line (exit code 2), a model that cannot be "
+        "opened, sources that are not there, a folder for --save that cannot be written to.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct predict_settings),

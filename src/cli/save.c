@@ -8,6 +8,7 @@
 #include "image/encode.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define JPEG_QUALITY 92
 
@@ -64,6 +66,22 @@ static enum serin_errc make_folders(const char *folder, struct serin_error *erro
         return error_set(error, SERIN_IO, "--save: %s: %s", path, strerror(errno));
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
         return error_set(error, SERIN_IO, "--save: %s is not a folder", path);
+    return SERIN_OK;
+}
+
+/* Makes a file and removes it again: permissions, read-only mounts and folders that only look like some (/proc) all
+ * show, which access() does not see. */
+static enum serin_errc try_to_write(const char *folder, struct serin_error *error)
+{
+    char path[PATH_MAX + 20];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/.serin-XXXXXX", folder);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "--save: no file can be made in %s: %s", folder, strerror(errno));
+    close(fd);
+    unlink(path);
     return SERIN_OK;
 }
 
@@ -132,7 +150,8 @@ enum serin_errc save_prepare(const char *folder, const struct sources *sources, 
             return error_set(error, SERIN_INVALID,
                              "--save: %s lies in %s itself and would be overwritten: name another folder",
                              sources->paths[i], folder);
-    return refuse_equal_names(folder, sources, error);
+    rc = refuse_equal_names(folder, sources, error);
+    return rc == SERIN_OK ? try_to_write(folder, error) : rc;
 }
 
 enum serin_errc save_picture(const char *folder, const char *source, const struct serin_image *image,

@@ -187,6 +187,22 @@ static enum serin_errc add_frames(struct sources *sources, const char *argument,
     return rc;
 }
 
+/* What glob could not read. It hands its callback nothing of ours, so this stands outside, for each thread. */
+static _Thread_local struct {
+    char folder[PATH_MAX];
+    int number; /* errno; 0: nothing so far */
+} unreadable;
+
+/* A folder that is not there merely matches nothing; one that cannot be read may hold pictures, and ends the search. */
+static int note_unreadable(const char *folder, int number)
+{
+    if (number == ENOENT || number == ENOTDIR)
+        return 0;
+    snprintf(unreadable.folder, sizeof(unreadable.folder), "%s", folder);
+    unreadable.number = number;
+    return 1;
+}
+
 static enum serin_errc add_glob(struct sources *sources, const char *argument, struct serin_error *error)
 {
     enum serin_errc rc = SERIN_OK;
@@ -194,11 +210,14 @@ static enum serin_errc add_glob(struct sources *sources, const char *argument, s
     size_t i;
     int failed;
 
-    failed = glob(argument, 0, NULL, &matches);
-    if (failed == GLOB_NOMATCH)
+    unreadable.number = 0;
+    failed = glob(argument, 0, note_unreadable, &matches);
+    if (unreadable.number)
+        rc = error_set(error, SERIN_IO, "%s: %s: %s", argument, unreadable.folder, strerror(unreadable.number));
+    else if (failed == GLOB_NOMATCH)
         rc = error_set(error, SERIN_NOT_FOUND, "%s: no file has a name of this pattern", argument);
     else if (failed)
-        rc = error_set(error, failed == GLOB_NOSPACE ? SERIN_NOMEM : SERIN_IO, "%s: the folder cannot be read",
+        rc = error_set(error, failed == GLOB_NOSPACE ? SERIN_NOMEM : SERIN_IO, "%s: the search for names failed",
                        argument);
     for (i = 0; rc == SERIN_OK && i < matches.gl_pathc; i++)
         rc = add_path(sources, matches.gl_pathv[i], error);
@@ -226,6 +245,8 @@ static enum serin_errc add_list(struct sources *sources, FILE *list, struct seri
             line[length++] = (char)c;
             continue;
         }
+        if (length && line[length - 1] == '\r') /* a list from Windows */
+            length--;
         line[length] = '\0';
         if (length)
             rc = add_path(sources, line, error);

@@ -136,6 +136,24 @@ static void a_list_is_read_line_by_line(void **state)
     sources_done(&sources);
 }
 
+static void a_list_from_windows_is_read(void **state) /* no file was found: each name had a CR at its end */
+{
+    static const char text[] = "a.jpg\r\n\r\nb\r.png\r\nlast.bmp\r";
+    struct sources sources = {0};
+    struct serin_error error;
+    FILE *file;
+
+    (void)state;
+    file = fmemopen((void *)text, sizeof(text) - 1, "r");
+    assert_int_equal(add_list(&sources, file, &error), SERIN_OK);
+    fclose(file);
+    assert_int_equal(sources.count, 3);
+    assert_string_equal(sources.paths[0], "a.jpg");
+    assert_string_equal(sources.paths[1], "b\r.png");
+    assert_string_equal(sources.paths[2], "last.bmp");
+    sources_done(&sources);
+}
+
 static void a_list_with_nul_is_refused(void **state) /* all but its first path were dropped in silence */
 {
     static const char text[] = "a.jpg\0b.jpg\0";
@@ -151,6 +169,26 @@ static void a_list_with_nul_is_refused(void **state) /* all but its first path w
     sources_done(&sources);
 }
 
+/* It was said that no file has such a name. A link to itself cannot be opened by root either. */
+static void a_pattern_in_a_folder_that_cannot_be_read_says_so(void **state)
+{
+    struct sources sources = {0};
+    struct serin_error error;
+    char path[100];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/loop", folder);
+    assert_int_equal(symlink("loop", path), 0);
+    strcat(path, "/*.jpg");
+    assert_int_equal(sources_add(&sources, path, &error), SERIN_IO);
+    assert_non_null(strstr(error.message, "/loop: Too many levels of symbolic links"));
+    path[strlen(path) - strlen("/*.jpg")] = '\0';
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/missing/*.jpg", folder);
+    assert_int_equal(sources_add(&sources, path, &error), SERIN_NOT_FOUND);
+    sources_done(&sources);
+}
+
 static void an_empty_argument_is_no_picture(void **state)
 {
     struct sources sources = {0};
@@ -163,8 +201,12 @@ static void an_empty_argument_is_no_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arguments_stand_for_files),       cmocka_unit_test(a_folder_without_pictures_is_an_error),
-        cmocka_unit_test(a_list_is_read_line_by_line),     cmocka_unit_test(a_list_with_nul_is_refused),
+        cmocka_unit_test(arguments_stand_for_files),
+        cmocka_unit_test(a_folder_without_pictures_is_an_error),
+        cmocka_unit_test(a_list_is_read_line_by_line),
+        cmocka_unit_test(a_list_with_nul_is_refused),
+        cmocka_unit_test(a_list_from_windows_is_read),
+        cmocka_unit_test(a_pattern_in_a_folder_that_cannot_be_read_says_so),
         cmocka_unit_test(an_empty_argument_is_no_picture),
     };
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import resource
 import struct
 
 import pytest
@@ -289,6 +290,53 @@ def test_saving_where_it_cannot(model, picture, tmp_path):
     for target in (tmp_path / "file", tmp_path / "file" / "deeper", "/proc/serin"):
         run = serin("predict", "--model", model, "--save", target, picture)
         assert run.returncode == 1 and "--save" in run.stderr
+
+
+def test_a_folder_to_save_in_is_tried_before_the_first_picture(model, picture, tmp_path):
+    # Every picture was predicted, and failed when it was to be saved.
+    run = serin("predict", "--model", model, "--save", "/proc", picture, PICTURES / "star-80x80.png")
+    assert run.returncode == 1 and run.stdout == "" and run.stderr.count("\n") == 1
+    assert run.stderr.startswith("serin: predict: --save: no file can be made in /proc: ")
+    # Nothing is made where the model cannot be opened.
+    assert serin("predict", "--model", tmp_path / "none.onnx", "--save", tmp_path / "out", picture).returncode == 1
+    assert not (tmp_path / "out").exists()
+    assert serin("predict", "--model", model, "--save", tmp_path / "out", picture).returncode == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [picture.name]
+
+
+def test_a_limit_on_file_sizes_is_an_error_of_the_picture(model, tmp_path):
+    # SIGXFSZ ended the program at the first picture.
+    for name, side in (("large.png", 300), ("small.png", 4)):
+        (tmp_path / name).write_bytes(png_bytes(side, side, lambda x, y: (x * y % 251, x * 7 % 253, y * 3 % 256)))
+    run = serin("predict", "--model", model, "--json", "--save", "out", "large.png", "small.png", cwd=tmp_path,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)))
+    assert run.returncode == 1
+    first, second = lines(run)
+    assert first["error"]["code"] == "io" and "out/large.png: File too large" in first["error"]["message"]
+    assert "results" in second
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_pattern_in_a_folder_without_permission(model, tmp_path):
+    (tmp_path / "np").mkdir(mode=0)
+    run = serin("predict", "--model", model, "np/*.jpg", cwd=tmp_path)
+    assert run.returncode == 1 and "np: Permission denied" in run.stderr
+
+
+def test_a_list_with_lines_that_end_in_cr_lf(model, picture):
+    run = serin("predict", "--model", model, "--json", "-", stdin=f"{picture}\r\n")
+    assert run.returncode == 0 and [one["image"] for one in lines(run)] == [str(picture)]
+
+
+@pytest.mark.parametrize("verb", [("predict", "x.jpg"), ("eval", "--data", "x.yaml"), ("bench",)])
+def test_a_thousand_threads_are_refused(model, verb):
+    limit = max(16, 4 * len(os.sched_getaffinity(0)))
+    if limit >= 1000:
+        pytest.skip("this machine may have them")
+    run = serin(*verb, "--model", model, "--threads", "1000")
+    assert run.returncode == 2 and run.stdout == ""
+    assert re.fullmatch(rf"serin: 1000 threads: 0 to {limit} are possible with \d+ usable processors?\n", run.stderr)
 
 
 def run_on_terminal(*arguments, env):
