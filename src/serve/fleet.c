@@ -132,9 +132,11 @@ static void end_if_gone(struct fleet *fleet, struct fleet_version *version)
             fleet->version_count--;
             break;
         }
-    if (!version->url[0] &&
-        !fleet->stopped) /* at the program's end they stay marked: they are served again at the next start */
-        (void)bundles_set_in_use(fleet->bundles, version->name, false, NULL);
+    /* At the program's end versions stay marked: they are served again at the next start. */
+    if (!version->url[0] && !fleet->stopped &&
+        bundles_set_in_use(fleet->bundles, version->name, false, NULL) != SERIN_OK)
+        fleet->options.logged(fleet->options.user, version->name,
+                              "could not be unmarked as in use: serin rm will refuse it");
     free(version);
     if (fleet->version_count == 0 && fleet->stopped)
         fleet->stopped(fleet->stopped_user);
