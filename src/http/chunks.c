@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A state machine a byte at a time for the lines, and whole runs for the bytes between them. Stricter than the RFC: no
- * blank around the size, lines end with CR LF, at most 16 hexadecimal digits, extensions must have a name. Extensions
+ * blank around the size, lines end with CR LF, at most 16 hexadecimal digits. Extensions
  * and the trailer are dropped, and bounded together over the whole body: a byte a chunk, each with a long extension, is
  * how a small body is made expensive (CVE-2023-39326).
  */
@@ -15,10 +15,16 @@
 #define MAX_EXTENSION_BYTES 256 /* of one chunk */
 #define MAX_TRAILER_BYTES   8192
 
+/* In the order of a chunk; those before SIZE_LF but SIZE are of its extension. */
 enum {
     SIZE,
-    EXTENSION_NAME,
-    EXTENSION,
+    EXT_START, /* behind ';' */
+    EXT_NAME,
+    EXT_VALUE_START, /* behind '=' */
+    EXT_VALUE,
+    EXT_QUOTED,
+    EXT_ESCAPED,
+    EXT_END, /* behind the closing quote */
     SIZE_LF,
     DATA,
     DATA_CR,
@@ -70,14 +76,49 @@ static const char *size_line_ended(struct http_chunks *chunks, uint64_t max_body
     return NULL;
 }
 
+/* ";name", ";name=token" or ";name=\"quoted\"", once more or to the line's end. Blanks, which RFC 9112 calls bad but
+ * lets be read, only behind the ';'. */
+static const char *read_extension_byte(struct http_chunks *chunks, char c)
+{
+    const bool token = char_is(c, CHAR_TOKEN);
+
+    switch (chunks->state) {
+    case EXT_START:
+        chunks->state = token ? EXT_NAME : EXT_START;
+        return token || char_is_blank(c) ? NULL : bad(chunks, "a chunk's extension has no name");
+    case EXT_VALUE_START:
+        chunks->state = c == '"' ? EXT_QUOTED : EXT_VALUE;
+        return token || c == '"' ? NULL : bad(chunks, "a chunk's extension has no value behind its '='");
+    case EXT_QUOTED:
+        chunks->state = c == '"' ? EXT_END : c == '\\' ? EXT_ESCAPED : EXT_QUOTED;
+        return char_is(c, CHAR_VALUE) ? NULL : bad(chunks, "a chunk's extension holds a control character");
+    case EXT_ESCAPED:
+        chunks->state = EXT_QUOTED;
+        return char_is(c, CHAR_VALUE) ? NULL : bad(chunks, "a chunk's extension holds a control character");
+    default: /* EXT_NAME, EXT_VALUE, EXT_END */
+        if (token && chunks->state != EXT_END)
+            return NULL;
+        if (c == '=' && chunks->state == EXT_NAME)
+            chunks->state = EXT_VALUE_START;
+        else if (c == ';' || c == '\r')
+            chunks->state = c == ';' ? EXT_START : SIZE_LF;
+        else
+            return bad(chunks, "a chunk's extension is not name=value");
+        return NULL;
+    }
+}
+
 /* One byte that belongs to no body. NULL, or what is wrong. */
 static const char *read_byte(struct http_chunks *chunks, char c, uint64_t max_body_bytes)
 {
-    if ((chunks->state == EXTENSION_NAME || chunks->state == EXTENSION) && ++chunks->line_bytes > MAX_EXTENSION_BYTES)
+    const bool extension = chunks->state > SIZE && chunks->state < SIZE_LF;
+
+    if (extension && ++chunks->line_bytes > MAX_EXTENSION_BYTES)
         return bad(chunks, "a chunk's extension is longer than 256 bytes");
-    if (chunks->state != SIZE && chunks->state != SIZE_LF && chunks->state != DATA_CR && chunks->state != DATA_LF &&
-        ++chunks->trailer_bytes > MAX_TRAILER_BYTES)
+    if ((extension || chunks->state >= FIELD) && ++chunks->trailer_bytes > MAX_TRAILER_BYTES)
         return bad(chunks, "the extensions and the trailer of a chunked body are larger than 8192 bytes");
+    if (extension)
+        return read_extension_byte(chunks, c);
     switch (chunks->state) {
     case SIZE:
         if (char_is(c, CHAR_HEX)) {
@@ -88,20 +129,8 @@ static const char *read_byte(struct http_chunks *chunks, char c, uint64_t max_bo
         }
         if (chunks->line_bytes == 0 || (c != '\r' && c != ';'))
             return bad(chunks, "a chunk's size is not a plain hexadecimal number");
-        chunks->state = c == ';' ? EXTENSION_NAME : SIZE_LF;
+        chunks->state = c == ';' ? EXT_START : SIZE_LF;
         chunks->line_bytes = 0;
-        return NULL;
-    case EXTENSION_NAME:
-        if (char_is(c, CHAR_TOKEN))
-            chunks->state = EXTENSION;
-        else if (!char_is_blank(c))
-            return bad(chunks, "a chunk's extension has no name");
-        return NULL;
-    case EXTENSION:
-        if (c == '\r')
-            chunks->state = SIZE_LF;
-        else if (!char_is(c, CHAR_VALUE))
-            return bad(chunks, "a chunk's extension holds a control character");
         return NULL;
     case SIZE_LF:
         return c == '\n' ? size_line_ended(chunks, max_body_bytes) : bad(chunks, "a CR in a chunk's size ends no line");
