@@ -5,14 +5,15 @@
 #include "cli/cli.h"
 
 static const struct cli_verb *const verbs[] = {
-    &cli_predict, /* find objects, masks, keypoints or classes in pictures */
-    &cli_eval,    /* how accurate a model is on labelled pictures */
-    &cli_inspect, /* what a model is, and what about it will hurt */
-    &cli_bench,   /* how fast it is, stage by stage */
+    &cli_predict,  /* find objects, masks, keypoints or classes in pictures */
+    &cli_eval,     /* how accurate a model is on labelled pictures */
+    &cli_inspect,  /* what a model is, and what about it will hurt */
+    &cli_bench,    /* how fast it is, stage by stage */
     &cli_push,     /* put a model into the store as a version that never changes */
     &cli_versions, /* what is in the store */
     &cli_rm,       /* take a version out of it */
     &cli_serve,    /* run versions side by side, and send each request to one of them */
+    &cli_worker,   /* serve one version over HTTP */
     NULL,
 };
 
