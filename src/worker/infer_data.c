@@ -183,11 +183,13 @@ enum serin_errc infer_read_numbers(struct infer_slice data, enum tensor_type typ
     int depth = 0;
     enum serin_errc rc;
 
+    BUG_ON(data.size == 0 || is_number_byte(data.bytes[data.size - 1]));
     if (type != TENSOR_F32 && type != TENSOR_U8)
         return error_set(error, SERIN_INVALID, "data: %s has no form in JSON, send it as binary_data",
                          infer_datatype(type));
     while (i < data.size) {
         uint8_t c = data.bytes[i];
+        size_t length;
         char *end;
         double number;
 
@@ -195,7 +197,9 @@ enum serin_errc infer_read_numbers(struct infer_slice data, enum tensor_type typ
             if (read == count)
                 return error_set(error, SERIN_INVALID, "data: more than the %zu values of the shape", count);
             number = strtod((const char *)data.bytes + i, &end); /* ends within: the last byte is a bracket */
-            if (end == (const char *)data.bytes + i || is_number_byte((uint8_t)*end) || *end == 'x' || *end == 'X')
+            for (length = 1; is_number_byte(data.bytes[i + length]); length++)
+                ;
+            if (end != (const char *)data.bytes + i + length) /* "1-2", and what C reads but JSON has not: "0x10" */
                 return error_set(error, SERIN_INVALID, "data: value %zu is not a number", read);
             rc = store_number(number, type, values, read, error);
             if (rc != SERIN_OK)
