@@ -74,6 +74,15 @@ struct result {
     int again; /* so many calls more, from the callback */
 };
 
+static struct bytes *bytes_of(size_t size)
+{
+    struct bytes *bytes = bytes_new(size);
+
+    BUG_ON(!bytes);
+    bytes->size = size;
+    return bytes;
+}
+
 static const struct http_client_options *standard(void)
 {
     static struct http_client_options options;
@@ -224,7 +233,7 @@ static void expect_failure(const struct result *result, enum serin_errc rc, cons
 
 static void requests_say_what_must_be_said(void **state)
 {
-    struct bytes *body = bytes_new(3);
+    struct bytes *body = bytes_of(3);
     struct result result;
     struct peer *peer;
     char expected[200];
@@ -243,7 +252,6 @@ static void requests_say_what_must_be_said(void **state)
     peer_say(&at.loop, peer, plain);
     TURN_UNTIL(&at.loop, result.count == 1);
     memcpy(body->data, "xyz", 3);
-    body->size = 3;
     assert_int_equal(try_call("POST", body, 0, &result, NULL), SERIN_OK);
     bytes_drop(body);
     TURN_UNTIL(&at.loop, strstr(peer->got, "\r\nContent-Length: 3\r\n\r\nxyz"));
@@ -519,13 +527,11 @@ static void a_connection_that_says_too_much_is_not_kept(void **state)
 
 static void an_early_answer_is_heard_while_the_body_is_sent(void **state)
 {
-    struct bytes *body = bytes_new(30000000);
+    struct bytes *body = bytes_of(30000000);
     int way;
 
     (void)state;
-    BUG_ON(!body); /* which, unlike the assertion, tells the compiler that it does not return */
-    memset(body->data, 'x', 30000000);
-    body->size = 30000000;
+    memset(body->data, 'x', body->size);
     begin(standard());
     for (way = 0; way < 3; way++) {
         struct result result = {.count = 0};
@@ -767,7 +773,7 @@ static void two_megabytes_go_there_and_back_over_a_unix_socket(void **state)
 {
     char folder[] = "/tmp/serin-client-test-XXXXXX", address[100];
     struct http_server_options options;
-    struct bytes *body = bytes_new(2000000);
+    struct bytes *body = bytes_of(2000000);
     struct http_server *server;
     struct result result = {.keeps = true};
     size_t i;
@@ -776,7 +782,6 @@ static void two_megabytes_go_there_and_back_over_a_unix_socket(void **state)
     (void)state;
     for (i = 0; i < body->capacity; i++)
         body->data[i] = (uint8_t)(i * 2654435761u >> 24);
-    body->size = body->capacity;
     begin(standard());
     http_client_close(at.client, NULL, NULL);
     assert_non_null(mkdtemp(folder));
