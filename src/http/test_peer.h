@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,10 +39,12 @@ static int peer_count;
 static inline struct peer *peer_of(int fd)
 {
     struct peer *peer = calloc(1, sizeof(*peer));
+    const int on = 1;
 
     assert_non_null(peer);
     assert_true(fd >= 0 && peer_count < MAX_PEERS);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* each piece by itself, and at once */
     peer->fd = fd;
     peer->capacity = 4096;
     peer->got = calloc(1, peer->capacity);
