@@ -14,6 +14,12 @@ static const struct cli_verb *const verbs[] = {
     &cli_rm,       /* take a version out of it */
     &cli_serve,    /* run versions side by side, and send each request to one of them */
     &cli_worker,   /* serve one version over HTTP */
+    /* of a running serin serve: */
+    &cli_deploy,   /* start a version, as stable or as canary */
+    &cli_undeploy, /* stop one */
+    &cli_route,    /* who gets which share */
+    &cli_status,   /* what runs, and how it fares */
+    &cli_stream,   /* play footage to it as cameras would */
     NULL,
 };
 

@@ -24,7 +24,7 @@ LAYERS = {
     "gateway": {"base", "http", "version"},
     "admin": {"base", "http", "version", "store", "runtime", "gateway"},
     "serve": {"base", "http", "version", "store", "runtime", "gateway", "admin"},
-    "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "serve"},
+    "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "gateway", "serve"},
 }
 LONGEST, LONG_ALLOWED = 1500, 800
 BANNED_WORDS = re.compile(r"(?i)not " r"implemented|\bFIX" r"ME\b|\bTO" r"DO\b|registry\.npm" r"js|pypi\." r"org|deb\.debian\." r"org")

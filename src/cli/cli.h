@@ -39,6 +39,7 @@ struct cli_size {
 
 struct cli_option {
     const char *name; /* without the dashes */
+    char letter;      /* a short form, "-o"; 0: none */
     const char
         *value; /* what help calls the value ("DIR"), or the words of a choice ("auto|on|off"); NULL for a flag */
     const char *fallback; /* the default, as one would type it; NULL: zero */
@@ -68,6 +69,7 @@ struct cli_verb {
 
 extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_push, cli_versions, cli_rm, cli_serve,
     cli_worker;
+extern const struct cli_verb cli_deploy, cli_undeploy, cli_route, cli_status, cli_stream; /* of a running serve */
 
 #define CLI_MAX_VERBS 32
 

@@ -44,7 +44,9 @@ static void print_option(FILE *out, const struct cli_option *option)
     char text[600];
     int column;
 
-    column = fprintf(out, "  --%s%s%s", option->name, option->value ? " " : "", option->value ? option->value : "");
+    column = option->letter ? fprintf(out, "  -%c,", option->letter) - 1 : 0;
+    column += fprintf(out, "%s--%s%s%s", column ? " " : "  ", option->name, option->value ? " " : "",
+                      option->value ? option->value : "");
     if (column > MAX_OPTION_COLUMN)
         fprintf(out, "\n%*s", MAX_OPTION_COLUMN + 2, "");
     else
@@ -141,6 +143,8 @@ static void roff_sentence(FILE *out, const char *text, const char *end)
 /* A value in a macro line; quoted because "X ..." would be two arguments. */
 static void roff_option(FILE *out, const struct cli_option *option)
 {
+    if (option->letter)
+        fprintf(out, "Fl %c , ", option->letter);
     fprintf(out, "Fl -%s", option->name);
     if (option->value)
         fprintf(out, " Ar \"%s\"", option->value);

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Options are long, may stand anywhere, and take their value as the next word or after '='. "--" ends them; "-" is an
- * operand. Nothing is abbreviated: a script that works today must not become ambiguous when an option is added.
+ * operand. Nothing is abbreviated: a script that works today must not become ambiguous when an option is added. A few
+ * have a letter too ("-o json").
  */
 #include "cli/cli.h"
 
@@ -158,6 +159,16 @@ static const struct cli_option *find_option(const struct cli_verb *verb, const c
     return NULL;
 }
 
+static const struct cli_option *find_letter(const struct cli_verb *verb, char letter)
+{
+    const struct cli_option *option;
+
+    for (option = verb->options; option->name; option++)
+        if (option->letter == letter)
+            return option;
+    return NULL;
+}
+
 static int unknown_option(const struct cli_verb *verb, const char *word)
 {
     const char *names[MAX_OPTIONS], *name = word + strspn(word, "-"), *nearest; /* "-conf" is a slip too */
@@ -188,6 +199,8 @@ static int read_option(const struct cli_verb *verb, int argc, char **argv, int *
 
     if (word[1] == '-')
         option = find_option(verb, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+    else if (word[2] == '\0' || word[2] == '=')
+        option = find_letter(verb, word[1]);
     if (!option)
         return unknown_option(verb, word);
     *ret_option = option;

@@ -67,14 +67,20 @@ int terminal_finish(int code)
 #define PATIENCE_NS 500000000u /* no bar before this, and none for work that will take less than twice as long */
 #define BAR_COLUMNS 24
 
-void progress_begin(struct progress *progress, size_t total, const char *unit)
+static bool can_redraw(void)
 {
     const char *wish = getenv("SERIN_PROGRESS");
     const char *term = getenv("TERM");
 
+    return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) && !(wish && strcmp(wish, "off") == 0);
+}
+
+void progress_begin(struct progress *progress, size_t total, const char *unit)
+{
+    const char *wish = getenv("SERIN_PROGRESS");
+
     *progress = (struct progress){.total = total, .unit = unit, .start_ns = clock_now_ns()};
-    progress->possible =
-        isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) && !(wish && strcmp(wish, "off") == 0);
+    progress->possible = can_redraw();
     progress->eager = wish && strcmp(wish, "on") == 0;
 }
 
@@ -83,6 +89,19 @@ static int terminal_columns(void)
     struct winsize size;
 
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void terminal_live(const char *line)
+{
+    char shown[512];
+
+    if (!can_redraw())
+        return;
+    snprintf(shown, sizeof(shown), "%.*s", terminal_columns() - 1, line);
+    putc('\r', stderr);
+    terminal_text(stderr, shown);
+    fputs("\033[K", stderr);
+    fflush(stderr);
 }
 
 static void draw(const struct progress *progress, double elapsed_s)

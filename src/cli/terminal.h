@@ -29,6 +29,10 @@ bool terminal_flush(void);
  * that closed the pipe early gets no sentence: it knows. */
 int terminal_finish(int code);
 
+/* A line on stderr that each call puts in place of the one before, cut to the terminal's width; "" takes it away.
+ * Nothing where stderr is no terminal, or with SERIN_PROGRESS=off. */
+void terminal_live(const char *line);
+
 /* A bar on stderr, drawn only where that is a terminal and the whole work takes more than about a second;
  * SERIN_PROGRESS=on draws it at once, =off never. One thread at a time. */
 struct progress {

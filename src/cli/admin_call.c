@@ -1,0 +1,172 @@
+/*
+ * admin_call.c - one call on a loop of its own: start, run until the answer, close.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cli/admin_call.h"
+
+#include "base/bytes.h"
+#include "http/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_HEAD_BYTES 4096
+#define MAX_USER       64
+
+/* A call, and what became of it. */
+struct exchange {
+    const char *address;
+    json_t *json;
+    enum serin_errc rc;
+    struct serin_error *error;
+    bool answered;
+};
+
+const char *admin_address(const char *given)
+{
+    const char *wish = getenv("SERIN_ADMIN");
+
+    if (given)
+        return given;
+    return wish && *wish ? wish : ADMIN_DEFAULT;
+}
+
+enum serin_errc admin_path(char *path, const char *prefix, const char *text, const char *suffix,
+                           struct serin_error *error)
+{
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, ADMIN_MAX_PATH - 1);
+    buffer_append_text(&out, prefix);
+    for (; *text; text++) { /* RFC 3986, 3.3: what a segment of a path may hold as it is */
+        if (strchr("-._~:", *text) || (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') ||
+            (*text >= 'A' && *text <= 'Z'))
+            buffer_append(&out, text, 1);
+        else
+            buffer_printf(&out, "%%%02X", (unsigned char)*text);
+    }
+    buffer_append_text(&out, suffix);
+    rc = buffer_check(&out, "the name", error);
+    if (rc == SERIN_OK)
+        memcpy(path, out.bytes, out.size + 1);
+    buffer_done(&out);
+    return rc;
+}
+
+/* Who it is goes into the journal of changes; a name that could not stand in a header is not passed on as it is. */
+static void write_author(struct buffer *head)
+{
+    const char *user = getenv("USER");
+    char name[MAX_USER + 1];
+    size_t i;
+
+    if (!user || !*user)
+        user = getenv("LOGNAME");
+    if (!user || !*user)
+        user = "unknown";
+    for (i = 0; user[i] && i < MAX_USER; i++)
+        name[i] = user[i] > ' ' && user[i] < 0x7f ? user[i] : '?';
+    name[i] = '\0';
+    http_write_field(head, "X-Serin-Author", "cli %s", name);
+}
+
+/* An error's own sentence, where the server gave one. */
+static enum serin_errc refused(const struct exchange *exchange, int status)
+{
+    const char *sentence = json_string_value(json_object_get(exchange->json, "error"));
+    enum serin_errc code = status == 404 ? SERIN_NOT_FOUND : status < 500 ? SERIN_INVALID : SERIN_IO;
+
+    if (sentence && *sentence)
+        return error_set(exchange->error, code, "%s", sentence);
+    return error_set(exchange->error, code, "%s answered %d %s without a reason; is it the admin API of serin serve?",
+                     exchange->address, status, http_status_text(status));
+}
+
+static void on_answer(void *user, const struct http_answer *answer)
+{
+    struct exchange *exchange = user;
+    json_error_t fault;
+
+    exchange->answered = true;
+    if (answer->rc != SERIN_OK) {
+        const char *cause = strstr(answer->why, "cannot ");
+
+        if (answer->sent)
+            exchange->rc = error_set(exchange->error, answer->rc, "%s%s", answer->why,
+                                     answer->timed_out ? "; whether it was done, 'serin status' tells" : "");
+        else
+            exchange->rc = error_set(exchange->error, answer->rc, ADMIN_NO_CONNECTION, exchange->address,
+                                     cause ? cause : answer->why);
+        return;
+    }
+    if (answer->body->size > 0)
+        exchange->json = json_loadb((const char *)answer->body->data, answer->body->size, JSON_DECODE_ANY, &fault);
+    if (answer->head->status < 200 || answer->head->status > 299)
+        exchange->rc = refused(exchange, answer->head->status);
+    else if (answer->body->size > 0 && !exchange->json)
+        exchange->rc = error_set(exchange->error, SERIN_CORRUPT,
+                                 "%s answered something that is no JSON (%s); is it the admin API of serin serve?",
+                                 exchange->address, fault.text);
+}
+
+static enum serin_errc start(struct http_client *client, const char *method, const char *path, const char *text,
+                             unsigned timeout_ms, struct exchange *exchange)
+{
+    size_t size = text ? strlen(text) : 0;
+    struct bytes *body = NULL;
+    struct buffer head;
+    enum serin_errc rc;
+
+    if (text) {
+        body = bytes_new(size);
+        if (!body)
+            return error_set(exchange->error, SERIN_NOMEM, "no memory for a request of %zu bytes", size);
+        memcpy(body->data, text, size);
+        body->size = size;
+    }
+    buffer_init(&head, MAX_HEAD_BYTES);
+    http_write_request_line(&head, (struct http_slice){method, strlen(method)},
+                            (struct http_slice){path, strlen(path)});
+    http_write_field(&head, "Accept", "application/json");
+    if (body)
+        http_write_field(&head, "Content-Type", "application/json");
+    if (strcmp(method, "GET") != 0)
+        write_author(&head);
+    rc = http_call_start(client, &head, body, timeout_ms, on_answer, exchange, NULL, exchange->error);
+    buffer_done(&head);
+    bytes_drop(body);
+    return rc;
+}
+
+enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
+                           unsigned timeout_ms, json_t **ret_json, struct serin_error *error)
+{
+    struct exchange exchange = {.address = address, .error = error};
+    struct http_client_options options;
+    struct http_client *client;
+    enum serin_errc rc;
+    uv_loop_t loop;
+    int code;
+
+    code = uv_loop_init(&loop);
+    if (code != 0)
+        return error_set(error, SERIN_IO, "no event loop: %s", uv_strerror(code));
+    http_client_options_init(&options);
+    rc = http_client_new(&loop, address, &options, &client, error);
+    if (rc == SERIN_OK) {
+        rc = start(client, method, path, body, timeout_ms, &exchange);
+        while (rc == SERIN_OK && !exchange.answered)
+            uv_run(&loop, UV_RUN_ONCE);
+        http_client_close(client, NULL, NULL);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    BUG_ON(uv_loop_close(&loop) != 0);
+    if (rc == SERIN_OK)
+        rc = exchange.rc;
+    if (rc == SERIN_OK)
+        *ret_json = exchange.json;
+    else
+        json_decref(exchange.json);
+    return rc;
+}

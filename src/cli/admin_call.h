@@ -1,0 +1,41 @@
+/*
+ * admin_call.h - one question to the admin API of a running `serin serve`, and its answer.  Depends on base, http,
+ * jansson. SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CLI_ADMIN_CALL_H
+#define CLI_ADMIN_CALL_H
+
+#include "base/error.h"
+#include "cli/cli.h"
+
+#include <jansson.h>
+
+#define ADMIN_DEFAULT       "127.0.0.1:8081"
+#define ADMIN_MAX_PATH      512
+#define ADMIN_TIMEOUT_MS    15000u
+#define ADMIN_NO_CONNECTION "no serin serve at %s: %s"
+
+/* The row of a verb's table whose settings have a field `const char *admin`. */
+#define ADMIN_OPTION(settings)                                                                                         \
+    {                                                                                                                  \
+        .name = "admin", .value = "HOST:PORT", .type = CLI_TEXT, .offset = offsetof(struct settings, admin),           \
+        .help =                                                                                                        \
+            "where the admin API of serin serve listens, or unix:PATH (default $SERIN_ADMIN, or else " ADMIN_DEFAULT   \
+            ")"                                                                                                        \
+    }
+
+/* The address to call: what was given, $SERIN_ADMIN, or the default. */
+const char *admin_address(const char *given);
+
+/* Writes "prefix" and the text, percent-encoded where it must be, into path of ADMIN_MAX_PATH bytes. SERIN_LIMIT. */
+MUST_USE enum serin_errc admin_path(char *path, const char *prefix, const char *text, const char *suffix,
+                                    struct serin_error *error);
+
+/* Sends method and path, with body as JSON (NULL: none), and waits for the answer: timeout_ms for all of it. *ret_json
+ * is the answer's JSON (json_decref it); NULL for an answer without a body. Errors: SERIN_IO (nobody there, too late),
+ * SERIN_NOT_FOUND (404), SERIN_INVALID (other 4xx) with the server's own sentence, SERIN_CORRUPT (no JSON),
+ * SERIN_NOMEM. */
+MUST_USE enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
+                                    unsigned timeout_ms, json_t **ret_json, struct serin_error *error);
+
+#endif
