@@ -44,7 +44,7 @@ static void print_option(FILE *out, const struct cli_option *option)
     char text[600];
     int column;
 
-    column = option->letter ? fprintf(out, "  -%c,", option->letter) - 1 : 0;
+    column = option->letter ? fprintf(out, "  -%c,", option->letter) : 0;
     column += fprintf(out, "%s--%s%s%s", column ? " " : "  ", option->name, option->value ? " " : "",
                       option->value ? option->value : "");
     if (column > MAX_OPTION_COLUMN)
