@@ -1,0 +1,456 @@
+"""The verbs for a running serve, against small servers of this file: what they send, and what they say of the answers.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import copy
+import http.server
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+from conftest import BIN, PICTURES, TIMEOUT_S, serin
+
+ROUTE = {"model": "m", "revision": 7, "stable": "v1", "unit": "request", "key_source": "header", "key_name": "X-Camera",
+         "block_seconds": 60, "salt": "00000000deadbeef", "timeout_ms": 10000, "canary_timeout_ms": 5000,
+         "versions": [{"tag": "v1", "weight": 99, "drain_weight": 0}, {"tag": "v2", "weight": 1, "drain_weight": 0}],
+         "rules": [], "mirrors": []}
+
+
+def status_of(requests=(990, 10)):
+    def version(tag, weight, count, **more):
+        return {"tag": tag, "weight": weight, "share": weight / 100, "url": "", "breaker": "closed",
+                "replicas": [{"state": "ready", "why": "", "pid": 1, "endpoint": "unix:/x", "resident_bytes": 1, "restarts": 0}],
+                "counters": {"requests": count, "answered": count, "failures": 0, "fallbacks": 0},
+                "latency_ms": {"p50": 1.0, "p95": 2.5, "p99": 3.0}, **more}
+
+    crashed = {"state": "backoff", "why": "out of memory", "pid": 0, "endpoint": "", "resident_bytes": 0, "restarts": 3}
+    canary = version("v2", 1, requests[1], breaker="open")
+    canary["replicas"].append(crashed)
+    canary["counters"].update(failures=8, fallbacks=7)
+    return {"version": "0.1.0", "uptime_s": 3723, "gateway": {"listen": "127.0.0.1:8080", "port": 8080},
+            "models": [{"model": "m", "stable": "v1", "unit": "request", "revision": 7,
+                        "versions": [version("v1", 99, requests[0]), canary]}]}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """answer(method, path, headers, body) gives (status, body or JSON[, headers]); all requests are kept."""
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, answer):
+        self.answer, self.seen, self.lock = answer, [], threading.Lock()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.server.lock:
+            self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        status, answer, *headers = self.server.answer(self.command, self.path, self.headers, body)
+        answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        for name, value in (headers[0] if headers else {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # who was interrupted does not listen any more
+            self.wfile.write(answer)
+
+    do_GET = do_PUT = do_PATCH = do_POST = do_DELETE = handle_any
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serve(answer):
+    with Server(answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def admin(method, path, _, body):
+    """A route that changes as the admin API says."""
+    route = copy.deepcopy(ROUTE)
+    if path == "/api/v1/routes":
+        return 200, [route]
+    if path == "/api/v1/routes/m" and method == "GET":
+        return 200, route
+    if path == "/api/v1/routes/m" and method == "PUT":
+        return 200, {**json.loads(body), "revision": 8}
+    if path == "/api/v1/routes/m/weights" and method == "PATCH":
+        for tag, weight in json.loads(body).items():
+            if tag not in ("v1", "v2"):
+                return 404, {"error": f"model 'm' has no version '{tag}'"}
+            next(v for v in route["versions"] if v["tag"] == tag)["weight"] = weight
+        return 200, route
+    if path == "/api/v1/deploy":
+        return 200, route
+    if path == "/api/v1/serving/m:v2":
+        return 200, {}
+    if path == "/api/v1/serving/m:v1":
+        return 409, {"error": "m:v1 is stable"}
+    if path == "/api/v1/status":
+        return 200, status_of()
+    return 404, {"error": f"no such thing as {path}"}
+
+
+@pytest.fixture
+def api():
+    with serve(admin) as server:
+        yield server
+
+
+def ask(server, *arguments, **options):
+    return serin(*arguments, "--admin", server.address, **options)
+
+
+# ---- the admin API's verbs ----
+
+
+def test_route_get_shows_shares(api):
+    run = ask(api, "route", "get")
+    assert run.returncode == 0 and run.stderr == ""
+    assert re.search(r"v1 +99 +99\.0000 %\n +v2 +1 +1\.0000 %\n", run.stdout)
+    assert "m: revision 7, stable v1, by request\n" in run.stdout
+    assert ask(api, "route", "get", "m").stdout == run.stdout
+    assert json.loads(ask(api, "route", "get", "m", "-o", "json").stdout) == ROUTE
+    assert json.loads(ask(api, "route", "get", "--output=json").stdout) == [ROUTE]
+
+
+def test_weights_alone_are_one_patch(api):
+    run = ask(api, "route", "set", "m", "v2=10", "v1=90", env={"USER": "eve\r\nX: y"})
+    assert run.returncode == 0 and run.stderr == ""
+    assert re.search(r"v2 +10 +10\.0000 %", run.stdout)
+    (method, path, headers, body), = api.seen
+    assert (method, path, json.loads(body)) == ("PATCH", "/api/v1/routes/m/weights", {"v2": 10, "v1": 90})
+    assert headers["X-Serin-Author"] == "cli eve??X:?y" and headers["Content-Type"] == "application/json"
+
+
+def test_other_changes_keep_what_is_not_named(api):
+    run = ask(api, "route", "set", "m", "v2=5", "--key", "cookie:line", "--rule", "X-Canary=a:b:v2,X-Any:v1", "--mirror",
+              "v2=.5,v1=100", "--timeout-ms", "900", "--canary-timeout-ms", "800", "-o", "json")
+    assert run.returncode == 0
+    assert [(seen[0], seen[1]) for seen in api.seen] == [("GET", "/api/v1/routes/m"), ("PUT", "/api/v1/routes/m")]
+    expected = {**ROUTE, "unit": "key", "key_source": "cookie", "key_name": "line", "timeout_ms": 900, "canary_timeout_ms": 800,
+                "rules": [{"header": "X-Canary", "value": "a:b", "tag": "v2"}, {"header": "X-Any", "value": "", "tag": "v1"}],
+                "mirrors": [{"tag": "v2", "per_million": 5000}, {"tag": "v1", "per_million": 1000000}]}
+    expected["versions"] = [ROUTE["versions"][0], {"tag": "v2", "weight": 5, "drain_weight": 0}]
+    assert json.loads(api.seen[1][3]) == expected
+    assert json.loads(run.stdout) == {**expected, "revision": 8}
+
+
+@pytest.mark.parametrize("options, expected", [
+    (["--block", "300"], {"unit": "key_block", "block_seconds": 300}),
+    (["--unit", "key"], {"unit": "key"}),
+    (["--unit", "key", "--block", "9"], {"unit": "key", "block_seconds": 9}),
+    (["--key", "address"], {"unit": "key", "key_source": "address"}),
+    (["--rule", "none", "--mirror", "none"], {}),
+])
+def test_units(api, options, expected):
+    assert ask(api, "route", "set", "m", *options).returncode == 0
+    assert json.loads(api.seen[1][3]) == {**ROUTE, **expected}
+
+
+def test_shares_that_few_cameras_cannot_give(api):
+    run = ask(api, "route", "set", "m", "--unit", "key", "--cameras", "8")
+    assert run.returncode == 0 and "8 cameras cannot give v2 1 %" in run.stderr and "12.5 %" in run.stderr
+    assert ask(api, "route", "set", "m", "--unit", "key", "--cameras", "100").stderr == ""
+    assert "takes 100 cameras" in ask(api, "route", "set", "m", "--unit", "key").stderr
+    assert ask(api, "route", "set", "m", "--unit", "key_block", "--cameras", "8").stderr == ""
+
+
+def test_unknown_versions(api):
+    run = ask(api, "route", "set", "m", "v9=1")
+    assert (run.returncode, run.stderr) == (1, "serin: route: model 'm' has no version 'v9'\n")
+    run = ask(api, "route", "set", "m", "v9=1", "--unit", "key")
+    assert run.returncode == 1 and "m has no version v9" in run.stderr
+    run = ask(api, "route", "set", "m", "--rule", "X-A:v9")
+    assert run.returncode == 1 and "v9" in run.stderr
+    assert all(seen[0] != "PUT" for seen in api.seen)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["route", "show"], ["'show'", "get nor set"]),
+    (["route", "set"], ["needs a model"]),
+    (["route", "set", "m"], ["nothing to set"]),
+    (["route", "set", "m", "v1"], ["TAG=WEIGHT"]),
+    (["route", "set", "m", "v1=1.5"], ["'1.5'", "0 to 1000000"]),
+    (["route", "set", "m", "v1=1000001"], ["'1000001'"]),
+    (["route", "set", "m", "v1=-1"], ["'-1'"]),
+    (["route", "set", "m", "v1=1", "v1=2"], ["v1 is given two weights"]),
+    (["route", "set", "M!", "v1=1"], ["M!"]),
+    (["route", "set", "m", "--key", "X-Camera"], ["header:NAME"]),
+    (["route", "set", "m", "--mirror", "v2=101"], ["0 to 100 percent"]),
+    (["route", "set", "m", "--mirror", "v2"], ["TAG=PERCENT"]),
+    (["route", "set", "m", "--rule", "X-A=1"], ["HEADER=VALUE:TAG"]),
+    (["route", "get", "m", "--unit", "key"], ["get changes nothing"]),
+    (["route", "get", "m", "n"], ["'n'"]),
+    (["route", "get", "-x"], ["-x"]),
+    (["deploy", "m"], ["m"]),
+    (["deploy", "m:v1", "--replicas", "17"], ["'17'"]),
+    (["undeploy", "m"], ["m"]),
+    (["stream", "--dir", "d", "--model", "../x"], ["../x"]),
+])
+def test_wrong_words_never_reach_the_server(api, arguments, words):
+    run = serin(*arguments, env={"SERIN_ADMIN": api.address})
+    assert run.returncode == 2 and run.stdout == "" and run.stderr.count("\n") == 1
+    for word in words:
+        assert word in run.stderr
+    assert api.seen == []
+
+
+def test_deploy(api):
+    run = ask(api, "deploy", "m:v2", "--canary", "--replicas", "3")
+    assert run.returncode == 0 and "m:v2 is ready" in run.stdout and "99.0000 %" in run.stdout
+    assert ask(api, "deploy", "m:v2", "--url", "http://10.0.0.7:8000").returncode == 0
+    assert [json.loads(seen[3]) for seen in api.seen] == [
+        {"name": "m:v2", "replicas": 3, "stable": False}, {"name": "m:v2", "url": "http://10.0.0.7:8000", "stable": True}]
+    assert {seen[:2] for seen in api.seen} == {("POST", "/api/v1/deploy")}
+
+
+def test_undeploy(api):
+    run = ask(api, "undeploy", "m:v2")
+    assert (run.returncode, run.stdout) == (0, "m:v2 is stopped\n")
+    run = ask(api, "undeploy", "m:v1")
+    assert (run.returncode, run.stdout, run.stderr) == (1, "", "serin: undeploy: m:v1 is stable\n")
+    assert [seen[:2] for seen in api.seen] == [("DELETE", "/api/v1/serving/m:v2"), ("DELETE", "/api/v1/serving/m:v1")]
+
+
+def test_status(api):
+    run = ask(api, "status")
+    assert run.returncode == 0
+    lines = run.stdout.split("\n")
+    assert lines[0] == "serin 0.1.0, up 1 h 02 min 03 s, gateway 127.0.0.1:8080"
+    assert lines[3].split() == ["m", "v1", "(stable)", "99", "%", "1/1", "-", "2.5", "0", "0", "closed"]
+    assert lines[4].split() == ["v2", "1", "%", "1/2", "-", "2.5", "8", "7", "open"]
+    assert lines[5] == "! m:v2 replica 1 is backoff: out of memory (3 restarts)"
+    assert json.loads(ask(api, "status", "-o", "json").stdout) == status_of()
+
+
+def test_status_of_nothing():
+    with serve(lambda *_: (200, {**status_of(), "models": []})) as server:
+        assert "serin deploy" in ask(server, "status").stdout
+
+
+def test_watch_shows_rates():
+    looks = iter([status_of((1000, 10)), status_of((3000, 10)), status_of((0, 10))])
+
+    def answer(*_):
+        look = next(looks, None)
+        return (200, look) if look else (503, {"error": "it is over"})
+
+    with serve(answer) as server:
+        run = ask(server, "status", "--watch", "--every", ".01")
+    assert (run.returncode, run.stderr) == (1, "serin: status: it is over\n")
+    rates = [re.search(r"99 % +1/1 +(\S+)", table).group(1) for table in run.stdout.split("MODEL")[1:]]
+    assert rates[0] == "-" and float(rates[1]) > 0 and rates[2] == "-"  # it was started again in between
+    assert "\x1b" not in run.stdout
+
+
+def test_nobody_there():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        for arguments in (["status"], ["route", "get"], ["route", "set", "m", "a=1"], ["deploy", "m:v1"], ["undeploy", "m:v1"]):
+            run = serin(*arguments, "--admin", address)
+            assert run.returncode == 1 and run.stdout == ""
+            assert run.stderr == f"serin: {arguments[0]}: no serin serve at {address}: cannot connect: connection refused\n"
+        run = serin("stream", "--dir", PICTURES, "--model", "m", "--to", f"http://{address}")
+        assert run.returncode == 1 and "no gateway there" in run.stderr and "connection refused" in run.stderr
+
+
+@pytest.mark.parametrize("answer, words", [
+    ((200, b"<html>"), ["no JSON"]),
+    ((502, b"Bad gateway"), ["502 Bad Gateway", "without a reason"]),
+    ((200, b"[1, 2]"), ["admin API"]),
+    ((200, b""), ["admin API"]),
+    ((400, {"error": "no\x1b[2Jway"}), ["no?[2Jway"]),
+    ((200, {"model": "m", "salted": 1}), ["salted"]),
+])
+@pytest.mark.parametrize("arguments", [["status"], ["route", "get", "m"], ["route", "set", "m", "v1=1"], ["deploy", "m:v1"]])
+def test_other_servers(arguments, answer, words):
+    with serve(lambda *_: answer) as server:
+        run = ask(server, *arguments)
+    assert run.returncode == 1 and run.stdout == "" and run.stderr.count("\n") == 1
+    if arguments != ["status"] or words != ["salted"]:
+        for word in words:
+            assert word in run.stderr
+
+
+def test_server_that_hangs_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def hang_up():
+            connection = listener.accept()[0]
+            connection.recv(1000)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        run = serin("status", "--admin", f"127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert run.returncode == 1 and run.stderr.startswith("serin: status: ") and run.stderr.count("\n") == 1
+
+
+def test_strange_names_reach_the_server_escaped(api):
+    run = ask(api, "route", "get", "a/../b c")
+    assert run.returncode == 1
+    assert api.seen[0][1] == "/api/v1/routes/a%2F..%2Fb%20c"
+
+
+# ---- stream ----
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Four frames, each its own bytes: nothing may look into them."""
+    folder = tmp_path / "day"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"{i}.jpg").write_bytes(b"frame %d" % i)
+    return folder
+
+
+def play(server, folder, *arguments, **options):
+    return serin("stream", "--dir", folder, "--model", "m", "--to", f"http://{server.address}", "--fps", "500", *arguments,
+                 **options)
+
+
+def test_stream_plays_all_of_the_footage(frames):
+    with serve(lambda *_: (200, {}, {"X-Serin-Version": "v1"})) as server:
+        run = play(server, frames, "--cameras", "3", "--in-flight", "64", "--json")
+    assert run.returncode == 0 and run.stderr == ""
+    summary = json.loads(run.stdout)
+    assert [summary[key] for key in ("sent", "answered", "errors", "dropped", "fallbacks", "cameras_switched")] == [12, 12, 0, 0, 0, 0]
+    assert summary["versions"] == {"v1": 12} and summary["latency_ms"]["p95"] > 0 and summary["first_error"] is None
+    assert {seen[:2] for seen in server.seen} == {("POST", "/v1/predict/m")}
+    shown = {camera: sorted(seen[3] for seen in server.seen if seen[2]["X-Camera"] == camera) for camera in ("c1", "c2", "c3")}
+    assert shown == {camera: [b"frame 0", b"frame 1", b"frame 2", b"frame 3"] for camera in shown}
+    assert all(seen[2]["Content-Type"] == "image/jpeg" for seen in server.seen)
+
+
+def test_stream_begins_at_other_places(frames):
+    with serve(lambda *_: (200, {})) as server:
+        assert play(server, frames, "--cameras", "4", "--fps", "10", "--seconds", ".1").returncode == 0
+    assert {seen[2]["X-Camera"]: seen[3] for seen in server.seen} == {f"c{i + 1}": b"frame %d" % i for i in range(4)}
+
+
+def test_stream_counts_versions_fallbacks_and_sides(frames):
+    count = {}
+
+    def answer(_, __, headers, ___):
+        camera = headers["X-Camera"]
+        count[camera] = count.get(camera, 0) + 1
+        if camera == "c1":  # of the canary, which fails once
+            return 200, {}, {"X-Serin-Version": "v1", "X-Serin-Fallback": "v2"} if count[camera] == 2 else {"X-Serin-Version": "v2"}
+        return 200, {}, {"X-Serin-Version": "v2" if camera == "c2" and count[camera] == 3 else "v1"}
+
+    with serve(answer) as server:
+        run = play(server, frames, "--cameras", "4", "--in-flight", "64")
+    assert run.returncode == 0
+    assert "4 cameras sent 16 frames" in run.stdout and "16 answers" in run.stdout and "0 errors, 0 dropped" in run.stdout
+    assert "v1 75.00 % (12)" in run.stdout and "v2 25.00 % (4)" in run.stdout
+    assert "1 fallbacks; 1 of 4 cameras changed versions" in run.stdout
+
+
+def test_stream_counts_errors(frames):
+    def answer(_, __, headers, ___):
+        return (503, {"error": "too busy"}) if headers["X-Camera"] == "c2" else (200, {})
+
+    with serve(answer) as server:
+        run = play(server, frames, "--cameras", "2", "--in-flight", "64", "--json")
+    assert run.returncode == 1 and json.loads(run.stdout)["errors"] == 4 and json.loads(run.stdout)["answered"] == 4
+    assert run.stderr == "serin: stream: 4 errors, the first: camera c2: 503 Service Unavailable: too busy\n"
+
+
+def test_late_answers_do_not_delay_frames_and_too_many_are_dropped(frames):
+    over = threading.Event()
+
+    def answer(*_):
+        over.wait(TIMEOUT_S)  # longer than anybody waits
+        return 200, {}
+
+    with serve(answer) as server:
+        run = play(server, frames, "--fps", "400", "--cameras", "2", "--in-flight", "2", "--seconds", ".2", "--loop",
+                   "--timeout-ms", "2000", "--json")
+        over.set()
+    summary = json.loads(run.stdout)
+    assert run.returncode == 1 and "no whole answer in" in run.stderr
+    assert [summary[key] for key in ("sent", "answered", "errors", "dropped")] == [4, 0, 4, 156]
+    assert sorted(seen[2]["X-Camera"] for seen in server.seen) == ["c1", "c1", "c2", "c2"]
+
+
+def test_dark_stretches(frames, tmp_path):
+    dark = tmp_path / "dark"
+    dark.mkdir()
+    (dark / "night.png").write_bytes(b"night")
+
+    def shown(share):
+        with serve(lambda *_: (200, {})) as server:
+            assert play(server, frames, "--cameras", "20", "--in-flight", "64", "--dark", dark, "--dark-share", share).returncode == 0
+        cameras = {}
+        for _, _, headers, body in server.seen:
+            cameras.setdefault(headers["X-Camera"], set()).add(body == b"night")
+        assert all(len(kinds) == 1 for kinds in cameras.values())  # a whole stretch
+        return sum(kinds == {True} for kinds in cameras.values())
+
+    assert shown("0") == 0 and shown("1") == 20 and 3 <= shown(".2") <= 5
+
+
+def test_interrupt_ends_in_order(frames):
+    enough = threading.Event()
+
+    def answer(*_):
+        if len(server.seen) >= 20:
+            enough.set()
+        return 200, {}, {"X-Serin-Version": "v1"}
+
+    with serve(answer) as server:
+        with subprocess.Popen([BIN, "stream", "--dir", frames, "--model", "m", "--to", f"http://{server.address}", "--loop",
+                               "--fps", "50", "--json"], stdout=subprocess.PIPE, text=True) as run:
+            assert enough.wait(TIMEOUT_S)
+            run.send_signal(signal.SIGINT)
+            out, _ = run.communicate(timeout=TIMEOUT_S)
+    summary = json.loads(out)
+    assert run.returncode == 0 and summary["answered"] == summary["sent"] == len(server.seen) and summary["errors"] == 0
+
+
+def test_live_line_on_a_terminal(frames):
+    leader, follower = pty.openpty()
+    with serve(lambda *_: (200, {}, {"X-Serin-Version": "v1"})) as server:
+        with subprocess.Popen([BIN, "stream", "--dir", frames, "--model", "m", "--to", f"http://{server.address}", "--loop",
+                               "--json"], stdout=subprocess.PIPE, stderr=follower, env={**os.environ, "TERM": "xterm"}) as run:
+            os.close(follower)
+            shown = b""
+            while b"v1 100.0 %" not in shown:
+                shown += os.read(leader, 1000)
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=TIMEOUT_S)
+    os.close(leader)
+    assert run.returncode == 0 and b"answers/s" in shown and b"p95" in shown and b"0 errors" in shown
+
+
+def test_footage_that_cannot_be_played(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing"):
+        run = serin("stream", "--dir", folder, "--model", "m", "--to", "http://127.0.0.1:1")
+        assert run.returncode == 1 and str(folder) in run.stderr
