@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from conftest import BIN, ROOT, serin
 
-VERBS = ("predict", "eval", "inspect", "bench", "push", "versions", "rm",
+VERBS = ("predict", "eval", "inspect", "bench", "push", "versions", "rm", "serve", "worker",
          "deploy", "undeploy", "route", "status", "stream")
 PAGE = ROOT / "docs" / "man" / "serin.1"
 
