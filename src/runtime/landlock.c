@@ -56,6 +56,17 @@ int landlock_enforce(int fd)
     return (int)syscall(SYS_landlock_restrict_self, fd, 0);
 }
 
+void landlock_grant_mounted(int fd, const char *path)
+{
+    struct landlock_path_beneath_attr rule = {.parent_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC),
+                                              .allowed_access =
+                                                  LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR};
+
+    /* Refused where the rules do not restrict reading, and then it is not needed. */
+    syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    syscall(SYS_close, rule.parent_fd);
+}
+
 static void grant(struct rules *rules, const char *path, uint64_t rights)
 {
     const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | FILE_WRITE_RIGHTS;

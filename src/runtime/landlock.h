@@ -16,6 +16,9 @@ int landlock_version(void);
  */
 MUST_USE enum serin_errc landlock_rules_new(const struct replica_spec *spec, int *ret_fd, struct serin_error *error);
 
+/* Adds a folder that was mounted since then, for reading. Async-signal-safe. */
+void landlock_grant_mounted(int fd, const char *path);
+
 /* Async-signal-safe. 0, or -1 with errno. */
 int landlock_enforce(int fd);
 

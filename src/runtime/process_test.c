@@ -31,7 +31,7 @@ struct fixture {
     char dir[64], socket[128];
     struct replica *replica;
     struct replica_spec spec;
-    const char *arguments[16];
+    const char *arguments[24];
     int seen[REPLICA_STOPPED + 1]; /* how often each state was announced */
     char states[8192];             /* "starting: started\nbackoff: ..." */
     char *log;
@@ -472,7 +472,7 @@ static void it_touches_its_own_files_only(void **state)
     assert_true(fd >= 0);
     close(fd);
     SETUP(&fixture, "touch", inside, "touch", beside, "look", beside, "look", "/etc/shadow", "look", "/usr/bin/env",
-          "ready");
+          "look", "/proc/cpuinfo", "ready");
     snprintf(inside, sizeof(inside), "%s/file", fixture.dir);
     fixture.spec.readable = readable;
     start(&fixture);
@@ -485,6 +485,7 @@ static void it_touches_its_own_files_only(void **state)
     assert_has(fixture.log, line);
     assert_has(fixture.log, "read /etc/shadow: Permission denied\n");
     assert_has(fixture.log, "read /usr/bin/env: done\n");
+    assert_has(fixture.log, "read /proc/cpuinfo: done\n"); /* which lies in a mount of its own */
     unlink(inside);
     unlink(beside);
     teardown(&fixture);

@@ -145,10 +145,13 @@ static void reset_signals(void)
 }
 
 /* Best effort: a container with a masked /proc forbids it, and then it sees the processes, but cannot reach them. */
-static void hide_other_processes(void)
+static void hide_other_processes(int landlock)
 {
-    if (syscall(SYS_mount, "none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
-        syscall(SYS_mount, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    if (syscall(SYS_mount, "none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        syscall(SYS_mount, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+        return;
+    if (landlock >= 0) /* the rules know the /proc below it, and Landlock looks past what is mounted over */
+        landlock_grant_mounted(landlock, "/proc");
 }
 
 static int give_up_capabilities(void)
@@ -181,7 +184,7 @@ static _Noreturn void child_runs(const struct sandbox_plan *plan, struct descrip
     if (plan->cores && syscall(SYS_sched_setaffinity, 0, sizeof(*plan->cores), plan->cores) < 0)
         child_fails(fds.barrier, STEP_AFFINITY);
     if (features & SANDBOX_PROCESSES)
-        hide_other_processes();
+        hide_other_processes(fds.landlock);
     if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         child_fails(fds.barrier, STEP_NO_NEW_PRIVILEGES);
     if ((features & SANDBOX_FILES) && landlock_enforce(fds.landlock) != 0)
