@@ -76,6 +76,17 @@ static const char *outcome(long result)
     return result >= 0 ? "done" : strerror(errno);
 }
 
+static void try_to_reach(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    printf("connect: %s\n", outcome(connect(stream, (struct sockaddr *)&address, sizeof(address))));
+    printf("datagram: %s\n", outcome(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+    close(stream);
+}
+
 static void eat_memory(void)
 {
     const size_t piece = 1 << 20;
@@ -195,6 +206,8 @@ int fake_worker_main(int count, char **arguments)
             flood();
         else if (strcmp(verb, "inet") == 0)
             printf("inet: %s\n", outcome(socket(AF_INET, SOCK_STREAM, 0)));
+        else if (strcmp(verb, "reach") == 0)
+            try_to_reach(path);
         else if (strcmp(verb, "ptrace") == 0)
             printf("ptrace: %s\n", outcome(ptrace(PTRACE_TRACEME, 0, NULL, NULL)));
         else if (strcmp(verb, "mount") == 0)

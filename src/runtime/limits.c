@@ -5,7 +5,7 @@
  * What works is found by making a group, since permissions, delegation and read-only mounts differ everywhere. Version
  * 2 hands controllers to children only where no process lives in the group itself (cgroups(7), "no internal
  * processes"): where we are alone in ours we move ourselves into a child, as a delegated systemd service does; where
- * others live there too, it is not ours to arrange, and rlimits must do.
+ * others live there too, it is not ours to arrange: groups beside it, or rlimits, must do.
  */
 #include "runtime/limits.h"
 
@@ -101,17 +101,21 @@ static void remove_stale(const char *path, bool bears_our_id)
         closedir(folder);
 }
 
-/* A controller of version 2 for the children of path. */
+static bool lists(const char *path, const char *file, const char *controller)
+{
+    char text[1024];
+
+    return read_file(path, file, text, sizeof(text)) && cgroup_has_word(text, " \n", controller);
+}
+
+/* A controller of version 2 for the children of path, our own group. */
 static bool hand_down(const char *path, const char *controller)
 {
     char text[1024], own[16], child[512];
     bool handed;
 
-    if (!read_file(path, "cgroup.controllers", text, sizeof(text)) || !cgroup_has_word(text, " \n", controller))
-        return false;
-    if (read_file(path, "cgroup.subtree_control", text, sizeof(text)) && cgroup_has_word(text, " \n", controller))
-        return true;
-    if (write_file(path, "cgroup.subtree_control", "+%s", controller))
+    if (lists(path, "cgroup.subtree_control", controller) ||
+        write_file(path, "cgroup.subtree_control", "+%s", controller))
         return true;
     snprintf(own, sizeof(own), "%d\n", (int)getpid());
     if (!read_file(path, "cgroup.procs", text, sizeof(text)) || strcmp(text, own) != 0)
@@ -127,23 +131,55 @@ static bool hand_down(const char *path, const char *controller)
     return handed;
 }
 
+static bool unlimited(const char *path)
+{
+    static const char *const files[] = {"memory.max", "memory.high", "cpu.max"};
+    char text[64];
+    size_t i;
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (read_file(path, files[i], text, sizeof(text)) && strncmp(text, "max", 3) != 0)
+            return false;
+    return true;
+}
+
+/* Where replicas' groups of version 2 can be: under path (our own group), or beside it. Changes path accordingly. */
+static bool find_unified(char *path, const char *controller)
+{
+    char *slash;
+
+    if (!lists(path, "cgroup.controllers", controller))
+        return false;
+    if (hand_down(path, controller))
+        return true;
+    /* Others live in our group too, as in a login session. Its parent hands the controller down already; to be beside
+     * it is to leave it, so that no limit of it may be evaded (but of pids, which systemd sets everywhere). */
+    slash = strrchr(path, '/');
+    if (!slash || slash == path || !unlimited(path))
+        return false;
+    *slash = '\0';
+    return lists(path, "cgroup.subtree_control", controller);
+}
+
 static void find_places(void)
 {
     FILE *own = fopen("/proc/self/cgroup", "re"), *mounts = fopen("/proc/self/mountinfo", "re");
-    int i;
+    int versions[LIMITS_CONTROLLERS] = {0}, i;
 
-    for (i = 0; own && mounts && i < LIMITS_CONTROLLERS; i++) {
+    /* All first: handing down may move us to another group. */
+    for (i = 0; own && mounts && i < LIMITS_CONTROLLERS; i++)
+        versions[i] = cgroup_place(own, mounts, names[i], places[i].path, sizeof(places[i].path));
+    for (i = 0; i < LIMITS_CONTROLLERS; i++) {
         char trial[512];
-        int version = cgroup_place(own, mounts, names[i], places[i].path, sizeof(places[i].path));
 
-        if (version == 0 || (version == 2 && !hand_down(places[i].path, names[i])))
+        if (versions[i] == 0 || (versions[i] == 2 && !find_unified(places[i].path, names[i])))
             continue;
         remove_stale(places[i].path, true);
         snprintf(trial, sizeof(trial), "%s/serin-%d-trial", places[i].path, (int)getpid());
         if (mkdir(trial, 0755) != 0)
             continue;
         rmdir(trial);
-        places[i].version = version;
+        places[i].version = versions[i];
     }
     if (own)
         fclose(own);

@@ -396,7 +396,7 @@ static enum serin_errc process_start(uv_loop_t *loop, const struct replica_spec 
     if (rc == SERIN_OK)
         rc = make_run_dir(spec->run_dir, error);
     if (rc == SERIN_OK && (sandbox_features() & SANDBOX_SYSCALL_FILTER))
-        rc = syscall_filter_new(&replica->filter, error);
+        rc = syscall_filter_new(spec->gpu >= 0, &replica->filter, error);
     if (rc == SERIN_OK)
         rc = open_log(replica, error);
     if (rc == SERIN_OK)

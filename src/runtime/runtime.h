@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A replica is one worker process (container, pod) of one version, kept alive: started, asked for readiness, restarted
- * with back-off when it dies, drained when it is stopped. All calls and callbacks are on the thread of the loop. The
- * embedded default is the process driver.
+ * with back-off when it dies, drained when it is stopped. All calls and callbacks are on the thread of the loop, and
+ * a replica ends with that thread. The embedded default is the process driver; its workers have no capabilities, so
+ * that what they read must be readable for the server's user (root included) as a file's permissions say.
  */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H
@@ -34,17 +35,17 @@ struct replica_spec {
     const char *label;            /* for logs: "street-person:v1.0.0-cpu#0" */
     const char *program;          /* absolute path of the serin binary */
     const char *const *arguments; /* NULL-terminated, without the program: {"worker", "--model", ...} */
-    const char *run_dir;          /* a private folder (0700) for its socket; made where it is missing */
+    const char *run_dir;          /* a private folder (0700), all that it may write to; made where it is missing */
     const char *socket_path;      /* where it will listen: DIR/NAME.sock, at most 107 bytes */
-    const char *const *readable; /* files that it may read besides the system's libraries; NULL-terminated (advisory) */
-    uint64_t memory_bytes;       /* 0: no limit */
-    double cpus;                 /* 0: no limit */
-    const int *pinned_cpus;      /* cores it runs on; NULL: any */
+    const char *const *readable;  /* what it may read besides libraries; NULL-terminated. NULL: anything */
+    uint64_t memory_bytes;        /* 0: no limit */
+    double cpus;                  /* 0: no limit */
+    const int *pinned_cpus;       /* cores it runs on; NULL: any */
     int pinned_count;
     int gpu;                   /* -1: none; else CUDA_VISIBLE_DEVICES */
     uint64_t ready_timeout_ms; /* from start to ready; default 120,000 */
     uint64_t drain_timeout_ms; /* from SIGTERM to SIGKILL; default 10,000 */
-    int max_restarts;          /* in a row without having been ready; then FAILED. default 5 */
+    int max_restarts;          /* in a row without having been ready; then FAILED. 0: 5; negative: never again */
 };
 
 struct replica;

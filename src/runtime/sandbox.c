@@ -378,7 +378,7 @@ static void find_features(void)
     for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]) && !found; i++)
         if (rehearse(&plan, namespaces[i]))
             found = namespaces[i];
-    if (syscall_filter_new(&filter, NULL) == SERIN_OK) {
+    if (syscall_filter_new(false, &filter, NULL) == SERIN_OK) {
         plan.filter = filter;
         if (rehearse(&plan, found | SANDBOX_SYSCALL_FILTER))
             found |= SANDBOX_SYSCALL_FILTER;

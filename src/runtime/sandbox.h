@@ -22,7 +22,8 @@
     X(NETWORK, "network namespace: no interface, unix sockets by path only")                                           \
     X(IPC_UTS, "ipc and uts namespaces")                                                                               \
     X(PROCESSES, "pid and mount namespaces: it sees itself only, and nothing of it outlives it")                       \
-    X(SYSCALL_FILTER, "seccomp: no sockets but unix, no new processes; ptrace, mount, bpf, modules, clocks end it")    \
+    X(SYSCALL_FILTER,                                                                                                  \
+      "seccomp: listens on unix sockets only, no new processes; ptrace, mount, bpf, modules, clocks end it")           \
     X(FILES, "landlock: writes in its run_dir only, reads what it was given and libraries")
 
 enum sandbox_feature_index {

@@ -108,11 +108,27 @@ static int add_rules(scmp_filter_ctx filter)
     if (rc == 0) /* a thread shares all with its process; what does not is a new process */
         rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     if (rc == 0) /* typing into the terminal of whoever started us; the kernel reads 32 bits of the request */
         rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
                               SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, TIOCSTI));
+    return rc;
+}
+
+/* The namespaces leave unix sockets by path, and behind such a path may be anything (a container engine, a bus): a
+ * worker gets streams that it listens on. Datagrams need no connect, so they are refused as they are made. */
+static int add_socket_rules(scmp_filter_ctx filter, bool may_connect)
+{
+    const uint64_t type = 0xf; /* without SOCK_NONBLOCK and SOCK_CLOEXEC */
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, type, SOCK_DGRAM));
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, type, SOCK_DGRAM));
+    if (rc == 0 && !may_connect)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(connect), 0);
     return rc;
 }
 
@@ -153,7 +169,7 @@ out:
     return rc;
 }
 
-enum serin_errc syscall_filter_new(struct sock_fprog **ret, struct serin_error *error)
+enum serin_errc syscall_filter_new(bool may_connect, struct sock_fprog **ret, struct serin_error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     enum serin_errc rc;
@@ -164,6 +180,8 @@ enum serin_errc syscall_filter_new(struct sock_fprog **ret, struct serin_error *
     failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (failed == 0)
         failed = add_rules(filter);
+    if (failed == 0)
+        failed = add_socket_rules(filter, may_connect);
     if (failed)
         rc = error_set(error, SERIN_UNSUPPORTED, "seccomp: a rule could not be added: %s", strerror(-failed));
     else

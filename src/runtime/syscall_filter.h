@@ -8,9 +8,11 @@
 #include "base/error.h"
 
 #include <linux/filter.h>
+#include <stdbool.h>
 
 /* A BPF program that a child can load by itself between fork and exec. *ret and its filter are one allocation: free()
- * it. SERIN_UNSUPPORTED where libseccomp cannot build it here, SERIN_NOMEM, SERIN_IO. */
-MUST_USE enum serin_errc syscall_filter_new(struct sock_fprog **ret, struct serin_error *error);
+ * it. may_connect: to unix sockets, which CUDA's services have; a worker without a GPU only listens. SERIN_UNSUPPORTED
+ * where libseccomp cannot build it here, SERIN_NOMEM, SERIN_IO. */
+MUST_USE enum serin_errc syscall_filter_new(bool may_connect, struct sock_fprog **ret, struct serin_error *error);
 
 #endif
