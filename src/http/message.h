@@ -5,6 +5,7 @@
  * Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). It is stricter than they ask: what could be read in two ways is
  * refused, since a request that two parsers read differently is how requests are smuggled. No I/O, no allocation:
  * slices point into the caller's buffer. Everything is bounded by struct http_limits.
+ * Written in request.c, response.c (both over head.c), chunks.c, fields.c, write.c, all over the table of syntax.c.
  */
 #ifndef HTTP_MESSAGE_H
 #define HTTP_MESSAGE_H

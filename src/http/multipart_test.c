@@ -85,6 +85,8 @@ static void bodies_of_real_clients_are_read(void **state)
         "-----------------------------9051914041544843365972754266\r\n"
         "Content-Disposition: form-data; name=\"image\"; filename=\"\"\r\nContent-Type: application/octet-stream\r\n"
         "\r\n\r\n-----------------------------9051914041544843365972754266--\r\n";
+    static const char dotnet[] = "--b\r\nContent-Type: image/jpeg\r\nContent-Disposition: form-data; name=file; "
+                                 "filename=a.jpg; filename*=utf-8''caf%C3%A9.jpg\r\n\r\nx\r\n--b--\r\n";
     static const char urllib3[] =
         "--b\r\nContent-Disposition: form-data; name=\"image\"; filename*=utf-8''caf%C3%A9.jpg\r\n"
         "\r\nx\r\n--b--\r\n"; /* before 2.0 */
@@ -114,6 +116,8 @@ static void bodies_of_real_clients_are_read(void **state)
                      SERIN_OK);
     assert_int_equal(count, 1);
     assert_part(0, "image", "", "application/octet-stream", "", 0);
+    assert_int_equal(parse("multipart/form-data; boundary=\"b\"", dotnet, sizeof(dotnet) - 1), SERIN_OK);
+    assert_part(0, "file", "a.jpg", "image/jpeg", "x", 1);
     assert_int_equal(parse(TYPE, urllib3, sizeof(urllib3) - 1), SERIN_OK);
     assert_part(0, "image", "caf%C3%A9.jpg", "", "x", 1);
 }
