@@ -5,7 +5,8 @@
  * PNG (third edition). Transparency is dropped, not applied, and of 16 bits the upper 8 stay, as OpenCV asks libpng
  * for. libspng gets the critical chunks only: no text, profile or note, however often it comes, however much it would
  * inflate to, costs anything or can spoil a sound picture. Of the pixel data it inflates only as much as the header's
- * size asks for. An animated PNG gives its default image.
+ * size asks for. An animated PNG is refused: its default image need not be a frame of it, and OpenCV shows one or the
+ * other by the bits a sample has.
  */
 #include "image/codec.h"
 #include "image/exif.h"
@@ -44,13 +45,15 @@ static size_t chunk_bytes(const uint8_t *bytes, size_t size, size_t at)
 }
 
 /* Hops from chunk to chunk: true where that leads to a whole IEND. *ret_orientation is that of the first intact eXIf
- * chunk, before or behind the pixels, or 0; as OpenCV does, animations are never turned. */
-static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
+ * chunk, before or behind the pixels, or 0. *ret_frames is what an animation says it has: 0 where it is none, as with
+ * an acTL behind the pixels. */
+static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation, uint32_t *ret_frames)
 {
     bool wants_exif = true, seen_pixels = false;
     size_t at, count;
 
     *ret_orientation = 0;
+    *ret_frames = 0;
     for (at = SIGNATURE_BYTES; size - at >= CHUNK_OVERHEAD; at += count) {
         const uint8_t *type = bytes + at + 4, *content = type + 4;
         size_t length = read_u32_be(bytes + at);
@@ -61,10 +64,8 @@ static bool walk(const uint8_t *bytes, size_t size, int *ret_orientation)
         if (memcmp(type, "IEND", 4) == 0)
             return true;
         seen_pixels |= memcmp(type, "IDAT", 4) == 0;
-        if (!seen_pixels && memcmp(type, "acTL", 4) == 0 && length == 8 && read_u32_be(content) > 1) {
-            *ret_orientation = 0;
-            wants_exif = false;
-        }
+        if (!seen_pixels && memcmp(type, "acTL", 4) == 0 && length == 8 && read_u32_be(content) > 1)
+            *ret_frames = read_u32_be(content);
         if (wants_exif && memcmp(type, "eXIf", 4) == 0 && length >= 4 && length <= MAX_EXIF_BYTES &&
             (memcmp(content, "II*", 4) == 0 || memcmp(content, "MM\0*", 4) == 0) &&
             crc32_of(type, length + 4) == read_u32_be(content + length)) {
@@ -79,13 +80,17 @@ enum serin_errc decode_png_header(const uint8_t *bytes, size_t size, struct imag
                                   struct serin_error *error)
 {
     const uint8_t *header = bytes + SIGNATURE_BYTES;
+    uint32_t frames;
 
     if (size < SIGNATURE_BYTES + CHUNK_OVERHEAD + 13)
         return error_set(error, SERIN_CORRUPT, "PNG: premature end of file at byte %zu of %zu (in the header)", size,
                          size);
     if (memcmp(header + 4, "IHDR", 4) != 0 || read_u32_be(header) != 13)
         return error_set(error, SERIN_CORRUPT, "PNG: no IHDR chunk of 13 bytes at byte %d", SIGNATURE_BYTES);
-    walk(bytes, size, &ret->orientation);
+    walk(bytes, size, &ret->orientation, &frames);
+    if (frames > 0)
+        return error_set(error, SERIN_UNSUPPORTED,
+                         "PNG: animated PNG of %u frames; only pictures of one frame are read", frames);
     return image_header_set_size(ret, read_u32_be(header + 8), read_u32_be(header + 12), error);
 }
 
@@ -147,6 +152,7 @@ enum serin_errc decode_png_pixels(const uint8_t *bytes, size_t size, const struc
     struct spng_row_info row = {0};
     enum serin_errc rc = SERIN_OK;
     int code, orientation;
+    uint32_t frames;
     char place[48];
     spng_ctx *codec;
 
@@ -168,7 +174,7 @@ enum serin_errc decode_png_pixels(const uint8_t *bytes, size_t size, const struc
     if (code == SPNG_EOI) { /* all rows are there; what follows them must be whole, too */
         where = "(behind the pixels)";
         code = spng_decode_chunks(codec);
-        if (code == 0 && !walk(bytes, size, &orientation))
+        if (code == 0 && !walk(bytes, size, &orientation, &frames))
             code = SPNG_IO_EOF;
     }
     if (code != 0)

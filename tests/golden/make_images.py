@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Needs numpy, Pillow and OpenCV 4.14 (its imdecode is the oracle). Each row of the JSON: the file, the shape, and the SHA-256
+Needs numpy, Pillow, OpenCV 4.14 (its imdecode is the oracle) and cjpeg of libjpeg-turbo. Each row of the JSON: the file, the shape, and the SHA-256
 of the RGB bytes. Run it again only to add a kind: encoders of other versions write other bytes.
 """
 import hashlib
@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import struct
+import subprocess
 import zlib
 
 import cv2
@@ -100,6 +101,13 @@ def jpeg_with_app1(data, *bodies):
     return data[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body for body in bodies) + data[2:]
 
 
+def jpeg_arithmetic(rgb, *options):
+    """Arithmetic coding, which Pillow does not write: cjpeg of libjpeg-turbo does ($CJPEG, or the one on the path)."""
+    source = b"P6\n%d %d\n255\n" % (rgb.shape[1], rgb.shape[0]) + rgb.tobytes()
+    command = [os.environ.get("CJPEG", "cjpeg"), "-arithmetic", "-quality", "75", *options]
+    return subprocess.run(command, input=source, stdout=subprocess.PIPE, check=True).stdout
+
+
 def jpegs():
     photo = picture()
     yield "jpeg-444", jpeg(subsampling=0)
@@ -131,6 +139,8 @@ def jpegs():
     yield "jpeg-trailing-garbage", jpeg() + b"\0garbage\xff\xd8\xff" * 9
     yield "jpeg-padding", jpeg().replace(b"\xff\xdb", b"\xff\xff\xff\xdb", 1)
     yield "jpeg-zeros-in-scan-header", jpeg(subsampling=0).replace(b"\3\x11\0\x3f\0", b"\3\x11\0\0\0", 1)
+    for tail, options in (("", []), ("-progressive", ["-progressive"]), ("-restart", ["-restart", "1"])):
+        yield "jpeg-arithmetic" + tail, jpeg_arithmetic(photo, *options)
     yield "jpeg-1x1", jpeg(Image.fromarray(picture(1, 1)))
     yield "jpeg-1x200", jpeg(Image.fromarray(picture(1, 200)))
     yield "jpeg-200x1", jpeg(Image.fromarray(picture(200, 1)))
@@ -242,13 +252,7 @@ def pngs():
     yield "png-exif-invalid-then-3", png(photo, 2, 8, before=[(b"eXIf", b"Exif\0\0" + exif(6)), (b"eXIf", exif(3))])
     yield "png-exif-half-a-mark-then-3", png(photo, 2, 8, before=[(b"eXIf", b"MM\0+" + exif(6)[4:]), (b"eXIf", exif(3))])
     yield "png-exif-twice", png(photo, 2, 8, before=[(b"eXIf", exif(8))], after=[(b"eXIf", exif(3))])
-    control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
-    frame = struct.pack(">I", 2) + zlib.compress(pack_rows(photo[::-1], 8, 0))
-    second = struct.pack(">IIIIIHHBB", 1, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
-    start = [(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)]
-    yield "png-animated", png(photo, 2, 8, before=start, after=[(b"fcTL", second), (b"fdAT", frame)])
     yield "png-exif-late-animation", png(photo, 2, 8, before=[(b"eXIf", exif(6))], after=[(b"acTL", struct.pack(">II", 2, 0))])
-    yield "png-animated-exif", png(photo, 2, 8, before=[(b"eXIf", exif(6)), *start], after=[(b"fcTL", second), (b"fdAT", frame)])
 
 
 # ---- WebP ----

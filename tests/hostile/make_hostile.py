@@ -195,6 +195,12 @@ def pngs():
     yield "png-bomb-in-text", png(chunk(b"zTXt", b"k\0\0" + bomb(24))), "OK", ""
     yield "png-bomb-in-late-text", png(end=chunk(b"iTXt", b"k\0\1\0\0\0" + bomb(24)) + END), "OK", ""
     yield "png-1500-texts", png(chunk(b"tEXt", b"k\0v") * 1500), "OK", ""
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 10, 0, 0))
+    for frames in (2, 0xFFFFFFFF):
+        yield (f"png-animated-{frames}", png(chunk(b"acTL", struct.pack(">II", frames, 0)) + control), "UNSUPPORTED",
+               f"animated PNG of {frames} frames")
+    yield "png-animated-1", png(chunk(b"acTL", struct.pack(">II", 1, 0)) + control), "OK", ""  # a still picture after all
+    yield "png-animation-cut", png(chunk(b"acTL", bytes(4)) + control), "OK", ""
     yield "png-exif-empty", png(chunk(b"eXIf", b"")), "OK", ""
     yield "png-exif-cut", png(chunk(b"eXIf", b"MM\0*\0\0")), "OK", ""
 
