@@ -171,6 +171,9 @@ struct serin_eval_options {
     /* Called after each picture with the number done and the total; returning false stops with SERIN_INVALID. May be
      * NULL. */
     bool (*progress)(void *user, size_t done, size_t total);
+    /* Called for each picture that cannot be read or decoded, with the reason. Such a picture is left out of every
+     * figure and counted in images_failed; it does not end the evaluation. May be NULL. */
+    void (*failed)(void *user, const char *path, const struct serin_error *error);
     void *user;
 };
 
@@ -200,7 +203,11 @@ struct serin_eval_class {
 
 struct serin_evaluation {
     enum serin_task task;
-    size_t images, instances;
+    size_t images, instances; /* that the figures are of */
+    size_t images_failed;     /* pictures of the data that could not be read or decoded, and are not in images */
+    /* The data's classes were matched to the model's by name. False: its names are others, but as many, so they were
+     * matched by number; if the order is another too, the figures mean nothing. */
+    bool classes_by_name;
     struct serin_ap box, mask,
         keypoints; /* mean over the classes that have ground truth. obb: -1, COCO has no turned boxes */
     struct serin_ultralytics_ap ultralytics; /* of boxes; obb: of turned boxes, by probabilistic IoU */
@@ -214,7 +221,8 @@ struct serin_evaluation {
 /* Runs the model over the validation pictures of data (a YOLO data.yaml, or COCO JSON beside an images folder: a
  * data.yaml with `annotations:`; classify: also a folder with a folder for each class) and scores it. The input is
  * always the whole rectangle, never SERIN_RECT_ON. Free with serin_evaluation_free; it does not need the model any
- * more. Errors: as predict, and SERIN_NOT_FOUND, SERIN_CORRUPT (which file and line). */
+ * more. Errors: as predict, and SERIN_NOT_FOUND, SERIN_CORRUPT (which file and line), also where not one picture could
+ * be decoded. Look at images_failed and classes_by_name before you trust the figures. */
 enum serin_errc serin_yolo_evaluate(struct serin_yolo *yolo, const char *data_path,
                                     const struct serin_eval_options *options, struct serin_evaluation **ret,
                                     struct serin_error *error);

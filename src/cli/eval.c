@@ -186,14 +186,23 @@ static int print_json(const struct serin_evaluation *evaluation)
     return code;
 }
 
-static bool show_progress(void *user, size_t done, size_t total)
+/* What makes the figures mean less than they seem to. Returns the exit code. */
+static int complain(const char *data, const struct serin_evaluation *evaluation)
 {
-    struct progress *progress = user;
+    int code = CLI_OK;
 
-    if (total != progress->total)
-        progress_begin(progress, total, "img");
-    progress_step(progress, done);
-    return true;
+    evaluation_warn("eval", data, evaluation);
+    if (evaluation->images_failed) {
+        terminal_complain("eval: %zu of %zu pictures failed; the figures are of the others", evaluation->images_failed,
+                          evaluation->images + evaluation->images_failed);
+        code = CLI_FAILED;
+    }
+    if (evaluation->instances == 0) {
+        terminal_complain("eval: %s: not one labelled object on its %zu pictures, so nothing was measured", data,
+                          evaluation->images);
+        code = CLI_FAILED;
+    }
+    return code;
 }
 
 static int eval(const void *given, char *const *operands, size_t operand_count)
@@ -211,15 +220,13 @@ static int eval(const void *given, char *const *operands, size_t operand_count)
     code = model_open(&settings->model, &yolo);
     if (code != CLI_OK)
         return code;
-    progress_begin(&progress, 0, "img");
     serin_eval_options_init(&eval_options);
     eval_options.conf = (float)settings->conf;
     eval_options.iou = settings->iou;
     eval_options.max_det = settings->max_det;
     eval_options.input_height = settings->imgsz.height;
     eval_options.input_width = settings->imgsz.width;
-    eval_options.progress = show_progress;
-    eval_options.user = &progress;
+    evaluation_report_to(&progress, &eval_options);
     rc = serin_yolo_evaluate(yolo, settings->data, &eval_options, &evaluation, &error);
     progress_hide(&progress);
     if (rc != SERIN_OK) {
@@ -230,11 +237,8 @@ static int eval(const void *given, char *const *operands, size_t operand_count)
     } else {
         print_report(evaluation);
     }
-    if (rc == SERIN_OK && evaluation->instances == 0) {
-        terminal_complain("eval: %s: not one labelled object on its %zu pictures, so nothing was measured",
-                          settings->data, evaluation->images);
+    if (rc == SERIN_OK && complain(settings->data, evaluation) != CLI_OK)
         code = CLI_FAILED;
-    }
     serin_evaluation_free(evaluation);
     serin_yolo_close(yolo);
     return code;
@@ -251,7 +255,14 @@ const struct cli_verb cli_eval = {
         "Beside it stands the figure that 'yolo val' of Ultralytics prints for the same detections (UL); of turned "
         "boxes "
         "there is only that one. A classifier is measured by top-1 and top-5.\n\n"
-        "The labels are YOLO text files beside the pictures, COCO JSON, or for a classifier a folder for each class.",
+        "The labels are YOLO text files beside the pictures, COCO JSON, or for a classifier a folder for each class. "
+        "They are "
+        "matched to the model's classes by name; by number, with a warning and classes_by_name false in JSON, where "
+        "the "
+        "names are others but as many.\n\n"
+        "A picture that cannot be read is named on the standard error, counted (images_failed in JSON) and left out of "
+        "every figure; the others go on, and the exit code is 1. Bad labels end the evaluation, and what ends it has "
+        "no JSON, only a sentence on the standard error.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct eval_settings),

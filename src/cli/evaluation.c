@@ -1,8 +1,40 @@
 /*
- * evaluation.c - an evaluation as JSON.
+ * evaluation.c - an evaluation on the terminal while it runs, and as JSON afterwards.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/evaluation.h"
+
+static bool show_progress(void *user, size_t done, size_t total)
+{
+    struct progress *progress = user;
+
+    if (total != progress->total)
+        progress_begin(progress, total, "img");
+    progress_step(progress, done);
+    return true;
+}
+
+static void show_failure(void *user, const char *path, const struct serin_error *error)
+{
+    progress_hide(user);
+    terminal_complain_of(path, error);
+}
+
+void evaluation_report_to(struct progress *progress, struct serin_eval_options *options)
+{
+    progress_begin(progress, 0, "img");
+    options->progress = show_progress;
+    options->failed = show_failure;
+    options->user = progress;
+}
+
+void evaluation_warn(const char *verb, const char *data, const struct serin_evaluation *evaluation)
+{
+    if (!evaluation->classes_by_name)
+        terminal_complain("%s: the class names of %s are not the model's, so classes were matched by number: is their "
+                          "order the same? 'serin inspect' lists the model's",
+                          verb, data);
+}
 
 /* What could not be measured is null. */
 static void json_score(struct json_writer *json, const char *key, double value)
@@ -92,8 +124,12 @@ void evaluation_json(struct json_writer *json, const struct serin_evaluation *ev
     json_write_string(json, serin_task_name(evaluation->task));
     json_key(json, "images");
     json_write_integer(json, (int64_t)evaluation->images);
+    json_key(json, "images_failed");
+    json_write_integer(json, (int64_t)evaluation->images_failed);
     json_key(json, "instances");
     json_write_integer(json, (int64_t)evaluation->instances);
+    json_key(json, "classes_by_name");
+    json_write_boolean(json, evaluation->classes_by_name);
     json_ap(json, &evaluation->box);
     json_ultralytics(json, &evaluation->ultralytics);
     json_score(json, "precision", evaluation->precision);

@@ -152,20 +152,6 @@ static void code_name(enum serin_errc code, char *text, size_t size)
         text[i] = (char)tolower((unsigned char)text[i]);
 }
 
-/* True for a sentence that says already which picture it is about. The record holds text, so that odd bytes of the path
- * are
- * '?' there, and of a long path the middle is missing: the beginning decides. */
-static bool begins_with_path(const char *sentence, const char *path)
-{
-    enum { BEGINNING = 100 };
-    struct serin_error as_text;
-    size_t length;
-
-    error_set(&as_text, SERIN_IO, "%s", path);
-    length = strnlen(as_text.message, BEGINNING);
-    return strncmp(sentence, as_text.message, length) == 0;
-}
-
 static void report_failure(struct predict_run *run, const char *path, const struct serin_error *error)
 {
     struct serin_error unprinted;
@@ -174,10 +160,7 @@ static void report_failure(struct predict_run *run, const char *path, const stru
 
     run->totals.failed++;
     progress_hide(&run->progress);
-    if (begins_with_path(error->message, path))
-        terminal_complain("%s", error->message);
-    else
-        terminal_complain("%s: %s", path, error->message);
+    terminal_complain_of(path, error);
     if (!run->settings->json)
         return;
     code_name(error->code, code, sizeof(code));

@@ -180,16 +180,6 @@ static enum serin_errc try_once(const struct push *push, struct serin_error *err
     return error_prefix(error, rc, "a trial prediction failed");
 }
 
-static bool show_progress(void *user, size_t done, size_t total)
-{
-    struct progress *progress = user;
-
-    if (total != progress->total)
-        progress_begin(progress, total, "img");
-    progress_step(progress, done);
-    return true;
-}
-
 /* conf stays that of evaluation: average precision needs nearly everything. */
 static enum serin_errc evaluate(struct push *push, struct serin_error *error)
 {
@@ -200,17 +190,22 @@ static enum serin_errc evaluate(struct push *push, struct serin_error *error)
     struct buffer out;
     enum serin_errc rc;
 
-    progress_begin(&progress, 0, "img");
     serin_eval_options_init(&eval);
     eval.iou = bundle_setting_get(&push->bundle, "iou", eval.iou);
     eval.max_det = (int)bundle_setting_get(&push->bundle, "max_det", eval.max_det);
     eval.input_height = eval.input_width = (int)bundle_setting_get(&push->bundle, "imgsz", 0);
-    eval.progress = show_progress;
-    eval.user = &progress;
+    evaluation_report_to(&progress, &eval);
     rc = serin_yolo_evaluate(push->yolo, push->settings->eval, &eval, &evaluation, error);
     progress_hide(&progress);
     if (rc != SERIN_OK)
         return rc;
+    if (evaluation->images_failed) { /* what a version is judged by is whole */
+        rc = error_set(error, SERIN_CORRUPT, "%s: %zu of %zu pictures cannot be read", push->settings->eval,
+                       evaluation->images_failed, evaluation->images + evaluation->images_failed);
+        serin_evaluation_free(evaluation);
+        return rc;
+    }
+    evaluation_warn("push", push->settings->eval, evaluation);
     buffer_init(&out, BUNDLE_MAX_EVAL_BYTES);
     json_init(&json, &out);
     evaluation_json(&json, evaluation, false); /* speed differs from run to run, and a bundle's digest must not */

@@ -44,6 +44,28 @@ void terminal_complain(const char *format, ...)
     putc('\n', stderr);
 }
 
+/* True for a sentence that says already which file it is about. The record holds text, so that odd bytes of the path
+ * are
+ * '?' there, and of a long path the middle is missing: the beginning decides. */
+static bool begins_with_path(const char *sentence, const char *path)
+{
+    enum { BEGINNING = 100 };
+    struct serin_error as_text;
+    size_t length;
+
+    error_set(&as_text, SERIN_IO, "%s", path);
+    length = strnlen(as_text.message, BEGINNING);
+    return strncmp(sentence, as_text.message, length) == 0;
+}
+
+void terminal_complain_of(const char *path, const struct serin_error *error)
+{
+    if (begins_with_path(error->message, path))
+        terminal_complain("%s", error->message);
+    else
+        terminal_complain("%s: %s", path, error->message);
+}
+
 bool terminal_flush(void)
 {
     if (output_errno == 0) {

@@ -19,6 +19,10 @@
 /* "serin: ..." and a newline on stderr, control characters replaced. */
 void terminal_complain(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* The same for what is wrong with one of many files: "PATH: sentence", or the sentence where it begins with the path.
+ */
+void terminal_complain_of(const char *path, const struct serin_error *error);
+
 /* Writes text with control characters (C0, DEL, C1) replaced by '?'. */
 void terminal_text(FILE *out, const char *text);
 

@@ -12,8 +12,9 @@
  * Classes are matched to the model's by name where every name of the data is one of the model's, else by number where
  * there are equally many, else it is an error. (JSON categories: by name, else by order of their ids.)
  *
- * Unlike Ultralytics, which leaves out pictures with bad labels, anything bad is an error: what is not evaluated should
- * not go unnoticed. Its tolerances are ours: coordinates from -.01 to 1.01; rows that say the same twice count once.
+ * Unlike Ultralytics, which leaves out pictures with bad labels, a bad label is an error: what is not evaluated should
+ * not go unnoticed. (Pictures are read by evaluate.c, which counts those that cannot be decoded.) Its tolerances are
+ * ours: coordinates from -.01 to 1.01; rows that say the same twice count once.
  */
 #ifndef YOLO_DATASET_H
 #define YOLO_DATASET_H

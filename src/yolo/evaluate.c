@@ -32,7 +32,7 @@ struct run {
     struct coco_eval *box, *mask, *keypoints; /* those the task has */
     struct ultralytics_ap *ultralytics;
     size_t *class_images, *class_instances; /* [class_count] */
-    size_t instances, top1, top5;
+    size_t images, images_failed, instances, top1, top5;
     struct serin_speed speed; /* sums */
     struct serin_error *error;
 };
@@ -305,23 +305,51 @@ static enum serin_errc predict_pictures(struct run *run, const struct serin_imag
     return yolo_predict_batch(run->yolo, pictures, count, options, results, run->error);
 }
 
-static enum serin_errc predict_group(struct run *run, size_t first, size_t count,
-                                     const struct serin_predict_options *options)
+/* A picture that cannot be decoded is as bad for every model, so it is left out and counted: what is compared stays
+ * comparable. What the model does to a picture (a NaN) is its own fault and stays an error: left out, it would flatter
+ * the model. */
+static enum serin_errc decode_or_count(struct run *run, const char *path, const struct serin_eval_options *options,
+                                       struct serin_image *ret)
 {
+    struct serin_error error;
+    enum serin_errc rc = serin_image_decode_file(path, NULL, ret, &error);
+
+    if (!rc)
+        return SERIN_OK;
+    if (rc == SERIN_NOMEM)
+        return error_set(run->error, rc, "%s", error.message);
+    run->images_failed++;
+    if (options->failed)
+        options->failed(options->user, path, &error);
+    if (run->images_failed == run->dataset->image_count)
+        return error_set(run->error, rc, "not one of %zu pictures could be decoded; the last: %s", run->images_failed,
+                         error.message);
+    return SERIN_OK;
+}
+
+static enum serin_errc predict_group(struct run *run, size_t first, size_t size,
+                                     const struct serin_predict_options *predict,
+                                     const struct serin_eval_options *options)
+{
+    const struct dataset_image *decoded[MAX_GROUP];
     struct serin_result *results[MAX_GROUP] = {NULL};
     struct serin_image images[MAX_GROUP] = {0};
     enum serin_errc rc = SERIN_OK;
-    size_t i;
+    size_t count = 0, i;
 
-    for (i = 0; i < count && !rc; i++)
-        rc = serin_image_decode_file(run->dataset->images[first + i].path, NULL, &images[i], run->error);
-    if (!rc) {
-        rc = predict_pictures(run, images, count, options, results);
+    for (i = 0; i < size && !rc; i++) {
+        decoded[count] = &run->dataset->images[first + i];
+        rc = decode_or_count(run, decoded[count]->path, options, &images[count]);
+        count += images[count].pixels != NULL;
+    }
+    if (!rc && count > 0) {
+        rc = predict_pictures(run, images, count, predict, results);
         if (rc)
-            error_prefix(run->error, rc, "%s", run->dataset->images[first].path);
+            error_prefix(run->error, rc, "%s", decoded[0]->path);
     }
     for (i = 0; i < count && !rc; i++)
-        rc = score_picture(run, &run->dataset->images[first + i], results[i]);
+        rc = score_picture(run, decoded[i], results[i]);
+    run->images += count;
     for (i = 0; i < count; i++) {
         serin_result_free(results[i]);
         serin_image_free(&images[i]);
@@ -360,7 +388,7 @@ static enum serin_errc predict_all(struct run *run, const struct serin_eval_opti
     for (i = 0; i < dataset->image_count && !rc; i += group) {
         if (dataset->image_count - i < group)
             group = dataset->image_count - i;
-        rc = predict_group(run, i, group, &predict);
+        rc = predict_group(run, i, group, &predict, options);
         for (k = 1; k <= group && !rc && options->progress; k++)
             if (!options->progress(options->user, i + k, dataset->image_count))
                 rc = error_set(run->error, SERIN_INVALID, "evaluation was stopped after %zu of %zu pictures", i + k,
@@ -390,7 +418,9 @@ static struct serin_evaluation *evaluation_new(const struct run *run)
     per_class = (struct serin_eval_class *)(evaluation + 1);
     name = (char *)(per_class + classes);
     *evaluation = (struct serin_evaluation){.task = run->info->task,
-                                            .images = run->dataset->image_count,
+                                            .images = run->images,
+                                            .images_failed = run->images_failed,
+                                            .classes_by_name = run->dataset->by_name,
                                             .instances = run->instances,
                                             .box = no_ap,
                                             .mask = no_ap,
@@ -478,7 +508,7 @@ static enum serin_errc finish_ultralytics(const struct run *run, struct serin_ev
 static enum serin_errc finish(const struct run *run, struct serin_evaluation **ret)
 {
     struct serin_evaluation *evaluation = evaluation_new(run);
-    double pictures = (double)run->dataset->image_count;
+    double pictures = (double)run->images;
     struct serin_eval_class *per_class;
     enum serin_errc rc;
 

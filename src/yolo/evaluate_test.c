@@ -341,11 +341,11 @@ static void it_stops_when_told_and_says_which_file_is_bad(void **state)
     options.progress = NULL;
     options.conf = 2;
     assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, &error), SERIN_INVALID);
-    snprintf(path, sizeof(path), "%s/images/aaa.png", folder);
-    assert_int_equal(file_write(path, "no picture", 10, NULL), SERIN_OK);
+    snprintf(path, sizeof(path), "%s/labels/bars-480x360.txt", folder);
+    assert_int_equal(file_write(path, "no label", 8, NULL), SERIN_OK);
     snprintf(path, sizeof(path), "%s/data.yaml", folder);
     assert_int_not_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, &error), SERIN_OK);
-    assert_non_null(strstr(error.message, "aaa.png"));
+    assert_non_null(strstr(error.message, "bars-480x360.txt"));
     assert_int_equal(serin_yolo_evaluate(yolo, "/nonexistent.yaml", NULL, &evaluation, NULL), SERIN_NOT_FOUND);
     assert_null(evaluation);
 }
@@ -422,6 +422,83 @@ static void coco_is_what_yolo_val_and_pycocotools_say(void **state)
     serin_evaluation_free(evaluation);
 }
 
+static void note_failure(void *user, const char *path, const struct serin_error *error)
+{
+    struct buffer *out = user;
+
+    buffer_printf(out, "%s %s\n", strrchr(path, '/') + 1, serin_errc_text(error->code));
+}
+
+static void spoil(const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/images/%s", folder, name);
+    assert_int_equal(file_write(path, "no picture", 10, NULL), SERIN_OK);
+}
+
+/* One damaged picture ended the whole evaluation. */
+static void damaged_pictures_are_counted_and_left_out(void **state)
+{
+    struct serin_evaluation *evaluation = NULL;
+    struct serin_eval_options options;
+    struct serin_error error;
+    struct buffer failures;
+    char path[256];
+    size_t i, lost;
+
+    (void)state;
+    open_model("detect.onnx");
+    make_set();
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    assert_int_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, NULL), SERIN_OK);
+    lost = evaluation->instances;
+    assert_int_equal(evaluation->images_failed, 0);
+    serin_evaluation_free(evaluation);
+    spoil("aaa.png");
+    spoil(pictures[0]);
+    buffer_init(&failures, 1 << 16);
+    serin_eval_options_init(&options);
+    options.failed = note_failure;
+    options.user = &failures;
+    assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, NULL), SERIN_OK);
+    assert_string_equal(failures.bytes, "aaa.png not supported\nshapes-640x480.jpg not supported\n");
+    assert_int_equal(evaluation->images_failed, 2);
+    assert_int_equal(evaluation->images, PICTURES - 1);
+    assert_true(evaluation->instances < lost && evaluation->instances > 0); /* its objects are not missed either */
+    assert_one(evaluation->box.map50_95, 1e-9);
+    assert_one(evaluation->recall, 1e-9);
+    serin_evaluation_free(evaluation);
+    evaluation = NULL;
+    for (i = 0; i < PICTURES; i++)
+        spoil(pictures[i]);
+    assert_int_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, &error), SERIN_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "not one of 7 pictures could be decoded"));
+    assert_null(evaluation);
+    buffer_done(&failures);
+}
+
+/* By number without a word: figures of another order of classes looked like those of a bad model. */
+static void classes_matched_by_number_are_told(void **state)
+{
+    static const char other[] = "val: images\nnames: [kreis, quadrat, dreieck]\n";
+    struct serin_evaluation *evaluation = NULL;
+    char path[256];
+
+    (void)state;
+    open_model("detect.onnx");
+    make_set();
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    assert_int_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, NULL), SERIN_OK);
+    assert_true(evaluation->classes_by_name);
+    serin_evaluation_free(evaluation);
+    assert_int_equal(file_write(path, other, strlen(other), NULL), SERIN_OK);
+    assert_int_equal(serin_yolo_evaluate(yolo, path, NULL, &evaluation, NULL), SERIN_OK);
+    assert_false(evaluation->classes_by_name);
+    assert_one(evaluation->box.map50_95, 1e-9); /* the order is the same */
+    serin_evaluation_free(evaluation);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, new_folder, drop_folder)
 
 int main(void)
@@ -434,6 +511,8 @@ int main(void)
         WITH_FOLDER(classes_by_folder),
         cmocka_unit_test(the_shorter_side_is_rounded_up_as_in_val),
         WITH_FOLDER(coco_is_what_yolo_val_and_pycocotools_say),
+        WITH_FOLDER(damaged_pictures_are_counted_and_left_out),
+        WITH_FOLDER(classes_matched_by_number_are_told),
         WITH_FOLDER(it_stops_when_told_and_says_which_file_is_bad),
     };
 

@@ -75,6 +75,44 @@ def test_eval_without_labels_measures_nothing(tmp_path, model, picture):
     assert json.loads(run.stdout)["instances"] == 0
 
 
+@pytest.fixture
+def labelled(tmp_path, picture):
+    """Two good pictures with a square each, and a data.yaml that calls the classes as the smallest detector does."""
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "c"):
+        shutil.copy(picture, tmp_path / "images" / f"{name}.jpg")
+        (tmp_path / "labels" / f"{name}.txt").write_text("1 .5 .5 .2 .2\n")
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [circle, square, triangle]\n")
+    return tmp_path / "data.yaml"
+
+
+def test_eval_goes_on_after_a_damaged_picture(model, labelled):
+    # One damaged picture ended the evaluation.
+    whole = serin("eval", "--json", "--model", model, "--data", labelled)
+    assert whole.returncode == 0 and whole.stderr == ""
+    (labelled.parent / "images" / "b.jpg").write_text("no picture")
+    (labelled.parent / "labels" / "b.txt").write_text("1 .5 .5 .2 .2\n")
+    run = serin("eval", "--json", "--model", model, "--data", labelled)
+    assert run.returncode == 1
+    first, second = run.stderr.splitlines()
+    assert "/images/b.jpg" in first and second == "serin: eval: 1 of 3 pictures failed; the figures are of the others"
+    before, after = json.loads(whole.stdout), json.loads(run.stdout)
+    assert (before["images"], before["images_failed"], after["images"], after["images_failed"]) == (2, 0, 2, 1)
+    for key in ("instances", "map50_95", "precision", "recall", "ultralytics", "per_class"):
+        assert before[key] == after[key]
+    assert serin("eval", "--model", model, "--data", labelled).returncode == 1
+
+
+def test_eval_says_where_classes_are_matched_by_number(model, labelled):
+    # In silence, whatever the order of the names.
+    assert json.loads(serin("eval", "--json", "--model", model, "--data", labelled).stdout)["classes_by_name"] is True
+    labelled.write_text("val: images\nnames: [kreis, dreieck, quadrat]\n")
+    run = serin("eval", "--json", "--model", model, "--data", labelled)
+    assert run.returncode == 0 and json.loads(run.stdout)["classes_by_name"] is False
+    assert "matched by number" in run.stderr and run.stderr.count("\n") == 1
+
+
 def test_eval_without_data(tmp_path, model):
     run = serin("eval", "--model", model, "--data", tmp_path / "none.yaml")
     assert run.returncode == 1 and "none.yaml" in run.stderr

@@ -177,6 +177,18 @@ def test_evaluation_is_that_of_eval(store):
     assert pushed(store("push", "m:v1", "--model", STREET, "--eval", FOOTAGE / "day.yaml", "--json"))["digest"] == found["digest"]
 
 
+def test_evaluation_is_of_every_picture(store, tmp_path, model, picture):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(picture.read_bytes())
+    (tmp_path / "images" / "b.jpg").write_text("no picture")
+    (tmp_path / "labels" / "a.txt").write_text("1 .5 .5 .2 .2\n")
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [circle, square, triangle]\n")
+    run = store("push", "m:v1", "--model", model, "--eval", tmp_path / "data.yaml")
+    assert run.returncode == 1 and "b.jpg" in run.stderr and "1 of 2 pictures cannot be read" in run.stderr
+    assert store("inspect", "m:v1").returncode == 1
+
+
 def test_versions_are_in_the_order_of_semver(store):
     assert pushed(store("versions", "--json")) == []
     assert not store.path.exists()  # looking makes nothing
