@@ -11,12 +11,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define KEPT_BODY_BYTES (16 << 20)
+#define KEPT_HEAP_BYTES (256 << 20)
 
 /* mkdir -p for the last two parts. */
 static enum serin_errc make_folder(const char *path, mode_t mode, struct serin_error *error)
@@ -249,6 +253,10 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     if (!server)
         return error_set(error, SERIN_NOMEM, "no memory for the server");
     signal(SIGPIPE, SIG_IGN);
+    /* Bodies of pictures come and go thousands of times a second: taken from the heap they are warm, mapped anew each
+     * time the kernel would clear every page of them. */
+    mallopt(M_MMAP_THRESHOLD, KEPT_BODY_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_HEAP_BYTES);
     server->options = *options;
     uv_loop_init(&server->loop);
     uv_update_time(&server->loop);
