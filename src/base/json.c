@@ -62,23 +62,27 @@ void json_end_array(struct json_writer *writer)
 
 static void write_quoted(struct buffer *out, const char *text)
 {
-    const char *p = text;
+    const unsigned char *p = (const unsigned char *)text, *plain = p;
 
     buffer_append(out, "\"", 1);
-    while (*p) {
-        size_t length = text_utf8_length(p);
+    for (;;) {
+        size_t length = *p ? text_utf8_length((const char *)p) : 0;
 
-        if (length == 0) {
-            buffer_append_text(out, "\\ufffd");
-            length = 1;
-        } else if (*p == '"' || *p == '\\') {
-            buffer_printf(out, "\\%c", *p);
-        } else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            buffer_printf(out, "\\u%04x", (unsigned)*p);
-        } else {
-            buffer_append(out, p, length);
+        if (length > 0 && *p >= 0x20 && *p != 0x7f && *p != '"' && *p != '\\') {
+            p += length;
+            continue;
         }
-        p += length;
+        if (p > plain) /* what needs no escape goes in one piece */
+            buffer_append(out, plain, (size_t)(p - plain));
+        if (*p == '\0')
+            break;
+        if (length == 0)
+            buffer_append_text(out, "\\ufffd");
+        else if (*p == '"' || *p == '\\')
+            buffer_printf(out, "\\%c", *p);
+        else
+            buffer_printf(out, "\\u%04x", *p);
+        plain = ++p;
     }
     buffer_append(out, "\"", 1);
 }
