@@ -238,6 +238,33 @@ static void what_dies_is_started_again(void **state)
     teardown(&fixture);
 }
 
+static void a_minute_of_readiness_makes_waits_short_again(void **state)
+{
+    struct fixture fixture;
+    int lives;
+
+    (void)state;
+    SETUP(&fixture, "ready");
+    fixture.spec.max_restarts = 1;
+    start(&fixture);
+    await(&fixture, REPLICA_READY, 1);
+    fixture.replica->backoff_ms = 200;
+    for (lives = 1; lives <= 2; lives++) {
+        if (lives == 2)
+            fixture.replica->ready_ms -= BACKOFF_FORGOTTEN_MS;
+        kill(fixture.replica->pid, SIGKILL);
+        await(&fixture, REPLICA_READY, lives + 1);
+    }
+    assert_has(fixture.states, "started again in 200 ms\n");
+    assert_has(fixture.states, "started again in 100 ms\n");
+    fixture.replica->backoff_ms = 8000;
+    kill(fixture.replica->pid, SIGKILL);
+    await(&fixture, REPLICA_BACKOFF, 3);
+    assert_has(fixture.states, "started again in 8000 ms\n");
+    assert_int_equal(fixture.replica->backoff_ms, BACKOFF_MOST_MS);
+    teardown(&fixture); /* in the middle of the wait */
+}
+
 static void unready_is_not_ready(void **state)
 {
     struct fixture fixture;
@@ -674,6 +701,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(it_becomes_ready_and_drains),
         cmocka_unit_test(what_crashes_waits_longer_each_time_and_fails),
         cmocka_unit_test(what_dies_is_started_again),
+        cmocka_unit_test(a_minute_of_readiness_makes_waits_short_again),
         cmocka_unit_test(unready_is_not_ready),
         cmocka_unit_test(what_ignores_sigterm_is_killed),
         cmocka_unit_test(stopping_is_possible_in_every_state),

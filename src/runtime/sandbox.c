@@ -259,6 +259,7 @@ static enum serin_errc admit(const struct sandbox_plan *plan, pid_t pid, int bar
 /* Until the barrier closes (it runs), or the child says what went wrong. */
 static enum serin_errc await_exec(const struct sandbox_plan *plan, int barrier, struct serin_error *error)
 {
+    const char *name = plan->program ? plan->program : "a rehearsal";
     struct pollfd watched = {.fd = barrier, .events = POLLIN};
     struct failure failure;
     ssize_t got;
@@ -268,14 +269,14 @@ static enum serin_errc await_exec(const struct sandbox_plan *plan, int barrier, 
         ready = poll(&watched, 1, SPAWN_TIMEOUT_MS);
     while (ready < 0 && errno == EINTR);
     if (ready <= 0)
-        return error_set(error, SERIN_IO, "%s did not start within %d ms", plan->program, SPAWN_TIMEOUT_MS);
+        return error_set(error, SERIN_IO, "%s did not start within %d ms", name, SPAWN_TIMEOUT_MS);
     got = recv(barrier, &failure, sizeof(failure), MSG_DONTWAIT);
     if (got == 0)
         return SERIN_OK;
     if (got != (ssize_t)sizeof(failure))
-        return error_set(error, SERIN_IO, "%s did not start: %s", plan->program, strerror(errno));
-    return error_set(error, SERIN_IO, "%s did not start: %s: %s", plan->program ? plan->program : "a process",
-                     step_text(failure.step), strerror(failure.error));
+        return error_set(error, SERIN_IO, "%s did not start: %s", name, strerror(errno));
+    return error_set(error, SERIN_IO, "%s did not start: %s: %s", name, step_text(failure.step),
+                     strerror(failure.error));
 }
 
 static unsigned long clone_flags(unsigned features)
@@ -361,6 +362,15 @@ static bool rehearse(struct sandbox_plan *plan, unsigned features)
 
 static unsigned found;
 
+/* Whoever started us may have ignored SIGCHLD, and then the kernel tells no parent how its child ended. */
+static void mind_children(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+        signal(SIGCHLD, SIG_DFL);
+}
+
 static void find_features(void)
 {
     static const unsigned namespaces[] = {
@@ -375,6 +385,7 @@ static void find_features(void)
     struct sock_fprog *filter = NULL;
     size_t i;
 
+    mind_children();
     for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]) && !found; i++)
         if (rehearse(&plan, namespaces[i]))
             found = namespaces[i];
