@@ -238,12 +238,12 @@ static void do_deploy(struct call *call)
     struct admin_deploy deploy = {.replicas = 1, .author = call->author};
     const char *name = NULL, *url = "";
     struct serin_error error = {0};
-    int stable = 1;
+    int stable = 1, confirm = 0;
     json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
     enum serin_errc rc = SERIN_OK;
 
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:i, s?:s, s?:b}", "name", &name, "replicas",
-                                &deploy.replicas, "url", &url, "stable", &stable) != 0)
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:i, s?:s, s?:b, s?:b}", "name", &name, "replicas",
+                                &deploy.replicas, "url", &url, "stable", &stable, "confirm", &confirm) != 0)
         rc = error_set(&error, SERIN_INVALID,
                        "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": 1, \"url\": \"\", \"stable\": true}");
     else if (strlen(name) >= sizeof(deploy.name) || strlen(url) >= sizeof(deploy.url))
@@ -254,6 +254,7 @@ static void do_deploy(struct call *call)
         memcpy(deploy.name, name, strlen(name) + 1);
         memcpy(deploy.url, url, strlen(url) + 1);
         deploy.stable = stable;
+        deploy.confirm = confirm;
         rc = call->api->target.deploy(call->api->target.user, &deploy, call->exchange, &error);
     }
     json_decref(root);

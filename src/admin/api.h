@@ -8,10 +8,9 @@
  *     PUT    /api/v1/routes/MODEL             replaces it (route_from_json)
  *     PATCH  /api/v1/routes/MODEL/weights     {"TAG": WEIGHT, ...}; the others stay
  *     DELETE /api/v1/routes/MODEL
- *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable"}; answers when it is ready
- *     DELETE /api/v1/serving/MODEL:TAG        stops its replicas
- *     GET    /api/v1/changes?limit=N          who changed what
- *     GET    /metrics                         Prometheus' text format
+ *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable", "confirm"}; answers when it is
+ * ready DELETE /api/v1/serving/MODEL:TAG        stops its replicas GET    /api/v1/changes?limit=N          who changed
+ * what GET    /metrics                         Prometheus' text format
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */
@@ -27,6 +26,7 @@ struct admin_deploy {
     int replicas;   /* 1..16 */
     char url[256];  /* "": our own replicas */
     bool stable;
+    bool confirm; /* differences from the stable version are meant */
     const char *author;
 };
 

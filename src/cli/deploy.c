@@ -18,7 +18,7 @@
 struct deploy_settings {
     const char *admin, *url;
     int replicas;
-    bool canary;
+    bool canary, confirm;
 };
 
 static const struct cli_option options[] = {
@@ -40,6 +40,10 @@ static const struct cli_option options[] = {
      .type = CLI_FLAG,
      .offset = offsetof(struct deploy_settings, canary),
      .help = "start it beside stable, with weight 0; without this it becomes stable, with all the weight"},
+    {.name = "confirm",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct deploy_settings, confirm),
+     .help = "let it in although its task, classes or shapes differ from the stable version's"},
     {0},
 };
 
@@ -64,6 +68,7 @@ static enum serin_errc post(const struct deploy_settings *settings, const char *
     else
         json_object_set_new(body, "replicas", json_integer(settings->replicas));
     json_object_set_new(body, "stable", json_boolean(!settings->canary));
+    json_object_set_new(body, "confirm", json_boolean(settings->confirm));
     text = json_dumps(body, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (!text || (settings->url && !json_object_get(body, "url"))) /* what is no UTF-8 was not taken in */
         rc = error_set(error, SERIN_INVALID, "the URL is no UTF-8 text");

@@ -7,6 +7,8 @@
  */
 #include "serve/inside.h"
 
+#include "serve/admission.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -112,6 +114,35 @@ void deploy_look(struct server *server)
     }
 }
 
+/* Compares the bundle with stable's, its evaluation with its floor, and its size with the machine. Other people's
+ * servers are theirs. */
+static enum serin_errc admit(struct server *server, const struct admin_deploy *deploy, struct serin_error *error)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1], stable_name[2 * ROUTE_MAX_TEXT + 2] = "";
+    struct bundle bundle = {0}, stable = {0};
+    bool has_stable = false;
+    enum serin_errc rc;
+    int at;
+
+    if (deploy->url[0] || fleet_find(server->fleet, deploy->name)) /* it runs already */
+        return SERIN_OK;
+    rc = bundles_find(server->bundles, deploy->name, &bundle, error);
+    if (rc != SERIN_OK)
+        return rc;
+    split_name(deploy->name, model, tag, sizeof(model));
+    at = table_find(server, model);
+    if (at >= 0 && server->table.entries[at].route.stable[0]) {
+        snprintf(stable_name, sizeof(stable_name), "%s:%s", model, server->table.entries[at].route.stable);
+        has_stable =
+            bundles_find(server->bundles, stable_name, &stable, NULL) == SERIN_OK; /* one with an URL has no bundle */
+    }
+    rc = admission_check(&bundle, has_stable ? &stable : NULL, deploy->replicas, admission_available_bytes(),
+                         deploy->confirm, error);
+    bundle_done(&bundle);
+    bundle_done(&stable);
+    return rc;
+}
+
 static void client_left(void *user)
 {
     struct deployment *deployment = user;
@@ -135,7 +166,9 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     deployment->exchange = exchange;
     deployment->deploy = *deploy;
     snprintf(deployment->author, sizeof(deployment->author), "%s", deploy->author);
-    rc = fleet_add(server->fleet, deploy->name, deploy->replicas, deploy->url, &version, error);
+    rc = admit(server, deploy, error);
+    if (rc == SERIN_OK)
+        rc = fleet_add(server->fleet, deploy->name, deploy->replicas, deploy->url, &version, error);
     if (rc != SERIN_OK) {
         free(deployment);
         return rc;
