@@ -8,11 +8,12 @@
  *     stable --good or a client's error--> answer
  *         | failed
  *         v
- *     another replica of stable, once --> its answer, whatever it is; 502, 503 or 504 where there is none
+ *     another replica of stable --> its answer, whatever it is; 502, 503 or 504 where there is none
  *
  * A version that a client named in the path is not replaced by another. An answer of 4xx by a version on trial is
- * checked with stable: if stable agrees it was the client's fault, else the version's. Invariants: one try is under way
- * at a time; the exchange is answered exactly once, by finish; a flight ends there.
+ * checked with stable: if stable agrees it was the client's fault, else the version's. Which version is stable is asked
+ * anew at each try. Invariants: one try is under way at a time, MAX_TRIES in all; the exchange is answered exactly
+ * once, by finish; a flight ends there.
  */
 #include "gateway/inside.h"
 
@@ -35,9 +36,8 @@ struct flight {
     char tag[ROUTE_MAX_TEXT + 1]; /* of the present try */
     int slot;
     bool on_stable, pinned; /* pinned: the path named the version */
-    bool trial;             /* the breaker's trial request */
-    bool counted_failure;   /* against the assigned version */
-    int doubted_status;     /* the 4xx of a version on trial that stable is asked about; 0 */
+    bool trial;             /* the breaker's trial request, until it is known how it went */
+    bool doubted;           /* a version on trial answered 4xx, and stable is asked about it */
     int tries;
     struct upstream *upstream;
     struct http_call *call;
@@ -46,8 +46,6 @@ struct flight {
     bool aborted;
     const char *why; /* of the last failure */
 };
-
-static void try_version(struct flight *flight, const char *tag, const struct upstream *not_this);
 
 /* ---- the end ---- */
 
@@ -70,7 +68,7 @@ static const char *reason_text(enum route_reason reason)
 
 static bool fell_back(const struct flight *flight)
 {
-    return flight->on_stable && strcmp(flight->assigned, flight->tag) != 0;
+    return strcmp(flight->assigned, flight->tag) != 0;
 }
 
 static void write_access_log(struct flight *flight, int status, size_t answer_bytes)
@@ -111,6 +109,8 @@ static void finish(struct flight *flight, int status, const struct http_head *he
     struct thread *thread = flight->thread;
     struct buffer fields;
 
+    if (flight->trial) /* it told nothing of the version */
+        breaker_trial_given_up(&thread->gateway->breakers[flight->assigned_slot]);
     buffer_init(&fields, 32768);
     if (head)
         proxy_fields_write(&fields, head);
@@ -162,20 +162,30 @@ static void finish_with_error(struct flight *flight, int status, const char *sen
 
 /* ---- judging an answer ---- */
 
+static bool is_json(const uint8_t *bytes, size_t size)
+{
+    json_t *root = json_loadb((const char *)bytes, size, 0, NULL);
+
+    json_decref(root);
+    return root != NULL;
+}
+
 /* Whether an answer of 2xx is what a model server gives: JSON that parses, or JSON with tensors behind it. */
 static bool is_sane(const struct http_answer *answer)
 {
     const struct http_slice *type = http_find(answer->head, "Content-Type");
-    json_t *root;
+    const struct http_slice *length = http_find(answer->head, "Inference-Header-Content-Length");
+    char digits[20];
 
+    if (length) {
+        size_t json_bytes = http_slice_copy(*length, digits, sizeof(digits)) ? strtoull(digits, NULL, 10) : 0;
+
+        return json_bytes <= answer->body->size && is_json(answer->body->data, json_bytes);
+    }
     if (!type)
         return answer->body->size == 0;
-    if (type->size >= 16 && strncasecmp(type->bytes, "application/json", 16) == 0) {
-        root = json_loadb((const char *)answer->body->data, answer->body->size, 0, NULL);
-        json_decref(root);
-        return root != NULL;
-    }
-    return http_find(answer->head, "Inference-Header-Content-Length") != NULL;
+    return type->size >= 16 && strncasecmp(type->bytes, "application/json", 16) == 0 &&
+           is_json(answer->body->data, answer->body->size);
 }
 
 static void count_failure(struct flight *flight, bool timed_out, const char *why)
@@ -187,25 +197,94 @@ static void count_failure(struct flight *flight, bool timed_out, const char *why
     if (timed_out)
         COUNT(thread, flight->slot, timeouts, 1);
     if (!flight->on_stable) {
-        flight->counted_failure = true;
         flight->trial = false;
         breaker_failed(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
     }
 }
 
-/* To stable, in the present table; or the end. */
-static void fall_back(struct flight *flight, int status, const char *sentence)
+/* Stable did what the version had refused as the client's fault: then the fault was the version's. */
+static void count_wrong_refusal(struct flight *flight)
+{
+    struct thread *thread = flight->thread;
+
+    flight->trial = false;
+    COUNT(thread, flight->assigned_slot, failures, 1);
+    breaker_failed(&thread->gateway->breakers[flight->assigned_slot], thread_now_ms(thread));
+}
+
+/* ---- trying ---- */
+
+static void answered(void *user, const struct http_answer *answer);
+
+/* Starts a try in the present table. False where the version has been taken away, or no replica of it (but for
+ * not_this) takes requests. */
+static bool start_try(struct flight *flight, const char *tag, const struct upstream *not_this)
+{
+    struct thread *thread = flight->thread;
+    struct snapshot *snapshot = thread->snapshot;
+    int entry = snapshot_find(snapshot, flight->model), version;
+    const struct gateway_entry *of;
+
+    if (entry < 0)
+        return false;
+    of = &snapshot->table->table.entries[entry];
+    version = route_find(&of->route, tag);
+    if (version < 0)
+        return false;
+    if (tag != flight->tag)
+        snprintf(flight->tag, sizeof(flight->tag), "%s", tag);
+    flight->slot = of->versions[version].slot;
+    flight->on_stable = strcmp(tag, of->route.stable) == 0;
+    flight->upstream =
+        upstream_pick(thread, snapshot->upstreams[entry][version], of->versions[version].endpoint_count, not_this);
+    if (!flight->upstream ||
+        http_call_start(flight->upstream->client, &flight->head, http_exchange_body(flight->exchange),
+                        flight->on_stable || flight->pinned ? of->route.timeout_ms : of->route.canary_timeout_ms,
+                        answered, flight, &flight->call, NULL) != SERIN_OK) {
+        flight->upstream = NULL;
+        return false;
+    }
+    upstream_started(flight->upstream);
+    flight->tries++;
+    return true;
+}
+
+/* The version that may answer in the place of the one that was tried; NULL: none. */
+static const char *stable_instead(const struct flight *flight)
 {
     const struct snapshot *snapshot = flight->thread->snapshot;
     int entry = snapshot_find(snapshot, flight->model);
     const char *stable = entry >= 0 ? snapshot->table->table.entries[entry].route.stable : "";
 
-    if (flight->pinned || flight->on_stable || !stable[0] || strcmp(stable, flight->assigned) == 0) {
-        finish_with_error(flight, status, sentence);
+    return flight->pinned || !stable[0] || strcmp(stable, flight->tag) == 0 || flight->tries >= MAX_TRIES ? NULL
+                                                                                                          : stable;
+}
+
+/* To stable; with its answer the flight goes on, and without a replica of it the flight ends. */
+static void fall_back(struct flight *flight, const char *stable)
+{
+    if (start_try(flight, stable, NULL))
         return;
+    count_failure(flight, false, "no replica of the version takes requests");
+    finish_with_error(flight, 503, "no replica of the model takes requests");
+}
+
+/* A try has failed: another version, another replica (predictions may be repeated), or the end. */
+static void go_on(struct flight *flight, const struct upstream *failed, const struct http_answer *answer)
+{
+    const char *stable = stable_instead(flight);
+
+    if (stable) {
+        fall_back(flight, stable);
+    } else if (flight->tries < MAX_TRIES && !answer->timed_out && start_try(flight, flight->tag, failed)) {
+        COUNT(flight->thread, flight->slot, retries, 1);
+    } else if (answer->rc == SERIN_OK && answer->head->status >= 400) {
+        finish(flight, answer->head->status, answer->head, answer->body);
+    } else {
+        finish_with_error(flight, answer->timed_out ? 504 : 502,
+                          answer->timed_out ? "the model did not answer in time"
+                                            : "the model's worker gave no valid answer");
     }
-    flight->on_stable = true;
-    try_version(flight, stable, NULL);
 }
 
 static void answered(void *user, const struct http_answer *answer)
@@ -214,94 +293,38 @@ static void answered(void *user, const struct http_answer *answer)
     struct thread *thread = flight->thread;
     struct upstream *upstream = flight->upstream;
     int status = answer->rc == SERIN_OK ? answer->head->status : 0;
-    bool failed = status == 0 || status >= 500;
-    bool is_stable = flight->on_stable || flight->pinned;
+    const char *why = NULL;
 
     flight->call = NULL;
     flight->upstream = NULL;
-    if (!failed && !flight->on_stable && status < 300 && !is_sane(answer)) {
-        failed = true;
-        status = 0;
-        flight->why = "the answer is no valid JSON";
-    }
-    upstream_ended(thread, upstream, failed, (double)answer->total_ns / 1e6);
-    if (!failed && (status < 400 || is_stable)) {
-        if (status < 400)
-            histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
-        if (!flight->on_stable)
-            breaker_succeeded(&thread->gateway->breakers[flight->slot]);
-        else if (flight->doubted_status && status < 400) { /* stable could do it: the fault was the version's */
-            COUNT(thread, flight->assigned_slot, failures, 1);
-            breaker_failed(&thread->gateway->breakers[flight->assigned_slot], thread_now_ms(thread));
-        }
-        finish(flight, status, answer->head, answer->body);
+    if (status == 0)
+        why = answer->timed_out ? "too late" : "no answer";
+    else if (status >= 500)
+        why = "an error of the version";
+    else if (status < 300 && !flight->on_stable && !is_sane(answer))
+        why = "the answer is no valid JSON";
+    upstream_ended(thread, upstream, why != NULL, (double)answer->total_ns / 1e6);
+    if (why) {
+        count_failure(flight, answer->timed_out, why);
+        go_on(flight, upstream, answer);
         return;
     }
-    if (!failed) { /* a version on trial blames the client: is it right? */
-        flight->doubted_status = status;
+    if (status >= 400 && stable_instead(flight)) { /* it blames the client: is it right? */
+        flight->doubted = true;
         flight->why = "the version refused the request";
-        if (flight->trial) {
-            breaker_trial_given_up(&thread->gateway->breakers[flight->slot]);
+        fall_back(flight, stable_instead(flight));
+        return;
+    }
+    if (status < 400) {
+        histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
+        if (flight->doubted) {
+            count_wrong_refusal(flight);
+        } else if (!flight->on_stable) {
             flight->trial = false;
+            breaker_succeeded(&thread->gateway->breakers[flight->slot]);
         }
-        fall_back(flight, 502, "the version refused the request, and there is no stable version to ask");
-        return;
     }
-    count_failure(flight, answer->timed_out,
-                  answer->rc != SERIN_OK ? (answer->timed_out ? "too late" : "no answer")
-                                         : (status ? "an error of the version" : flight->why));
-    if (!flight->on_stable && !flight->pinned) {
-        fall_back(flight, 502, "the version failed, and there is no stable version");
-        return;
-    }
-    if (flight->tries < MAX_TRIES && !answer->timed_out) { /* another replica; predictions may be repeated */
-        COUNT(thread, flight->slot, retries, 1);
-        try_version(flight, flight->tag, upstream);
-        return;
-    }
-    if (answer->rc == SERIN_OK)
-        finish(flight, answer->head->status, answer->head, answer->body);
-    else
-        finish_with_error(flight, answer->timed_out ? 504 : 502,
-                          answer->timed_out ? "the model did not answer in time" : "the model's worker gave no answer");
-}
-
-/* ---- trying ---- */
-
-static void try_version(struct flight *flight, const char *tag, const struct upstream *not_this)
-{
-    struct thread *thread = flight->thread;
-    struct snapshot *snapshot = thread->snapshot;
-    int entry = snapshot_find(snapshot, flight->model), version;
-    const struct gateway_entry *of;
-    uint32_t timeout_ms;
-
-    version = entry < 0 ? -1 : route_find(&snapshot->table->table.entries[entry].route, tag);
-    if (tag != flight->tag)
-        snprintf(flight->tag, sizeof(flight->tag), "%s", tag);
-    if (version < 0) {
-        finish_with_error(flight, 503, "the version was taken away while the request was under way");
-        return;
-    }
-    of = &snapshot->table->table.entries[entry];
-    flight->slot = of->versions[version].slot;
-    flight->tries++;
-    flight->upstream =
-        upstream_pick(thread, snapshot->upstreams[entry][version], of->versions[version].endpoint_count, not_this);
-    timeout_ms = flight->on_stable || flight->pinned || strcmp(tag, of->route.stable) == 0
-                     ? of->route.timeout_ms
-                     : of->route.canary_timeout_ms;
-    if (flight->upstream &&
-        http_call_start(flight->upstream->client, &flight->head, http_exchange_body(flight->exchange), timeout_ms,
-                        answered, flight, &flight->call, NULL) == SERIN_OK) {
-        upstream_started(flight->upstream);
-        return;
-    }
-    flight->upstream = NULL;
-    if (strcmp(tag, of->route.stable) == 0)
-        flight->on_stable = true;
-    count_failure(flight, false, "no replica of the version takes requests");
-    fall_back(flight, 503, "no replica of the version takes requests");
+    finish(flight, status, answer->head, answer->body);
 }
 
 static void client_went_away(void *user)
@@ -314,7 +337,7 @@ static void client_went_away(void *user)
         breaker_trial_given_up(&thread->gateway->breakers[flight->assigned_slot]);
     if (flight->call) {
         http_call_cancel(flight->call);
-        upstream_ended(thread, flight->upstream, false, flight->upstream->latency_ms);
+        upstream_given_up(flight->upstream);
         flight->call = NULL;
         flight->upstream = NULL;
     }
@@ -415,6 +438,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     struct flight *flight = calloc(1, sizeof(*flight));
     struct route_request request = {.random = thread_random(thread), .now_ms = wall_clock_ms()};
     enum breaker_answer breaker = BREAKER_CLOSED;
+    const char *stable;
     struct route_choice choice;
 
     if (!flight) {
@@ -444,6 +468,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     flight->reason = flight->pinned ? ROUTE_BY_TAG : choice.reason;
     snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
+    memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
     flight->on_stable = strcmp(flight->assigned, of->route.stable) == 0;
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
     buffer_init(&flight->head, head->head_bytes + 1024);
@@ -465,12 +490,17 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     flight->trial = breaker == BREAKER_TRIAL;
     if (breaker == BREAKER_OPEN) {
         COUNT(thread, flight->slot, skipped, 1);
-        snprintf(flight->tag, sizeof(flight->tag), "%s", flight->assigned);
         flight->why = "its breaker is open";
-        fall_back(flight, 503, "the version only fails, and there is no stable version");
+    } else if (start_try(flight, flight->assigned, NULL)) {
         return;
+    } else {
+        count_failure(flight, false, "no replica of the version takes requests");
     }
-    try_version(flight, flight->assigned, NULL);
+    stable = stable_instead(flight);
+    if (stable)
+        fall_back(flight, stable);
+    else
+        finish_with_error(flight, 503, "no replica of the model takes requests");
 }
 
 void flight_start(void *user, struct http_exchange *exchange)

@@ -7,9 +7,14 @@
  */
 #include "gateway/inside.h"
 
+#include "http/address.h"
+
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define REAP_MS 1000
 
@@ -92,6 +97,27 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
     return rc;
 }
 
+/* Listeners that share a port would share it with another program of the same user too, each getting half of the
+ * clients; so first it is seen whether the port is free for one that does not share. */
+static enum serin_errc check_free(const char *listen, struct serin_error *error)
+{
+    struct http_address address;
+    enum serin_errc rc = http_address_parse(listen, &address, error);
+    int on = 1, fd;
+
+    if (rc != SERIN_OK || address.is_unix || !address.is_numeric)
+        return rc;
+    fd = socket(address.ip.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "%s: no socket: %s", listen, strerror(errno));
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, (const struct sockaddr *)&address.ip,
+             address.ip.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6)) != 0)
+        rc = error_set(error, SERIN_IO, "%s: cannot be bound: %s", listen, strerror(errno));
+    close(fd);
+    return rc;
+}
+
 enum serin_errc gateway_new(const struct gateway_options *options, struct gateway **ret, struct serin_error *error)
 {
     struct gateway *gateway;
@@ -108,8 +134,9 @@ enum serin_errc gateway_new(const struct gateway_options *options, struct gatewa
     snprintf(gateway->listen, sizeof(gateway->listen), "%s", options->listen);
     pthread_mutex_init(&gateway->lock, NULL);
     pthread_mutex_init(&gateway->pairs_lock, NULL);
+    rc = check_free(gateway->listen, error);
     gateway->pairs = calloc(MAX_PAIRS, sizeof(*gateway->pairs));
-    if (!gateway->pairs)
+    if (rc == SERIN_OK && !gateway->pairs)
         rc = error_set(error, SERIN_NOMEM, "no memory for %d pairs", MAX_PAIRS);
     for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
         rc = prepare_thread(gateway, &gateway->threads[i], options->threads > 1, error);

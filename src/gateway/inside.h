@@ -120,6 +120,7 @@ struct upstream *upstream_pick(struct thread *thread, struct upstream *const *en
                                const struct upstream *not_this);
 void upstream_started(struct upstream *upstream);
 void upstream_ended(struct thread *thread, struct upstream *upstream, bool failed, double latency_ms);
+void upstream_given_up(struct upstream *upstream); /* the client went away: nothing was learnt of the endpoint */
 
 /* flight.c */
 void flight_start(void *thread, struct http_exchange *exchange); /* the server's handler */

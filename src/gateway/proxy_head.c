@@ -28,10 +28,12 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
     static const char *const own[] = {"Host",         "Content-Length",  "Expect",         "Via",
                                       "X-Request-Id", "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding"};
     static const char *const secret[] = {"Authorization", "Cookie", "X-Api-Key"};
+    static const struct http_slice get = {"GET", 3};
     const char *colon = strrchr(peer, ':');
     int i;
 
-    http_write_request_line(out, head->method, head->target);
+    /* HEAD is answered with what GET would be told of: the server leaves out the body, and knows its length. */
+    http_write_request_line(out, http_slice_is(head->method, "HEAD") ? get : head->method, head->target);
     for (i = 0; i < head->field_count; i++) {
         struct http_slice name = head->fields[i].name;
 
@@ -49,8 +51,15 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
 
 void proxy_fields_write(struct buffer *out, const struct http_head *head)
 {
-    static const char *const own[] = {"Content-Length",  "Date",         "Server",          "Transfer-Encoding",
-                                      "X-Serin-Version", "X-Request-Id", "X-Serin-Fallback"};
+    static const char *const own[] = {"Content-Length",
+                                      "Date",
+                                      "Server",
+                                      "Transfer-Encoding",
+                                      "X-Serin-Version",
+                                      "X-Request-Id",
+                                      "X-Serin-Fallback",
+                                      "Access-Control-Allow-Origin", /* a browser refuses two of them */
+                                      "Access-Control-Expose-Headers"};
     int i;
 
     for (i = 0; i < head->field_count; i++) {

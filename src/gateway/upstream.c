@@ -49,6 +49,11 @@ void upstream_started(struct upstream *upstream)
     upstream->in_flight++;
 }
 
+void upstream_given_up(struct upstream *upstream)
+{
+    upstream->in_flight--;
+}
+
 void upstream_ended(struct thread *thread, struct upstream *upstream, bool failed, double latency_ms)
 {
     upstream->in_flight--;

@@ -66,7 +66,11 @@ static enum serin_errc complete(struct server *server, const struct deployment *
     snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
     snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
     rc = state_put_serving(server->state, &serving, deployment->author, error);
-    return rc == SERIN_OK ? enter_route(server, deployment, error) : rc;
+    if (rc == SERIN_OK)
+        rc = enter_route(server, deployment, error);
+    if (rc == SERIN_OK) /* who deploys it again has mended it */
+        gateway_breaker_reset(server->gateway, fleet_slot(server->fleet, deployment->deploy.name));
+    return rc;
 }
 
 static void answer(struct server *server, struct deployment *deployment, enum serin_errc rc, struct serin_error *error)
@@ -84,6 +88,16 @@ static void answer(struct server *server, struct deployment *deployment, enum se
         rc = report_route(server, model, &out, error);
     api_deploy_done(deployment->exchange, rc, rc == SERIN_OK ? out.bytes : error->message);
     buffer_done(&out);
+}
+
+static bool is_in_route(const struct server *server, const char *name)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    int at;
+
+    split_name(name, model, tag, sizeof(model));
+    at = table_find(server, model);
+    return at >= 0 && route_find(&server->table.entries[at].route, tag) >= 0;
 }
 
 void deploy_look(struct server *server)
@@ -106,7 +120,7 @@ void deploy_look(struct server *server)
         *place = deployment->next;
         if (rc == SERIN_OK)
             rc = complete(server, deployment, &error);
-        else if (version && !version->leaving)
+        else if (version && !version->leaving && !is_in_route(server, version->name)) /* others of it may serve */
             fleet_remove(server->fleet, version);
         answer(server, deployment, rc, &error);
         free(deployment);
@@ -141,6 +155,16 @@ static enum serin_errc admit(struct server *server, const struct admin_deploy *d
     bundle_done(&bundle);
     bundle_done(&stable);
     return rc;
+}
+
+void deploy_forget(struct server *server)
+{
+    while (server->deployments) {
+        struct deployment *deployment = server->deployments;
+
+        server->deployments = deployment->next;
+        free(deployment);
+    }
 }
 
 static void client_left(void *user)

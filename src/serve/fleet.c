@@ -110,9 +110,9 @@ void fleet_usage(struct fleet *fleet, const struct fleet_replica *replica, struc
 /* ---- replicas ---- */
 
 /* Callbacks get the version and the place through this; it lives as long as its replica. */
-struct watcher {
+struct fleet_watcher {
     struct fleet *fleet;
-    struct fleet_version *version;
+    struct fleet_version *version; /* NULL: another replica has its place, and it is only waited for */
     int place;
 };
 
@@ -144,11 +144,17 @@ static void end_if_gone(struct fleet *fleet, struct fleet_version *version)
 
 static void state_changed(void *user, struct replica *replica, enum replica_state state, const char *why)
 {
-    struct watcher *watcher = user;
+    struct fleet_watcher *watcher = user;
     struct fleet_version *version = watcher->version;
-    struct fleet_replica *place = &version->replicas[watcher->place];
     struct fleet *fleet = watcher->fleet;
+    struct fleet_replica *place;
 
+    if (!version) {
+        if (state == REPLICA_STOPPED)
+            free(watcher);
+        return;
+    }
+    place = &version->replicas[watcher->place];
     place->state = state;
     snprintf(place->why, sizeof(place->why), "%s", why ? why : "");
     if (state == REPLICA_READY)
@@ -164,9 +170,11 @@ static void state_changed(void *user, struct replica *replica, enum replica_stat
 
 static void logged(void *user, struct replica *replica, const char *line)
 {
-    struct watcher *watcher = user;
+    struct fleet_watcher *watcher = user;
 
     (void)replica;
+    if (!watcher->version)
+        return;
     watcher->fleet->options.logged(watcher->fleet->options.user, watcher->version->name, line);
 }
 
@@ -200,7 +208,7 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
                                      int place, struct serin_error *error)
 {
     char model_path[MAX_ARGUMENT_BYTES], label[VERSION_MAX_NAME + 8], listen[128];
-    struct watcher *watcher = calloc(1, sizeof(*watcher));
+    struct fleet_watcher *watcher = calloc(1, sizeof(*watcher));
     struct replica_callbacks callbacks = {state_changed, logged, watcher};
     struct replica_spec spec = {.label = label,
                                 .program = fleet->program,
@@ -216,7 +224,7 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
 
     if (!watcher)
         return error_set(error, SERIN_NOMEM, "no memory for a replica");
-    *watcher = (struct watcher){fleet, version, place};
+    *watcher = (struct fleet_watcher){fleet, version, place};
     rc = bundles_model_path(fleet->bundles, bundle, true, model_path, sizeof(model_path), error);
     if (rc != SERIN_OK) {
         free(watcher);
@@ -242,10 +250,27 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     spec.socket_path = listen + 5;
     spec.readable = readable;
     spec.memory_bytes = (uint64_t)(bundle_setting_get(bundle, "memory_mb", 0) * 1e6);
-    version->replicas[place] = (struct fleet_replica){.state = REPLICA_STARTING};
+    version->replicas[place] = (struct fleet_replica){.state = REPLICA_STARTING, .watcher = watcher};
     rc = fleet->driver->start(fleet->loop, &spec, &callbacks, &version->replicas[place].replica, error);
     if (rc != SERIN_OK)
         free(watcher);
+    return rc;
+}
+
+/* A replica that has failed for good gives its place to a new one. */
+static enum serin_errc replace_replica(struct fleet *fleet, struct fleet_version *version, const struct bundle *bundle,
+                                       int place, struct serin_error *error)
+{
+    struct replica *failed = version->replicas[place].replica;
+    enum serin_errc rc;
+
+    version->replicas[place].watcher->version = NULL;
+    rc = start_replica(fleet, version, bundle, place, error);
+    if (rc != SERIN_OK) {
+        version->replicas[place].state = REPLICA_FAILED;
+        snprintf(version->replicas[place].why, sizeof(version->replicas[place].why), "%s", error->message);
+    }
+    fleet->driver->stop(failed);
     return rc;
 }
 
@@ -262,6 +287,13 @@ static int slot_of(struct fleet *fleet, const char *name)
         return -1;
     snprintf(fleet->slot_names[fleet->slot_count], sizeof(fleet->slot_names[0]), "%s", name);
     return fleet->slot_count++;
+}
+
+int fleet_slot(struct fleet *fleet, const char *name)
+{
+    int slot = slot_of(fleet, name);
+
+    return slot >= 0 ? slot : FLEET_MAX_SLOTS;
 }
 
 static enum serin_errc new_version(struct fleet *fleet, const struct version_name *name, const char *text,
@@ -297,6 +329,7 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
     struct bundle bundle = {0};
     enum serin_errc rc;
     bool is_new = !version;
+    int i;
 
     rc = version_name_parse(name, &parsed, error);
     if (rc != SERIN_OK)
@@ -318,6 +351,9 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
         rc = new_version(fleet, &parsed, name, url, &version, error);
     if (is_new && rc == SERIN_OK && !url[0])
         rc = bundles_set_in_use(fleet->bundles, name, true, error); /* serin rm leaves it alone */
+    for (i = 0; rc == SERIN_OK && i < version->replica_count; i++)
+        if (version->replicas[i].state == REPLICA_FAILED)
+            rc = replace_replica(fleet, version, &bundle, i, error);
     for (; rc == SERIN_OK && !url[0] && version->replica_count < replicas; version->replica_count++) {
         rc = start_replica(fleet, version, &bundle, version->replica_count, error);
         if (rc != SERIN_OK)

@@ -13,13 +13,14 @@
 
 #define FLEET_MAX_VERSIONS 64
 #define FLEET_MAX_REPLICAS 16
-#define FLEET_MAX_SLOTS    256
+#define FLEET_MAX_SLOTS    255 /* one fewer than the gateway's: the last is for what has none */
 
 struct fleet_replica {
     struct replica *replica; /* NULL: none */
     enum replica_state state;
     char why[200];
     char endpoint[128];
+    struct fleet_watcher *watcher; /* who is told of it */
 };
 
 struct fleet_version {
@@ -46,14 +47,17 @@ struct fleet_options {
 MUST_USE enum serin_errc fleet_new(uv_loop_t *loop, struct bundles *bundles, const struct fleet_options *options,
                                    struct fleet **ret, struct serin_error *error);
 
-/* Starts serving a version, or changes the number of its replicas. SERIN_NOT_FOUND (no such bundle), SERIN_LIMIT,
- * SERIN_INVALID. */
+/* Starts serving a version, or more replicas of it, and those that had failed anew. SERIN_NOT_FOUND (no such bundle),
+ * SERIN_LIMIT, SERIN_INVALID. */
 MUST_USE enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, const char *url,
                                    struct fleet_version **ret, struct serin_error *error);
 /* Drains and stops; changed is called with leaving set until it is gone. */
 void fleet_remove(struct fleet *fleet, struct fleet_version *version);
 struct fleet_version *fleet_find(struct fleet *fleet, const char *name); /* NULL */
 struct fleet_version *fleet_at(struct fleet *fleet, int index);          /* 0.. ; NULL behind the last */
+
+/* The slot of a name, served or not; FLEET_MAX_SLOTS where none is left. */
+int fleet_slot(struct fleet *fleet, const char *name);
 
 int fleet_ready_count(const struct fleet_version *version);
 /* A replica that will not come any more; its reason, or NULL. */

@@ -50,7 +50,8 @@ MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *e
 /* deploy.c */
 MUST_USE enum serin_errc deploy_start(void *server, const struct admin_deploy *deploy, struct http_exchange *exchange,
                                       struct serin_error *error);
-void deploy_look(struct server *server); /* ends those that are ready, or have failed */
+void deploy_look(struct server *server);   /* ends those that are ready, or have failed */
+void deploy_forget(struct server *server); /* at the program's end, when the admin API is closed */
 MUST_USE enum serin_errc deploy_undo(void *server, const char *name, const char *author, struct serin_error *error);
 
 /* report.c: what the admin API shows */

@@ -139,9 +139,13 @@ static void api_closed(void *user)
 {
     struct server *server = user;
 
+    deploy_forget(server);
+    gateway_close(server->gateway, (uint64_t)(server->options.drain_seconds * 1000));
+    server->gateway = NULL;
     fleet_stop(server->fleet, fleet_stopped, server);
 }
 
+/* The control API goes first: it asks the gateway. */
 static void asked_to_end(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
@@ -150,8 +154,6 @@ static void asked_to_end(uv_signal_t *handle, int number)
         return;
     server->stopping = true;
     log_event(server->log, "info", "ending", "on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
-    gateway_close(server->gateway, (uint64_t)(server->options.drain_seconds * 1000));
-    server->gateway = NULL;
     api_close(server->api, api_closed, server);
 }
 
@@ -296,6 +298,8 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     log_close(server->access_log);
     log_close(server->log);
     uv_loop_close(&server->loop);
+    if (strncmp(server->run_dir, "/tmp/", 5) == 0) /* a folder of its own, unless the data lie there */
+        (void)rmdir(server->run_dir);
     if (lock >= 0)
         close(lock);
     free(server);

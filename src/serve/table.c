@@ -29,9 +29,9 @@ static void fill_endpoints(struct server *server, struct gateway_entry *entry)
         snprintf(name, sizeof(name), "%s:%s", entry->route.model, entry->route.versions[v].tag);
         of = fleet_find(server->fleet, name);
         version->endpoint_count = 0;
+        version->slot = fleet_slot(server->fleet, name);
         if (!of || of->leaving)
             continue;
-        version->slot = of->slot;
         if (of->url[0])
             snprintf(version->endpoints[version->endpoint_count++], GATEWAY_MAX_ADDRESS, "%s", of->url);
         for (i = 0; i < of->replica_count; i++)
