@@ -1,0 +1,241 @@
+"""serin serve with model servers that fail: while stable lives, no client sees an error of the version on trial.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import json
+import re
+import socket
+import threading
+
+import pytest
+from serve_fixture import Fake, JSON, Models, answer, serving, until
+
+FAILURES = 8  # in a row, after which a version is taken off: GATEWAY_BREAKER_FAILURES
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("faults"), "--drain-seconds", "2") as found:
+        yield found
+
+
+@pytest.fixture
+def models(serve, request):
+    """A model of the test's own."""
+    made = Models(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60])
+    yield made
+    made.remove()
+
+
+def stable_and_canary(models, behave, **options):
+    """Everybody is assigned to the canary; stable is there to help."""
+    models.add("stable", stable=True)
+    canary = models.add("canary", behave, **options)
+    models.put(canary_timeout_ms=100)
+    models.weights(stable=0, canary=100)
+    return canary
+
+
+def refused():
+    fake = Fake()
+    fake.stop()
+    return fake
+
+
+FAULTS = {
+    "connection refused": refused,
+    "hangs": lambda asked: [b""] * 1000,
+    "hangs in the middle": lambda asked: [answer()[:-5]] + [b""] * 1000,
+    "answers 500": lambda asked: answer(500),
+    "answers 503": lambda asked: answer(503),
+    "JSON is broken": lambda asked: answer(body=b'{"detections": ['),
+    "JSON has a tail": lambda asked: answer(body=b"{} {}"),
+    "JSON is empty": lambda asked: answer(body=b""),
+    "other type": lambda asked: answer(kind=b"text/html", body=b"<p>It works!"),
+    "no type": lambda asked: answer().replace(b"Content-Type", b"X-Type"),
+    "tensors without JSON": lambda asked: answer(kind=b"application/octet-stream", body=b"\x01\x02",
+                                                 extra=b"Inference-Header-Content-Length: 2\r\n"),
+    "tensors shorter than said": lambda asked: answer(kind=b"application/octet-stream", body=b"{}",
+                                                      extra=b"Inference-Header-Content-Length: 20\r\n"),
+    "no HTTP": lambda asked: b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "two lengths": lambda asked: answer(extra=b"Content-Length: 3\r\n"),
+    "chunks are broken": lambda asked: b"HTTP/1.1 200 OK\r\nContent-Type: " + JSON
+                                       + b"\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "closes without a word": lambda asked: None,
+    "closes in the head": lambda asked: [b"HTTP/1.1 200 OK\r\nContent-"],
+    "closes in the body": lambda asked: answer()[:-5],
+    "slow byte by byte": lambda asked: [bytes([byte]) for byte in answer()],
+    "head without end": lambda asked: b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 4000,
+}
+CLOSES = ("closes in the head", "closes in the body")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_stable_answers_what_the_canary_fails(serve, models, fault):
+    behave = FAULTS[fault]() if fault == "connection refused" else FAULTS[fault]
+    canary = stable_and_canary(models, behave, **({"close": True} if fault in CLOSES else {}))
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(30):
+            found = client.predict(models.name)
+            assert (found.status, found.version, found.fallback) == (200, "stable", "canary"), found.body
+            assert found.body == b'{"from": "fake"}'
+    counted = models.counters("canary")
+    assert counted["requests"] == 30 and counted["errors"] == 0 and counted["answered"] == 0
+    assert counted["failures"] == FAILURES and counted["skipped"] == 30 - FAILURES and counted["fallbacks"] == 30
+    assert counted["timeouts"] == (FAILURES if "hangs" in fault or "slow" in fault else 0)
+    assert canary.count in (0, FAILURES)
+    stable = models.counters("stable")
+    assert stable["requests"] == 0 and stable["rescued"] == 30 and stable["answered"] == 30 and stable["failures"] == 0
+    assert serve.versions(models.name)["canary"]["breaker"] == "open"
+
+
+def test_trial_brings_the_canary_back(serve, models):
+    broken = threading.Event()
+    broken.set()
+    canary = stable_and_canary(models, lambda asked: answer(500) if broken.is_set() else answer())
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(FAILURES + 1):
+            assert client.predict(models.name).status == 200
+        assert canary.count == FAILURES
+        broken.clear()
+        until(lambda: client.predict(models.name).version == "canary", "a trial", 30)
+        assert client.predict(models.name).version == "canary"
+    assert serve.versions(models.name)["canary"]["breaker"] == "closed"
+    counted = models.counters("canary")
+    assert counted["failures"] == FAILURES and counted["errors"] == 0
+
+
+def test_deploying_again_closes_the_breaker(serve, models):
+    broken = threading.Event()
+    broken.set()
+    canary = stable_and_canary(models, lambda asked: answer(500) if broken.is_set() else answer())
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(FAILURES):
+            client.predict(models.name)
+        broken.clear()
+        serve.deploy(f"{models.name}:canary", canary.url)
+        assert client.predict(models.name).version == "canary"
+
+
+def test_two_answers_do_not_reach_the_next_client(serve, models):
+    """What comes behind an answer belongs to nobody."""
+    stable_and_canary(models, lambda asked: answer(body=json.dumps({"for": asked.body.decode()}).encode())
+                      + answer(body=b'{"for": "the wrong one"}'))
+    with contextlib.closing(serve.client()) as client:
+        for i in range(20):
+            found = client.predict(models.name, f"picture {i}".encode())
+            assert found.status == 200 and (found.version == "stable" or found.json() == {"for": f"picture {i}"})
+
+
+def test_refusal_is_checked_with_stable(serve, models):
+    """Stable can do it, so the fault is the canary's."""
+    canary = stable_and_canary(models, lambda asked: answer(400))
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(20):
+            found = client.predict(models.name)
+            assert (found.status, found.version) == (200, "stable")
+    assert canary.count == FAILURES
+    assert models.counters("canary")["failures"] == FAILURES and models.counters("canary")["errors"] == 0
+
+
+def test_refusal_that_stable_confirms_is_the_clients(serve, models):
+    models.add("stable", lambda asked: answer(422, b'{"error": "no picture"}'), stable=True)
+    canary = models.add("canary", lambda asked: answer(400))
+    models.weights(stable=0, canary=100)
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(20):
+            found = client.predict(models.name)
+            assert (found.status, found.body) == (422, b'{"error": "no picture"}')
+    assert canary.count == 20
+    counted = models.counters("canary")
+    assert counted["failures"] == 0 and counted["errors"] == 0
+    assert serve.versions(models.name)["canary"]["breaker"] == "closed"
+
+
+def test_named_version_is_not_replaced(serve, models):
+    models.add("stable", stable=True)
+    models.add("canary", lambda asked: answer(500, b'{"error": "mine"}'))
+    found = serve.ask("POST", f"/v2/models/{models.name}/versions/canary/infer", b"{}")
+    assert (found.status, found.version, found.fallback) == (500, "canary", None)
+    assert found.json() == {"error": "mine"}
+    assert serve.ask("POST", f"/v2/models/{models.name}/versions/other/infer", b"{}").status == 404
+
+
+def test_stable_down_is_said(serve, models):
+    models.add("stable", stable=True).stop()
+    for _ in range(3):
+        found = serve.client().predict(models.name)
+        assert found.status == 502 and found.headers["Content-Type"] == "application/json"
+        assert len(found.json()["error"]) > 10
+    assert models.counters("stable")["errors"] == 3
+
+
+def test_error_of_stable_is_passed_on(serve, models):
+    models.add("stable", lambda asked: answer(500, b'{"error": "out of memory"}'), stable=True)
+    found = serve.client().predict(models.name)
+    assert found.status == 500 and found.json() == {"error": "out of memory"}
+
+
+def test_canary_without_replica_and_stable_down(serve, models):
+    models.add("stable", stable=True).stop()
+    models.add("canary").stop()
+    models.weights(stable=0, canary=100)
+    found = serve.client().predict(models.name)
+    assert found.status in (502, 503) and found.json()["error"]
+    assert models.counters("canary")["errors"] == 1
+
+
+def test_dead_and_slow_mirrors_cost_nothing(serve, models):
+    models.add("stable", stable=True)
+    models.add("dead").stop()
+    slow = models.add("slow", lambda asked: [b""] * 1000)
+    models.put(mirrors=[{"tag": "dead", "per_million": 1000000}, {"tag": "slow", "per_million": 1000000}],
+               timeout_ms=600000)
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(200):
+            found = client.predict(models.name)
+            assert (found.status, found.version) == (200, "stable")
+    for tag in ("dead", "slow"):
+        counted = models.counters(tag)
+        assert counted["requests"] == 0 and counted["errors"] == 0
+        assert counted["mirrored"] + counted["mirror_dropped"] == 200
+    assert until(lambda: models.counters("dead")["mirror_failures"] == models.counters("dead")["mirrored"], "failures")
+    assert 0 < models.counters("slow")["mirror_dropped"] < 200  # its room is bounded
+    stable = models.counters("stable")
+    assert stable["requests"] == stable["answered"] == 200 and stable["failures"] == stable["errors"] == 0
+    slow.stop()
+
+
+def test_leaving_clients_are_counted_and_harm_nobody(serve, models):
+    models.add("stable", lambda asked: [b""] * 1000 if asked.body == b"wait" else answer(), stable=True)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", serve.port)) as client:
+            client.sendall(f"POST /v1/predict/{models.name} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nwait".encode())
+            until(lambda: models.fakes[0].count > models.counters("stable")["aborted"], "the request")
+        assert serve.client().predict(models.name).status == 200
+    until(lambda: models.counters("stable")["aborted"] == 5, "the count")
+    assert models.counters("stable")["failures"] == 0
+
+
+def test_load_on_a_failing_canary(serve, models):
+    """Several clients at once: still no error, and the breaker's count is the version's own, whoever saw it."""
+    models.add("stable", stable=True)
+    models.add("canary", lambda asked: answer(500))
+    models.weights(stable=50, canary=50)
+    wrong = []
+
+    def load():
+        with contextlib.closing(serve.client()) as client:
+            for _ in range(100):
+                found = client.predict(models.name)
+                if found.status != 200 or found.version != "stable":
+                    wrong.append(found.body)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert FAILURES <= models.counters("canary")["failures"] <= 10
