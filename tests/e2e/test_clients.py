@@ -225,7 +225,8 @@ def test_deploy(api):
     assert run.returncode == 0 and "m:v2 is ready" in run.stdout and "99.0000 %" in run.stdout
     assert ask(api, "deploy", "m:v2", "--url", "http://10.0.0.7:8000").returncode == 0
     assert [json.loads(seen[3]) for seen in api.seen] == [
-        {"name": "m:v2", "replicas": 3, "stable": False}, {"name": "m:v2", "url": "http://10.0.0.7:8000", "stable": True}]
+        {"name": "m:v2", "replicas": 3, "stable": False, "confirm": False},
+        {"name": "m:v2", "url": "http://10.0.0.7:8000", "stable": True, "confirm": False}]
     assert {seen[:2] for seen in api.seen} == {("POST", "/api/v1/deploy")}
 
 
