@@ -134,6 +134,7 @@ static void print_json(const struct bench_settings *settings, const struct serin
     json_count(&json, "concurrency", settings->concurrency);
     json_count(&json, "batch", settings->batch);
     json_count(&json, "images", (int64_t)outcome->pictures);
+    json_count(&json, "images_failed", (int64_t)outcome->pictures_failed);
     json_real(&json, "seconds", outcome->wall_s, 6);
     json_real(&json, "cpu_seconds", outcome->cpu_s, 6);
     json_real(&json, "images_per_second", (double)outcome->pictures / outcome->wall_s, 4);
@@ -186,7 +187,12 @@ static int run_bench(const void *given, char *const *operands, size_t operand_co
     else
         print_report(settings, info, &outcome);
     serin_yolo_close(workload.yolo);
-    return rc == SERIN_OK ? CLI_OK : CLI_FAILED;
+    if (rc == SERIN_OK && outcome.pictures_failed == 0)
+        return CLI_OK;
+    if (rc == SERIN_OK)
+        terminal_complain("bench: %zu picture%s of %s failed; the others were measured", outcome.pictures_failed,
+                          outcome.pictures_failed == 1 ? "" : "s", settings->images);
+    return CLI_FAILED;
 }
 
 const struct cli_verb cli_bench = {
@@ -197,7 +203,10 @@ const struct cli_verb cli_bench = {
         "percentile and the maximum of each stage for a picture, and of the whole; then pictures per second of the "
         "whole "
         "machine, and of one core: pictures for each second of processor time.\n\n"
-        "A warm-up comes first and is not counted. Files are read before the measurement begins.",
+        "A warm-up comes first and is not counted. Files are read before the measurement begins. One that cannot be "
+        "read "
+        "or decoded is named and left out, and the exit code is 1.\n\n"
+        "With --json, what prevents the measurement has no JSON, only a sentence on the standard error.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct bench_settings),

@@ -310,8 +310,15 @@ static void json_report(struct json_writer *json, const struct inspection *inspe
 
     json_begin_object(json);
     json_field(json, "file", inspection->path);
-    json_count(json, "size_bytes", (int64_t)inspection->size);
-    json_field(json, "sha256", inspection->sha256);
+    if (inspection->sha256[0]) {
+        json_count(json, "size_bytes", (int64_t)inspection->size);
+        json_field(json, "sha256", inspection->sha256);
+    } else { /* it could not even be read */
+        json_key(json, "size_bytes");
+        json_write_null(json);
+        json_key(json, "sha256");
+        json_write_null(json);
+    }
     if (inspection->yolo)
         json_model(json, serin_yolo_get_info(inspection->yolo));
     else
@@ -348,6 +355,19 @@ static void print_json(const struct inspection *inspection, int *code)
     buffer_done(&out);
 }
 
+/* What cannot be read at all: a sentence, and in JSON the object that a file which is no model gives too. */
+static int report_unread(const struct inspect_settings *settings, const char *operand, const struct serin_error *error)
+{
+    struct inspection inspection = {.path = operand, .open_error = *error};
+    int code = CLI_FAILED;
+
+    if (settings->json)
+        print_json(&inspection, &code);
+    if (terminal_flush())
+        terminal_complain("inspect: %s", error->message);
+    return code;
+}
+
 /* ---- a version ---- */
 
 /* "NAME:TAG" or "NAME@sha256:...", and no file of that name. */
@@ -375,8 +395,7 @@ static int inspect_version(const struct inspect_settings *settings, const char *
     if (rc == SERIN_OK)
         rc = bundles_verify(store, name, &error);
     if (rc != SERIN_OK) {
-        terminal_complain("inspect: %s", error.message);
-        code = CLI_FAILED;
+        code = report_unread(settings, name, &error);
     } else if (settings->json) {
         code = bundle_report_json("inspect", &bundle, 1, false);
     } else {
@@ -398,10 +417,8 @@ static int inspect(const void *given, char *const *operands, size_t operand_coun
     (void)operand_count;
     if (is_version(operands[0]))
         return inspect_version(settings, operands[0]);
-    if (file_read(inspection.path, MAX_MODEL_BYTES, &inspection.bytes, &inspection.size, &error) != SERIN_OK) {
-        terminal_complain("inspect: %s", error.message);
-        return CLI_FAILED;
-    }
+    if (file_read(inspection.path, MAX_MODEL_BYTES, &inspection.bytes, &inspection.size, &error) != SERIN_OK)
+        return report_unread(settings, inspection.path, &error);
     digest(&inspection);
     inspection.probed = onnx_probe(inspection.bytes, inspection.size, &inspection.summary, &error) == SERIN_OK;
     free(inspection.bytes); /* a model is large, and the library reads it by itself */
@@ -440,7 +457,8 @@ const struct cli_verb cli_inspect = {
         "trial prediction, and lists what will cost speed or accuracy once the model serves: a fixed batch of one, "
         "64-bit floats, missing metadata, and others.\n\n"
         "Of a file that is no YOLO model it shows what can be read, and why it cannot be used; the exit code is then "
-        "1. Warnings alone do not change the exit code.\n\n"
+        "1. Warnings alone do not change the exit code. With --json every failure but a wrong command line gives an "
+        "object with file and error.\n\n"
         "A NAME:TAG or NAME@sha256:... that is no file is looked up in the store of versions. The digests of all that "
         "the version consists of are checked.",
     .options = options,

@@ -50,7 +50,7 @@ struct worker {
 struct run {
     const struct workload *settings;
     struct picture *pictures;
-    size_t picture_count, bytes_in_all;
+    size_t picture_count, pictures_failed, bytes_in_all;
     pthread_barrier_t start, end;
     atomic_bool stop;
     uint64_t deadline_ns; /* written before the start barrier opens */
@@ -94,13 +94,32 @@ static enum serin_errc make_picture(struct run *run, struct serin_error *error)
     return rc == SERIN_OK ? add_picture(run, bytes, size) : rc;
 }
 
+/* Reads a file and decodes it once, for nothing but to know that it can be measured. */
+static enum serin_errc load_picture(struct run *run, const char *path, struct serin_error *error)
+{
+    struct serin_image image = {0};
+    uint8_t *bytes = NULL;
+    enum serin_errc rc;
+    size_t size;
+
+    rc = file_read(path, IMAGE_DEFAULT_MAX_BYTES, &bytes, &size, error);
+    if (rc == SERIN_OK)
+        rc = serin_image_decode(bytes, size, NULL, &image, error);
+    serin_image_free(&image);
+    if (rc == SERIN_OK)
+        return add_picture(run, bytes, size);
+    free(bytes);
+    run->pictures_failed++;
+    terminal_complain_of(path, error);
+    return rc;
+}
+
 static enum serin_errc load_pictures(struct run *run, struct serin_error *error)
 {
     const char *images = run->settings->images;
     struct sources sources = {0};
     enum serin_errc rc;
-    uint8_t *bytes;
-    size_t size, i;
+    size_t i;
 
     run->pictures = calloc(WORKLOAD_MAX_PICTURES, sizeof(*run->pictures));
     if (!run->pictures)
@@ -112,13 +131,15 @@ static enum serin_errc load_pictures(struct run *run, struct serin_error *error)
         rc = error_set(error, SERIN_LIMIT, "--images: %s is %zu pictures, 1 to %d can be measured", images,
                        sources.count, WORKLOAD_MAX_PICTURES);
     for (i = 0; rc == SERIN_OK && i < sources.count; i++) {
-        rc = file_read(sources.paths[i], IMAGE_DEFAULT_MAX_BYTES, &bytes, &size, error);
-        if (rc == SERIN_OK)
-            rc = add_picture(run, bytes, size);
-        if (rc == SERIN_OK && run->bytes_in_all > MAX_PICTURE_BYTES_IN_ALL)
+        if (load_picture(run, sources.paths[i], error) == SERIN_NOMEM)
+            rc = SERIN_NOMEM;
+        else if (run->bytes_in_all > MAX_PICTURE_BYTES_IN_ALL)
             rc = error_set(error, SERIN_LIMIT, "--images: %s holds more than %llu bytes, which is the limit", images,
                            MAX_PICTURE_BYTES_IN_ALL);
     }
+    if (rc == SERIN_OK && run->picture_count == 0)
+        rc = error_set(error, SERIN_CORRUPT, "--images: %s: not one of %zu pictures can be decoded", images,
+                       sources.count);
     sources_done(&sources);
     return rc;
 }
@@ -321,6 +342,7 @@ enum serin_errc workload_measure(const struct workload *workload, struct outcome
     int stage;
 
     rc = load_pictures(&run, error);
+    outcome.pictures_failed = run.pictures_failed;
     if (rc == SERIN_OK) {
         run.workers = calloc((size_t)workload->concurrency, sizeof(*run.workers));
         rc = run.workers ? measure(&run, &outcome, error)

@@ -30,11 +30,13 @@ struct quantiles {
 
 struct outcome {
     size_t pictures;
+    size_t pictures_failed; /* files that could not be read or decoded, each named on stderr; not among pictures */
     double wall_s, cpu_s;
     struct quantiles stages[STAGES]; /* ms for a picture; STAGE_WHOLE: for a call, of batch pictures */
 };
 
-/* Errors: those of reading, decoding and predicting, of the first picture that fails; SERIN_LIMIT; SERIN_NOMEM. */
+/* Errors: those of predicting, of the first picture that fails; of reading, where no picture could be decoded;
+ * SERIN_LIMIT; SERIN_NOMEM. */
 MUST_USE enum serin_errc workload_measure(const struct workload *workload, struct outcome *ret,
                                           struct serin_error *error);
 

@@ -48,6 +48,16 @@ def test_inspect_of_what_is_no_model(tmp_path):
     assert serin("inspect", tmp_path / "none.onnx").returncode == 1
 
 
+@pytest.mark.parametrize("name, reason", [("none.onnx", "No such file"), (".", "not a regular file"), ("m:v1", "no versions yet")])
+def test_inspect_of_what_cannot_be_read_has_json(tmp_path, name, reason):
+    # It printed nothing, where a file that is no model gave an object.
+    run = serin("inspect", "--json", name, "--data-dir", "store", cwd=tmp_path)
+    assert run.returncode == 1 and run.stderr.startswith("serin: ")
+    found = json.loads(run.stdout)
+    assert found["file"] == name and reason in found["error"] and found["error"] in run.stderr
+    assert found["sha256"] is None and found["size_bytes"] is None and found["warnings"] == []
+
+
 @pytest.mark.skipif(not STREET.exists() or not FOOTAGE.exists(), reason="the street model is not there")
 def test_eval_measures_the_street_model(tmp_path):
     run = serin("eval", "--model", STREET, "--data", FOOTAGE / "day.yaml", "--json")
@@ -137,6 +147,12 @@ def test_bench_for_people_and_with_bad_pictures(model, folder, tmp_path):
     run = serin("bench", "--model", model, "--seconds", ".05")
     assert run.returncode == 0 and "img/s" in run.stdout and "p99" in run.stdout
     run = serin("bench", "--model", model, "--seconds", ".05", "--images", folder)
-    assert run.returncode == 1 and run.stdout == "" and run.stderr.startswith("serin: bench: ")
+    assert run.returncode == 1 and "img/s" in run.stdout  # the first bad picture ended it once
+    first, second, third = run.stderr.splitlines()
+    assert "b-cut.jpg" in first and "c-text.png" in second and third.startswith("serin: bench: 2 pictures of ")
+    found = json.loads(serin("bench", "--json", "--model", model, "--seconds", ".05", "--images", folder).stdout)
+    assert found["images"] > 0 and found["images_failed"] == 2
+    run = serin("bench", "--model", model, "--seconds", ".05", "--images", folder / "b-cut.jpg")
+    assert run.returncode == 1 and run.stdout == "" and "not one of 1 pictures can be decoded" in run.stderr
     shutil.rmtree(folder)
     assert serin("bench", "--model", model, "--images", folder).returncode == 1
