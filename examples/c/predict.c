@@ -3,6 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  *     cc predict.c $(pkg-config --cflags --libs serin) -o predict && ./predict yolov8n-pose.onnx photo.jpg
+ *
+ * CAUTION for more pictures: in ONE call, pictures of different shapes are padded to the square where the model takes
+ * any size, and their boxes are others than those of a call each. options.rect = SERIN_RECT_OFF makes both the same.
  */
 #include <serin/yolo.h>
 

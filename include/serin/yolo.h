@@ -101,8 +101,10 @@ struct serin_predict_options {
     bool multi_label;              /* a box may come out once for each class above conf, as evaluation needs it */
     bool retina_masks;             /* masks at the picture's own size instead of the network's */
     int input_height, input_width; /* px; 0: the model's own. Rounded up to the stride. Dynamic models only */
-    enum serin_rect rect; /* pad to the nearest stride instead of the square: auto (as Ultralytics: dynamic models, all
-                             pictures of one shape), off, on (dynamic models only) */
+    /* Pad to the nearest stride instead of the square: auto (as Ultralytics: dynamic models, all pictures of one call
+     * of one shape), off, on (the same, but refused by a model of fixed size). See serin_yolo_predict for what that
+     * means for pictures of several shapes. */
+    enum serin_rect rect;
 };
 
 void serin_predict_options_init(struct serin_predict_options *options);
@@ -150,7 +152,14 @@ struct serin_result {
 
 /* Predicts on count pictures (1..64). ret_results is an array of count; each entry on success is the caller's:
  * serin_result_free. Pictures go through the network in batches as large as the model takes. May be called from many
- * threads at once on one model. Errors: SERIN_INVALID (options, named), SERIN_ENGINE, SERIN_MODEL (NaN or shapes that
+ * threads at once on one model.
+ *
+ * CAUTION: pictures of DIFFERENT SHAPES in one call to a model of DYNAMIC SIZE are all padded to the square, as
+ * Ultralytics does, while a picture by itself is padded to the nearest stride: its boxes and scores are then OTHERS
+ * than those of one call a picture. Where a result must not depend on what else is in the call, set rect to
+ * SERIN_RECT_OFF: everything is padded to the square, always. (Or call once for each shape.)
+ *
+ * Errors: SERIN_INVALID (options, named), SERIN_ENGINE, SERIN_MODEL (NaN or shapes that
  * change), SERIN_NOMEM. */
 enum serin_errc serin_yolo_predict(struct serin_yolo *yolo, const struct serin_image *images, size_t count,
                                    const struct serin_predict_options *options, struct serin_result **ret_results,

@@ -121,6 +121,39 @@ static void a_batch_gives_what_single_pictures_give(void **state)
     free_pictures(pictures);
 }
 
+/* As Ultralytics, and as serin/yolo.h warns. */
+static void mixed_shapes_in_one_call_are_padded_to_the_square(void **state)
+{
+    struct serin_yolo *yolo = open_model("miniature/detect.onnx");
+    struct serin_result *together[2], *square = NULL, *alone = NULL;
+    struct serin_predict_options options;
+    struct serin_image pictures[PICTURES];
+    bool differs = false;
+    size_t i, d;
+
+    (void)state;
+    make_pictures(pictures);
+    assert_int_equal(serin_yolo_predict(yolo, pictures, 2, NULL, together, NULL), SERIN_OK);
+    serin_predict_options_init(&options);
+    options.rect = SERIN_RECT_OFF;
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(serin_yolo_predict(yolo, &pictures[i], 1, &options, &square, NULL), SERIN_OK);
+        assert_int_equal(serin_yolo_predict(yolo, &pictures[i], 1, NULL, &alone, NULL), SERIN_OK);
+        assert_int_equal(together[i]->count, square->count);
+        for (d = 0; d < square->count; d++) {
+            assert_true(fabsf(together[i]->detections[d].confidence - square->detections[d].confidence) < 1e-4f);
+            differs |= d >= alone->count ||
+                       fabsf(together[i]->detections[d].confidence - alone->detections[d].confidence) > 1e-3f;
+        }
+        serin_result_free(square);
+        serin_result_free(alone);
+        serin_result_free(together[i]);
+    }
+    assert_true(differs);
+    free_pictures(pictures);
+    serin_yolo_close(yolo);
+}
+
 struct worker {
     struct serin_yolo *yolo;
     const struct serin_image *pictures;
@@ -310,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_gives_what_single_pictures_give),
+        cmocka_unit_test(mixed_shapes_in_one_call_are_padded_to_the_square),
         cmocka_unit_test(many_threads_share_one_model),
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(a_missing_provider_is_said_or_passed_over),
