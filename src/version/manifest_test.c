@@ -39,7 +39,13 @@ static void bytes_are_always_the_same(void **state)
     assert_int_equal(manifest_write(&manifest, &out, NULL), SERIN_OK);
     assert_string_equal(out.bytes, golden);
     assert_int_equal(manifest_parse(out.bytes, out.size, read, NULL), SERIN_OK);
-    assert_memory_equal(read, &manifest, sizeof(*read)); /* both have zeroes behind each text */
+    assert_string_equal(read->artifact_type, manifest.artifact_type);
+    assert_int_equal(read->layer_count, 1);
+    assert_int_equal(read->config.size, 7);
+    assert_true(read->layers[0].size == 9007199254740993u); /* no double on the way */
+    buffer_clear(&out);
+    assert_int_equal(manifest_write(read, &out, NULL), SERIN_OK);
+    assert_string_equal(out.bytes, golden);
     assert_ptr_equal(manifest_find(read, "model.onnx"), &read->layers[0]);
     assert_null(manifest_find(read, "serin.json"));
     buffer_done(&out);
