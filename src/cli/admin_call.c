@@ -59,15 +59,16 @@ static void write_author(struct buffer *head)
 {
     const char *user = getenv("USER");
     char name[MAX_USER + 1];
-    size_t i;
+    size_t length, i;
 
     if (!user || !*user)
         user = getenv("LOGNAME");
     if (!user || !*user)
         user = "unknown";
-    for (i = 0; user[i] && i < MAX_USER; i++)
+    length = strnlen(user, MAX_USER);
+    for (i = 0; i < length; i++)
         name[i] = user[i] > ' ' && user[i] < 0x7f ? user[i] : '?';
-    name[i] = '\0';
+    name[length] = '\0';
     http_write_field(head, "X-Serin-Author", "cli %s", name);
 }
 

@@ -38,15 +38,14 @@ struct cli_size {
 };
 
 struct cli_option {
-    const char *name; /* without the dashes */
-    char letter;      /* a short form, "-o"; 0: none */
-    const char
-        *value; /* what help calls the value ("DIR"), or the words of a choice ("auto|on|off"); NULL for a flag */
+    const char *name;     /* without the dashes */
+    const char *value;    /* what help calls it ("DIR"), or the words of a choice ("auto|on|off"); NULL for a flag */
     const char *fallback; /* the default, as one would type it; NULL: zero */
     const char *help;     /* no capital, no full stop */
     size_t offset;        /* of the field in the verb's settings */
     double min, max;      /* of CLI_REAL, CLI_INTEGER and both sides of CLI_SIZE */
     enum cli_type type;
+    char letter; /* a short form, "-o"; 0: none */
     bool required;
 };
 

@@ -82,7 +82,7 @@ static enum serin_errc check_layout(struct bundles *bundles, bool *ret_there, st
 static enum serin_errc open_layout(struct bundles *bundles, struct serin_error *error)
 {
     enum serin_errc rc;
-    bool there;
+    bool there = false;
     int lock;
 
     rc = blobs_open(bundles->root, &bundles->blobs, error);
