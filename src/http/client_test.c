@@ -808,6 +808,44 @@ static void two_megabytes_go_there_and_back_over_a_unix_socket(void **state)
     finish();
 }
 
+/* ---- anything ---- */
+
+/* Answers with some bytes changed, cut anywhere: each call ends, and ends once. */
+static void whatever_is_answered_ends_the_call(void **state)
+{
+    static const char answer[] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n";
+    uint32_t x = 54321;
+    int i, k, failed = 0;
+
+    (void)state;
+    begin(standard());
+    for (i = 0; i < 2000; i++) {
+        char bytes[sizeof(answer)];
+        struct result result;
+        struct peer *peer;
+        size_t cut;
+
+        memcpy(bytes, answer, sizeof(bytes));
+        for (k = 0; k < 3; k++) {
+            x = x * 1664525u + 1013904223u;
+            bytes[(x >> 8) % (sizeof(bytes) - 1)] = "\r\n 0:;,5aG\t\0/\xff"[(x >> 24) % 14];
+        }
+        cut = (x >> 4) % sizeof(bytes);
+        call("GET", &result);
+        peer = accept_request();
+        peer_send(&at.loop, peer, bytes, cut);
+        peer_send(&at.loop, peer, bytes + cut, sizeof(bytes) - 1 - cut);
+        peer_hang_up(peer);
+        TURN_UNTIL(&at.loop, result.count == 1);
+        TURN_UNTIL(&at.loop, !at.client->connections);
+        failed += result.rc != SERIN_OK;
+        peers_done();
+    }
+    assert_true(failed > 100 && failed < 2000);
+    finish();
+}
+
 /* ---- memory ---- */
 
 /* The n-th allocation fails, for every n: the call is refused, or ends once; nothing leaks. */
@@ -872,6 +910,7 @@ int main(void)
         cmocka_unit_test(a_close_while_a_name_is_resolved_ends_the_call),
         cmocka_unit_test(bad_endpoints_are_refused),
         cmocka_unit_test(two_megabytes_go_there_and_back_over_a_unix_socket),
+        cmocka_unit_test(whatever_is_answered_ends_the_call),
         cmocka_unit_test(missing_memory_is_survived),
     };
 

@@ -43,7 +43,8 @@ MUST_USE enum serin_errc http_server_new(uv_loop_t *loop, const struct http_serv
                                          struct serin_error *error);
 
 /* "127.0.0.1:8080" or "[::1]:0" (port 0: the kernel chooses; ask http_server_port), with SO_REUSEPORT where share is
- * set; or "unix:/path" (an old socket file is replaced). SERIN_INVALID, SERIN_IO. */
+ * set; or "unix:/path" (mode 0600; an old socket file is replaced, and the file is left at the end:
+ * the socket may have been handed over). SERIN_INVALID, SERIN_IO. */
 MUST_USE enum serin_errc http_server_listen(struct http_server *server, const char *address, bool share,
                                             struct serin_error *error);
 /* The same for a listening socket that is open already (handed over by a parent or by an older process). Takes fd over.
@@ -53,7 +54,8 @@ int http_server_port(const struct http_server *server); /* 0 for unix sockets */
 const struct http_server_counters *http_server_counters(const struct http_server *server);
 
 /* Stops listening, lets requests in flight end, closes idle connections at once and the rest after deadline_ms; then
- * calls done on the loop's thread. Frees the server after done has returned. */
+ * calls done on the loop's thread, once each exchange has been answered. Frees the server after done has returned. done
+ * may be NULL. */
 void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user);
 
 /* ---- within an exchange ---- */
@@ -63,8 +65,10 @@ struct bytes *http_exchange_body(const struct http_exchange *exchange);  /* neve
 const char *http_exchange_peer(const struct http_exchange *exchange);    /* "10.0.0.7:51432", "unix" */
 uint64_t http_exchange_started_ns(const struct http_exchange *exchange); /* monotonic, at the head's first byte */
 
-/* Called once on the loop's thread if the client goes away before the answer; http_respond must still be called (it
- * does nothing more than end the exchange). */
+/* Called once on the loop's thread if the client goes away before the answer; http_respond must still be called (from
+ * within is fine), and does little more than end the exchange. A client that has only shut its sending side looks the
+ * same: what the handler answers nevertheless, it receives. Not noticed while a client has pipelined more than the
+ * connection's buffer holds. */
 void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void *user), void *user);
 
 /* Ends the exchange. fields is a run of finished field lines ("Name: value\r\n"...) without Content-Length, Connection

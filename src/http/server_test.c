@@ -59,7 +59,8 @@ static struct {
     uv_loop_t loop;
     struct http_server *server;
     int port;
-    bool hold; /* the handler keeps exchanges instead of answering */
+    bool answer_aborted; /* from within the callback */
+    bool hold;           /* the handler keeps exchanges instead of answering */
     struct http_exchange *held[MAX_HELD];
     int held_count, aborted, handled;
     bool closed;
@@ -83,10 +84,14 @@ static void answer_echo(struct http_exchange *exchange)
     http_respond(exchange, 200, NULL, body);
 }
 
+static void answer_held(void);
+
 static void on_aborted(void *user)
 {
     (void)user;
     at.aborted++;
+    if (at.answer_aborted)
+        answer_held();
 }
 
 static void on_request(void *user, struct http_exchange *exchange)
@@ -397,6 +402,37 @@ static void expect_is_met_only_where_the_body_is_wanted(void **state)
     finish();
 }
 
+/* What is read behind a chunked body may need a larger buffer than the one that the handled head lies in. */
+static void a_head_stays_whole_while_its_buffer_moves(void **state)
+{
+    char more[20000], *end = more;
+    struct peer *peer;
+    int i;
+
+    (void)state;
+    begin(NULL);
+    at.hold = true;
+    peer =
+        ask("POST http://h/moving?q HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Name: value\r\n\r\n2\r\nab");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 2);
+    end += snprintf(end, 20, "\r\n0\r\n\r\n");
+    for (i = 0; i < 400; i++)
+        end += snprintf(end, 50, "GET /%03d HTTP/1.1\r\nHost: h\r\n\r\n", i);
+    assert_int_equal(send(peer->fd, more, (size_t)(end - more), MSG_NOSIGNAL), end - more);
+    TURN_UNTIL(&at.loop, at.held_count == 1);
+    assert_true(at.server->connections->in_capacity > FIRST_IN_BYTES);
+    assert_true(http_slice_is(http_exchange_head(at.held[0])->target, "/moving?q"));
+    assert_true(http_slice_is(http_exchange_head(at.held[0])->query, "q"));
+    assert_true(http_slice_is(*http_find(http_exchange_head(at.held[0]), "x-name"), "value"));
+    at.hold = false;
+    answer_held();
+    TURN_UNTIL(&at.loop, ends_with(peer, "GET /399 "));
+    assert_int_equal(count_of(peer->got, "HTTP/1.1 200"), 401);
+    TURN_UNTIL(&at.loop, at.server->connections->state == CONNECTION_IDLE);
+    assert_true(at.server->connections->in_capacity <= FIRST_IN_BYTES); /* an idle one holds little */
+    finish();
+}
+
 /* ---- refusals ---- */
 
 static void doubt_is_refused_and_closes(void **state)
@@ -645,6 +681,28 @@ static void a_client_that_goes_away_aborts(void **state)
     finish();
 }
 
+static void an_abort_may_be_answered_from_within(void **state)
+{
+    struct peer *peer;
+    int i;
+
+    (void)state;
+    begin(NULL);
+    at.hold = at.answer_aborted = true;
+    for (i = 0; i < 2; i++) {
+        peer = ask("GET /gone HTTP/1.1\r\nHost: h\r\n\r\n");
+        TURN_UNTIL(&at.loop, at.held_count == 1);
+        if (i == 0)
+            peer_hang_up(peer);
+        else
+            peer_reset(peer);
+        TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 0);
+        assert_int_equal(at.aborted, i + 1);
+        assert_int_equal(at.held_count, 0);
+    }
+    finish();
+}
+
 static void a_half_closed_client_has_its_answers(void **state)
 {
     struct peer *peer = NULL;
@@ -798,6 +856,39 @@ static void bad_addresses_are_refused(void **state)
     finish();
 }
 
+/* ---- anything ---- */
+
+/* Requests with some bytes changed, cut anywhere: each connection ends once its client has ended, and nothing leaks. */
+static void whatever_is_sent_comes_to_an_end(void **state)
+{
+    uint32_t x = 12345;
+    int i, k;
+
+    (void)state;
+    begin(NULL);
+    for (i = 0; i < 2000; i++) {
+        char bytes[sizeof(three_requests)];
+        struct peer *peer = peer_connect(at.port);
+        size_t cut;
+
+        memcpy(bytes, three_requests, sizeof(bytes));
+        for (k = 0; k < 4; k++) {
+            x = x * 1664525u + 1013904223u;
+            bytes[(x >> 8) % (sizeof(bytes) - 1)] = "\r\n 0:;,5aG\t\0/\xff"[(x >> 24) % 14];
+        }
+        cut = (x >> 4) % sizeof(bytes);
+        peer_send(&at.loop, peer, bytes, cut);
+        peer_send(&at.loop, peer, bytes + cut, sizeof(bytes) - 1 - cut); /* may be refused by now */
+        shutdown(peer->fd, SHUT_WR);
+        TURN_UNTIL(&at.loop, peer->ended);
+        peers_done();
+    }
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 0);
+    assert_int_equal(http_server_counters(at.server)->buffered_bytes, 0);
+    assert_true(http_server_counters(at.server)->bad_requests_total > 100);
+    finish();
+}
+
 /* ---- memory ---- */
 
 /* The n-th allocation fails, for every n: the client has its answers, or an error, or an end; nothing leaks. */
@@ -837,6 +928,7 @@ int main(void)
         cmocka_unit_test(head_is_answered_with_a_length_and_without_a_body),
         cmocka_unit_test(close_and_http_1_0_are_honoured),
         cmocka_unit_test(expect_is_met_only_where_the_body_is_wanted),
+        cmocka_unit_test(a_head_stays_whole_while_its_buffer_moves),
         cmocka_unit_test(doubt_is_refused_and_closes),
         cmocka_unit_test(too_large_is_said_while_the_client_still_sends),
         cmocka_unit_test(a_head_without_end_is_refused),
@@ -847,12 +939,14 @@ int main(void)
         cmocka_unit_test(a_timeout_after_head_has_its_body),
         cmocka_unit_test(a_client_that_does_not_read_is_ended),
         cmocka_unit_test(a_client_that_goes_away_aborts),
+        cmocka_unit_test(an_abort_may_be_answered_from_within),
         cmocka_unit_test(a_half_closed_client_has_its_answers),
         cmocka_unit_test(closing_lets_requests_in_flight_end),
         cmocka_unit_test(closing_ends_at_its_deadline),
         cmocka_unit_test(unix_sockets_are_private_and_replaced),
         cmocka_unit_test(listeners_are_handed_over),
         cmocka_unit_test(bad_addresses_are_refused),
+        cmocka_unit_test(whatever_is_sent_comes_to_an_end),
         cmocka_unit_test(missing_memory_is_survived),
     };
 
