@@ -563,7 +563,7 @@ static void an_early_answer_is_heard_while_the_body_is_sent(void **state)
 
 static void a_silent_upstream_times_out(void **state)
 {
-    struct result result = {.count = 0}, waiting = {.count = 0};
+    struct result result = {.count = 0}, waiting = {.count = 0}, patient = {.count = 0};
     struct http_client_options options = *standard();
     struct peer *peer;
 
@@ -572,12 +572,17 @@ static void a_silent_upstream_times_out(void **state)
     begin(&options);
     assert_int_equal(try_call("GET", NULL, 20, &result, NULL), SERIN_OK);
     assert_int_equal(try_call("GET", NULL, 10, &waiting, NULL), SERIN_OK);
+    assert_int_equal(try_call("GET", NULL, 0, &patient, NULL), SERIN_OK);
     peer = accept_request();
     TURN_UNTIL(&at.loop, result.count == 1 && waiting.count == 1);
     expect_failure(&result, SERIN_IO, "no whole answer in");
     assert_true(result.timed_out && result.sent);
     assert_true(waiting.timed_out && !waiting.sent);
     TURN_UNTIL(&at.loop, peer->ended);
+    peer = accept_request(); /* whose turn it is now */
+    peer_say(&at.loop, peer, plain);
+    TURN_UNTIL(&at.loop, patient.count == 1);
+    assert_int_equal(patient.rc, SERIN_OK);
     finish();
 }
 

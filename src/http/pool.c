@@ -183,9 +183,8 @@ static void on_end(struct pool_connection *connection, int status)
 
     if (call->has_head && call->head.framing == HTTP_UNTIL_CLOSE && status == UV_EOF) {
         complete(connection, false);
-    } else if (connection->used && !call->some_byte && !call->retried && !client->closing) {
-        call->retried = true; /* it was kept, and had been closed before our request met it */
-        pool_close(connection);
+    } else if (connection->used && !call->some_byte && !client->closing) {
+        pool_close(connection); /* it had been closed before our request met it; a new one was never used, so: once */
         pool_connect(client, call);
         client_pump(client);
     } else if (call->some_byte) {

@@ -32,7 +32,7 @@ struct http_call {
     void *user;
     struct buffer request; /* the request's whole head */
     struct bytes *request_body;
-    bool is_head, retried, sent;
+    bool is_head, sent;
     int addresses_tried;
     struct serin_error failure; /* code SERIN_OK: none */
 

@@ -609,6 +609,25 @@ static void slow_heads_and_bodies_are_ended(void **state)
     finish();
 }
 
+static void a_slow_body_that_makes_progress_is_not_ended(void **state)
+{
+    struct peer *peer;
+
+    (void)state;
+    begin(NULL);
+    peer = ask("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 1);
+    uv_update_time(&at.loop);
+    at.server->connections->since_ms = uv_now(&at.loop) - 31000; /* as if it had been silent for so long */
+    peer_say(&at.loop, peer, "b");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 2);
+    later(0);
+    peer_say(&at.loop, peer, "c");
+    TURN_UNTIL(&at.loop, ends_with(peer, "POST /slow abc"));
+    assert_int_equal(http_server_counters(at.server)->timeouts_total, 0);
+    finish();
+}
+
 /* The refusal of a second head must not be written as an answer to the HEAD before it. */
 static void a_timeout_after_head_has_its_body(void **state)
 {
@@ -719,6 +738,7 @@ static void a_half_closed_client_has_its_answers(void **state)
     answer_held();
     TURN_UNTIL(&at.loop, peer->ended);
     check_three_answers(peer);
+    assert_int_equal(count_of(peer->got, "Connection: close"), 1); /* of the last */
     finish();
 }
 
@@ -936,6 +956,7 @@ int main(void)
         cmocka_unit_test(connections_are_bounded),
         cmocka_unit_test(without_descriptors_connections_are_turned_away),
         cmocka_unit_test(slow_heads_and_bodies_are_ended),
+        cmocka_unit_test(a_slow_body_that_makes_progress_is_not_ended),
         cmocka_unit_test(a_timeout_after_head_has_its_body),
         cmocka_unit_test(a_client_that_does_not_read_is_ended),
         cmocka_unit_test(a_client_that_goes_away_aborts),
