@@ -207,12 +207,14 @@ void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
         return;
     gateway->deadline_ms = deadline_ms;
     atomic_store(&gateway->stopping, true);
+    for (i = 0; i < gateway->options.threads; i++) /* all stop listening before one is waited for */
+        if (gateway->threads[i].server)
+            uv_async_send(&gateway->threads[i].wake);
     for (i = 0; i < gateway->options.threads; i++) {
         struct thread *thread = &gateway->threads[i];
 
         if (!thread->server) /* it was never made, or not wholly */
             continue;
-        uv_async_send(&thread->wake);
         if (thread->started)
             pthread_join(thread->id, NULL);
         else

@@ -8,6 +8,8 @@
  */
 #include "gateway/inside.h"
 
+#include "http/address.h"
+
 #include <string.h>
 
 uint64_t thread_now_ms(const struct thread *thread)
@@ -149,6 +151,7 @@ void thread_take_table(struct thread *thread)
 static enum serin_errc check_entry(const struct gateway_entry *entry, struct serin_error *error)
 {
     enum serin_errc rc = route_check(&entry->route, error);
+    struct http_address address;
     int v, i;
 
     for (v = 0; v < entry->route.version_count && rc == SERIN_OK; v++) {
@@ -159,10 +162,10 @@ static enum serin_errc check_entry(const struct gateway_entry *entry, struct ser
             return error_set(error, SERIN_INVALID, "route '%s', version '%s': slot %d of %d, %d endpoints of %d",
                              entry->route.model, entry->route.versions[v].tag, version->slot, GATEWAY_MAX_SLOTS,
                              version->endpoint_count, GATEWAY_MAX_ENDPOINTS);
-        for (i = 0; i < version->endpoint_count; i++)
-            if (!memchr(version->endpoints[i], '\0', GATEWAY_MAX_ADDRESS) || !version->endpoints[i][0])
-                return error_set(error, SERIN_INVALID, "route '%s', version '%s': endpoint %d has no address",
-                                 entry->route.model, entry->route.versions[v].tag, i);
+        /* A table with an address that no thread could call would never be taken up. */
+        for (i = 0; i < version->endpoint_count && rc == SERIN_OK; i++)
+            rc = http_address_parse(version->endpoints[i], &address, error);
+        rc = error_prefix(error, rc, "route '%s', version '%s'", entry->route.model, entry->route.versions[v].tag);
     }
     return rc;
 }

@@ -8,6 +8,8 @@
  */
 #include "serve/fleet.h"
 
+#include "http/address.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +278,16 @@ static enum serin_errc replace_replica(struct fleet *fleet, struct fleet_version
 
 /* ---- versions ---- */
 
+static enum serin_errc check_url(const char *url, struct serin_error *error)
+{
+    struct http_address address;
+
+    if (strlen(url) >= FLEET_MAX_URL)
+        return error_set(error, SERIN_INVALID, "the URL has %zu bytes, the limit is %d", strlen(url),
+                         FLEET_MAX_URL - 1);
+    return http_address_parse(url, &address, error);
+}
+
 static int slot_of(struct fleet *fleet, const char *name)
 {
     int i;
@@ -332,6 +344,8 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
     int i;
 
     rc = version_name_parse(name, &parsed, error);
+    if (rc == SERIN_OK && url[0])
+        rc = check_url(url, error);
     if (rc != SERIN_OK)
         return rc;
     if (version && (version->leaving || strcmp(version->url, url) != 0))

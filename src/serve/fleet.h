@@ -1,5 +1,5 @@
 /*
- * fleet.h - the versions that are being served, and the replicas that serve them.  Depends on base, version,
+ * fleet.h - the versions that are being served, and the replicas that serve them.  Depends on base, http, version,
  * store/bundles.h, runtime. SPDX-License-Identifier: Apache-2.0
  *
  * A version is served by replicas of our own (started through the runtime driver from the bundle store) or by
@@ -13,6 +13,7 @@
 
 #define FLEET_MAX_VERSIONS 64
 #define FLEET_MAX_REPLICAS 16
+#define FLEET_MAX_URL      128 /* with its NUL, as the gateway takes endpoints */
 #define FLEET_MAX_SLOTS    255 /* one fewer than the gateway's: the last is for what has none */
 
 struct fleet_replica {
@@ -26,8 +27,8 @@ struct fleet_replica {
 struct fleet_version {
     char name[VERSION_MAX_NAME]; /* "model:tag" */
     char model[VERSION_MAX_MODEL + 1], tag[VERSION_MAX_TAG + 1];
-    int slot;      /* of the gateway's counters */
-    char url[256]; /* "": our own replicas */
+    int slot;                /* of the gateway's counters */
+    char url[FLEET_MAX_URL]; /* "": our own replicas */
     int replica_count;
     struct fleet_replica replicas[FLEET_MAX_REPLICAS];
     bool leaving; /* being stopped */
