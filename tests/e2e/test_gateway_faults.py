@@ -23,7 +23,7 @@ def serve(tmp_path_factory):
 @pytest.fixture
 def models(serve, request):
     """A model of the test's own."""
-    made = Models(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60])
+    made = Models(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-"))
     yield made
     made.remove()
 

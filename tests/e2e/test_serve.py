@@ -1,0 +1,494 @@
+"""serin serve from outside: which version gets a request, what passes through, the control API, workers, and its ends.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+from conftest import BIN, MINIATURE, PICTURES, serin
+from serve_fixture import Models, Serve, answer, serving, until
+
+PICTURE = (PICTURES / "shapes-97x211.jpg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    """Without workers of its own: model servers are fakes."""
+    with serving(tmp_path_factory.mktemp("serve"), "--drain-seconds", "2", "--max-body-mb", "4") as found:
+        yield found
+
+
+@pytest.fixture
+def models(serve, request):
+    made = Models(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-"))
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def two(models):
+    """a is stable; b has no weight yet."""
+    models.add("a", stable=True)
+    models.add("b")
+    return models
+
+
+def in_threads(count, work):
+    """Runs work(number) in so many threads; what one raises is raised."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def seen(serve, model, count, **more):
+    """How many of so many requests on one connection each version answered."""
+    found = {}
+    with contextlib.closing(serve.client()) as client:
+        for _ in range(count):
+            got = client.predict(model, **more)
+            assert got.status == 200, got.body
+            found[got.version] = found.get(got.version, 0) + 1
+    return found
+
+
+# ---- shares ----
+
+def test_split_follows_the_weights(serve, two):
+    count, share = 1500, .2
+    two.weights(a=800, b=200)
+    found = sum(got.get("b", 0) for got in in_threads(2, lambda _: seen(serve, two.name, count // 2)))
+    assert abs(found - count * share) < 4 * math.sqrt(count * share * (1 - share))
+    assert two.counters("b")["requests"] == found and two.counters("a")["requests"] == count - found
+    assert [fake.count for fake in two.fakes] == [count - found, found]
+
+
+def test_a_change_is_in_force_for_the_next_request(serve, two):
+    with contextlib.closing(serve.client()) as one, contextlib.closing(serve.client()) as other:
+        for i in range(50):
+            tag = "ab"[i % 2]
+            two.weights(**{"a": 0, "b": 0, tag: 1})
+            assert one.predict(two.name).version == tag and other.predict(two.name).version == tag
+
+
+def test_weights_change_under_load(serve, two):
+    """No request fails, and none is served by a version whose weight was 0 before it began."""
+    now, ended, wrong = ["a"], threading.Event(), []
+
+    def load(_):
+        with contextlib.closing(serve.client()) as client:
+            while not ended.is_set():
+                before = set(now)  # a change puts both there, then makes it, then takes the old one away
+                found = client.predict(two.name)
+                if found.status != 200 or found.fallback or found.version not in before | set(now):
+                    wrong.append((before, found.status, found.version, found.body))
+
+    def change():
+        try:
+            for i in range(200):
+                old, new = "ab"[i % 2], "ba"[i % 2]
+                now[:] = [old, new]
+                two.weights(**{old: 0, new: 1})
+                now[:] = [new]
+        finally:
+            ended.set()
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        loads = [pool.submit(load, i) for i in range(2)]
+        pool.submit(change).result()
+        for one in loads:
+            one.result()
+    assert not wrong
+    assert two.counters("a")["errors"] == two.counters("b")["errors"] == 0
+    assert two.counters("a")["answered"] > 20 and two.counters("b")["answered"] > 20
+
+
+@pytest.mark.parametrize("source", ("header", "cookie", "query"))
+def test_a_camera_keeps_its_side(serve, two, source):
+    """Raising the weight only ever moves cameras to the version whose weight rises."""
+    def ask(client, camera):
+        if source == "query":
+            return client.predict(two.name, query=f"?lang=en&cam={camera}").version
+        field = {"header": {"cam": camera}, "cookie": {"Cookie": f"a=b; cam={camera}; c=d"}}[source]
+        return client.predict(two.name, headers=field).version
+
+    two.put(unit="key", key_source=source, key_name="cam")
+    cameras, before = [f"camera-{i}" for i in range(60)], set()
+    with contextlib.closing(serve.client()) as one, contextlib.closing(serve.client()) as other:
+        for per_mille in (1, 50, 200, 500, 1000):
+            two.weights(a=1000 - per_mille, b=per_mille)
+            now = {camera for camera in cameras if ask(one, camera) == "b"}
+            assert before <= now
+            for camera in cameras[:20]:
+                assert (ask(other, camera) == "b") == (camera in now)
+            before = now
+    assert before == set(cameras)
+
+
+def test_blocks_of_a_camera_stay_together(serve, two):
+    two.put(unit="key_block", key_source="header", key_name="X-Camera", block_seconds=604800)
+    two.weights(a=1, b=1)
+    for camera in "abcd":
+        assert len(seen(serve, two.name, 10, headers={"X-Camera": camera})) == 1
+    assert len(seen(serve, two.name, 60)) == 2  # without a key it is drawn
+
+
+def test_rules_go_before_weights(serve, two):
+    two.put(rules=[{"header": "X-Tester", "value": "", "tag": "b"}, {"header": "X-Site", "value": "north", "tag": "b"}])
+    assert seen(serve, two.name, 20) == {"a": 20}
+    assert seen(serve, two.name, 5, headers={"x-tester": "anybody"}) == {"b": 5}
+    assert seen(serve, two.name, 5, headers={"X-Site": "north"}) == {"b": 5}
+    assert seen(serve, two.name, 5, headers={"X-Site": "south"}) == {"a": 5}
+
+
+def test_the_path_may_name_the_version(serve, two):
+    for tag in "ab":
+        found = serve.ask("POST", f"/v2/models/{two.name}/versions/{tag}/infer", b"{}")
+        assert (found.status, found.version) == (200, tag)
+    assert two.fakes[1].asked[-1].target == f"/v2/models/{two.name}/versions/b/infer"
+
+
+def test_no_weight_and_no_model(serve, two):
+    two.weights(a=0)
+    found = serve.client().predict(two.name)
+    assert found.status == 503 and "no version with weight" in found.json()["error"]
+    found = serve.client().predict("nobody")
+    assert found.status == 404 and "nobody" in found.json()["error"]
+    found = serve.ask("GET", "/index.html")
+    assert found.status == 404 and "/v1/predict/MODEL" in found.json()["error"]
+
+
+# ---- mirrors ----
+
+def test_a_mirror_gets_the_same_bytes_and_no_credentials(serve, two):
+    body = os.urandom(2_000_000)
+    two.put(mirrors=[{"tag": "b", "per_million": 1000000}])
+    with contextlib.closing(serve.client()) as client:
+        for i in range(3):
+            found = client.predict(two.name, body, {"Authorization": "Bearer secret", "Cookie": "session=1",
+                                                    "X-Request-Id": f"request-{i}", "X-Camera": "seven"})
+            assert (found.status, found.version) == (200, "a")
+    stable, mirror = two.fakes
+    until(lambda: mirror.count == 3, "the copies")
+    for one, copy in zip(stable.asked, mirror.asked):
+        assert hashlib.sha256(one.body).digest() == hashlib.sha256(copy.body).digest() == hashlib.sha256(body).digest()
+        assert one.get("X-Request-Id") == copy.get("X-Request-Id") is not None
+        assert one.get("X-Camera") == copy.get("X-Camera") == "seven"
+        assert one.get("Authorization") == "Bearer secret" and one.get("Cookie") == "session=1"
+        assert copy.get("Authorization") is None and copy.get("Cookie") is None and copy.get("X-Serin-Mirror") == "1"
+        assert one.get("X-Serin-Mirror") is None
+    counted = until(lambda: (found := two.counters("b"))["mirrored"] == 3 and found, "the count")
+    assert counted["requests"] == counted["answered"] == counted["mirror_failures"] == 0
+
+
+# ---- what passes through ----
+
+def test_heads_on_their_way(serve, models):
+    fake = models.add("a", lambda asked: answer(extra=b"X-From: model\r\nX-Serin-Version: wrong\r\nConnection: X-Gone\r\n"
+                                                b"X-Gone: 1\r\nAccess-Control-Allow-Origin: http://b\r\n"), stable=True)
+    found = serve.ask("POST", f"/v1/predict/{models.name}?x=%20y", b"abc",
+                      {"X-Request-Id": "mine", "Connection": "X-Private", "X-Private": "1", "Via": "1.0 other",
+                       "X-Forwarded-For": "1.2.3.4", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                       "Proxy-Authorization": "Basic eA==", "Origin": "http://a"})
+    asked = fake.asked[-1]
+    assert (asked.method, asked.target, asked.body) == ("POST", f"/v1/predict/{models.name}?x=%20y", b"abc")
+    assert asked.get("Host") == fake.url[7:] and asked.get("Via") == "1.1 serin"
+    assert asked.get("X-Forwarded-For") == "127.0.0.1" and asked.get("X-Request-Id") == "mine"
+    assert asked.get("traceparent", ).startswith("00-0af7651916cd43dd")
+    assert asked.get("X-Private") is None and asked.get("Proxy-Authorization") is None
+    assert found.headers["X-Request-Id"] == "mine" and found.headers["X-From"] == "model"
+    assert found.headers.get_all("X-Serin-Version") == ["a"] and found.headers["X-Gone"] is None
+    assert found.headers.get_all("Access-Control-Allow-Origin") == ["*"]
+    assert "X-Serin-Version" in found.headers["Access-Control-Expose-Headers"]
+    for strange in ("", "a b", "x" * 200, 'a"b'):
+        given = serve.client().predict(models.name, headers={"X-Request-Id": strange}).headers["X-Request-Id"]
+        assert re.fullmatch("[0-9a-f]{32}", given)
+
+
+def test_preflight(serve):
+    found = serve.ask("OPTIONS", "/v1/predict/any", None,
+                      {"Origin": "http://a", "Access-Control-Request-Method": "POST"})
+    assert found.status == 204 and found.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in found.headers["Access-Control-Allow-Methods"]
+
+
+def test_too_large_and_bad_requests(serve, two):
+    with socket.create_connection(("127.0.0.1", serve.port)) as client:
+        client.sendall(f"POST /v1/predict/{two.name} HTTP/1.1\r\nHost: a\r\nContent-Length: 4000001\r\n\r\n".encode())
+        assert client.makefile("rb").readline() == b"HTTP/1.1 413 Content Too Large\r\n"
+    for bad in (b"GET / HTTP/1.1\r\n\r\n", b"NO WAY\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", serve.port)) as client:
+            client.sendall(bad)
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 400 ")  # read to its end: it was closed
+    assert [fake.count for fake in two.fakes] == [0, 0]
+
+
+def test_access_log_and_counters_agree(serve, models):
+    models.add("a", lambda asked: answer(500 if asked.body == b"bad" else 200), stable=True)
+    with contextlib.closing(serve.client()) as client:
+        for i in range(20):
+            client.predict(models.name, b"bad" if i % 4 == 0 else b"good", {"X-Request-Id": f"line-{i}"})
+
+    def lines():
+        text = (serve.folder / "access").read_text()
+        found = [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+        return [line for line in found if line["serin.model"] == models.name]
+
+    found = until(lambda: len(lines()) >= 20 and lines(), "the lines")
+    assert [line["http.request.id"] for line in found] == [f"line-{i}" for i in range(20)]
+    assert all(line["serin.version"] == line["serin.assigned"] == "a" for line in found)
+    counted = models.counters("a")
+    assert counted["requests"] == 20
+    assert counted["errors"] == sum(line["http.response.status_code"] == 500 for line in found) == 5
+    assert counted["request_bytes"] == sum(line["http.request.body.bytes"] for line in found) == 5 * 3 + 15 * 4
+    assert counted["answer_bytes"] == sum(line["http.response.body.bytes"] for line in found)
+
+
+def test_metrics(serve, two):
+    seen(serve, two.name, 7)
+    found = serve.call("GET", "/metrics")
+    assert found.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    text, types = found.body.decode(), {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            assert line.split()[2] not in types
+            types[line.split()[2]] = line.split()[3]
+        elif not line.startswith("# HELP "):
+            name = re.fullmatch(r'([a-z_]+)\{model="[^"]+",version="[^"]+"(?:,le="[^"]+")?\} [0-9.e+]+', line)[1]
+            assert name in types or re.sub("_(bucket|sum|count)$", "", name) in types
+    assert f'serin_requests_total{{model="{two.name}",version="a"}} 7\n' in text
+    assert f'serin_latency_seconds_count{{model="{two.name}",version="a"}} 7\n' in text
+    assert f'serin_latency_seconds_bucket{{model="{two.name}",version="a",le="+Inf"}} 7\n' in text
+    if shutil.which("promtool"):
+        subprocess.run(["promtool", "check", "metrics"], input=found.body, check=True)
+
+
+# ---- the control API ----
+
+@pytest.mark.parametrize("method, path, body, status, says", [
+    ("POST", "deploy", b"{", 400, "a deploy is"),
+    ("POST", "deploy", {"name": "x:y", "replica": 2}, 400, "a deploy is"),
+    ("POST", "deploy", {"name": "x:y", "replicas": 17}, 400, "17 replicas"),
+    ("POST", "deploy", {"name": "x:y"}, 404, "x:y"),
+    ("POST", "deploy", {"name": "no colon"}, 400, "no colon"),
+    ("POST", "deploy", {"name": "x:y", "url": "http://"}, 400, "http://"),
+    ("POST", "deploy", {"name": "x:y", "url": "ftp://a/"}, 400, "ftp://a/"),
+    ("DELETE", "serving/x:y", None, 404, "not served"),
+    ("GET", "routes/nobody", None, 404, "nobody"),
+    ("DELETE", "routes/nobody", None, 404, "nobody"),
+    ("PATCH", "routes/nobody/weights", {"a": 1}, 404, "nobody"),
+    ("PATCH", "routes/MODEL/weights", {"c": 1}, 404, "'c'"),
+    ("PATCH", "routes/MODEL/weights", {"a": -1}, 400, "whole number"),
+    ("PATCH", "routes/MODEL/weights", {"a": 1.5}, 400, "whole number"),
+    ("PATCH", "routes/MODEL/weights", b'{"a": 1, "a": 2}', 400, "an object"),
+    ("PATCH", "routes/MODEL/weights", [], 400, "an object"),
+    ("PUT", "routes/MODEL", b"not JSON", 400, "JSON"),
+    ("PUT", "routes/MODEL", {"model": "other"}, 400, "other"),
+    ("PUT", "routes/MODEL", {"model": "MODEL", "weigths": []}, 400, "weigths"),
+    ("PUT", "routes/MODEL", {"model": "MODEL", "versions": [{"tag": "zz", "weight": 1}]}, 409, "zz"),
+    ("PUT", "routes/MODEL", {"model": "MODEL", "stable": "zz"}, 400, "zz"),
+    ("GET", "changes?limit=0", None, 400, "limit"),
+    ("GET", "nothing", None, 404, "no such path"),
+    ("POST", "status", None, 405, "method"),
+])
+def test_control_api_says_what_is_wrong(serve, models, method, path, body, status, says):
+    models.add("a", stable=True)
+    before = serve.api("GET", "routes")
+    if isinstance(body, dict):
+        body = {key: models.name if value == "MODEL" else value for key, value in body.items()}
+    found = serve.call(method, "/api/v1/" + path.replace("MODEL", models.name), body)
+    assert (found.status, says in found.json()["error"]) == (status, True), found.body
+    assert serve.api("GET", "routes") == before
+
+
+def test_a_version_with_weight_stays(serve, two):
+    for tag in "ab":
+        two.weights(a=1, b=1)
+        found = serve.call("DELETE", f"/api/v1/serving/{two.name}:{tag}")
+        assert found.status == 409 and "weight" in found.json()["error"]
+    two.weights(a=0, b=1)
+    found = serve.call("DELETE", f"/api/v1/serving/{two.name}:a")
+    assert found.status == 409 and "stable" in found.json()["error"]
+
+
+def test_changes_are_in_the_journal(serve, two):
+    serve.call("PATCH", f"/api/v1/routes/{two.name}/weights", {"b": 5}, {"X-Serin-Author": "ann\tb"})
+    newest = serve.api("GET", "changes?limit=1")
+    assert len(newest) == 1 and newest[0]["author"].startswith("ann?b from 127.0.0.1:")
+    assert '"weight":5' in newest[0]["detail"].replace(" ", "")
+
+
+def test_health_and_index(serve, two):
+    assert serve.ask("GET", "/v2/health/live").json() == {"live": True}
+    assert serve.ask("GET", "/v2/health/ready").status == 200
+    assert serve.ask("GET", "/v2").json()["name"] == "serin"
+    listed = serve.ask("GET", "/v2/repository/index").json()
+    assert {"name": two.name, "version": "b", "state": "READY", "reason": ""} in listed
+
+
+def test_two_programs_on_one_folder_or_port_are_refused(serve, tmp_path):
+    found = serin("serve", "--data-dir", serve.folder / "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    assert found.returncode == 1 and "in use by another serin serve" in found.stderr
+    found = serin("serve", "--data-dir", tmp_path / "other", "--listen", f"127.0.0.1:{serve.port}", "--admin",
+                  "127.0.0.1:0")
+    assert found.returncode == 1 and "address already in use" in found.stderr.lower()
+
+
+# ---- workers of its own ----
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory):
+    """A store with one model as two versions; copied for each program."""
+    folder = tmp_path_factory.mktemp("pushed") / "data"
+    for tag in ("v1", "v2"):
+        found = serin("push", f"tiny:{tag}", "--model", MINIATURE / "detect.onnx", "--data-dir", folder)
+        assert found.returncode == 0, found.stderr
+    return folder
+
+
+def with_workers(pushed, folder, *options):
+    shutil.copytree(pushed, folder / "data", symlinks=True)
+    return serving(folder, "--worker-threads", "1", "--gateway-threads", "1", *options)
+
+
+def test_workers_serve_and_are_replaced(pushed, tmp_path):
+    with with_workers(pushed, tmp_path) as serve:
+        assert serve.deploy("tiny:v1", replicas=2)["stable"] == "v1"
+        assert serve.deploy("tiny:v2")["versions"] == [{"tag": "v1", "weight": 100, "drain_weight": 0},
+                                                       {"tag": "v2", "weight": 0, "drain_weight": 0}]
+        one = serve.client().predict("tiny", PICTURE)
+        assert (one.status, one.version) == (200, "v1")
+        other = serve.ask("GET", "/v2/models/tiny/versions/v2")
+        assert (other.status, other.version) == (200, "v2") and other.json()["name"] == "tiny"
+        length = len(serve.ask("GET", "/v2/models/tiny").body)
+        bare = serve.ask("HEAD", "/v2/models/tiny")
+        assert (bare.status, bare.body, bare.headers["Content-Length"]) == (200, b"", str(length))
+        assert serve.client().predict("tiny", b"no picture").status in (400, 415, 422)
+
+        # A worker of the canary dies, then one of stable: no client sees it, and both come back.
+        serve.weights("tiny", v1=50, v2=50)
+        for tag in ("v2", "v1"):
+            pid = serve.versions("tiny")[tag]["replicas"][0]["pid"]
+            ended = threading.Event()
+
+            def load(_):
+                count = 0
+                with contextlib.closing(serve.client()) as client:
+                    while not ended.is_set() or count < 30:
+                        found = client.predict("tiny", PICTURE)
+                        assert found.status == 200 and found.json()["images"], found.body
+                        count += 1
+                return count
+
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                loads = [pool.submit(load, i) for i in range(2)]
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    until(lambda: serve.versions("tiny")[tag]["replicas"][0]["pid"] not in (0, pid), "a new process")
+                    until(lambda: serve.versions("tiny")[tag]["replicas"][0]["state"] == "ready", "its readiness")
+                finally:
+                    ended.set()
+                assert all(one.result() >= 30 for one in loads)
+        for tag in ("v1", "v2"):
+            assert serve.counters("tiny", tag)["errors"] == 0
+
+
+def test_killed_and_started_again(pushed, tmp_path):
+    with with_workers(pushed, tmp_path) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        serve.deploy("tiny:v2")
+        serve.weights("tiny", v1=70, v2=30)
+        serve.put("tiny", unit="key", key_name="X-Camera", salt="0123456789abcdef")
+        routes, workers = serve.api("GET", "routes"), serve.workers()
+        assert len(workers) >= 2
+        serve.kill()
+        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "the workers' end")
+        serve.start()
+        assert serve.api("GET", "routes") == routes
+        assert serve.client().predict("tiny", PICTURE).status == 200
+        until(lambda: all(version["ready"] == 1 for version in serve.versions("tiny").values()), "both")
+        workers = serve.workers()
+        assert serve.end() == 0
+        assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+
+
+def test_deploy_of_a_broken_worker_is_an_error(pushed, tmp_path):
+    """The model's file is damaged after the push: nothing of it is served, and the rest goes on."""
+    with with_workers(pushed, tmp_path) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        found = serin("push", "tiny:v3", "--model", MINIATURE / "detect-fp16.onnx", "--data-dir", tmp_path / "data")
+        assert found.returncode == 0, found.stderr
+        digest = hashlib.sha256((MINIATURE / "detect-fp16.onnx").read_bytes()).hexdigest()
+        blob = tmp_path / "data" / "blobs" / "sha256" / digest
+        blob.chmod(0o644)
+        blob.write_bytes(blob.read_bytes()[:1000])
+        found = serve.call("POST", "/api/v1/deploy", {"name": "tiny:v3", "stable": False})
+        assert found.status >= 400 and found.json()["error"]
+        assert [version["tag"] for version in serve.api("GET", "routes/tiny")["versions"]] == ["v1"]
+        assert serve.client().predict("tiny", PICTURE).status == 200
+
+
+# ---- the end ----
+
+def test_requests_in_flight_end_well(tmp_path):
+    """SIGTERM while requests are under way: each gets its answer, and the program ends with 0."""
+    release = threading.Event()
+
+    def slow(asked):
+        release.wait(60)
+        return answer(body=b'{"for": "%s"}' % asked.body)
+
+    with serving(tmp_path, "--drain-seconds", "60") as serve:
+        models = Models(serve, "slow")
+        fake = models.add("a", slow, stable=True)
+        models.put(timeout_ms=600000)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(serve.client().predict, "slow", b"%d" % i) for i in range(8)]
+            until(lambda: fake.count == 8, "the requests")
+            serve.process.send_signal(signal.SIGTERM)
+
+            def refused():
+                with contextlib.suppress(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", serve.port)).close()
+                    return False
+                return True
+
+            until(refused, "the listener's end")
+            release.set()
+            found = [one.result() for one in asked]
+        assert [(one.status, one.json()) for one in found] == [(200, {"for": str(i)}) for i in range(8)]
+        assert serve.process.wait(60) == 0
+        fake.stop()
+
+
+def test_an_end_is_not_waited_for_without_end(tmp_path):
+    with serving(tmp_path, "--drain-seconds", "0.2") as serve:
+        models = Models(serve, "stuck")
+        fake = models.add("a", lambda asked: [b""] * 10000, stable=True)
+        with socket.create_connection(("127.0.0.1", serve.port)) as client:
+            client.sendall(b"POST /v1/predict/stuck HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            until(lambda: fake.count == 1, "the request")
+            assert serve.end() == 0
+        fake.stop()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_curl(serve, two, tmp_path):
+    picture = tmp_path / "picture"
+    picture.write_bytes(os.urandom(1_500_000))
+    for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]):
+        run = subprocess.run(["curl", "-sS", "--fail", "-i", *more, "--data-binary", f"@{picture}",
+                              f"http://127.0.0.1:{serve.port}/v1/predict/{two.name}"],
+                             stdout=subprocess.PIPE, timeout=60, check=True)
+        assert b"X-Serin-Version: a\r\n" in run.stdout and run.stdout.endswith(b'{"from": "fake"}')
+        assert two.fakes[0].asked[-1].body == picture.read_bytes()
