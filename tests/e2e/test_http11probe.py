@@ -106,7 +106,7 @@ def test_the_judge_itself():
     assert not meets("2xx + close", 200, False) and meets("400/405 or 200", 405, True)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_every_case_is_answered_as_expected(port, case):
     status, closed, rest = ask(port, restored(case))
     assert meets(case["expected"], status, closed), f"{case['description']}: {status}, closed: {closed}"

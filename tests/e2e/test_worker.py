@@ -416,8 +416,11 @@ def test_a_request_larger_than_the_queue_is_refused(jpeg):
 def busy(one, jpeg, count, **headers):
     """count slow requests, of which all but those in the engine wait."""
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        before = one.statistics()["images"]["accepted"]
         futures = [pool.submit(one.predict, jpeg, SLOW, **headers) for _ in range(count)]
         one.wait_for_queue(count - 2)
+        while one.statistics()["images"]["accepted"] < before + count:  # the last ones may not have connected yet
+            assert one.process.poll() is None
         yield futures
 
 
