@@ -7,8 +7,10 @@
 #include "base/bytes.h"
 #include "http/client.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_HEAD_BYTES 4096
 #define MAX_USER       64
@@ -58,13 +60,14 @@ enum serin_errc admin_path(char *path, const char *prefix, const char *text, con
 static void write_author(struct buffer *head)
 {
     const char *user = getenv("USER");
+    const struct passwd *entry;
     char name[MAX_USER + 1];
     size_t length, i;
 
-    if (!user || !*user)
-        user = getenv("LOGNAME");
-    if (!user || !*user)
-        user = "unknown";
+    if (!user || !*user) {
+        entry = getpwuid(getuid());
+        user = entry ? entry->pw_name : "unknown";
+    }
     length = strnlen(user, MAX_USER);
     for (i = 0; i < length; i++)
         name[i] = user[i] > ' ' && user[i] < 0x7f ? user[i] : '?';

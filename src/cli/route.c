@@ -2,8 +2,8 @@
  * route.c - serin route: which version of a model gets which share of its requests, shown and changed.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Weights alone are one PATCH. Anything else reads the route, changes it and puts it back with the revision that was
- * read, so that the server can tell when somebody else was faster.
+ * Weights alone are one PATCH, which changes nothing else whoever else is at work. Anything else reads the route,
+ * changes it and puts it back whole.
  */
 #include "base/buffer.h"
 #include "cli/admin_call.h"

@@ -251,8 +251,8 @@ bool route_hint(const struct route *route, int cameras, char *text, size_t size)
     share = least->weight / sum;
     if (cameras > 0 && share * cameras < 1) {
         snprintf(text, size,
-                 "%d cameras cannot give %s %g %%: one of them is %.3g %% already, and none may fall to it; "
-                 "--unit key_block gives any share to any number",
+                 "%d cameras cannot give %s %g %%: each of them is %.3g %%, and chance may bring it none or more than "
+                 "one; --unit key_block gives any share to any number",
                  cameras, least->tag, 100 * share, 100.0 / cameras);
         return true;
     }

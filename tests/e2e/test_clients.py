@@ -16,6 +16,7 @@ import threading
 
 import pytest
 from conftest import BIN, PICTURES, TIMEOUT_S, serin
+from serve_fixture import Fake, answer, serving
 
 ROUTE = {"model": "m", "revision": 7, "stable": "v1", "unit": "request", "key_source": "header", "key_name": "X-Camera",
          "block_seconds": 60, "salt": "00000000deadbeef", "timeout_ms": 10000, "canary_timeout_ms": 5000,
@@ -223,10 +224,10 @@ def test_wrong_words_never_reach_the_server(api, arguments, words):
 def test_deploy(api):
     run = ask(api, "deploy", "m:v2", "--canary", "--replicas", "3")
     assert run.returncode == 0 and "m:v2 is ready" in run.stdout and "99.0000 %" in run.stdout
-    assert ask(api, "deploy", "m:v2", "--url", "http://10.0.0.7:8000").returncode == 0
-    assert [json.loads(seen[3]) for seen in api.seen] == [
-        {"name": "m:v2", "replicas": 3, "stable": False, "confirm": False},
-        {"name": "m:v2", "url": "http://10.0.0.7:8000", "stable": True, "confirm": False}]
+    assert ask(api, "deploy", "m:v2", "--url", "http://10.0.0.7:8000", "--confirm").returncode == 0
+    first, second = [json.loads(seen[3]) for seen in api.seen]
+    assert first == {"name": "m:v2", "replicas": 3, "stable": False, "confirm": False}
+    assert second == {"name": "m:v2", "url": "http://10.0.0.7:8000", "stable": True, "confirm": True}
     assert {seen[:2] for seen in api.seen} == {("POST", "/api/v1/deploy")}
 
 
@@ -449,6 +450,56 @@ def test_live_line_on_a_terminal(frames):
             run.communicate(timeout=TIMEOUT_S)
     os.close(leader)
     assert run.returncode == 0 and b"answers/s" in shown and b"p95" in shown and b"0 errors" in shown
+
+
+# ---- the real one ----
+
+
+def test_on_a_running_serve(tmp_path, frames):
+    """Two fake model servers behind the program: what a person does in the course of a release."""
+    stable = Fake()
+    canary = Fake(lambda asked: answer(500) if b"frame 3" in asked.body else answer())
+    with serving(tmp_path) as running, contextlib.closing(Closing(stable, canary)):
+        env = {"SERIN_ADMIN": f"127.0.0.1:{running.admin}"}
+        to = f"http://127.0.0.1:{running.port}"
+
+        def words(*arguments, code=0):
+            run = serin(*arguments, env=env)
+            assert run.returncode == code, run.stderr
+            return run.stdout if code == 0 else run.stderr
+
+        assert "serin deploy" in words("status") and "serin deploy" in words("route", "get")
+        words("deploy", "m:v1", "--url", stable.url)
+        words("deploy", "m:v2", "--url", canary.url, "--canary")
+        assert re.search(r"v2 +50 +50\.0000 %", words("route", "set", "m", "v2=50", "v1=50"))
+        summary = json.loads(words("stream", "--dir", frames, "--model", "m", "--to", to, "--fps", "200", "--cameras", "10",
+                                   "--in-flight", "64", "--json"))
+        assert summary["answered"] == 40 and summary["errors"] == 0
+        assert set(summary["versions"]) == {"v1", "v2"} and summary["cameras_switched"] > 0
+        assert summary["fallbacks"] == sum(b"frame 3" in asked.body for asked in canary.asked)
+        status = json.loads(words("status", "-o", "json"))["models"][0]
+        assert status["stable"] == "v1" and sum(v["counters"]["fallbacks"] for v in status["versions"]) == summary["fallbacks"]
+        assert re.search(r"v1 \(stable\) +50 % +url ", words("status"))
+        assert "by key (header X-Camera)" in words("route", "set", "m", "--key", "header:X-Camera")
+        summary = json.loads(words("stream", "--dir", frames, "--model", "m", "--to", to, "--fps", "200", "--cameras", "10",
+                                   "--in-flight", "64", "--json"))
+        assert summary["errors"] == summary["cameras_switched"] == 0
+        assert "has weight 50" in words("undeploy", "m:v2", code=1)
+        words("route", "set", "m", "v2=0")
+        assert words("undeploy", "m:v2") == "m:v2 is stopped\n"
+        assert "v2" not in words("route", "get", "m")
+        assert "no version 'v2'" in words("route", "set", "m", "v2=1", code=1)
+
+
+class Closing:
+    """Fakes that end together."""
+
+    def __init__(self, *fakes):
+        self.fakes = fakes
+
+    def close(self):
+        for fake in self.fakes:
+            fake.stop()
 
 
 def test_footage_that_cannot_be_played(tmp_path):
