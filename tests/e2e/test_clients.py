@@ -459,7 +459,9 @@ def test_on_a_running_serve(tmp_path, frames):
     """Two fake model servers behind the program: what a person does in the course of a release."""
     stable = Fake()
     canary = Fake(lambda asked: answer(500) if b"frame 3" in asked.body else answer())
-    with serving(tmp_path) as running, contextlib.closing(Closing(stable, canary)):
+    with serving(tmp_path) as running, contextlib.ExitStack() as fakes:
+        fakes.callback(stable.stop)
+        fakes.callback(canary.stop)
         env = {"SERIN_ADMIN": f"127.0.0.1:{running.admin}"}
         to = f"http://127.0.0.1:{running.port}"
 
@@ -489,17 +491,6 @@ def test_on_a_running_serve(tmp_path, frames):
         assert words("undeploy", "m:v2") == "m:v2 is stopped\n"
         assert "v2" not in words("route", "get", "m")
         assert "no version 'v2'" in words("route", "set", "m", "v2=1", code=1)
-
-
-class Closing:
-    """Fakes that end together."""
-
-    def __init__(self, *fakes):
-        self.fakes = fakes
-
-    def close(self):
-        for fake in self.fakes:
-            fake.stop()
 
 
 def test_footage_that_cannot_be_played(tmp_path):
