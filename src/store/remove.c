@@ -33,7 +33,7 @@ static enum serin_errc open_in_use(struct bundles *bundles, int *ret, struct ser
 static enum serin_errc mark(struct bundles *bundles, const char *text, bool in_use, struct serin_error *error)
 {
     enum serin_errc rc;
-    int folder, fd;
+    int folder = -1, fd;
 
     rc = open_in_use(bundles, &folder, error);
     if (rc != SERIN_OK)
