@@ -13,21 +13,31 @@
 
 struct versions_settings {
     const char *data_dir;
+    int output; /* table, json */
     bool json;
 };
 
+enum { OUTPUT_TABLE, OUTPUT_JSON };
+
 static const struct cli_option versions_options[] = {
     DATA_DIR_OPTION(versions_settings),
+    {.name = "output",
+     .letter = 'o',
+     .value = "table|json",
+     .type = CLI_CHOICE,
+     .fallback = "table",
+     .offset = offsetof(struct versions_settings, output),
+     .help = "a table for people, or a JSON list with all that is known of each"},
     {.name = "json",
      .type = CLI_FLAG,
      .offset = offsetof(struct versions_settings, json),
-     .help = "print a JSON list with all that is known of each"},
+     .help = "the same as -o json, as 'serin inspect' has it"},
     {0},
 };
 
 static const struct cli_example versions_examples[] = {
     {"serin versions", "all versions of all models, as a table"},
-    {"serin versions street-person --json | jq -r '.[-1].name'", "the newest version of one model"},
+    {"serin versions street-person -o json | jq -r '.[-1].name'", "the newest version of one model"},
     {0},
 };
 
@@ -36,7 +46,7 @@ static int show(const struct versions_settings *settings, const struct bundle *l
     int code = CLI_OK;
     size_t i;
 
-    if (settings->json)
+    if (settings->json || settings->output == OUTPUT_JSON)
         code = bundle_report_json("versions", list, count, true);
     else if (count > 0)
         bundle_report_table(list, count);

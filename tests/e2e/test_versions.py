@@ -200,6 +200,7 @@ def test_versions_are_in_the_order_of_semver(store):
     assert [version["name"] for version in pushed(store("versions", "m", "--json"))] == names[1:]
     table = store("versions", "m").stdout.splitlines()
     assert [line.split()[0] for line in table] == ["version", *names[1:]]
+    assert store("versions", "-o", "json").stdout == store("versions", "--json").stdout
     assert pushed(store("versions", "other", "--json")) == []
     assert store("versions", "Other").returncode == 2
     # By digest: the newest tag of that content.
