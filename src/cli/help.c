@@ -212,6 +212,11 @@ void cli_print_manual(FILE *out, const struct cli_verb *const *verbs)
         manual_verb(out, *verb);
     fputs(".Sh ENVIRONMENT\n"
           ".Bl -tag -width Ds\n"
+          ".It Ev SERIN_ADMIN\n"
+          "Where the admin API of\n"
+          ".Cm serin serve\n"
+          "listens, for the verbs that have\n"
+          ".Fl -admin .\n"
           ".It Ev SERIN_DATA_DIR\n"
           "The store of versions, where\n"
           ".Fl -data-dir\n"

@@ -134,7 +134,7 @@ static void count_error(struct player *player, int camera, const struct http_ans
 {
     struct player_tally *tally = &player->tally;
     json_error_t fault;
-    json_t *body = NULL;
+    json_t *body = NULL, *said;
     const char *reason;
 
     if (tally->errors++ > 0)
@@ -145,7 +145,8 @@ static void count_error(struct player *player, int camera, const struct http_ans
     }
     if (answer->body->size > 0)
         body = json_loadb((const char *)answer->body->data, answer->body->size, 0, &fault);
-    reason = json_string_value(json_object_get(body, "error"));
+    said = json_object_get(body, "error"); /* a sentence, or {"code", "message"} */
+    reason = json_string_value(json_is_object(said) ? json_object_get(said, "message") : said);
     snprintf(tally->first_error, sizeof(tally->first_error), "camera c%d: %d %s%s%s", camera + 1, answer->head->status,
              http_status_text(answer->head->status), reason ? ": " : "", reason ? reason : "");
     json_decref(body);

@@ -375,9 +375,10 @@ def test_stream_counts_versions_fallbacks_and_sides(frames):
     assert "1 fallbacks; 1 of 4 cameras changed versions" in run.stdout
 
 
-def test_stream_counts_errors(frames):
+@pytest.mark.parametrize("error", ["too busy", {"code": "overloaded", "message": "too busy"}])
+def test_stream_counts_errors(frames, error):
     def answer(_, __, headers, ___):
-        return (503, {"error": "too busy"}) if headers["X-Camera"] == "c2" else (200, {})
+        return (503, {"error": error}) if headers["X-Camera"] == "c2" else (200, {})
 
     with serve(answer) as server:
         run = play(server, frames, "--cameras", "2", "--in-flight", "64", "--json")
