@@ -33,15 +33,17 @@ void breaker_succeeded(struct breaker *breaker)
 void breaker_failed(struct breaker *breaker, uint64_t now_ms)
 {
     int failures = atomic_fetch_add(&breaker->failures, 1) + 1;
+    uint64_t until = atomic_load(&breaker->open_until_ms);
     uint64_t last = atomic_load(&breaker->open_for_ms), open_for;
 
     if (failures < GATEWAY_BREAKER_FAILURES)
         return;
-    if (atomic_load(&breaker->open_until_ms) != 0 && !atomic_load(&breaker->trial))
+    if (until != 0 && !atomic_load(&breaker->trial))
         return; /* open already: this one was in flight */
     open_for = last == 0 ? BREAKER_FIRST_MS : last * 2 > BREAKER_MAX_MS ? BREAKER_MAX_MS : last * 2;
+    if (!atomic_compare_exchange_strong(&breaker->open_until_ms, &until, now_ms + open_for))
+        return; /* another thread was first: once is enough */
     atomic_store(&breaker->open_for_ms, open_for);
-    atomic_store(&breaker->open_until_ms, now_ms + open_for);
     atomic_store(&breaker->trial, false);
 }
 

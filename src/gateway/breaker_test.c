@@ -1,0 +1,137 @@
+/*
+ * breaker_test.c - when a version is off, when it gets a trial, and that threads agree on it.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/breaker.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void fail_times(struct breaker *breaker, int times, uint64_t now_ms)
+{
+    for (; times > 0; times--)
+        breaker_failed(breaker, now_ms);
+}
+
+static void test_opens_after_failures_in_a_row(void **state)
+{
+    struct breaker breaker = {0};
+
+    (void)state;
+    assert_int_equal(breaker_ask(&breaker, 1000), BREAKER_CLOSED);
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES - 1, 1000);
+    assert_int_equal(breaker_ask(&breaker, 1000), BREAKER_CLOSED);
+    breaker_succeeded(&breaker); /* not in a row any more */
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES - 1, 1000);
+    assert_int_equal(breaker_ask(&breaker, 1000), BREAKER_CLOSED);
+    breaker_failed(&breaker, 1000);
+    assert_int_equal(breaker_ask(&breaker, 1000), BREAKER_OPEN);
+    assert_int_equal(breaker_ask(&breaker, 1000 + BREAKER_FIRST_MS - 1), BREAKER_OPEN);
+}
+
+static void test_one_trial_at_a_time(void **state)
+{
+    struct breaker breaker = {0};
+    const uint64_t then = 1000 + BREAKER_FIRST_MS;
+
+    (void)state;
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES, 1000);
+    assert_int_equal(breaker_ask(&breaker, then), BREAKER_TRIAL);
+    assert_int_equal(breaker_ask(&breaker, then), BREAKER_OPEN);
+    breaker_trial_given_up(&breaker);
+    assert_int_equal(breaker_ask(&breaker, then), BREAKER_TRIAL);
+    breaker_succeeded(&breaker);
+    assert_int_equal(breaker_ask(&breaker, then), BREAKER_CLOSED);
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES - 1, then); /* counted from the beginning again */
+    assert_int_equal(breaker_ask(&breaker, then), BREAKER_CLOSED);
+}
+
+static void test_failed_trials_double_the_time_up_to_a_limit(void **state)
+{
+    struct breaker breaker = {0};
+    uint64_t now_ms = 1000, expected_ms = BREAKER_FIRST_MS;
+    int i;
+
+    (void)state;
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES, now_ms);
+    for (i = 0; i < 8; i++) {
+        assert_int_equal(breaker_ask(&breaker, now_ms + expected_ms - 1), BREAKER_OPEN);
+        assert_int_equal(breaker_ask(&breaker, now_ms + expected_ms), BREAKER_TRIAL);
+        now_ms += expected_ms;
+        breaker_failed(&breaker, now_ms);
+        expected_ms = expected_ms * 2 < BREAKER_MAX_MS ? expected_ms * 2 : BREAKER_MAX_MS;
+    }
+    assert_int_equal(expected_ms, BREAKER_MAX_MS);
+    breaker_ask(&breaker, now_ms + expected_ms);
+    breaker_succeeded(&breaker); /* and a success forgets them all */
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES, now_ms);
+    assert_int_equal(breaker_ask(&breaker, now_ms + BREAKER_FIRST_MS), BREAKER_TRIAL);
+}
+
+static void test_what_was_in_flight_does_not_lengthen_it(void **state)
+{
+    struct breaker breaker = {0};
+
+    (void)state;
+    fail_times(&breaker, GATEWAY_BREAKER_FAILURES, 1000);
+    fail_times(&breaker, 50, 2000);
+    assert_int_equal(breaker_ask(&breaker, 1000 + BREAKER_FIRST_MS), BREAKER_TRIAL);
+}
+
+#define THREADS 4
+
+static void *fail_often(void *breaker)
+{
+    fail_times(breaker, 1000, 1000);
+    return NULL;
+}
+
+static void *ask_often(void *breaker)
+{
+    uintptr_t trials = 0;
+    int i;
+
+    for (i = 0; i < 1000; i++)
+        trials += breaker_ask(breaker, 1000 + BREAKER_FIRST_MS) == BREAKER_TRIAL;
+    return (void *)trials; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static void test_threads_share_it(void **state)
+{
+    struct breaker breaker = {0};
+    pthread_t threads[THREADS];
+    uintptr_t trials = 0;
+    int i;
+
+    (void)state;
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fail_often, &breaker), 0);
+    for (i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(breaker_ask(&breaker, 1000), BREAKER_OPEN);
+    for (i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &breaker), 0);
+    for (i = 0; i < THREADS; i++) {
+        void *found;
+
+        pthread_join(threads[i], &found);
+        trials += (uintptr_t)found;
+    }
+    assert_int_equal(trials, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_opens_after_failures_in_a_row),
+        cmocka_unit_test(test_one_trial_at_a_time),
+        cmocka_unit_test(test_failed_trials_double_the_time_up_to_a_limit),
+        cmocka_unit_test(test_what_was_in_flight_does_not_lengthen_it),
+        cmocka_unit_test(test_threads_share_it),
+    };
+
+    return cmocka_run_group_tests_name("gateway/breaker", tests, NULL, NULL);
+}
