@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 
 #define BUFFER_BYTES ((size_t)1 << 20)
 #define FLUSH_MS     200
+#define LOCK_TRIES   100 /* the lock is held for one copy or a swap of pointers */
 
 struct log {
     pthread_mutex_t lock;
@@ -136,13 +138,25 @@ void log_close(struct log *log)
     free(log);
 }
 
+static bool try_lock(struct log *log)
+{
+    int i;
+
+    for (i = 0; i < LOCK_TRIES; i++) {
+        if (pthread_mutex_trylock(&log->lock) == 0)
+            return true;
+        sched_yield(); /* who holds it may have lost the processor */
+    }
+    return false;
+}
+
 void log_line(void *user, const char *line, size_t size)
 {
     struct log *log = user;
 
     if (!log || log->fd < 0)
         return;
-    if (pthread_mutex_trylock(&log->lock) != 0) {
+    if (!try_lock(log)) {
         atomic_fetch_add(&log->dropped, 1);
         return;
     }

@@ -2,8 +2,8 @@
  * log.h - lines to a file or stderr from any thread, without ever making it wait.  Depends on base.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A line is copied into one of two buffers; a thread of its own writes the other. Where the lock is held or the buffer
- * full the line is dropped and counted, and the count is written as soon as there is room.
+ * A line is copied into one of two buffers; a thread of its own writes the other. Where the lock stays held or the
+ * buffer is full the line is dropped and counted, and the count is written as soon as there is room.
  */
 #ifndef SERVE_LOG_H
 #define SERVE_LOG_H
