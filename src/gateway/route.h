@@ -63,7 +63,7 @@ struct route {
     uint64_t salt;
     uint32_t timeout_ms;        /* of one try; default 10,000 */
     uint32_t canary_timeout_ms; /* of a version that is not stable, after which stable is asked; default 5,000 */
-    uint64_t revision;          /* rises with every change */
+    uint64_t revision;          /* rises with every change; 0 in what route_from_json read without one */
 };
 
 void route_init(struct route *route, const char *model); /* defaults: by request, header X-Camera named, no versions */

@@ -297,6 +297,7 @@ enum serin_errc route_from_json(const char *text, size_t size, struct route *ret
     if (!root)
         return error_set(error, SERIN_INVALID, "not JSON: %s at line %d", fault.text, fault.line);
     route_init(&route, "");
+    route.revision = 0; /* unless it is said */
     if (!json_is_object(root))
         rc = error_set(error, SERIN_INVALID, "a route is a JSON object");
     else

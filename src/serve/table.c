@@ -98,6 +98,12 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
 
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
+    /* Two people who change a route at once must not undo each other's work without knowing. */
+    if (at >= 0 && route->revision != 0 && route->revision != server->table.entries[at].route.revision)
+        return error_set(error, SERIN_LIMIT,
+                         "the route of '%s' was changed meanwhile: it is at revision %llu, this is based on %llu",
+                         route->model, (unsigned long long)server->table.entries[at].route.revision,
+                         (unsigned long long)route->revision);
     rc = route_check(route, error);
     if (rc == SERIN_OK)
         rc = check_served(server, route, error);
