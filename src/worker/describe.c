@@ -330,7 +330,7 @@ static void write_queue(struct json_writer *json, const struct service *service,
     int size;
 
     object_at(json, "queue");
-    count_at(json, "length", (uint64_t)(counts->waiting + counts->preparing + counts->ready));
+    count_at(json, "length", (uint64_t)counts->waiting + (uint64_t)counts->preparing + (uint64_t)counts->ready);
     count_at(json, "limit", (uint64_t)service->options->max_queue);
     count_at(json, "waiting", (uint64_t)counts->waiting);
     count_at(json, "preparing", (uint64_t)counts->preparing);

@@ -85,7 +85,7 @@ static const char *text_of(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
 
-    return value && json_is_string(value) ? json_string_value(value) : NULL;
+    return json_is_string(value) ? json_string_value(value) : NULL;
 }
 
 static enum serin_errc read_shape(const json_t *input, int64_t *shape, int *ret_rank, struct serin_error *error)
@@ -93,7 +93,7 @@ static enum serin_errc read_shape(const json_t *input, int64_t *shape, int *ret_
     const json_t *list = json_object_get(input, "shape");
     size_t i;
 
-    if (!list || !json_is_array(list) || json_array_size(list) < 1 || json_array_size(list) > ENGINE_MAX_RANK)
+    if (!json_is_array(list) || json_array_size(list) < 1 || json_array_size(list) > ENGINE_MAX_RANK)
         return error_set(error, SERIN_INVALID, "the input's shape is not a list of 1 to %d whole numbers",
                          ENGINE_MAX_RANK);
     for (i = 0; i < json_array_size(list); i++) {
@@ -111,7 +111,7 @@ static bool read_flag(const json_t *parameters, const char *name, bool otherwise
 {
     const json_t *value = parameters ? json_object_get(parameters, name) : NULL;
 
-    return value && json_is_boolean(value) ? json_boolean_value(value) : otherwise;
+    return json_is_boolean(value) ? json_boolean_value(value) : otherwise;
 }
 
 /* A parameter as the text that a query would have: lists become "[a,b]". */
@@ -262,9 +262,9 @@ static enum serin_errc read_input(const struct infer_model *model, const json_t 
     enum serin_errc rc;
     int rank;
 
-    if (!inputs || !json_is_array(inputs) || json_array_size(inputs) != 1)
+    if (!json_is_array(inputs) || json_array_size(inputs) != 1)
         return error_set(error, SERIN_INVALID, "%zu inputs: the model has 1, '%s'",
-                         inputs && json_is_array(inputs) ? json_array_size(inputs) : 0, expected->name);
+                         json_is_array(inputs) ? json_array_size(inputs) : 0, expected->name);
     input = json_array_get(inputs, 0);
     name = text_of(input, "name");
     datatype = text_of(input, "datatype");

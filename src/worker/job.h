@@ -62,10 +62,10 @@ void network_free(struct network *network);
 /* Runs the largest batch once on grey, which allocates what the engine allocates late. */
 MUST_USE enum serin_errc network_warm_up(struct network *network, struct serin_error *error);
 
-/* For batcher_stages, with user = network; done is the caller's own. */
-void network_prepare(void *network, struct batch_item *item);
-void network_run(void *network, struct batch_item *const *items, int count);
-void network_finish(void *network, struct batch_item *item);
+/* For batcher_stages, with user the network; done is the caller's own. */
+void network_prepare(void *user, struct batch_item *item);
+void network_run(void *user, struct batch_item *const *items, int count);
+void network_finish(void *user, struct batch_item *item);
 
 void job_done(struct job *job); /* frees what the stages left; a zeroed one is fine */
 
