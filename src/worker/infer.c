@@ -258,7 +258,7 @@ static enum serin_errc read_input(const struct infer_model *model, const json_t 
     const struct tensor_spec *expected = &model->interface->inputs[0];
     const json_t *inputs = json_object_get(root, "inputs"), *input;
     const char *name, *datatype;
-    int64_t shape[ENGINE_MAX_RANK];
+    int64_t shape[ENGINE_MAX_RANK] = {0};
     enum serin_errc rc;
     int rank;
 
