@@ -260,7 +260,7 @@ static enum serin_errc read_input(const struct infer_model *model, const json_t 
     const char *name, *datatype;
     int64_t shape[ENGINE_MAX_RANK] = {0};
     enum serin_errc rc;
-    int rank;
+    int rank = 0;
 
     if (!json_is_array(inputs) || json_array_size(inputs) != 1)
         return error_set(error, SERIN_INVALID, "%zu inputs: the model has 1, '%s'",
