@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_IN_BYTES 4096u
 
@@ -604,7 +605,19 @@ void connection_sweep(struct http_connection *connection, uint64_t now)
 
 /* ---- accepting ---- */
 
-enum serin_errc connection_accept(struct http_listener *listener)
+static int take(struct http_listener *listener, struct http_connection *connection, int fd)
+{
+    int rc;
+
+    if (fd < 0)
+        return uv_accept(&listener->socket.stream, &connection->socket.stream);
+    rc = listener->is_unix ? uv_pipe_open(&connection->socket.pipe, fd) : uv_tcp_open(&connection->socket.tcp, fd);
+    if (rc != 0)
+        close(fd);
+    return rc;
+}
+
+enum serin_errc connection_accept(struct http_listener *listener, int fd)
 {
     struct http_server *server = listener->server;
     struct http_connection *connection = calloc(1, sizeof(*connection));
@@ -627,7 +640,7 @@ enum serin_errc connection_accept(struct http_listener *listener)
     server->connections = connection;
     counter_add(&server->counters.connections_open, 1);
     set_state(connection, CONNECTION_IDLE);
-    if (uv_accept(&listener->socket.stream, &connection->socket.stream) != 0) {
+    if (take(listener, connection, fd) != 0) {
         connection_close(connection);
         return SERIN_OK;
     }

@@ -85,7 +85,7 @@ struct http_server {
     int64_t date_second;
     char date[48]; /* the line of that second */
     bool closing;
-    uint64_t close_at_ms;
+    uint64_t close_idle_at_ms, close_at_ms;
     void (*closed)(void *user);
     void *closed_user;
     char scratch[SERVER_SCRATCH_BYTES];
@@ -99,8 +99,8 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
 
 /* ---- connection.c ---- */
 
-/* Takes what waits at the listener. SERIN_NOMEM: it still waits. */
-MUST_USE enum serin_errc connection_accept(struct http_listener *listener);
+/* Takes what waits at the listener, or fd, which was accepted there already (-1: none). SERIN_NOMEM: it still waits. */
+MUST_USE enum serin_errc connection_accept(struct http_listener *listener, int fd);
 /* Closes it for what it has been waiting for too long. */
 void connection_sweep(struct http_connection *connection, uint64_t now_ms);
 void connection_close(struct http_connection *connection);

@@ -15,8 +15,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SWEEP_MS 250
-#define BACKLOG  1024
+#define SWEEP_MS      250
+#define CLOSE_IDLE_MS 200
+#define BACKLOG       1024
 
 void http_server_options_init(struct http_server_options *options)
 {
@@ -71,7 +72,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (status != 0)
         counter_add(&listener->server->counters.refused_total, 1);
     else
-        listener->stuck = connection_accept(listener) != SERIN_OK;
+        listener->stuck = connection_accept(listener, -1) != SERIN_OK;
 }
 
 /* No connection is freed while this runs: handles end later, on the loop, and only a handler that answers an exchange
@@ -83,7 +84,8 @@ static void sweep(struct http_server *server, uint64_t now)
 
     for (connection = server->connections; connection; connection = connection->next) {
         connection_sweep(connection, now);
-        if (server->closing && now >= server->close_at_ms)
+        if (server->closing &&
+            (now >= server->close_at_ms || (connection->state == CONNECTION_IDLE && now >= server->close_idle_at_ms)))
             connection_close(connection);
     }
     for (i = 0; i < server->listener_count && !server->closing; i++)
@@ -100,6 +102,23 @@ static void on_sweep(uv_timer_t *timer)
 
 /* ---- closing ---- */
 
+/* Who has connected and was not taken yet would be reset with the listener, request and all. */
+static void take_waiting(struct http_listener *listener)
+{
+    uv_os_fd_t at;
+    int fd, i;
+
+    if (uv_fileno(&listener->socket.handle, &at) != 0)
+        return;
+    for (i = 0; i < BACKLOG; i++) {
+        fd = accept4(at, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        if (connection_accept(listener, fd) != SERIN_OK)
+            close(fd);
+    }
+}
+
 void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user)
 {
     struct http_connection *connection;
@@ -110,11 +129,14 @@ void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*
     server->closed = done;
     server->closed_user = user;
     server->close_at_ms = uv_now(server->loop) + deadline_ms;
-    for (i = 0; i < server->listener_count; i++)
+    server->close_idle_at_ms = uv_now(server->loop) + (deadline_ms < CLOSE_IDLE_MS ? deadline_ms : CLOSE_IDLE_MS);
+    for (i = 0; i < server->listener_count; i++) {
+        if (deadline_ms > 0)
+            take_waiting(&server->listeners[i]);
         uv_close(&server->listeners[i].socket.handle, on_listener_closed);
-    for (connection = server->connections; connection; connection = connection->next)
-        if (connection->state == CONNECTION_IDLE || deadline_ms == 0)
-            connection_close(connection);
+    }
+    for (connection = server->connections; connection && deadline_ms == 0; connection = connection->next)
+        connection_close(connection);
     uv_timer_start(&server->sweep, on_sweep, deadline_ms < SWEEP_MS ? deadline_ms : SWEEP_MS, SWEEP_MS);
     finish_if_over(server);
 }

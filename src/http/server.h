@@ -53,9 +53,10 @@ MUST_USE enum serin_errc http_server_adopt(struct http_server *server, int fd, s
 int http_server_port(const struct http_server *server); /* 0 for unix sockets */
 const struct http_server_counters *http_server_counters(const struct http_server *server);
 
-/* Stops listening, lets requests in flight end, closes idle connections at once and the rest after deadline_ms; then
- * calls done on the loop's thread, once each exchange has been answered. Frees the server after done has returned. done
- * may be NULL. */
+/* Stops listening, lets requests in flight end (of connections that were not yet accepted too), closes idle connections
+ * after a moment, in which a request that is on its way still comes, and the rest after deadline_ms and the rest after
+ * deadline_ms; then calls done on the loop's thread, once each exchange has been answered. Frees the server after done
+ * has returned. done may be NULL. */
 void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user);
 
 /* ---- within an exchange ---- */
