@@ -330,6 +330,30 @@ static void name_author(struct call *call)
     snprintf(call->author, sizeof(call->author), "%s from %s", name, http_exchange_peer(call->exchange));
 }
 
+/* A page that somebody has open in a browser may send requests here without being asked (they need no preflight): what
+ * changes something is not taken from other origins, and nothing under a name that only an attacker's DNS gives this
+ * address. */
+static bool is_from_elsewhere(const struct http_head *head)
+{
+    const struct http_slice *origin = http_find(head, "Origin"), *site = http_find(head, "Sec-Fetch-Site");
+    struct http_slice name = head->host;
+    size_t i;
+
+    if (origin || (site && !http_slice_is(*site, "same-origin") && !http_slice_is(*site, "none")))
+        return true;
+    for (i = 0; i < name.size && name.bytes[i] != ':' && name.bytes[0] != '['; i++)
+        continue;
+    if (name.size == 0 || name.bytes[0] == '[') /* an IPv6 address */
+        return false;
+    name.size = i; /* without the port */
+    if (http_slice_is_name(name, "localhost"))
+        return false;
+    for (i = 0; i < name.size; i++)
+        if (!strchr("0123456789.", name.bytes[i])) /* a name, which anybody's DNS may give this address */
+            return true;
+    return false;
+}
+
 static void handle(void *user, struct http_exchange *exchange)
 {
     const struct http_head *head = http_exchange_head(exchange);
@@ -337,6 +361,11 @@ static void handle(void *user, struct http_exchange *exchange)
     bool path_known = false;
     size_t i;
 
+    if (is_from_elsewhere(head) && !http_slice_is(head->method, "GET") && !http_slice_is(head->method, "HEAD")) {
+        http_respond_error(exchange, 403,
+                           "changes are not taken from web pages of other origins, or under another host's name");
+        return;
+    }
     name_author(&call);
     for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (!path_fits(actions[i].path, head->path, call.argument, sizeof(call.argument)))

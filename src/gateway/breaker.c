@@ -22,7 +22,8 @@ enum breaker_answer breaker_ask(struct breaker *breaker, uint64_t now_ms)
 
 void breaker_succeeded(struct breaker *breaker)
 {
-    if (atomic_load_explicit(&breaker->failures, memory_order_relaxed) == 0)
+    /* Both are asked: another thread may have opened it after a success had set the failures to 0. */
+    if (atomic_load(&breaker->failures) == 0 && atomic_load(&breaker->open_until_ms) == 0)
         return;
     atomic_store(&breaker->failures, 0);
     atomic_store(&breaker->open_for_ms, 0);
@@ -36,7 +37,7 @@ void breaker_failed(struct breaker *breaker, uint64_t now_ms)
     uint64_t until = atomic_load(&breaker->open_until_ms);
     uint64_t last = atomic_load(&breaker->open_for_ms), open_for;
 
-    if (failures < GATEWAY_BREAKER_FAILURES)
+    if (failures < GATEWAY_BREAKER_FAILURES && until == 0)
         return;
     if (until != 0 && !atomic_load(&breaker->trial))
         return; /* open already: this one was in flight */

@@ -83,6 +83,23 @@ static void test_what_was_in_flight_does_not_lengthen_it(void **state)
 
 #define THREADS 4
 
+/* The state that a success between another thread's count and its opening leaves: open, and no failure in a row. */
+static void test_opened_beside_a_success_it_still_closes(void **state)
+{
+    struct breaker breaker = {0};
+
+    (void)state;
+    atomic_store(&breaker.open_until_ms, 1000);
+    assert_int_equal(breaker_ask(&breaker, 2000), BREAKER_TRIAL);
+    breaker_succeeded(&breaker);
+    assert_int_equal(breaker_ask(&breaker, 2000), BREAKER_CLOSED);
+    atomic_store(&breaker.open_until_ms, 1000);
+    assert_int_equal(breaker_ask(&breaker, 2000), BREAKER_TRIAL);
+    breaker_failed(&breaker, 2000); /* the trial fails: open for longer, and then there is another one */
+    assert_int_equal(breaker_ask(&breaker, 2001), BREAKER_OPEN);
+    assert_int_equal(breaker_ask(&breaker, 2000 + BREAKER_MAX_MS), BREAKER_TRIAL);
+}
+
 static void *fail_often(void *breaker)
 {
     fail_times(breaker, 1000, 1000);
@@ -130,6 +147,7 @@ int main(void)
         cmocka_unit_test(test_one_trial_at_a_time),
         cmocka_unit_test(test_failed_trials_double_the_time_up_to_a_limit),
         cmocka_unit_test(test_what_was_in_flight_does_not_lengthen_it),
+        cmocka_unit_test(test_opened_beside_a_success_it_still_closes),
         cmocka_unit_test(test_threads_share_it),
     };
 

@@ -25,7 +25,8 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_TRIES 3
+#define MAX_TRIES         3
+#define MAX_CHECKED_BYTES ((size_t)1 << 20)
 
 struct flight {
     struct thread *thread;
@@ -162,9 +163,15 @@ static void finish_with_error(struct flight *flight, int status, const char *sen
 
 /* ---- judging an answer ---- */
 
+/* A tree of a large answer would take the thread's time and memory from the others: boxes are kilobytes, and what is
+ * larger is not looked into. */
 static bool is_json(const uint8_t *bytes, size_t size)
 {
-    json_t *root = json_loadb((const char *)bytes, size, 0, NULL);
+    json_t *root;
+
+    if (size > MAX_CHECKED_BYTES)
+        return bytes[0] == '{' || bytes[0] == '[';
+    root = json_loadb((const char *)bytes, size, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 
     json_decref(root);
     return root != NULL;
@@ -196,7 +203,7 @@ static void count_failure(struct flight *flight, bool timed_out, const char *why
     COUNT(thread, flight->slot, failures, 1);
     if (timed_out)
         COUNT(thread, flight->slot, timeouts, 1);
-    if (!flight->on_stable) {
+    if (!flight->on_stable && !flight->pinned) { /* who names a version in the path does not speak for the others */
         flight->trial = false;
         breaker_failed(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
     }
@@ -301,8 +308,8 @@ static void answered(void *user, const struct http_answer *answer)
         why = answer->timed_out ? "too late" : "no answer";
     else if (status >= 500)
         why = "an error of the version";
-    else if (status < 300 && !flight->on_stable && !is_sane(answer))
-        why = "the answer is no valid JSON";
+    else if (status < 400 && !flight->on_stable && !flight->pinned && (status >= 300 || !is_sane(answer)))
+        why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
     upstream_ended(thread, upstream, why != NULL, (double)answer->total_ns / 1e6);
     if (why) {
         count_failure(flight, answer->timed_out, why);
@@ -319,7 +326,7 @@ static void answered(void *user, const struct http_answer *answer)
         histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
         if (flight->doubted) {
             count_wrong_refusal(flight);
-        } else if (!flight->on_stable) {
+        } else if (!flight->on_stable && !flight->pinned) {
             flight->trial = false;
             breaker_succeeded(&thread->gateway->breakers[flight->slot]);
         }
@@ -476,7 +483,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
-    if (of->route.mirror_count > 0) {
+    if (of->route.mirror_count > 0 && !path_tag[0]) { /* a path that names a version means nothing to another one */
         const struct mirror_request copy = {.head = head,
                                             .body = http_exchange_body(exchange),
                                             .request_id = flight->request_id,
@@ -503,6 +510,30 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         finish_with_error(flight, 503, "no replica of the model takes requests");
 }
 
+/* "." and "..", plain or percent-encoded: servers that resolve them would see another path than the one that was
+ * routed. */
+static bool has_dot_segment(struct http_slice path)
+{
+    size_t i = 0;
+
+    while (i < path.size) {
+        size_t dots = 0, start;
+
+        start = ++i; /* behind the slash */
+        while (i < path.size && path.bytes[i] != '/') {
+            if (path.bytes[i] == '.')
+                dots++, i++;
+            else if (path.size - i >= 3 && strncasecmp(path.bytes + i, "%2e", 3) == 0)
+                dots++, i += 3;
+            else
+                dots = 3, i++;
+        }
+        if (i > start && (dots == 1 || dots == 2))
+            return true;
+    }
+    return false;
+}
+
 void flight_start(void *user, struct http_exchange *exchange)
 {
     struct thread *thread = user;
@@ -512,6 +543,10 @@ void flight_start(void *user, struct http_exchange *exchange)
     thread_take_table(thread);
     if (own_answer(thread, exchange))
         return;
+    if (has_dot_segment(http_exchange_head(exchange)->path)) {
+        http_respond_error(exchange, 400, "a path with '.' or '..' segments");
+        return;
+    }
     if (!read_path(http_exchange_head(exchange)->path, model, tag, sizeof(model))) {
         http_respond_error(exchange, 404,
                            "no such path: POST /v1/predict/MODEL, or the Open Inference Protocol at /v2");

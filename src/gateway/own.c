@@ -28,6 +28,8 @@ static bool is_ready(const struct gateway_table *table)
     if (!table || table->entry_count == 0)
         return false;
     for (e = 0; e < table->entry_count; e++) {
+        if (table->entries[e].route.version_count == 0)
+            continue;
         v = route_find(&table->entries[e].route, table->entries[e].route.stable);
         if (v < 0 || table->entries[e].versions[v].endpoint_count == 0)
             return false;

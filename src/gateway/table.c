@@ -105,8 +105,6 @@ static struct snapshot *snapshot_new(struct thread *thread, struct shared_table 
     if (!snapshot)
         return NULL;
     snapshot->table = table;
-    for (upstream = thread->upstreams; upstream; upstream = upstream->next)
-        upstream->wanted = false;
     for (e = 0; e < table->table.entry_count; e++)
         for (v = 0; v < table->table.entries[e].route.version_count; v++)
             for (i = 0; i < table->table.entries[e].versions[v].endpoint_count; i++) {
@@ -115,9 +113,15 @@ static struct snapshot *snapshot_new(struct thread *thread, struct shared_table 
                     free(snapshot);
                     return NULL;
                 }
-                upstream->wanted = true;
                 snapshot->upstreams[e][v][i] = upstream;
             }
+    /* Only now: where a snapshot could not be made the old one goes on, and needs all of its upstreams. */
+    for (upstream = thread->upstreams; upstream; upstream = upstream->next)
+        upstream->wanted = false;
+    for (e = 0; e < table->table.entry_count; e++)
+        for (v = 0; v < table->table.entries[e].route.version_count; v++)
+            for (i = 0; i < table->table.entries[e].versions[v].endpoint_count; i++)
+                snapshot->upstreams[e][v][i]->wanted = true;
     return snapshot;
 }
 

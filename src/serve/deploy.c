@@ -107,7 +107,7 @@ void deploy_look(struct server *server)
     while (*place) {
         struct deployment *deployment = *place;
         struct fleet_version *version = fleet_find(server->fleet, deployment->deploy.name);
-        const char *failure = version ? fleet_failure(version) : "it was undeployed meanwhile";
+        const char *failure = version && !version->leaving ? fleet_failure(version) : "it was undeployed meanwhile";
         struct serin_error error = {0};
         enum serin_errc rc = SERIN_OK;
 
@@ -234,7 +234,9 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
             return rc;
     }
     rc = state_remove_serving(server->state, name, author, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK) {
         fleet_remove(server->fleet, version);
+        deploy_look(server); /* somebody may have waited for it */
+    }
     return rc;
 }

@@ -266,13 +266,17 @@ static enum serin_errc replace_replica(struct fleet *fleet, struct fleet_version
     struct replica *failed = version->replicas[place].replica;
     enum serin_errc rc;
 
-    version->replicas[place].watcher->version = NULL;
+    /* The failed one is let go of first: what follows may fail before it has taken the place. */
+    if (version->replicas[place].watcher)
+        version->replicas[place].watcher->version = NULL;
+    version->replicas[place] = (struct fleet_replica){.state = REPLICA_FAILED};
     rc = start_replica(fleet, version, bundle, place, error);
     if (rc != SERIN_OK) {
-        version->replicas[place].state = REPLICA_FAILED;
+        version->replicas[place] = (struct fleet_replica){.state = REPLICA_FAILED};
         snprintf(version->replicas[place].why, sizeof(version->replicas[place].why), "%s", error->message);
     }
-    fleet->driver->stop(failed);
+    if (failed)
+        fleet->driver->stop(failed);
     return rc;
 }
 

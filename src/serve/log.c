@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES ((size_t)1 << 20)
+#define BUFFER_BYTES ((size_t)8 << 20) /* a second of the busiest log, where the writer does not get to run */
 #define FLUSH_MS     200
 #define LOCK_TRIES   100 /* the lock is held for one copy or a swap of pointers */
 

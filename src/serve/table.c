@@ -58,23 +58,39 @@ void table_refresh(struct server *server)
         log_event(server->log, "error", "publishing the table", "%s", error.message);
 }
 
-/* A version may have weight only where something serves it. */
+/* A version may come into a route, get more weight, or become stable, only where something serves it. What stays or
+ * falls is not asked: a version must be taken off also while another one is down. */
 static enum serin_errc check_served(const struct server *server, const struct route *route, struct serin_error *error)
 {
-    int v;
+    uint64_t total = 0;
+    int at = table_find(server, route->model), v;
+    const struct route *present = at < 0 ? NULL : &server->table.entries[at].route;
 
     for (v = 0; v < route->version_count; v++) {
         char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
         struct fleet_version *of;
 
+        int before = present ? route_find(present, route->versions[v].tag) : -1;
+        bool rises = before < 0 || route->versions[v].weight > present->versions[before].weight;
+        bool becomes_stable = strcmp(route->stable, route->versions[v].tag) == 0 &&
+                              (!present || strcmp(route->stable, present->stable) != 0);
+
         snprintf(name, sizeof(name), "%s:%s", route->model, route->versions[v].tag);
         of = fleet_find(server->fleet, name);
-        if (!of || of->leaving)
+        if ((!of || of->leaving) && (before < 0 || (rises && route->versions[v].weight > 0) || becomes_stable))
             return error_set(error, SERIN_LIMIT, "%s is not served: deploy it first (serin deploy %s --canary)", name,
                              name);
-        if (route->versions[v].weight > 0 && fleet_ready_count(of) == 0)
-            return error_set(error, SERIN_LIMIT, "%s has no replica that is ready: it gets no weight", name);
+        if (((rises && route->versions[v].weight > 0) || becomes_stable) && fleet_ready_count(of) == 0)
+            return error_set(error, SERIN_LIMIT,
+                             "%s has no replica that is ready: it gets no weight and does not become stable", name);
     }
+    for (v = 0; v < route->version_count; v++)
+        total += route->versions[v].weight + route->versions[v].drain_weight;
+    if (total == 0)
+        return error_set(error, SERIN_LIMIT,
+                         "no version of '%s' would have weight, and every client an error: remove the route "
+                         "where that is meant",
+                         route->model);
     return SERIN_OK;
 }
 

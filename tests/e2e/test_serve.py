@@ -158,13 +158,37 @@ def test_the_path_may_name_the_version(serve, two):
 
 
 def test_no_weight_and_no_model(serve, two):
-    two.weights(a=0)
-    found = serve.client().predict(two.name)
-    assert found.status == 503 and "no version with weight" in found.json()["error"]
+    found = serve.call("PATCH", f"/api/v1/routes/{two.name}/weights", {"a": 0})
+    assert found.status == 409 and "no version" in found.json()["error"] and "would have weight" in found.json()["error"]
+    assert serve.client().predict(two.name).status == 200
     found = serve.client().predict("nobody")
     assert found.status == 404 and "nobody" in found.json()["error"]
     found = serve.ask("GET", "/index.html")
     assert found.status == 404 and "/v1/predict/MODEL" in found.json()["error"]
+
+
+def test_a_path_with_dot_segments_goes_nowhere(serve, two):
+    for path in (f"/v2/models/{two.name}/../../repository/models/x/unload", f"/v2/models/{two.name}/%2e%2E/x",
+                 f"/v1/predict/{two.name}/."):
+        before = sum(len(fake.asked) for fake in two.fakes)
+        assert serve.ask("POST", path, b"{}").status == 400
+        assert sum(len(fake.asked) for fake in two.fakes) == before
+
+
+def test_changes_are_not_taken_from_web_pages(serve, two):
+    """A page in somebody's browser may send these without a preflight, or under a name of its own for this address."""
+    path, body = f"/api/v1/routes/{two.name}/weights", {"a": 99}
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example:8081"}):
+        assert serve.call("PATCH", path, body, headers).status == 403
+    assert serve.call("PATCH", path, body, {"Host": "localhost:1"}).status == 200
+
+
+def test_a_version_is_taken_off_while_another_is_down(serve, two):
+    """Only what rises must be ready: the route with a stable version that is gone can still lose its canary."""
+    route = serve.api("GET", f"routes/{two.name}")
+    assert serve.call("PUT", f"/api/v1/routes/{two.name}", {**route, "revision": route["revision"] + 7}).status == 409
+    two.weights(a=50, b=50)
+    assert serve.api("PATCH", f"routes/{two.name}/weights", {"b": 0})["versions"][1]["weight"] == 0
 
 
 # ---- mirrors ----
