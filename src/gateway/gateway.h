@@ -58,6 +58,7 @@ struct gateway_table {
     X(mirrored, "Copies of other versions' requests that the version was sent")                                        \
     X(mirror_failures, "Copies that it failed")                                                                        \
     X(mirror_dropped, "Copies that were not sent for want of room")                                                    \
+    X(pairs_dropped, "Pairs of both answers that nobody took in time")                                                 \
     X(request_bytes, "Bytes of request bodies")                                                                        \
     X(answer_bytes, "Bytes of answer bodies")
 
@@ -125,8 +126,8 @@ struct gateway_pair {
     struct gateway_answer primary, mirror;
 };
 
-/* Takes the oldest pair that is waiting; false where there is none. At most 1024 wait, and 64 MiB; more are dropped and
- * counted. The caller drops both bodies. From one thread only. */
+/* Takes the oldest pair that is waiting; false where there is none. At most 1024 wait, and 16 MiB; then the
+ * oldest are dropped and counted. The caller drops both bodies. From one thread only. */
 bool gateway_take_pair(struct gateway *gateway, struct gateway_pair *ret);
 
 #endif

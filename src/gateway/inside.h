@@ -16,7 +16,7 @@
 
 #define MAX_THREADS      64
 #define MAX_PAIRS        1024
-#define MAX_PAIR_BYTES   ((size_t)64 << 20)
+#define MAX_PAIR_BYTES   ((size_t)16 << 20)
 #define EJECT_FAILURES   5     /* of one endpoint in a row */
 #define EJECT_MS         5000  /* then it gets no requests for so long, unless all of its version are out */
 #define SLOW_START_MS    10000 /* a new endpoint's share rises over this time */

@@ -45,16 +45,41 @@ static uint64_t wall_clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Under the lock. */
+static struct gateway_pair take_oldest(struct gateway *gateway)
+{
+    struct gateway_pair pair = gateway->pairs[gateway->pair_first];
+
+    gateway->pair_first = (gateway->pair_first + 1) % MAX_PAIRS;
+    gateway->pair_count--;
+    gateway->pair_bytes -= pair_bytes(&pair);
+    return pair;
+}
+
+static void drop_oldest(struct gateway *gateway)
+{
+    struct gateway_pair pair = take_oldest(gateway);
+
+    bytes_drop(pair.primary.body);
+    bytes_drop(pair.mirror.body);
+}
+
 static void keep_pair(struct mirrors *mirrors, struct copy *copy)
 {
     struct gateway *gateway = mirrors->thread->gateway;
     struct gateway_pair pair = {.time_ms = wall_clock_ms(), .primary = mirrors->primary, .mirror = copy->answer};
 
     if (pthread_mutex_trylock(&gateway->pairs_lock) != 0) {
-        COUNT(mirrors->thread, copy->slot, mirror_dropped, 1);
+        COUNT(mirrors->thread, copy->slot, pairs_dropped, 1);
         return;
     }
-    if (gateway->pair_count < MAX_PAIRS && gateway->pair_bytes + pair_bytes(&pair) <= MAX_PAIR_BYTES) {
+    /* The newest are worth most: where there is no room the oldest go. */
+    while (gateway->pair_count > 0 &&
+           (gateway->pair_count == MAX_PAIRS || gateway->pair_bytes + pair_bytes(&pair) > MAX_PAIR_BYTES)) {
+        drop_oldest(gateway);
+        COUNT(mirrors->thread, copy->slot, pairs_dropped, 1);
+    }
+    if (pair_bytes(&pair) <= MAX_PAIR_BYTES) {
         memcpy(pair.model, mirrors->model, sizeof(pair.model));
         memcpy(pair.request_id, mirrors->request_id, sizeof(pair.request_id));
         memcpy(pair.key, mirrors->key, sizeof(pair.key));
@@ -75,12 +100,8 @@ bool gateway_take_pair(struct gateway *gateway, struct gateway_pair *ret)
 
     pthread_mutex_lock(&gateway->pairs_lock);
     any = gateway->pair_count > 0;
-    if (any) {
-        *ret = gateway->pairs[gateway->pair_first];
-        gateway->pair_first = (gateway->pair_first + 1) % MAX_PAIRS;
-        gateway->pair_count--;
-        gateway->pair_bytes -= pair_bytes(ret);
-    }
+    if (any)
+        *ret = take_oldest(gateway);
     pthread_mutex_unlock(&gateway->pairs_lock);
     return any;
 }

@@ -125,6 +125,8 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
         rc = check_served(server, route, error);
     if (rc != SERIN_OK)
         return rc;
+    if (at >= 0 && numbered.salt == 0) /* another salt would move every camera */
+        numbered.salt = server->table.entries[at].route.salt;
     numbered.revision = at < 0 ? 1 : server->table.entries[at].route.revision + 1;
     buffer_init(&json, 1 << 20);
     route_to_json(&numbered, &json);
