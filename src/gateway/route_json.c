@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,70 +140,50 @@ static enum serin_errc unknown_key(const char *where, const char *key, const cha
                      nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-static enum serin_errc read_version(const char *where, const json_t *object, struct route_version *ret,
-                                    struct serin_error *error)
-{
-    static const char *const known[] = {"tag", "weight", "drain_weight"};
-    enum serin_errc rc = SERIN_OK;
+/* A member of the objects in a route's lists. */
+struct member {
     const char *key;
-    json_t *value;
+    bool is_number; /* uint32_t; else a text of ROUTE_MAX_TEXT */
+    size_t offset;
+};
 
+static const struct member version_members[] = {
+    {"tag", false, offsetof(struct route_version, tag)},
+    {"weight", true, offsetof(struct route_version, weight)},
+    {"drain_weight", true, offsetof(struct route_version, drain_weight)},
+};
+static const struct member rule_members[] = {
+    {"header", false, offsetof(struct route_rule, header)},
+    {"value", false, offsetof(struct route_rule, value)},
+    {"tag", false, offsetof(struct route_rule, tag)},
+};
+static const struct member mirror_members[] = {
+    {"tag", false, offsetof(struct route_mirror, tag)},
+    {"per_million", true, offsetof(struct route_mirror, per_million)},
+};
+
+#define MAX_MEMBERS 3
+
+static enum serin_errc read_members(const char *where, const json_t *object, const struct member *members, size_t count,
+                                    void *record, struct serin_error *error)
+{
+    const char *known[MAX_MEMBERS], *key;
+    enum serin_errc rc;
+    json_t *value;
+    size_t m;
+
+    for (m = 0; m < count; m++)
+        known[m] = members[m].key;
     json_object_foreach((json_t *)object, key, value)
     {
-        if (strcmp(key, "tag") == 0)
-            rc = read_text(where, key, value, ret->tag, error);
-        else if (strcmp(key, "weight") == 0)
-            rc = read_number(where, key, value, &ret->weight, error);
-        else if (strcmp(key, "drain_weight") == 0)
-            rc = read_number(where, key, value, &ret->drain_weight, error);
+        for (m = 0; m < count && strcmp(members[m].key, key) != 0; m++)
+            continue;
+        if (m == count)
+            return unknown_key(where, key, known, count, error);
+        if (members[m].is_number)
+            rc = read_number(where, key, value, (uint32_t *)(void *)((char *)record + members[m].offset), error);
         else
-            rc = unknown_key(where, key, known, 3, error);
-        if (rc != SERIN_OK)
-            return rc;
-    }
-    return SERIN_OK;
-}
-
-static enum serin_errc read_rule(const char *where, const json_t *object, struct route_rule *ret,
-                                 struct serin_error *error)
-{
-    static const char *const known[] = {"header", "value", "tag"};
-    enum serin_errc rc = SERIN_OK;
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)object, key, value)
-    {
-        if (strcmp(key, "header") == 0)
-            rc = read_text(where, key, value, ret->header, error);
-        else if (strcmp(key, "value") == 0)
-            rc = read_text(where, key, value, ret->value, error);
-        else if (strcmp(key, "tag") == 0)
-            rc = read_text(where, key, value, ret->tag, error);
-        else
-            rc = unknown_key(where, key, known, 3, error);
-        if (rc != SERIN_OK)
-            return rc;
-    }
-    return SERIN_OK;
-}
-
-static enum serin_errc read_mirror(const char *where, const json_t *object, struct route_mirror *ret,
-                                   struct serin_error *error)
-{
-    static const char *const known[] = {"tag", "per_million"};
-    enum serin_errc rc = SERIN_OK;
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)object, key, value)
-    {
-        if (strcmp(key, "tag") == 0)
-            rc = read_text(where, key, value, ret->tag, error);
-        else if (strcmp(key, "per_million") == 0)
-            rc = read_number(where, key, value, &ret->per_million, error);
-        else
-            rc = unknown_key(where, key, known, 2, error);
+            rc = read_text(where, key, value, (char *)record + members[m].offset, error);
         if (rc != SERIN_OK)
             return rc;
     }
@@ -228,11 +209,11 @@ static enum serin_errc read_list(const char *key, const json_t *array, enum list
         if (!json_is_object(object))
             return error_set(error, SERIN_INVALID, "%s must be an object", where);
         if (kind == LIST_VERSIONS)
-            rc = read_version(where, object, &route->versions[route->version_count++], error);
+            rc = read_members(where, object, version_members, 3, &route->versions[route->version_count++], error);
         else if (kind == LIST_RULES)
-            rc = read_rule(where, object, &route->rules[route->rule_count++], error);
+            rc = read_members(where, object, rule_members, 3, &route->rules[route->rule_count++], error);
         else
-            rc = read_mirror(where, object, &route->mirrors[route->mirror_count++], error);
+            rc = read_members(where, object, mirror_members, 2, &route->mirrors[route->mirror_count++], error);
     }
     return rc;
 }
