@@ -123,7 +123,7 @@ void upstream_ended(struct thread *thread, struct upstream *upstream, bool faile
 void upstream_given_up(struct upstream *upstream); /* the client went away: nothing was learnt of the endpoint */
 
 /* flight.c */
-void flight_start(void *thread, struct http_exchange *exchange); /* the server's handler */
+void flight_start(void *user, struct http_exchange *exchange); /* the server's handler */
 
 /* own.c: answers what is asked of the gateway itself (health, metadata, CORS). True where it did. */
 bool own_answer(struct thread *thread, struct http_exchange *exchange);

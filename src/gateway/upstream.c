@@ -15,7 +15,7 @@ static double load_of(const struct upstream *upstream, uint64_t now_ms)
     uint64_t age_ms = now_ms - upstream->since_ms;
 
     if (age_ms < SLOW_START_MS)
-        load *= (double)SLOW_START_MS / (double)(age_ms + SLOW_START_MS / 10);
+        load *= (double)SLOW_START_MS / ((double)age_ms + SLOW_START_MS / 10.0);
     return load;
 }
 

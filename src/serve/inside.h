@@ -48,17 +48,17 @@ void table_refresh(struct server *server); /* endpoints anew from the fleet, and
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
 
 /* deploy.c */
-MUST_USE enum serin_errc deploy_start(void *server, const struct admin_deploy *deploy, struct http_exchange *exchange,
+MUST_USE enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
                                       struct serin_error *error);
 void deploy_look(struct server *server);   /* ends those that are ready, or have failed */
 void deploy_forget(struct server *server); /* at the program's end, when the admin API is closed */
-MUST_USE enum serin_errc deploy_undo(void *server, const char *name, const char *author, struct serin_error *error);
+MUST_USE enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error);
 
 /* report.c: what the admin API shows */
-enum serin_errc report_status(void *server, struct buffer *out, struct serin_error *error);
-enum serin_errc report_routes(void *server, struct buffer *out, struct serin_error *error);
-enum serin_errc report_route(void *server, const char *model, struct buffer *out, struct serin_error *error);
-enum serin_errc report_changes(void *server, int limit, struct buffer *out, struct serin_error *error);
-enum serin_errc report_metrics(void *server, struct buffer *out, struct serin_error *error);
+enum serin_errc report_status(void *user, struct buffer *out, struct serin_error *error);
+enum serin_errc report_routes(void *user, struct buffer *out, struct serin_error *error);
+enum serin_errc report_route(void *user, const char *model, struct buffer *out, struct serin_error *error);
+enum serin_errc report_changes(void *user, int limit, struct buffer *out, struct serin_error *error);
+enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_error *error);
 
 #endif

@@ -19,7 +19,7 @@ MUST_USE enum serin_errc log_open(const char *path, struct log **ret, struct ser
 void log_close(struct log *log); /* writes what there is; NULL is fine */
 
 /* One finished line without its newline; the signature is gateway_log's. */
-void log_line(void *log, const char *line, size_t size);
+void log_line(void *user, const char *line, size_t size);
 
 /* An event of the program itself, as a JSON line with ECS names: level "info", "warn", "error"; doing: what was being
  * done. */

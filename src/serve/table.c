@@ -62,25 +62,30 @@ void table_refresh(struct server *server)
  * falls is not asked: a version must be taken off also while another one is down. */
 static enum serin_errc check_served(const struct server *server, const struct route *route, struct serin_error *error)
 {
-    uint64_t total = 0;
     int at = table_find(server, route->model), v;
-    const struct route *present = at < 0 ? NULL : &server->table.entries[at].route;
+    uint64_t total = 0;
 
     for (v = 0; v < route->version_count; v++) {
+        const struct route_version *version = &route->versions[v];
         char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
-        struct fleet_version *of;
+        bool is_new = true, gains = version->weight > 0, becomes_stable = strcmp(route->stable, version->tag) == 0;
+        const struct fleet_version *of;
 
-        int before = present ? route_find(present, route->versions[v].tag) : -1;
-        bool rises = before < 0 || route->versions[v].weight > present->versions[before].weight;
-        bool becomes_stable = strcmp(route->stable, route->versions[v].tag) == 0 &&
-                              (!present || strcmp(route->stable, present->stable) != 0);
+        if (at >= 0) {
+            const struct route *present = &server->table.entries[at].route;
+            int before = route_find(present, version->tag);
 
-        snprintf(name, sizeof(name), "%s:%s", route->model, route->versions[v].tag);
+            is_new = before < 0;
+            gains = gains && (is_new || version->weight > present->versions[before].weight);
+            becomes_stable = becomes_stable && strcmp(route->stable, present->stable) != 0;
+        }
+        gains = gains || becomes_stable;
+        snprintf(name, sizeof(name), "%s:%s", route->model, version->tag);
         of = fleet_find(server->fleet, name);
-        if ((!of || of->leaving) && (before < 0 || (rises && route->versions[v].weight > 0) || becomes_stable))
+        if ((!of || of->leaving) && (is_new || gains))
             return error_set(error, SERIN_LIMIT, "%s is not served: deploy it first (serin deploy %s --canary)", name,
                              name);
-        if (((rises && route->versions[v].weight > 0) || becomes_stable) && fleet_ready_count(of) == 0)
+        if (gains && of && fleet_ready_count(of) == 0)
             return error_set(error, SERIN_LIMIT,
                              "%s has no replica that is ready: it gets no weight and does not become stable", name);
     }
