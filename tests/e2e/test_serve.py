@@ -269,8 +269,8 @@ def test_access_log_and_counters_agree(serve, models):
     def lines():
         text = (serve.folder / "access").read_text()
         found = [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
-        assert not [line for line in found if "lines dropped" in line.get("message", "")]  # not at this rate
-        return [line for line in found if line["serin.model"] == models.name]
+        # Other tests of this program go at full speed, where lines may be dropped; at this rate each of ours is there.
+        return [line for line in found if line.get("serin.model") == models.name]
 
     found = until(lambda: len(lines()) >= 20 and lines(), "the lines")
     assert [line["http.request.id"] for line in found] == [f"line-{i}" for i in range(20)]
