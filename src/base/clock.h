@@ -1,11 +1,13 @@
 /*
- * clock.h - the one monotonic clock.  Depends on nothing.
+ * clock.h - the monotonic clock for durations, and the wall clock for what people read.  Depends on nothing.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 static inline uint64_t clock_now_ns(void)
@@ -19,6 +21,30 @@ static inline uint64_t clock_now_ns(void)
 static inline double clock_ms_since(uint64_t start_ns)
 {
     return (double)(clock_now_ns() - start_ns) / 1e6;
+}
+
+/* Milliseconds since 1970, UTC. */
+static inline uint64_t clock_wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+#define CLOCK_STAMP_BYTES 40
+
+/* The present as RFC 3339 has it, "2026-01-31T12:00:00.123Z", into CLOCK_STAMP_BYTES; returns text. */
+static inline const char *clock_write_stamp(char *text)
+{
+    struct timespec now;
+    struct tm utc;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    snprintf(text, CLOCK_STAMP_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900, utc.tm_mon + 1,
+             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
+    return text;
 }
 
 #endif

@@ -37,23 +37,11 @@ static void write_slice(struct json_writer *json, const char *key, struct http_s
     write_text(json, key, text);
 }
 
-static void write_time(struct json_writer *json)
-{
-    struct timespec now;
-    char text[40];
-    struct tm utc;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900, utc.tm_mon + 1,
-             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
-    write_text(json, "@timestamp", text);
-}
-
 void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access)
 {
     const struct gateway_options *options = &thread->gateway->options;
     const struct http_head *head = http_exchange_head(exchange);
+    char stamp[CLOCK_STAMP_BYTES];
     struct json_writer json;
     struct buffer line;
 
@@ -65,7 +53,7 @@ void access_log_write(struct thread *thread, struct http_exchange *exchange, con
     buffer_init(&line, MAX_LINE_BYTES);
     json_init(&json, &line);
     json_begin_object(&json);
-    write_time(&json);
+    write_text(&json, "@timestamp", clock_write_stamp(stamp));
     write_text(&json, "event.dataset", "serin.access");
     write_text(&json, "http.request.id", access->request_id);
     write_text(&json, "client.address", http_exchange_peer(exchange));

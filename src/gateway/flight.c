@@ -430,20 +430,12 @@ static const char *find_rule(const struct route *route, const struct http_head *
     return tag;
 }
 
-static uint64_t wall_clock_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag)
 {
     const struct http_head *head = http_exchange_head(exchange);
     const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
     struct flight *flight = calloc(1, sizeof(*flight));
-    struct route_request request = {.random = thread_random(thread), .now_ms = wall_clock_ms()};
+    struct route_request request = {.random = thread_random(thread), .now_ms = clock_wall_ms()};
     enum breaker_answer breaker = BREAKER_CLOSED;
     const char *stable;
     struct route_choice choice;

@@ -8,6 +8,8 @@
  */
 #include "gateway/inside.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -37,14 +39,6 @@ static size_t pair_bytes(const struct gateway_pair *pair)
     return (pair->primary.body ? pair->primary.body->size : 0) + (pair->mirror.body ? pair->mirror.body->size : 0);
 }
 
-static uint64_t wall_clock_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Under the lock. */
 static struct gateway_pair take_oldest(struct gateway *gateway)
 {
@@ -67,7 +61,7 @@ static void drop_oldest(struct gateway *gateway)
 static void keep_pair(struct mirrors *mirrors, struct copy *copy)
 {
     struct gateway *gateway = mirrors->thread->gateway;
-    struct gateway_pair pair = {.time_ms = wall_clock_ms(), .primary = mirrors->primary, .mirror = copy->answer};
+    struct gateway_pair pair = {.time_ms = clock_wall_ms(), .primary = mirrors->primary, .mirror = copy->answer};
 
     if (pthread_mutex_trylock(&gateway->pairs_lock) != 0) {
         COUNT(mirrors->thread, copy->slot, pairs_dropped, 1);

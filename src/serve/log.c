@@ -4,6 +4,7 @@
  */
 #include "serve/log.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -174,26 +175,20 @@ void log_line(void *user, const char *line, size_t size)
 
 void log_event(struct log *log, const char *level, const char *doing, const char *format, ...)
 {
-    char sentence[1024], stamp[40];
+    char sentence[1024], stamp[CLOCK_STAMP_BYTES];
     struct json_writer json;
-    struct timespec now;
     struct buffer line;
-    struct tm utc;
     va_list args;
 
     va_start(args, format);
     if (vsnprintf(sentence, sizeof(sentence), format, args) < 0)
         sentence[0] = '\0';
     va_end(args);
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    snprintf(stamp, sizeof(stamp), "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900, utc.tm_mon + 1,
-             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
     buffer_init(&line, 8192);
     json_init(&json, &line);
     json_begin_object(&json);
     json_key(&json, "@timestamp");
-    json_write_string(&json, stamp);
+    json_write_string(&json, clock_write_stamp(stamp));
     json_key(&json, "log.level");
     json_write_string(&json, level);
     json_key(&json, "event.dataset");
