@@ -119,13 +119,26 @@ static void end_item(struct batcher *batcher, struct batch_item *item, enum batc
     batcher->counts.failed += outcome == BATCH_FAILED;
     batcher->counts.expired += outcome == BATCH_EXPIRED;
     batcher->counts.cancelled += outcome == BATCH_CANCELLED;
+    batcher->counts.displaced += outcome == BATCH_DISPLACED;
     pthread_mutex_unlock(&batcher->lock);
     batcher->stages.done(batcher->user, item);
     pthread_mutex_lock(&batcher->lock);
 }
 
-/* Takes what is over out of a queue, then ends it. The items are linked in a list of their own first, because ending
- * lets go of the lock. */
+/* Ends the items of a list with the outcome that each has. Ending lets go of the lock, so that they must have left
+ * their queues. */
+static void end_list(struct batcher *batcher, struct batch_item *over)
+{
+    while (over) {
+        struct batch_item *item = over;
+
+        over = item->next;
+        item->next = NULL;
+        end_item(batcher, item, item->outcome);
+    }
+}
+
+/* Takes what is over out of a queue, then ends it. */
 static void sweep_queue(struct batcher *batcher, struct queue *queue, uint64_t now_ns)
 {
     struct batch_item **at = &queue->first, *over = NULL;
@@ -142,13 +155,7 @@ static void sweep_queue(struct batcher *batcher, struct queue *queue, uint64_t n
             at = &(*at)->next;
         }
     }
-    while (over) {
-        struct batch_item *item = over;
-
-        over = item->next;
-        item->next = NULL;
-        end_item(batcher, item, item->outcome);
-    }
+    end_list(batcher, over);
 }
 
 /* ---- the pool ---- */
@@ -341,16 +348,65 @@ static int retry_after_s(const struct batcher *batcher, int queued)
     return seconds <= 1 ? 1 : (int)seconds + 1;
 }
 
+static int count_less_urgent(const struct queue *queue, int priority)
+{
+    const struct batch_item *item;
+    int count = 0;
+
+    for (item = queue->first; item; item = item->next)
+        count += item->priority > priority;
+    return count;
+}
+
+/* Takes the last count items out of a queue, which are the newest of the least urgent, and puts them before over. */
+static struct batch_item *displace(struct queue *queue, int count, int retry_s, struct batch_item *over)
+{
+    struct batch_item **at = &queue->first;
+    int i;
+
+    for (i = count; i < queue->count; i++)
+        at = &(*at)->next;
+    while (*at) {
+        struct batch_item *item = queue_take(queue, at);
+
+        item->outcome = BATCH_DISPLACED;
+        item->retry_after_s = retry_s;
+        item->next = over;
+        over = item;
+    }
+    return over;
+}
+
+/* Makes room for count items of that priority where enough that is less urgent waits; what is prepared already goes
+ * last. The displaced come back in *over, to be ended once the newcomers have their places. */
+static bool make_room(struct batcher *batcher, int missing, int priority, int retry_s, struct batch_item **over)
+{
+    int waiting = count_less_urgent(&batcher->waiting, priority), ready;
+
+    if (waiting > missing)
+        waiting = missing;
+    ready = missing - waiting;
+    if (ready > count_less_urgent(&batcher->ready, priority))
+        return false;
+    *over = displace(&batcher->waiting, waiting, retry_s, *over);
+    *over = displace(&batcher->ready, ready, retry_s, *over);
+    return true;
+}
+
 bool batcher_offer(struct batcher *batcher, struct batch_item *const *items, int count, int *ret_retry_after_s)
 {
     uint64_t now = clock_now_ns();
-    int queued, i;
+    struct batch_item *over = NULL;
+    int queued, missing, retry_s, i;
     bool fits;
 
     pthread_mutex_lock(&batcher->lock);
     BUG_ON(batcher->closing);
     queued = batcher->waiting.count + batcher->counts.preparing + batcher->ready.count;
-    fits = count <= batcher->options.max_queue - queued;
+    missing = count - (batcher->options.max_queue - queued);
+    retry_s = retry_after_s(batcher, queued);
+    fits = missing <= 0 ||
+           (count <= batcher->options.max_queue && make_room(batcher, missing, items[0]->priority, retry_s, &over));
     if (fits) {
         for (i = 0; i < count; i++) {
             items[i]->sequence = batcher->sequence++;
@@ -365,8 +421,9 @@ bool batcher_offer(struct batcher *batcher, struct batch_item *const *items, int
             pthread_cond_broadcast(&batcher->work);
     } else {
         batcher->counts.refused += (uint64_t)count;
-        *ret_retry_after_s = retry_after_s(batcher, queued);
+        *ret_retry_after_s = retry_s;
     }
+    end_list(batcher, over);
     pthread_mutex_unlock(&batcher->lock);
     return fits;
 }

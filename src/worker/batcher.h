@@ -7,9 +7,14 @@
  * that long since it was ready, but never past an item's deadline. The batcher knows nothing of pictures: what is done
  * to an item stands in struct batcher_stages.
  *
+ * A full queue makes room for what is more urgent than the newest of the least urgent: those are displaced, and their
+ * clients told to come again. So the bound is one, whatever the priorities, and cameras that only record cannot shut
+ * out an alarm. (Triton gives each priority level a queue limit of its own: nine times the memory, and no help once a
+ * level is full.)
+ *
  * An item goes  waiting -> prepare (pool) -> ready -> run (the batch thread) -> finish (pool) -> done,  or straight to
  * done where it failed, expired or was cancelled. done is called exactly once for each accepted item, on a thread of
- * the batcher (or on the caller's of batcher_sweep), with no lock held.
+ * the batcher (or on the caller's of batcher_sweep and batcher_offer), with no lock held.
  */
 #ifndef WORKER_BATCHER_H
 #define WORKER_BATCHER_H
@@ -34,6 +39,7 @@ enum batch_outcome {
     BATCH_FAILED,    /* prepare or run said so */
     BATCH_EXPIRED,   /* the deadline passed before the engine took it */
     BATCH_CANCELLED, /* the client went away before the engine took it */
+    BATCH_DISPLACED, /* a more urgent one has its place in the queue */
 };
 
 /* Embedded in what the caller queues. The caller sets the first three fields, zeroes the rest, and touches none of them
@@ -48,7 +54,8 @@ struct batch_item {
     enum batch_outcome outcome;
     uint64_t sequence, arrived_ns, prepare_ns, ready_ns, run_ns, ran_ns, done_ns; /* when each stage began; 0: never */
     int batch_size;                                                               /* how many ran together */
-    struct batch_item *next;                                                      /* the batcher's */
+    int retry_after_s;       /* of one that was displaced: when there will be room */
+    struct batch_item *next; /* the batcher's */
 };
 
 struct batcher_stages {
@@ -68,7 +75,7 @@ struct batcher_options {
 
 struct batcher_counts {
     int waiting, preparing, ready, running, finishing; /* now */
-    uint64_t accepted, refused, finished, failed, expired, cancelled;
+    uint64_t accepted, refused, finished, failed, expired, cancelled, displaced;
     uint64_t batches, batched;                   /* runs; items in them */
     uint64_t batch_sizes[BATCHER_MAX_BATCH + 1]; /* runs of each size */
     double item_ms;                              /* the engine's pace: moving mean of a run's time / its items */
@@ -80,7 +87,8 @@ struct batcher;
 MUST_USE enum serin_errc batcher_new(const struct batcher_options *options, const struct batcher_stages *stages,
                                      void *user, struct batcher **ret, struct serin_error *error);
 
-/* Queues count items, all or none. False where they do not fit; then *ret_retry_after_s (1..BATCHER_MAX_RETRY_AFTER)
+/* Queues count items of one priority, all or none, displacing less urgent ones where that makes room (their done is
+ * called before this returns). False where they do not fit; then *ret_retry_after_s (1..BATCHER_MAX_RETRY_AFTER)
  * says when there will be room, by the measured pace. Any thread. */
 bool batcher_offer(struct batcher *batcher, struct batch_item *const *items, int count, int *ret_retry_after_s);
 

@@ -270,6 +270,46 @@ static void test_a_full_queue_refuses_all_or_none(void **state)
     tear_down(&paper);
 }
 
+static void test_the_urgent_displace_the_newest_of_the_least_urgent(void **state)
+{
+    struct paper paper;
+    struct batcher_counts counts;
+    int i;
+
+    (void)state;
+    set_up(&paper, (struct batcher_options){.max_batch = 1, .max_queue = 4, .slots = 2, .pool_threads = 1});
+    occupy(&paper);
+    paper.things[1].item.priority = paper.things[12].item.priority = BATCHER_LOWEST;
+    for (i = 5; i < 12; i++)
+        paper.things[i].item.priority = BATCHER_HIGHEST;
+    assert_true(offer(&paper, 1, 1));
+    wait_ready(&paper, 1); /* prepared, in the last slot */
+    assert_true(offer(&paper, 2, 3));
+    assert_false(offer(&paper, 12, 1)); /* nothing is less urgent */
+    assert_int_equal(paper.things[1].done, 0);
+    assert_true(offer(&paper, 5, 2)); /* for 4 and 3, the newest: no work was spent on them */
+    assert_int_equal(paper.things[4].item.outcome, BATCH_DISPLACED);
+    assert_int_equal(paper.things[3].item.outcome, BATCH_DISPLACED);
+    assert_true(paper.things[3].item.retry_after_s >= 1);
+    assert_int_equal(paper.things[1].done + paper.things[2].done, 0);
+    assert_false(offer(&paper, 7, 3)); /* two are less urgent, three are too many: none goes */
+    assert_int_equal(paper.things[1].done + paper.things[2].done, 0);
+    assert_false(offer(&paper, 7, 5)); /* more than the queue */
+    assert_true(offer(&paper, 7, 2));  /* the last that waits, and the one that is prepared */
+    assert_int_equal(paper.things[2].item.outcome, BATCH_DISPLACED);
+    assert_int_equal(paper.things[1].item.outcome, BATCH_DISPLACED);
+    assert_false(offer(&paper, 9, 1)); /* equals do not displace each other */
+    hold(&paper, false);
+    wait_for(&paper, &paper.done, 9);
+    for (i = 5; i < 9; i++)
+        assert_int_equal(paper.things[i].item.outcome, BATCH_FINISHED);
+    batcher_count(paper.batcher, &counts);
+    assert_int_equal(counts.displaced, 4);
+    assert_int_equal(counts.accepted, 9);
+    assert_int_equal(counts.refused, 10);
+    tear_down(&paper);
+}
+
 static void test_retry_after_follows_the_pace(void **state)
 {
     struct batcher batcher = {.counts = {.item_ms = 100}};
@@ -544,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_only_equal_shapes_share_a_batch),
         cmocka_unit_test(test_the_urgent_go_first_and_equals_in_order),
         cmocka_unit_test(test_a_full_queue_refuses_all_or_none),
+        cmocka_unit_test(test_the_urgent_displace_the_newest_of_the_least_urgent),
         cmocka_unit_test(test_retry_after_follows_the_pace),
         cmocka_unit_test(test_expired_items_are_dropped_before_work_is_spent),
         cmocka_unit_test(test_a_sweep_ends_what_waits_while_the_engine_is_stuck),

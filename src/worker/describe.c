@@ -385,6 +385,7 @@ void describe_statistics(struct service *service, struct buffer *out)
     count_at(&json, "refused", counts.refused);
     count_at(&json, "expired", counts.expired);
     count_at(&json, "cancelled", counts.cancelled);
+    count_at(&json, "displaced", counts.displaced);
     json_end_object(&json);
     object_at(&json, "stages");
     for (stage = 0; stage < STAGES; stage++)

@@ -419,10 +419,22 @@ void service_job_done(void *user, struct batch_item *item)
     uv_async_send(&service->wake_up);
 }
 
+/* A request that has lost a picture to more urgent ones has lost its place, as if it had been refused. */
+static const struct job *find_displaced(const struct request *request)
+{
+    int i;
+
+    for (i = 0; i < request->count; i++)
+        if (request->jobs[i].item.outcome == BATCH_DISPLACED)
+            return &request->jobs[i];
+    return NULL;
+}
+
 void service_answer_completed(uv_async_t *wake_up)
 {
     struct service *service = wake_up->data;
     struct request *list, *next, *in_order = NULL;
+    const struct job *displaced;
     int i;
 
     pthread_mutex_lock(&service->lock);
@@ -438,6 +450,12 @@ void service_answer_completed(uv_async_t *wake_up)
         next = in_order->next;
         for (i = 0; i < in_order->count; i++)
             statistics_add(&service->statistics, &in_order->jobs[i], job_succeeded(&in_order->jobs[i]));
-        in_order->answer(in_order);
+        displaced = find_displaced(in_order);
+        if (displaced)
+            fail_text(in_order, 503, "overloaded",
+                      "the queue is full, and what is more urgent goes first: try again later",
+                      displaced->item.retry_after_s);
+        else
+            in_order->answer(in_order);
     }
 }
