@@ -6,7 +6,9 @@
  * types of the CNCF's ModelPack (application/vnd.cncf.model.*), so that skopeo and oras read it. A bundle's identity is
  * its manifest's digest; a tag, once pushed, never moves. Every change of index.json is one rename under an flock of
  * DIR/lock, so that readers need no lock and a crash leaves the old or the new one. Blobs are written before they are
- * named; DIR/tmp holds what is being written, and what a killed writer left there goes with the next push.
+ * named; DIR/tmp holds what is being written. What a killed writer left, there or as blobs that nothing names, goes
+ * with the next push or removal: whoever copies into DIR with another tool holds the lock, too (flock DIR/lock skopeo
+ * copy ...).
  *
  * DIR/state/in-use/ has one empty file, named "model:tag", for each version that `serin serve` has loaded or routes to.
  * It is written and removed with bundles_set_in_use, under the lock, so that a version cannot be removed while it is

@@ -24,6 +24,8 @@ MUST_USE enum serin_errc bundles_read_index(const struct bundles *bundles, struc
 /* Under the lock. */
 MUST_USE enum serin_errc bundles_write_index(struct bundles *bundles, const struct oci_index *index,
                                              struct serin_error *error);
+/* Under the lock: removes the blobs that nothing in the index leads to, as far as that can be told. */
+void bundles_sweep(struct bundles *bundles, const struct oci_index *index);
 bool bundles_is_in_use(const struct bundles *bundles, const struct version_name *name);
 /* SERIN_NOT_FOUND, with the nearest name. */
 enum serin_errc bundles_not_found(const struct oci_index *index, const char *name, struct serin_error *error);

@@ -48,6 +48,7 @@ static ssize_t cut_write(int fd, const void *bytes, size_t size)
 #include "store/find.c"
 #include "store/push.c"
 #include "store/remove.c"
+#include "store/sweep.c"
 
 #undef write
 #undef openat
@@ -344,6 +345,31 @@ static void a_push_killed_anywhere_leaves_a_good_store(void **state)
     }
 }
 
+/* The killed push is not pushed again, so that what it left stays without a name. */
+static void what_a_killed_push_left_goes_with_the_next_one(void **state)
+{
+    bool killed = true, left_any = false;
+    size_t blobs;
+    long at;
+
+    (void)state;
+    for (at = 0; killed; at++) {
+        struct bundles *bundles = open_store();
+
+        must_push(bundles, "m:v1", "one");
+        blobs = count_files("blobs/sha256");
+        killed = do_and_die(DEED_PUSH_SECOND, at);
+        if (check_all(bundles) == 1) {
+            left_any |= count_files("blobs/sha256") > blobs;
+            must_push(bundles, "m:v1", "one");
+            assert_int_equal(count_files("blobs/sha256"), blobs);
+        }
+        bundles_close(bundles);
+        assert_int_equal(remove_dir(NULL), 0);
+    }
+    assert_true(left_any);
+}
+
 static void a_removal_killed_anywhere_leaves_a_good_store(void **state)
 {
     bool killed = true;
@@ -362,6 +388,10 @@ static void a_removal_killed_anywhere_leaves_a_good_store(void **state)
         count = check_all(bundles);
         assert_in_range(count, 1, 2);
         assert_true(killed || count == 1);
+        must_push(bundles, "m:v1", "one"); /* and what was left goes */
+        assert_int_equal(bundles_remove(bundles, "m:v1", NULL), SERIN_OK);
+        assert_int_equal(bundles_remove(bundles, "m:v2", NULL), SERIN_OK);
+        assert_int_equal(count_files("blobs/sha256"), 0);
         bundles_close(bundles);
     }
     assert_true(at > 5);
@@ -723,6 +753,7 @@ int main(void)
         ON_A_STORE(another_content_is_refused_with_both_digests),
         ON_A_STORE(what_is_in_use_stays),
         ON_A_STORE(a_push_killed_anywhere_leaves_a_good_store),
+        ON_A_STORE(what_a_killed_push_left_goes_with_the_next_one),
         ON_A_STORE(a_removal_killed_anywhere_leaves_a_good_store),
         ON_A_STORE(fifty_writers_are_killed),
         ON_A_STORE(several_writers_are_all_listed),

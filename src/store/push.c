@@ -4,7 +4,8 @@
  *
  * The order is what makes a kill at any point harmless: drafts first (synced, and not yet blobs), then their names, and
  * the index, by one rename, when all that it leads to is on the disk. All of it happens under the store's lock, so that
- * nobody removes a blob that is about to be needed, and whatever lies in tmp at the start is a dead writer's.
+ * nobody removes a blob that is about to be needed, and whatever lies in tmp at the start is a dead writer's, as are
+ * the blobs that no manifest names (sweep.c).
  */
 #include "store/bundles_inside.h"
 
@@ -190,10 +191,16 @@ static enum serin_errc publish(struct pushing *pushing, struct serin_error *erro
 
 static enum serin_errc push_locked(struct pushing *pushing, char *ret_digest, struct serin_error *error)
 {
+    struct oci_index index;
     enum serin_errc rc;
     int i;
 
     disk_empty_folder(pushing->bundles->blobs.temporary);
+    rc = bundles_read_index(pushing->bundles, &index, error);
+    if (rc != SERIN_OK)
+        return rc;
+    bundles_sweep(pushing->bundles, &index); /* first: the dead writer's may be what fills the disk */
+    index_done(&index);
     rc = add_model(pushing, error);
     rc = rc ? rc : add_description(pushing, error);
     rc = rc ? rc : add_reports(pushing, error);

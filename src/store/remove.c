@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * First the index forgets the tag, then the blobs go: a kill between the two leaves blobs that nobody needs, never a
- * tag without its blobs.
+ * tag without its blobs. The next push or removal takes those.
  */
 #include "store/bundles_inside.h"
 
@@ -83,61 +83,10 @@ bool bundles_is_in_use(const struct bundles *bundles, const struct version_name 
 
 /* ---- removing ---- */
 
-/* Takes out of list what manifest names. Each entry is a digest, or "" where it is needed. */
-static void strike_out(char (*list)[BUNDLE_DIGEST_TEXT], int count, const struct oci_manifest *manifest)
-{
-    int i, k;
-
-    for (i = 0; i < count; i++) {
-        if (strcmp(list[i], manifest->config.digest) == 0)
-            list[i][0] = '\0';
-        for (k = 0; k < manifest->layer_count; k++)
-            if (strcmp(list[i], manifest->layers[k].digest) == 0)
-                list[i][0] = '\0';
-    }
-}
-
-/* Removes the blobs of a manifest that is in the index no more. Where one of the others cannot be read, nobody knows
- * what it needs, and all stay: they cost room only. Failure is no error either, the version is gone already. */
-static void remove_blobs(struct bundles *bundles, const struct oci_index *index, const struct oci_descriptor *what)
-{
-    char(*list)[BUNDLE_DIGEST_TEXT] = calloc(MANIFEST_MAX_LAYERS + 2, sizeof(*list));
-    struct oci_manifest *manifest = malloc(sizeof(*manifest));
-    struct oci_descriptor other;
-    int count = 0, k;
-    size_t i;
-
-    if (!list || !manifest)
-        goto out;
-    memcpy(list[count++], what->digest, sizeof(*list));
-    if (bundles_read_manifest(bundles, what, manifest, NULL) == SERIN_OK) {
-        memcpy(list[count++], manifest->config.digest, sizeof(*list));
-        for (k = 0; k < manifest->layer_count; k++)
-            memcpy(list[count++], manifest->layers[k].digest, sizeof(*list));
-    }
-    for (i = 0; index_manifest(index, i, &other); i++) {
-        if (strcmp(other.digest, what->digest) == 0)
-            goto out; /* another tag of the same content */
-        if (bundles_read_manifest(bundles, &other, manifest, NULL) != SERIN_OK)
-            goto out;
-        strike_out(list, count, manifest);
-        for (k = 0; k < count; k++) /* a layer may be anything, another's manifest too */
-            if (strcmp(list[k], other.digest) == 0)
-                list[k][0] = '\0';
-    }
-    for (k = 0; k < count; k++)
-        if (*list[k])
-            blobs_remove(&bundles->blobs, list[k]);
-out:
-    free(manifest);
-    free(list);
-}
-
 static enum serin_errc remove_entry(struct bundles *bundles, struct oci_index *index, const char *text,
                                     struct serin_error *error)
 {
     const struct index_entry *entry;
-    struct oci_descriptor manifest;
     struct version_name name;
     enum serin_errc rc;
 
@@ -151,11 +100,10 @@ static enum serin_errc remove_entry(struct bundles *bundles, struct oci_index *i
         return error_set(error, SERIN_INVALID,
                          "%s is in use: take it off its routes first (%s/state/in-use/%s says so)", text, bundles->dir,
                          text);
-    manifest = entry->manifest;
     index_remove(index, &name);
     rc = bundles_write_index(bundles, index, error);
     if (rc == SERIN_OK)
-        remove_blobs(bundles, index, &manifest);
+        bundles_sweep(bundles, index);
     return rc;
 }
 
