@@ -22,9 +22,11 @@ LAYERS = {
     "runtime": {"base", "http"},
     "worker": {"base", "http", "image", "engine", "yolo", "version"},
     "gateway": {"base", "http", "version"},
+    "judge": {"base"},
+    "rollout": {"base", "judge", "gateway"},
     "admin": {"base", "http", "version", "store", "runtime", "gateway"},
-    "serve": {"base", "http", "version", "store", "runtime", "gateway", "admin"},
-    "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "gateway", "serve"},
+    "serve": {"base", "http", "version", "store", "runtime", "gateway", "judge", "rollout", "admin"},
+    "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "gateway", "judge", "rollout", "serve"},
 }
 LONGEST, LONG_ALLOWED = 1500, 800
 BANNED_WORDS = re.compile(r"(?i)not " r"implemented|\bFIX" r"ME\b|\bTO" r"DO\b|registry\.npm" r"js|pypi\." r"org|deb\.debian\." r"org")

@@ -1,0 +1,109 @@
+/*
+ * record.h - what the judge is told: one record a request, a pair, a label, a choice, a gauge, a step, a look.
+ * Depends on base, jansson. SPDX-License-Identifier: Apache-2.0
+ *
+ * A rollout keeps its records as NDJSON, one line each. The same lines feed the running judge, `serin judge` on a file,
+ * a judge that comes back after kill -9, and a replay: there is no other way in. Times are seconds since the rollout
+ * began, on one clock that never goes back.
+ */
+#ifndef JUDGE_RECORD_H
+#define JUDGE_RECORD_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORD_MAX_LINE   8192 /* bytes of a line */
+#define RECORD_MAX_SCORES 64   /* of a picture, the highest; more are counted and not kept */
+#define RECORD_MAX_SLICES 6
+#define RECORD_MAX_PARTS  16 /* classes and sizes of one frame */
+#define RECORD_MAX_NAME   23
+#define RECORD_MAX_VALUE  63
+
+enum judge_arm { JUDGE_STABLE, JUDGE_CANARY };
+
+enum record_kind {
+    RECORD_REQUEST, /* a client's request, assigned to an arm by a draw */
+    RECORD_PAIR,    /* both arms' answers to one frame, or stable's twice (noise) */
+    RECORD_LABEL,   /* the truth about a frame has come, and how the arm (or both) had done */
+    RECORD_CHOICE,  /* a person has said which answer of a pair is right */
+    RECORD_GAUGE,   /* memory of the workers of an arm */
+    RECORD_STEP,    /* a step begins: its number from 0 */
+    RECORD_LOOK     /* the judge looks now */
+};
+
+struct record_slice {
+    char name[RECORD_MAX_NAME + 1], value[RECORD_MAX_VALUE + 1]; /* "light", "dark" */
+};
+
+struct record_request {
+    int status;                             /* 0: no answer */
+    bool fallback;                          /* stable answered in its place */
+    float total_ms, queue_ms, inference_ms; /* negative: not known */
+    int detections;                         /* -1: not known */
+    int score_count;
+    float scores[RECORD_MAX_SCORES];
+};
+
+/* Boxes of stable and canary matched greedily at IoU >= .5: of one frame, or of one class or size within it. */
+struct record_matches {
+    uint32_t agreed, lost, gained, flipped; /* flipped: same place, another class; neither lost nor gained */
+};
+
+/* An arm's boxes against the truth, matched greedily at IoU >= .5 in its class. */
+struct record_truth {
+    uint32_t found, missed, wrong; /* wrong: a box where nothing is */
+};
+
+struct record_part { /* "class" "person", "size" "small" */
+    struct record_slice of;
+    union {
+        struct record_matches matches;
+        struct record_truth truth[2]; /* by arm */
+    };
+};
+
+struct record {
+    enum record_kind kind;
+    double t_s;
+    /* request, label: the arm that the draw gave, with its probability of canary at that time. Where a person or a rule
+     * named the version there was no draw: share is 0, and no test uses it. */
+    enum judge_arm arm;
+    double share;
+    char camera[RECORD_MAX_VALUE + 1]; /* the key of assignment; "" */
+    int slice_count;
+    struct record_slice slices[RECORD_MAX_SLICES];
+    int part_count; /* pair, label */
+    struct record_part parts[RECORD_MAX_PARTS];
+    union {
+        struct record_request request;
+        struct {
+            bool noise; /* stable against itself */
+            struct record_matches matches;
+            float jitter;      /* mean of 1 - IoU over agreed boxes; negative: none agreed */
+            float score_shift; /* mean of canary's score - stable's over agreed boxes, -1..1 */
+        } pair;
+        struct {
+            bool both; /* both arms answered this frame: truth[0] and truth[1]; else truth[arm] */
+            struct record_truth truth[2];
+        } label;
+        enum { RECORD_NEITHER, RECORD_STABLE_RIGHT, RECORD_CANARY_RIGHT, RECORD_BOTH } choice;
+        struct {
+            double memory_mb, gpu_memory_mb; /* negative: not known */
+            double requests;                 /* answered by the arm's workers since they started */
+        } gauge;
+        int step;
+    };
+};
+
+/* Reads one line (without its newline). SERIN_INVALID names the field; an unknown one is refused, so that a misspelt
+ * one is not silently absent. */
+MUST_USE enum serin_errc record_read(const char *line, size_t size, struct record *ret, struct serin_error *error);
+
+/* Writes it as such a line without newline; reading it back gives the same record (times to the microsecond, latencies
+ * to the microsecond, scores to 1e-4). Never fails for want of room: returns the size, at most RECORD_MAX_LINE. */
+size_t record_write(const struct record *record, char line[RECORD_MAX_LINE]);
+
+#endif

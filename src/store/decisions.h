@@ -1,0 +1,50 @@
+/*
+ * decisions.h - the log of what was decided about rollouts, chained by hashes.  Depends on base, store/state.h, SQLite.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A decision and the state it leads to are one transaction, on disk before anything of it takes effect. Each row holds
+ * SHA-256 of (the hash before it, all its columns, each behind its length), so that a changed, missing or moved row is
+ * found by decisions_verify; the last hash can be kept elsewhere.
+ */
+#ifndef STORE_DECISIONS_H
+#define STORE_DECISIONS_H
+
+#include "store/state.h"
+
+#define DECISION_HASH_BYTES 32
+
+struct decision {
+    int64_t number;  /* given by decisions_append, from 1 */
+    int64_t time_ms; /* wall clock */
+    const char *rollout, *model;
+    const char *author;                        /* "judge", "cli root", "api 127.0.0.1", "clock" */
+    const char *event;                         /* rollout/machine.h */
+    const char *why;                           /* for people */
+    const char *numbers;                       /* JSON: the judge's readings that it was taken from; "{}" */
+    int64_t records;                           /* lines of the record file that had been judged */
+    uint8_t records_hash[DECISION_HASH_BYTES]; /* SHA-256 of those lines */
+    const char *state;                         /* JSON of the rollout after it */
+    uint8_t hash[DECISION_HASH_BYTES];         /* given by decisions_append */
+};
+
+/* Appends, and makes decision->state the rollout's state. With plan not NULL (the first decision of a rollout) the
+ * plan's YAML is kept with it. */
+MUST_USE enum serin_errc decisions_append(struct state *state, struct decision *decision, const char *plan,
+                                          struct serin_error *error);
+
+/* Rollouts, newest first: their state and plan as stored. model: NULL for all. */
+MUST_USE enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
+                                                void (*each)(void *user, const char *id, const char *rollout_json,
+                                                             const char *plan_yaml),
+                                                void *user, struct serin_error *error);
+
+/* Decisions, oldest first. rollout: NULL for all. */
+MUST_USE enum serin_errc decisions_each(struct state *state, const char *rollout,
+                                        void (*each)(void *user, const struct decision *decision), void *user,
+                                        struct serin_error *error);
+
+/* Recomputes the chain. SERIN_CORRUPT names the first decision that does not fit. */
+MUST_USE enum serin_errc decisions_verify(struct state *state, int64_t *ret_count,
+                                          uint8_t ret_last[DECISION_HASH_BYTES], struct serin_error *error);
+
+#endif
