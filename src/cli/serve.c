@@ -17,7 +17,7 @@
 struct serve_settings {
     const char *config;
     const char *data_dir, *listen, *admin, *log, *access_log, *gateway_threads, *worker_threads, *max_body_mb,
-        *mirrors_in_flight, *drain_seconds, *log_sample;
+        *mirrors_in_flight, *drain_seconds, *log_sample, *cors_origins;
     bool check, dump;
 };
 
@@ -40,6 +40,9 @@ static const struct cli_option
 }
 , KEY(log_sample, "log-sample", "SHARE"),
     .help = "share of the requests that the access log holds; errors and fallbacks always; default 1"
+}
+, KEY(cors_origins, "cors-origins", "ORIGINS"),
+    .help = "origins of web pages that may ask, with blanks between them; * is any; default none"
 }
 , KEY(gateway_threads, "gateway-threads", "N"), .help = "threads that take requests; default 2"
 }
@@ -91,6 +94,7 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
         {"log", settings->log},
         {"access_log", settings->access_log},
         {"log_sample", settings->log_sample},
+        {"cors_origins", settings->cors_origins},
         {"gateway_threads", settings->gateway_threads},
         {"worker_threads", settings->worker_threads},
         {"max_body_mb", settings->max_body_mb},

@@ -97,11 +97,7 @@ static void write_own_fields(struct flight *flight, struct buffer *fields)
     http_write_field(fields, "X-Request-Id", "%s", flight->request_id);
     if (fell_back(flight))
         http_write_field(fields, "X-Serin-Fallback", "%s", flight->assigned);
-    if (http_find(http_exchange_head(flight->exchange), "Origin")) {
-        http_write_field(fields, "Access-Control-Allow-Origin", "*");
-        http_write_field(fields, "Access-Control-Expose-Headers",
-                         "X-Serin-Version, X-Serin-Fallback, X-Request-Id, Server-Timing");
-    }
+    cors_write_fields(flight->thread, http_exchange_head(flight->exchange), fields);
 }
 
 /* Answers the client and ends the flight. body is shared. */
@@ -533,7 +529,7 @@ void flight_start(void *user, struct http_exchange *exchange)
     int entry;
 
     thread_take_table(thread);
-    if (own_answer(thread, exchange))
+    if (cors_answer(thread, exchange) || own_answer(thread, exchange))
         return;
     if (has_dot_segment(http_exchange_head(exchange)->path)) {
         http_respond_error(exchange, 400, "a path with '.' or '..' segments");

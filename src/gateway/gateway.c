@@ -26,7 +26,8 @@ void gateway_options_init(struct gateway_options *options)
                                         .connections_per_endpoint = 256,
                                         .mirrors_in_flight = 64,
                                         .mirror_bytes = (uint64_t)256 << 20,
-                                        .log_sample = 1};
+                                        .log_sample = 1,
+                                        .cors_origins = ""};
     http_server_options_init(&options->server);
 }
 

@@ -83,7 +83,9 @@ struct gateway_options {
     uint64_t mirror_bytes;        /* of bodies held for mirrors, each thread; default 256 MiB */
     gateway_log *log;             /* NULL: none */
     void *log_user;
-    double log_sample; /* share of the requests that are logged; errors and fallbacks always are. default 1 */
+    double log_sample;        /* share of the requests that are logged; errors and fallbacks always are. default 1 */
+    const char *cors_origins; /* of web pages that may ask ("https://a.example http://localhost:3000"), "*": any; "" is
+                                 the default: none but the gateway's own. Borrowed as long as the gateway lives */
 };
 
 void gateway_options_init(struct gateway_options *options);

@@ -125,8 +125,15 @@ void upstream_given_up(struct upstream *upstream); /* the client went away: noth
 /* flight.c */
 void flight_start(void *user, struct http_exchange *exchange); /* the server's handler */
 
-/* own.c: answers what is asked of the gateway itself (health, metadata, CORS). True where it did. */
+/* own.c: answers what is asked of the gateway itself (health, metadata). True where it did. */
 bool own_answer(struct thread *thread, struct http_exchange *exchange);
+
+/* cors.c: answers browsers' preflights, and refuses what a page of an origin that is not allowed sends. True where it
+ * did. */
+bool cors_answer(struct thread *thread, struct http_exchange *exchange);
+/* The fields with which the page of an allowed origin may read an answer; none for other requests. */
+void cors_write_fields(struct thread *thread, const struct http_head *head, struct buffer *fields);
+bool cors_allows(const char *origins, struct http_slice origin, struct http_slice host);
 
 /* access_log.c: what a line says besides the exchange. */
 struct access {

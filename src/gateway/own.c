@@ -1,9 +1,8 @@
 /*
- * own.c - what is asked of the gateway itself and not of a model: health, metadata, the list of models, browsers'
- * preflights. SPDX-License-Identifier: Apache-2.0
+ * own.c - what is asked of the gateway itself and not of a model: health, metadata, the list of models.
+ * SPDX-License-Identifier: Apache-2.0
  *
- * Sources: Open Inference Protocol v2 (server metadata, health), Triton's model repository extension (index), the Fetch
- * standard (CORS preflight).
+ * Sources: Open Inference Protocol v2 (server metadata, health), Triton's model repository extension (index).
  */
 #include "gateway/inside.h"
 
@@ -76,20 +75,7 @@ static void write_index(struct json_writer *json, const struct gateway_table *ta
     json_end_array(json);
 }
 
-static void answer_preflight(struct http_exchange *exchange)
-{
-    struct buffer fields;
-
-    buffer_init(&fields, 1024);
-    http_write_field(&fields, "Access-Control-Allow-Origin", "*");
-    http_write_field(&fields, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-    http_write_field(&fields, "Access-Control-Allow-Headers", "*, Authorization");
-    http_write_field(&fields, "Access-Control-Max-Age", "86400");
-    http_respond(exchange, 204, &fields, NULL);
-    buffer_done(&fields);
-}
-
-static void answer_json(struct http_exchange *exchange, int status, struct buffer *text)
+static void answer_json(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *text)
 {
     struct bytes *body = text->failed ? NULL : bytes_new(text->size);
     struct buffer fields;
@@ -100,8 +86,9 @@ static void answer_json(struct http_exchange *exchange, int status, struct buffe
     }
     memcpy(body->data, text->bytes, text->size);
     body->size = text->size;
-    buffer_init(&fields, 256);
+    buffer_init(&fields, 1024);
     http_write_field(&fields, "Content-Type", "application/json");
+    cors_write_fields(thread, http_exchange_head(exchange), &fields);
     http_respond(exchange, status, &fields, body);
     buffer_done(&fields);
 }
@@ -114,10 +101,6 @@ bool own_answer(struct thread *thread, struct http_exchange *exchange)
     struct buffer text;
     int status = 200;
 
-    if (http_slice_is(head->method, "OPTIONS") && http_find(head, "Access-Control-Request-Method")) {
-        answer_preflight(exchange);
-        return true;
-    }
     if (head->path.size < 3 || memcmp(head->path.bytes, "/v2", 3) != 0)
         return false;
     buffer_init(&text, 1 << 20);
@@ -135,7 +118,7 @@ bool own_answer(struct thread *thread, struct http_exchange *exchange)
         buffer_done(&text);
         return false;
     }
-    answer_json(exchange, status, &text);
+    answer_json(thread, exchange, status, &text);
     buffer_done(&text);
     return true;
 }

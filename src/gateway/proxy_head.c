@@ -59,6 +59,7 @@ void proxy_fields_write(struct buffer *out, const struct http_head *head)
                                       "X-Request-Id",
                                       "X-Serin-Fallback",
                                       "Access-Control-Allow-Origin", /* a browser refuses two of them */
+                                      "Access-Control-Allow-Credentials",
                                       "Access-Control-Expose-Headers"};
     int i;
 

@@ -40,6 +40,7 @@ static const struct option table[] = {
     TEXT(log, "file of events, one JSON line each; - is stderr"),
     TEXT(access_log, "file with a JSON line for each request; - is stderr, empty none"),
     NUMBER(log_sample, 0, 1, "share of the requests that the access log holds; errors and fallbacks always"),
+    TEXT(cors_origins, "origins of web pages that may ask, with blanks between them; * is any, empty none"),
     NUMBER(gateway_threads, 1, 64, "threads that take requests"),
     NUMBER(worker_threads, 0, 1024,
            "threads of a worker's engine where its bundle does not say; 0 is half of the processors"),

@@ -183,6 +183,7 @@ static enum serin_errc start_gateway(struct server *server, struct serin_error *
     options.log = server->options.access_log[0] ? log_line : NULL;
     options.log_user = server->access_log;
     options.log_sample = server->options.log_sample;
+    options.cors_origins = server->options.cors_origins;
     rc = gateway_new(&options, &server->gateway, error);
     if (rc == SERIN_OK) { /* port 0 became a number */
         char *colon = strrchr(server->options.listen, ':');

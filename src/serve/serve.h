@@ -13,12 +13,13 @@
 struct buffer;
 
 struct serve_options {
-    char data_dir[1024];   /* bundles, state.db, and run/ for sockets; "" until it is chosen */
-    char listen[128];      /* the data port */
-    char admin[128];       /* the control API */
-    char log[1024];        /* events; "-": stderr */
-    char access_log[1024]; /* a line a request; "-": stderr, "": none */
-    double log_sample;     /* of the requests; errors and fallbacks always */
+    char data_dir[1024];     /* bundles, state.db, and run/ for sockets; "" until it is chosen */
+    char listen[128];        /* the data port */
+    char admin[128];         /* the control API */
+    char log[1024];          /* events; "-": stderr */
+    char access_log[1024];   /* a line a request; "-": stderr, "": none */
+    double log_sample;       /* of the requests; errors and fallbacks always */
+    char cors_origins[1024]; /* of web pages that may ask; "*": any, "": none */
     double gateway_threads;
     double worker_threads; /* of an engine, where the bundle does not say; 0: half of the processors */
     double max_body_mb, max_buffered_mb;

@@ -11,13 +11,15 @@ import os
 import pathlib
 import re
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
 
-from conftest import BIN
+import pytest
+from conftest import BIN, MINIATURE, serin
 
 DEADLINE_S = 60
 JSON = b"application/json"
@@ -274,3 +276,23 @@ class Models:
             self.serve.api("DELETE", f"serving/{self.name}:{tag}")
         for fake in self.fakes:
             fake.stop()
+
+
+# ---- workers ----
+
+# A worker's sandbox keeps ThreadSanitizer from its list of suppressions.
+needs_workers = pytest.mark.skipif("thread" in os.environ.get("SERIN_CC", ""), reason="no workers under ThreadSanitizer")
+
+
+def push_two(folder):
+    """A store with one model as two versions, tiny:v1 and tiny:v2."""
+    for tag in ("v1", "v2"):
+        found = serin("push", f"tiny:{tag}", "--model", MINIATURE / "detect.onnx", "--data-dir", folder)
+        assert found.returncode == 0, found.stderr
+    return folder
+
+
+def with_workers(pushed, folder, *options):
+    """A program on a copy of that store."""
+    shutil.copytree(pushed, folder / "data", symlinks=True)
+    return serving(folder, "--worker-threads", "1", "--gateway-threads", "1", *options)

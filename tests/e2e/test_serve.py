@@ -17,7 +17,7 @@ import threading
 
 import pytest
 from conftest import BIN, MINIATURE, PICTURES, serin
-from serve_fixture import Models, Serve, answer, serving, until
+from serve_fixture import Models, Serve, answer, needs_workers, push_two, serving, until, with_workers
 
 PICTURE = (PICTURES / "shapes-97x211.jpg").read_bytes()
 
@@ -25,7 +25,8 @@ PICTURE = (PICTURES / "shapes-97x211.jpg").read_bytes()
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
     """Without workers of its own: model servers are fakes."""
-    with serving(tmp_path_factory.mktemp("serve"), "--drain-seconds", "2", "--max-body-mb", "4") as found:
+    with serving(tmp_path_factory.mktemp("serve"), "--drain-seconds", "2", "--max-body-mb", "4",
+                 "--cors-origins", "http://a") as found:
         yield found
 
 
@@ -234,7 +235,7 @@ def test_heads_on_their_way(serve, models):
     assert asked.get("X-Private") is None and asked.get("Proxy-Authorization") is None
     assert found.headers["X-Request-Id"] == "mine" and found.headers["X-From"] == "model"
     assert found.headers.get_all("X-Serin-Version") == ["a"] and found.headers["X-Gone"] is None
-    assert found.headers.get_all("Access-Control-Allow-Origin") == ["*"]
+    assert found.headers.get_all("Access-Control-Allow-Origin") == ["http://a"] and found.headers["Vary"] == "Origin"
     assert "X-Serin-Version" in found.headers["Access-Control-Expose-Headers"]
     for strange in ("", "a b", "x" * 200, 'a"b'):
         given = serve.client().predict(models.name, headers={"X-Request-Id": strange}).headers["X-Request-Id"]
@@ -244,8 +245,21 @@ def test_heads_on_their_way(serve, models):
 def test_preflight(serve):
     found = serve.ask("OPTIONS", "/v1/predict/any", None,
                       {"Origin": "http://a", "Access-Control-Request-Method": "POST"})
-    assert found.status == 204 and found.headers["Access-Control-Allow-Origin"] == "*"
+    assert found.status == 204 and found.headers["Access-Control-Allow-Origin"] == "http://a"
     assert "POST" in found.headers["Access-Control-Allow-Methods"]
+
+
+def test_pages_of_other_origins_cost_nothing(serve, two):
+    """Neither with a preflight nor without: no version sees what they send."""
+    path = f"/v1/predict/{two.name}"
+    for origin in ("http://b", "null", "http://a.evil", "http://a http://b"):
+        for method, more in (("OPTIONS", {"Access-Control-Request-Method": "POST"}), ("POST", {}), ("GET", {})):
+            found = serve.ask(method, path, None, {"Origin": origin, **more})
+            assert found.status == 403 and found.headers["Access-Control-Allow-Origin"] is None
+            assert "cors_origins" in found.json()["error"]
+    assert [fake.count for fake in two.fakes] == [0, 0]
+    for origin in (f"http://127.0.0.1:{serve.port}", f"https://127.0.0.1:{serve.port}"):  # its own, plain or behind TLS
+        assert serve.ask("POST", path, b"", {"Origin": origin}).status == 200
 
 
 def test_too_large_and_bad_requests(serve, two):
@@ -377,20 +391,7 @@ def test_two_programs_on_one_folder_or_port_are_refused(serve, tmp_path):
 @pytest.fixture(scope="module")
 def pushed(tmp_path_factory):
     """A store with one model as two versions; copied for each program."""
-    folder = tmp_path_factory.mktemp("pushed") / "data"
-    for tag in ("v1", "v2"):
-        found = serin("push", f"tiny:{tag}", "--model", MINIATURE / "detect.onnx", "--data-dir", folder)
-        assert found.returncode == 0, found.stderr
-    return folder
-
-
-# A worker's sandbox keeps ThreadSanitizer from its list of suppressions.
-needs_workers = pytest.mark.skipif("thread" in os.environ.get("SERIN_CC", ""), reason="no workers under ThreadSanitizer")
-
-
-def with_workers(pushed, folder, *options):
-    shutil.copytree(pushed, folder / "data", symlinks=True)
-    return serving(folder, "--worker-threads", "1", "--gateway-threads", "1", *options)
+    return push_two(tmp_path_factory.mktemp("pushed") / "data")
 
 
 @needs_workers
