@@ -5,9 +5,7 @@
  * A change and its line in the journal are one transaction. Statements are prepared anew for each call: changes are
  * rare, and a statement that lives on is one more thing to reset.
  */
-#include "store/state.h"
-
-#include <sqlite3.h>
+#include "store/state_inside.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,20 +14,22 @@
 #include <time.h>
 
 #define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
-#define SCHEMA_VERSION  1
+#define SCHEMA_VERSION  2
 #define BUSY_TIMEOUT_MS 2000
 
-struct state {
-    sqlite3 *db;
-};
-
-static const char schema[] =
+static const char *const schemas[SCHEMA_VERSION] = {
     "CREATE TABLE route(model TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE serving(name TEXT PRIMARY KEY, replicas INTEGER NOT NULL, url TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE change(number INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, author TEXT NOT NULL,"
-    " what TEXT NOT NULL, detail TEXT NOT NULL);";
+    " what TEXT NOT NULL, detail TEXT NOT NULL);",
+    "CREATE TABLE rollout(id TEXT PRIMARY KEY, model TEXT NOT NULL, plan TEXT NOT NULL, json TEXT NOT NULL);"
+    "CREATE TABLE decision(number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
+    " rollout TEXT NOT NULL REFERENCES rollout(id), model TEXT NOT NULL, author TEXT NOT NULL, event TEXT NOT NULL,"
+    " why TEXT NOT NULL, numbers TEXT NOT NULL, records INTEGER NOT NULL, records_hash BLOB NOT NULL,"
+    " state TEXT NOT NULL, hash BLOB NOT NULL);"
+    "CREATE INDEX decision_of ON decision(rollout, number);"};
 
-static enum serin_errc fault(struct state *state, const char *doing, struct serin_error *error)
+enum serin_errc state_fault(struct state *state, const char *doing, struct serin_error *error)
 {
     int code = sqlite3_errcode(state->db);
 
@@ -37,9 +37,9 @@ static enum serin_errc fault(struct state *state, const char *doing, struct seri
                      "state file: %s: %s", doing, sqlite3_errmsg(state->db));
 }
 
-static enum serin_errc execute(struct state *state, const char *sql, const char *doing, struct serin_error *error)
+enum serin_errc state_execute(struct state *state, const char *sql, const char *doing, struct serin_error *error)
 {
-    return sqlite3_exec(state->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SERIN_OK : fault(state, doing, error);
+    return sqlite3_exec(state->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SERIN_OK : state_fault(state, doing, error);
 }
 
 static int pragma_of(struct state *state, const char *sql)
@@ -56,20 +56,24 @@ static int pragma_of(struct state *state, const char *sql)
 static enum serin_errc bring_up(struct state *state, struct serin_error *error)
 {
     int version = pragma_of(state, "PRAGMA user_version"), id = pragma_of(state, "PRAGMA application_id");
-    char sql[1024];
+    char sql[64];
     enum serin_errc rc;
 
     if (version < 0 || id < 0)
-        return fault(state, "reading its version", error);
+        return state_fault(state, "reading its version", error);
     if (version > SCHEMA_VERSION || (version > 0 && id != APPLICATION_ID))
         return error_set(error, SERIN_CORRUPT,
                          "state file: its version is %d of program %08x, this program knows %d of %08x", version,
                          (unsigned)id, SCHEMA_VERSION, APPLICATION_ID);
     if (version == SCHEMA_VERSION)
         return SERIN_OK;
-    snprintf(sql, sizeof(sql), "BEGIN IMMEDIATE; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", schema,
-             APPLICATION_ID, SCHEMA_VERSION);
-    rc = execute(state, sql, "making its tables", error);
+    rc = state_execute(state, "BEGIN IMMEDIATE", "making its tables", error);
+    for (; version < SCHEMA_VERSION && rc == SERIN_OK; version++)
+        rc = state_execute(state, schemas[version], "making its tables", error);
+    snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", APPLICATION_ID,
+             SCHEMA_VERSION);
+    if (rc == SERIN_OK)
+        rc = state_execute(state, sql, "making its tables", error);
     if (rc != SERIN_OK)
         (void)sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
@@ -89,7 +93,8 @@ enum serin_errc state_open(const char *path, struct state **ret, struct serin_er
         return rc;
     }
     sqlite3_busy_timeout(state->db, BUSY_TIMEOUT_MS);
-    rc = execute(state, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", "opening", error);
+    rc = state_execute(state, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", "opening",
+                       error);
     if (rc == SERIN_OK)
         rc = bring_up(state, error);
     if (rc != SERIN_OK) {
@@ -123,7 +128,7 @@ static enum serin_errc run_one(struct state *state, const char *sql, const char 
         done = sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC) == SQLITE_OK;
     done = done && sqlite3_step(statement) == SQLITE_DONE;
     if (!done) {
-        enum serin_errc rc = fault(state, "writing", error);
+        enum serin_errc rc = state_fault(state, "writing", error);
 
         sqlite3_finalize(statement);
         return rc;
@@ -143,14 +148,14 @@ static enum serin_errc change(struct state *state, const char *sql, const char *
 
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(time_ms, sizeof(time_ms), "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    rc = execute(state, "BEGIN IMMEDIATE", "writing", error);
+    rc = state_execute(state, "BEGIN IMMEDIATE", "writing", error);
     if (rc != SERIN_OK)
         return rc;
     rc = run_one(state, sql, texts, count, error);
     if (rc == SERIN_OK)
         rc = run_one(state, "INSERT INTO change(time_ms, author, what, detail) VALUES(?, ?, ?, ?)", line, 4, error);
     if (rc == SERIN_OK)
-        rc = execute(state, "COMMIT", "writing", error);
+        rc = state_execute(state, "COMMIT", "writing", error);
     if (rc != SERIN_OK)
         (void)sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
@@ -193,7 +198,7 @@ enum serin_errc state_remove_serving(struct state *state, const char *name, cons
 
 /* ---- reading ---- */
 
-static const char *text_at(sqlite3_stmt *statement, int column)
+const char *state_text_at(sqlite3_stmt *statement, int column)
 {
     const unsigned char *text = sqlite3_column_text(statement, column);
 
@@ -215,7 +220,7 @@ static enum serin_errc query(struct state *state, const char *sql, int limit,
             row(statement, user);
     }
     if (step != SQLITE_DONE)
-        rc = fault(state, "reading", error);
+        rc = state_fault(state, "reading", error);
     sqlite3_finalize(statement);
     return rc;
 }
@@ -231,7 +236,7 @@ static void read_route(sqlite3_stmt *statement, void *user)
 {
     struct reader *reader = user;
 
-    reader->route(reader->user, text_at(statement, 0), text_at(statement, 1));
+    reader->route(reader->user, state_text_at(statement, 0), state_text_at(statement, 1));
 }
 
 static void read_serving(sqlite3_stmt *statement, void *user)
@@ -239,15 +244,16 @@ static void read_serving(sqlite3_stmt *statement, void *user)
     struct state_serving serving = {.replicas = sqlite3_column_int(statement, 1)};
     struct reader *reader = user;
 
-    snprintf(serving.name, sizeof(serving.name), "%s", text_at(statement, 0));
-    snprintf(serving.url, sizeof(serving.url), "%s", text_at(statement, 2));
+    snprintf(serving.name, sizeof(serving.name), "%s", state_text_at(statement, 0));
+    snprintf(serving.url, sizeof(serving.url), "%s", state_text_at(statement, 2));
     reader->serving(reader->user, &serving);
 }
 
 static void read_change(sqlite3_stmt *statement, void *user)
 {
     const struct state_change change = {sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-                                        text_at(statement, 2), text_at(statement, 3), text_at(statement, 4)};
+                                        state_text_at(statement, 2), state_text_at(statement, 3),
+                                        state_text_at(statement, 4)};
     struct reader *reader = user;
 
     reader->change(reader->user, &change);

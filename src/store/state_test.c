@@ -152,7 +152,7 @@ static void what_is_not_ours_is_refused(void **unused)
     assert_non_null(strstr(error.message, "state.db"));
     remove(path);
     state = open_state();
-    assert_int_equal(execute(state, "PRAGMA user_version=99", "", NULL), SERIN_OK);
+    assert_int_equal(state_execute(state, "PRAGMA user_version=99", "", NULL), SERIN_OK);
     state_close(state);
     assert_int_equal(state_open(path, &state, &error), SERIN_CORRUPT);
     assert_non_null(strstr(error.message, "its version is 99"));

@@ -1,0 +1,271 @@
+/*
+ * decisions_test.c - decisions come back as they were written, and any changed byte of the log is found.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "store/decisions.h"
+#include "store/state_inside.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[64], path[96];
+
+static int make_folder(void **unused)
+{
+    (void)unused;
+    strcpy(folder, "/tmp/serin-decisions-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof(path), "%s/state.db", folder);
+    return 0;
+}
+
+static int remove_folder(void **unused)
+{
+    char command[128];
+
+    (void)unused;
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command); /* NOLINT: a folder of our own naming */
+}
+
+static struct state *open_state(void)
+{
+    struct serin_error error;
+    struct state *state = NULL;
+
+    assert_int_equal(state_open(path, &state, &error), SERIN_OK);
+    return state;
+}
+
+static struct decision decision_of(const char *rollout, const char *event, const char *after)
+{
+    struct decision decision = {.time_ms = 1700000000123,
+                                .rollout = rollout,
+                                .model = "m",
+                                .author = "judge",
+                                .event = event,
+                                .why = "missed objects rose",
+                                .numbers = "{\"log_e\":9.5}",
+                                .records = 1234567890123,
+                                .state = after};
+
+    memset(decision.records_hash, 0xa5, sizeof(decision.records_hash));
+    return decision;
+}
+
+static void append(struct state *state, const char *rollout, const char *event, const char *after, const char *plan)
+{
+    struct decision decision = decision_of(rollout, event, after);
+    struct serin_error error = {0};
+
+    if (decisions_append(state, &decision, plan, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+}
+
+static void append_some(struct state *state)
+{
+    append(state, "m-1", "start", "{\"step\":0}", "alpha: 0.05\n");
+    append(state, "m-1", "ready", "{\"step\":1}", NULL);
+    append(state, "m-2", "start", "{\"other\":0}", "alpha: 0.01\n");
+    append(state, "m-1", "harm", "{\"step\":2}", NULL);
+}
+
+static char seen[4096];
+
+static void note(void *user, const struct decision *row)
+{
+    struct decision expected = decision_of("", "", "");
+
+    (void)user;
+    assert_int_equal(row->time_ms, expected.time_ms);
+    assert_int_equal(row->records, expected.records);
+    assert_memory_equal(row->records_hash, expected.records_hash, DECISION_HASH_BYTES);
+    assert_string_equal(row->numbers, expected.numbers);
+    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%d %s %s %s;", (int)row->number, row->rollout,
+             row->event, row->state);
+}
+
+static void note_rollout(void *user, const char *id, const char *json, const char *plan)
+{
+    (void)user;
+    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %s %s", id, json, plan);
+}
+
+static void comes_back_as_written(void **unused)
+{
+    struct state *state = open_state();
+    struct serin_error error;
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+
+    (void)unused;
+    append_some(state);
+    state_close(state);
+    state = open_state();
+    seen[0] = '\0';
+    assert_int_equal(decisions_each(state, "m-1", note, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "1 m-1 start {\"step\":0};2 m-1 ready {\"step\":1};4 m-1 harm {\"step\":2};");
+    seen[0] = '\0';
+    assert_int_equal(decisions_each_rollout(state, NULL, 10, note_rollout, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "m-2 {\"other\":0} alpha: 0.01\nm-1 {\"step\":2} alpha: 0.05\n");
+    seen[0] = '\0';
+    assert_int_equal(decisions_each_rollout(state, "none", 10, note_rollout, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "");
+    assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    assert_int_equal(count, 4);
+    state_close(state);
+}
+
+static void refuses_a_decision_without_a_rollout(void **unused)
+{
+    struct state *state = open_state();
+    struct decision decision = decision_of("m-9", "ready", "{}");
+    struct serin_error error;
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+
+    (void)unused;
+    assert_int_equal(decisions_append(state, &decision, NULL, &error), SERIN_NOT_FOUND);
+    assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    assert_int_equal(count, 0);
+    /* and one that is there already is not begun again */
+    append(state, "m-1", "start", "{}", "");
+    decision = decision_of("m-1", "start", "{}");
+    assert_int_equal(decisions_append(state, &decision, "", &error), SERIN_IO);
+    state_close(state);
+}
+
+/* Each change that somebody could make with the sqlite3 tool. */
+static void finds_what_was_changed(void **unused)
+{
+    static const char *const changes[] = {
+        "UPDATE decision SET why='missed objects fell' WHERE number=2",
+        "UPDATE decision SET time_ms=time_ms+1 WHERE number=1",
+        "UPDATE decision SET author='cli root' WHERE number=4",
+        "UPDATE decision SET rollout='m-2' WHERE number=2",
+        "UPDATE decision SET model=model||'' || ' ' WHERE number=3",
+        "UPDATE decision SET event='proven' WHERE number=4",
+        "UPDATE decision SET numbers='{}' WHERE number=1",
+        "UPDATE decision SET records=records-1 WHERE number=1",
+        "UPDATE decision SET records_hash=zeroblob(32) WHERE number=1",
+        "UPDATE decision SET hash=zeroblob(32) WHERE number=4",
+        "UPDATE decision SET why='missed objects', numbers=' rose{\"log_e\":9.5}' WHERE number=2",
+        "DELETE FROM decision WHERE number=1",
+        "DELETE FROM decision WHERE number=2",
+        "DELETE FROM decision WHERE number=4",
+        "UPDATE decision SET number=9 WHERE number=4",
+        "UPDATE rollout SET json='{\"step\":3}' WHERE id='m-1'",
+        "UPDATE decision SET state='{\"step\":7}' WHERE number=4; UPDATE rollout SET json='{\"step\":7}' WHERE "
+        "id='m-1'",
+    };
+    struct state *state = open_state();
+    struct serin_error error;
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+    size_t i;
+
+    (void)unused;
+    append_some(state);
+    for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        assert_int_equal(sqlite3_exec(state->db, "SAVEPOINT before", NULL, NULL, NULL), SQLITE_OK);
+        if (sqlite3_exec(state->db, changes[i], NULL, NULL, NULL) != SQLITE_OK)
+            fail_msg("%s: %s", changes[i], sqlite3_errmsg(state->db));
+        if (decisions_verify(state, &count, last, &error) != SERIN_CORRUPT)
+            fail_msg("not found: %s", changes[i]);
+        assert_int_equal(sqlite3_exec(state->db, "ROLLBACK TO before; RELEASE before", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    }
+    state_close(state);
+}
+
+/* A process that appends as fast as it can is killed; what it was told is there, and the chain fits. */
+static void survives_a_kill(void **unused)
+{
+    int round;
+
+    (void)unused;
+    state_close(open_state());
+    for (round = 0; round < 10; round++) {
+        struct serin_error error;
+        struct state *state;
+        uint8_t last[DECISION_HASH_BYTES];
+        int64_t count, told = 0;
+        int ends[2], status;
+        pid_t child;
+
+        assert_int_equal(pipe(ends), 0);
+        child = fork();
+        if (child == 0) {
+            int64_t number = 0;
+
+            state = open_state();
+            for (;;) {
+                char id[32];
+                struct decision decision;
+
+                snprintf(id, sizeof(id), "r-%d-%lld", round, (long long)number++);
+                decision = decision_of(id, "start", "{}");
+                if (decisions_append(state, &decision, "plan", &error) != SERIN_OK ||
+                    write(ends[1], &decision.number, sizeof(decision.number)) != sizeof(decision.number))
+                    _exit(1);
+            }
+        }
+        close(ends[1]);
+        while (told < round * 5 + 3)
+            assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        while (read(ends[0], &told, sizeof(told)) == sizeof(told))
+            ;
+        close(ends[0]);
+        state = open_state();
+        if (decisions_verify(state, &count, last, &error) != SERIN_OK)
+            fail_msg("%s", error.message);
+        assert_true(count >= told && count <= told + 1);
+        state_close(state);
+    }
+}
+
+/* A file of the first schema, as the program before this one left it. */
+static void brings_up_an_older_file(void **unused)
+{
+    struct state *state = open_state();
+    struct serin_error error;
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+
+    (void)unused;
+    assert_int_equal(state_put_route(state, "m", "{}", "t", &error), SERIN_OK);
+    assert_int_equal(
+        sqlite3_exec(state->db, "DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1", NULL, NULL, NULL),
+        SQLITE_OK);
+    state_close(state);
+    state = open_state();
+    append_some(state);
+    assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    assert_int_equal(count, 4);
+    state_close(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(comes_back_as_written, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(refuses_a_decision_without_a_rollout, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(finds_what_was_changed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(survives_a_kill, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(brings_up_an_older_file, make_folder, remove_folder),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

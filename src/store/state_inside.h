@@ -1,0 +1,24 @@
+/*
+ * state_inside.h - what the files on the SQLite file share.  For src/store alone.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef STORE_STATE_INSIDE_H
+#define STORE_STATE_INSIDE_H
+
+#include "store/state.h"
+
+#include <sqlite3.h>
+
+struct state {
+    sqlite3 *db;
+};
+
+/* The error of the last SQLite call. */
+enum serin_errc state_fault(struct state *state, const char *doing, struct serin_error *error);
+/* Statements without parameters or rows. */
+MUST_USE enum serin_errc state_execute(struct state *state, const char *sql, const char *doing,
+                                       struct serin_error *error);
+/* Of the row that statement stands on; "" for NULL. Valid until the next step. */
+const char *state_text_at(sqlite3_stmt *statement, int column);
+
+#endif
