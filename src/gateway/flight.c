@@ -11,9 +11,10 @@
  *     another replica of stable --> its answer, whatever it is; 502, 503 or 504 where there is none
  *
  * A version that a client named in the path is not replaced by another. An answer of 4xx by a version on trial is
- * checked with stable: if stable agrees it was the client's fault, else the version's. Which version is stable is asked
- * anew at each try. Invariants: one try is under way at a time, MAX_TRIES in all; the exchange is answered exactly
- * once, by finish; a flight ends there.
+ * checked with stable: if stable agrees it was the client's fault, else the version's; where stable cannot tell, the
+ * client gets what the version said. Which version is stable is asked anew at each try. Invariants: one try is under
+ * way at a time, MAX_TRIES in all; the exchange is answered exactly once, by finish; a flight ends there, or in
+ * client_went_away; a flight that the breaker let through tells it exactly once how it went.
  */
 #include "gateway/inside.h"
 
@@ -27,6 +28,14 @@
 
 #define MAX_TRIES         3
 #define MAX_CHECKED_BYTES ((size_t)1 << 20)
+#define MAX_ANSWER_FIELDS 32768 /* bytes; twice the head that a client takes from a version */
+
+/* An answer of 4xx that is in doubt. */
+struct refusal {
+    int status; /* 0: there is none */
+    struct buffer fields;
+    struct bytes *body;
+};
 
 struct flight {
     struct thread *thread;
@@ -36,15 +45,16 @@ struct flight {
     int assigned_slot;
     char tag[ROUTE_MAX_TEXT + 1]; /* of the present try */
     int slot;
-    bool on_stable, pinned; /* pinned: the path named the version */
-    bool trial;             /* the breaker's trial request, until it is known how it went */
-    bool doubted;           /* a version on trial answered 4xx, and stable is asked about it */
+    bool on_stable, pinned;  /* pinned: the path named the version */
+    struct breaker *breaker; /* that let a try through and waits to be told how it went; NULL: none */
+    bool trial;              /* that as its trial */
+    struct refusal refusal;  /* a version on trial answered 4xx, and stable is asked about it */
     int tries;
+    double latency_ms; /* of the last try */
     struct upstream *upstream;
     struct http_call *call;
     struct buffer head;
     struct mirrors *mirrors;
-    bool aborted;
     const char *why; /* of the last failure */
 };
 
@@ -100,39 +110,81 @@ static void write_own_fields(struct flight *flight, struct buffer *fields)
     cors_write_fields(flight->thread, http_exchange_head(flight->exchange), fields);
 }
 
-/* Answers the client and ends the flight. body is shared. */
-static void finish(struct flight *flight, int status, const struct http_head *head, struct bytes *body)
+/* The try has told nothing of the version. */
+static void leave_breaker(struct flight *flight)
+{
+    if (flight->breaker)
+        breaker_given_up(flight->breaker, flight->trial);
+    flight->breaker = NULL;
+}
+
+static void free_flight(struct flight *flight)
+{
+    leave_breaker(flight);
+    if (flight->refusal.status > 0) {
+        buffer_done(&flight->refusal.fields);
+        bytes_drop(flight->refusal.body);
+    }
+    buffer_done(&flight->head);
+    free(flight);
+}
+
+static void count_answer(struct flight *flight, int status, bool of_version, size_t body_bytes)
 {
     struct thread *thread = flight->thread;
-    struct buffer fields;
 
-    if (flight->trial) /* it told nothing of the version */
-        breaker_trial_given_up(&thread->gateway->breakers[flight->assigned_slot]);
-    buffer_init(&fields, 32768);
-    if (head)
-        proxy_fields_write(&fields, head);
-    else
-        http_write_field(&fields, "Content-Type", "application/json");
-    write_own_fields(flight, &fields);
     if (status >= 500)
         COUNT(thread, flight->assigned_slot, errors, 1);
     if (status >= 400 && status < 500)
         COUNT(thread, flight->slot, client_errors, 1);
-    if (head)
+    if (of_version)
         COUNT(thread, flight->slot, answered, 1);
     if (fell_back(flight) && status < 500) {
         COUNT(thread, flight->assigned_slot, fallbacks, 1);
         COUNT(thread, flight->slot, rescued, 1);
     }
-    COUNT(thread, flight->slot, answer_bytes, body ? body->size : 0);
+    COUNT(thread, flight->slot, answer_bytes, body_bytes);
+}
+
+/* Answers the client and ends the flight. head: of the version's answer; NULL: it is the gateway's own. body is
+ * shared. */
+static void finish(struct flight *flight, int status, const struct http_head *head, struct bytes *body)
+{
+    bool of_version = head != NULL;
+    struct buffer fields;
+
+    buffer_init(&fields, MAX_ANSWER_FIELDS);
+    if (status >= 500 && flight->refusal.status > 0) { /* stable could not tell, so the refusal stands */
+        const struct buffer *refused = &flight->refusal.fields;
+
+        status = flight->refusal.status;
+        body = flight->refusal.body;
+        of_version = true;
+        memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
+        flight->slot = flight->assigned_slot;
+        buffer_append(&fields, refused->bytes, refused->size);
+    } else if (head) {
+        proxy_fields_write(&fields, head);
+    } else {
+        http_write_field(&fields, "Content-Type", "application/json");
+        if (status == 503)
+            http_write_field(&fields, "Retry-After", "1");
+    }
+    write_own_fields(flight, &fields);
+    if (fields.failed) { /* half a head must not pass for one */
+        buffer_clear(&fields);
+        status = 503;
+        body = NULL;
+        of_version = false;
+        flight->why = "no room for the head of the answer";
+    }
+    count_answer(flight, status, of_version, body ? body->size : 0);
     write_access_log(flight, status, body ? body->size : 0);
     if (flight->mirrors)
-        mirror_primary_answered(flight->mirrors, flight->tag, status,
-                                clock_ms_since(http_exchange_started_ns(flight->exchange)), body);
+        mirror_primary_answered(flight->mirrors, flight->tag, status, flight->latency_ms, body);
     http_respond(flight->exchange, status, &fields, body ? bytes_share(body) : NULL);
     buffer_done(&fields);
-    buffer_done(&flight->head);
-    free(flight);
+    free_flight(flight);
 }
 
 static void finish_with_error(struct flight *flight, int status, const char *sentence)
@@ -191,6 +243,17 @@ static bool is_sane(const struct http_answer *answer)
            is_json(answer->body->data, answer->body->size);
 }
 
+static void tell_breaker(struct flight *flight, bool failed)
+{
+    if (!flight->breaker)
+        return;
+    if (failed)
+        breaker_failed(flight->breaker, flight->trial, thread_now_ms(flight->thread));
+    else
+        breaker_succeeded(flight->breaker);
+    flight->breaker = NULL;
+}
+
 static void count_failure(struct flight *flight, bool timed_out, const char *why)
 {
     struct thread *thread = flight->thread;
@@ -199,34 +262,60 @@ static void count_failure(struct flight *flight, bool timed_out, const char *why
     COUNT(thread, flight->slot, failures, 1);
     if (timed_out)
         COUNT(thread, flight->slot, timeouts, 1);
-    if (!flight->on_stable && !flight->pinned) { /* who names a version in the path does not speak for the others */
-        flight->trial = false;
-        breaker_failed(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
-    }
+    if (!flight->on_stable)
+        tell_breaker(flight, true);
 }
 
 /* Stable did what the version had refused as the client's fault: then the fault was the version's. */
 static void count_wrong_refusal(struct flight *flight)
 {
-    struct thread *thread = flight->thread;
-
-    flight->trial = false;
-    COUNT(thread, flight->assigned_slot, failures, 1);
-    breaker_failed(&thread->gateway->breakers[flight->assigned_slot], thread_now_ms(thread));
+    COUNT(flight->thread, flight->assigned_slot, failures, 1);
+    tell_breaker(flight, true);
 }
 
 /* ---- trying ---- */
 
 static void answered(void *user, const struct http_answer *answer);
 
-/* Starts a try in the present table. False where the version has been taken away, or no replica of it (but for
- * not_this) takes requests. */
+/* Whether the version may be tried. Stable always, and who names a version in the path does not speak for the others;
+ * else its breaker is asked. */
+static bool ask_breaker(struct flight *flight)
+{
+    struct thread *thread = flight->thread;
+    struct breaker *breaker = &thread->gateway->breakers[flight->slot];
+
+    if (flight->on_stable || flight->pinned)
+        return true;
+    leave_breaker(flight);
+    switch (breaker_ask(breaker, thread_now_ms(thread))) {
+    case BREAKER_TRIAL:
+        flight->trial = true;
+        flight->breaker = breaker;
+        return true;
+    case BREAKER_CLOSED:
+        flight->trial = false;
+        flight->breaker = breaker;
+        return true;
+    case BREAKER_OPEN:
+        flight->why = "its breaker is open";
+        break;
+    case BREAKER_FULL:
+        flight->why = "it is in doubt, and as many requests as it may fail are in flight";
+        break;
+    }
+    COUNT(thread, flight->slot, skipped, 1);
+    return false;
+}
+
+/* Starts a try in the present table, with another replica than not_this. False where the version has been taken away,
+ * no replica of it takes requests, or its breaker does not let it through; that is counted here. */
 static bool start_try(struct flight *flight, const char *tag, const struct upstream *not_this)
 {
     struct thread *thread = flight->thread;
     struct snapshot *snapshot = thread->snapshot;
     int entry = snapshot_find(snapshot, flight->model), version;
     const struct gateway_entry *of;
+    struct upstream *upstream;
 
     if (entry < 0)
         return false;
@@ -238,16 +327,25 @@ static bool start_try(struct flight *flight, const char *tag, const struct upstr
         snprintf(flight->tag, sizeof(flight->tag), "%s", tag);
     flight->slot = of->versions[version].slot;
     flight->on_stable = strcmp(tag, of->route.stable) == 0;
-    flight->upstream =
+    upstream =
         upstream_pick(thread, snapshot->upstreams[entry][version], of->versions[version].endpoint_count, not_this);
-    if (!flight->upstream ||
-        http_call_start(flight->upstream->client, &flight->head, http_exchange_body(flight->exchange),
-                        flight->on_stable || flight->pinned ? of->route.timeout_ms : of->route.canary_timeout_ms,
-                        answered, flight, &flight->call, NULL) != SERIN_OK) {
-        flight->upstream = NULL;
+    if (!upstream) {
+        if (!not_this) { /* it is starting, or being taken off: nothing was asked of it that it could fail */
+            COUNT(thread, flight->slot, not_ready, 1);
+            flight->why = "no replica of the version is ready";
+        }
         return false;
     }
-    upstream_started(flight->upstream);
+    if (!ask_breaker(flight))
+        return false;
+    if (http_call_start(upstream->client, &flight->head, http_exchange_body(flight->exchange),
+                        flight->on_stable || flight->pinned ? of->route.timeout_ms : of->route.canary_timeout_ms,
+                        answered, flight, &flight->call, NULL) != SERIN_OK) {
+        count_failure(flight, false, "no more requests wait for the version than may");
+        return false;
+    }
+    flight->upstream = upstream;
+    upstream_started(upstream);
     flight->tries++;
     return true;
 }
@@ -266,10 +364,8 @@ static const char *stable_instead(const struct flight *flight)
 /* To stable; with its answer the flight goes on, and without a replica of it the flight ends. */
 static void fall_back(struct flight *flight, const char *stable)
 {
-    if (start_try(flight, stable, NULL))
-        return;
-    count_failure(flight, false, "no replica of the version takes requests");
-    finish_with_error(flight, 503, "no replica of the model takes requests");
+    if (!start_try(flight, stable, NULL))
+        finish_with_error(flight, 503, "no replica of the model takes requests");
 }
 
 /* A try has failed: another version, another replica (predictions may be repeated), or the end. */
@@ -290,6 +386,20 @@ static void go_on(struct flight *flight, const struct upstream *failed, const st
     }
 }
 
+/* It blames the client: is it right? Stable is asked, and what it said is kept for the case that stable cannot tell.
+ */
+static void doubt(struct flight *flight, const char *stable, const struct http_answer *answer)
+{
+    struct refusal *refusal = &flight->refusal;
+
+    refusal->status = answer->head->status;
+    buffer_init(&refusal->fields, MAX_ANSWER_FIELDS);
+    proxy_fields_write(&refusal->fields, answer->head);
+    refusal->body = bytes_share(answer->body);
+    flight->why = "the version refused the request";
+    fall_back(flight, stable);
+}
+
 static void answered(void *user, const struct http_answer *answer)
 {
     struct flight *flight = user;
@@ -300,32 +410,29 @@ static void answered(void *user, const struct http_answer *answer)
 
     flight->call = NULL;
     flight->upstream = NULL;
+    flight->latency_ms = (double)answer->total_ns / 1e6;
     if (status == 0)
         why = answer->timed_out ? "too late" : "no answer";
     else if (status >= 500)
         why = "an error of the version";
     else if (status < 400 && !flight->on_stable && !flight->pinned && (status >= 300 || !is_sane(answer)))
         why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
-    upstream_ended(thread, upstream, why != NULL, (double)answer->total_ns / 1e6);
+    upstream_ended(thread, upstream, why != NULL, flight->latency_ms);
     if (why) {
         count_failure(flight, answer->timed_out, why);
         go_on(flight, upstream, answer);
         return;
     }
-    if (status >= 400 && stable_instead(flight)) { /* it blames the client: is it right? */
-        flight->doubted = true;
-        flight->why = "the version refused the request";
-        fall_back(flight, stable_instead(flight));
+    if (status >= 400 && !flight->on_stable && stable_instead(flight)) {
+        doubt(flight, stable_instead(flight), answer);
         return;
     }
     if (status < 400) {
         histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
-        if (flight->doubted) {
+        if (flight->refusal.status > 0)
             count_wrong_refusal(flight);
-        } else if (!flight->on_stable && !flight->pinned) {
-            flight->trial = false;
-            breaker_succeeded(&thread->gateway->breakers[flight->slot]);
-        }
+        else
+            tell_breaker(flight, false);
     }
     finish(flight, status, answer->head, answer->body);
 }
@@ -336,8 +443,6 @@ static void client_went_away(void *user)
     struct thread *thread = flight->thread;
 
     COUNT(thread, flight->assigned_slot, aborted, 1);
-    if (flight->trial)
-        breaker_trial_given_up(&thread->gateway->breakers[flight->assigned_slot]);
     if (flight->call) {
         http_call_cancel(flight->call);
         upstream_given_up(flight->upstream);
@@ -349,8 +454,7 @@ static void client_went_away(void *user)
     if (flight->mirrors)
         mirror_primary_answered(flight->mirrors, flight->tag, 0, 0, NULL);
     http_respond(flight->exchange, 499, NULL, NULL);
-    buffer_done(&flight->head);
-    free(flight);
+    free_flight(flight);
 }
 
 /* ---- the start ---- */
@@ -432,7 +536,6 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
     struct flight *flight = calloc(1, sizeof(*flight));
     struct route_request request = {.random = thread_random(thread), .now_ms = clock_wall_ms()};
-    enum breaker_answer breaker = BREAKER_CLOSED;
     const char *stable;
     struct route_choice choice;
 
@@ -464,7 +567,6 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
-    flight->on_stable = strcmp(flight->assigned, of->route.stable) == 0;
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
     buffer_init(&flight->head, head->head_bytes + 1024);
     proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false);
@@ -480,17 +582,8 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
 
         flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
     }
-    if (!flight->on_stable && !flight->pinned)
-        breaker = breaker_ask(&thread->gateway->breakers[flight->slot], thread_now_ms(thread));
-    flight->trial = breaker == BREAKER_TRIAL;
-    if (breaker == BREAKER_OPEN) {
-        COUNT(thread, flight->slot, skipped, 1);
-        flight->why = "its breaker is open";
-    } else if (start_try(flight, flight->assigned, NULL)) {
+    if (start_try(flight, flight->assigned, NULL))
         return;
-    } else {
-        count_failure(flight, false, "no replica of the version takes requests");
-    }
     stable = stable_instead(flight);
     if (stable)
         fall_back(flight, stable);

@@ -13,7 +13,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define REAP_MS 1000
@@ -70,19 +69,14 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-static void seed_random(struct thread *thread)
-{
-    if (getrandom(&thread->random_state, sizeof(thread->random_state), 0) != (ssize_t)sizeof(thread->random_state))
-        thread->random_state = (uint64_t)(uintptr_t)thread ^ uv_hrtime();
-}
-
 static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *thread, bool share,
                                       struct serin_error *error)
 {
-    enum serin_errc rc;
+    enum serin_errc rc = thread_seed(thread, error);
 
+    if (rc != SERIN_OK)
+        return rc;
     thread->gateway = gateway;
-    seed_random(thread);
     thread->counters = calloc(GATEWAY_MAX_SLOTS, sizeof(*thread->counters));
     if (!thread->counters)
         return error_set(error, SERIN_NOMEM, "no memory for a gateway thread's counters");
@@ -191,12 +185,7 @@ bool gateway_breaker_open(const struct gateway *gateway, int slot)
 
 void gateway_breaker_reset(struct gateway *gateway, int slot)
 {
-    struct breaker *breaker = &gateway->breakers[slot];
-
-    atomic_store(&breaker->failures, 0);
-    atomic_store(&breaker->open_for_ms, 0);
-    atomic_store(&breaker->trial, false);
-    atomic_store(&breaker->open_until_ms, 0);
+    breaker_reset(&gateway->breakers[slot]);
 }
 
 void gateway_close(struct gateway *gateway, uint64_t deadline_ms)

@@ -9,7 +9,8 @@
  *
  * What a version other than stable fails (an error, garbage, too late, nobody there), stable answers, and it is counted
  * against that version. After GATEWAY_BREAKER_FAILURES of its own in a row a version is off at once, and gets a trial
- * request back later.
+ * request back later; one that has not succeeded yet, or has just failed, has few requests in flight at once, so that
+ * it is off within ten.
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
@@ -22,7 +23,7 @@
 #define GATEWAY_MAX_ENDPOINTS    16
 #define GATEWAY_MAX_ADDRESS      128
 #define GATEWAY_MAX_SLOTS        256
-#define GATEWAY_BREAKER_FAILURES 8 /* in a row; with threads that have calls in flight it stays within 10 */
+#define GATEWAY_BREAKER_FAILURES 8 /* in a row */
 
 /* Where a version is served. slot: the place of its counters, given by the control thread, the same for a model's tag
  * as long as the process lives. */
@@ -53,7 +54,8 @@ struct gateway_table {
     X(rescued, "Requests of other versions that this one answered as stable")                                          \
     X(retries, "Tries that were made again on another replica")                                                        \
     X(errors, "Requests of the version that ended in an error for the client")                                         \
-    X(skipped, "Requests of the version that went to stable at once, because its breaker was open")                    \
+    X(skipped, "Requests of the version that its breaker sent to stable at once")                                      \
+    X(not_ready, "Requests of the version that it was not asked for, because no replica was ready")                    \
     X(aborted, "Requests whose client went away before the answer")                                                    \
     X(mirrored, "Copies of other versions' requests that the version was sent")                                        \
     X(mirror_failures, "Copies that it failed")                                                                        \

@@ -23,19 +23,30 @@
 #define BREAKER_FIRST_MS 5000  /* until a trial; doubled with every trial that fails */
 #define BREAKER_MAX_MS   60000
 
+#define BREAKER_MOST 10 /* requests that an all-failing version gets before it is off */
+
 /* Whether a version may be tried. Shared by all threads. */
 struct breaker {
     atomic_int failures;            /* in a row */
+    atomic_int in_flight;           /* requests that were let through and have not told how they went */
+    atomic_bool proven;             /* it has succeeded since it was deployed */
     _Atomic uint64_t open_until_ms; /* monotonic; 0: closed */
     _Atomic uint64_t open_for_ms;
     atomic_bool trial; /* one request is trying it */
 };
 
-enum breaker_answer { BREAKER_CLOSED, BREAKER_TRIAL, BREAKER_OPEN };
+enum breaker_answer {
+    BREAKER_CLOSED,
+    BREAKER_TRIAL,
+    BREAKER_OPEN, /* this and the next: not to be tried */
+    BREAKER_FULL  /* in doubt, and as many requests as may still fail are in flight */
+};
+/* Who is let through (the first two) must say exactly once how it went. trial: whether it was the trial. */
 enum breaker_answer breaker_ask(struct breaker *breaker, uint64_t now_ms);
 void breaker_succeeded(struct breaker *breaker);
-void breaker_failed(struct breaker *breaker, uint64_t now_ms);
-void breaker_trial_given_up(struct breaker *breaker); /* the client went away before it told anything */
+void breaker_failed(struct breaker *breaker, bool trial, uint64_t now_ms);
+void breaker_given_up(struct breaker *breaker, bool trial); /* nothing was learnt of the version */
+void breaker_reset(struct breaker *breaker);                /* it has been deployed anew: nothing is known of it */
 
 struct slot_counters {
 #define X(name, help) _Atomic uint64_t name;
@@ -84,6 +95,8 @@ struct thread {
     struct upstream *upstreams;
     uint64_t revision; /* of the snapshot */
     uint64_t random_state;
+    uint8_t secret[256]; /* random bytes from the kernel, of which the first secret_left are unused */
+    size_t secret_left;
     int mirrors_in_flight;
     uint64_t mirror_bytes;
     bool closing, started;
@@ -112,8 +125,14 @@ void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
 int snapshot_find(const struct snapshot *snapshot,
                   const char *model); /* index of the entry, or -1; snapshot may be NULL */
 void thread_reap_upstreams(struct thread *thread, bool all);
-uint64_t thread_random(struct thread *thread);
 uint64_t thread_now_ms(const struct thread *thread);
+
+/* random.c */
+#define THREAD_ID_BYTES 33 /* 128 bits in hexadecimal digits, and NUL */
+/* SERIN_IO where the kernel has no generator. */
+MUST_USE enum serin_errc thread_seed(struct thread *thread, struct serin_error *error);
+uint64_t thread_random(struct thread *thread); /* for drawing; never shown to anybody */
+void thread_random_id(struct thread *thread, char id[THREAD_ID_BYTES]);
 
 /* upstream.c */
 struct upstream *upstream_pick(struct thread *thread, struct upstream *const *endpoints, int count,
@@ -164,7 +183,7 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
                       bool for_mirror);
 /* The fields of a version's answer that may pass. */
 void proxy_fields_write(struct buffer *out, const struct http_head *head);
-/* A request id: the client's own where it has a sane one, else 32 hexadecimal digits. */
+/* A request id: the client's own where it has a sane one, else a random one. size is THREAD_ID_BYTES at least. */
 void proxy_request_id(struct thread *thread, const struct http_head *head, char *id, size_t size);
 
 #endif

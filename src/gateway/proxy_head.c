@@ -7,7 +7,6 @@
  */
 #include "gateway/inside.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_REQUEST_ID 60
@@ -89,6 +88,5 @@ void proxy_request_id(struct thread *thread, const struct http_head *head, char 
 
     if (is_sane_id(given) && http_slice_copy(*given, id, size))
         return;
-    snprintf(id, size, "%016llx%016llx", (unsigned long long)thread_random(thread),
-             (unsigned long long)thread_random(thread));
+    thread_random_id(thread, id);
 }

@@ -145,6 +145,29 @@ static void test_request_ids(void **state)
     free(thread);
 }
 
+/* Clients see the ids: they must not tell which version the next ones get. */
+static void test_request_ids_tell_nothing_of_the_draws(void **state)
+{
+    struct thread *thread = calloc(1, sizeof(*thread)), *same = calloc(1, sizeof(*same));
+    struct http_head head;
+    char id[64], other[64];
+    int i;
+
+    (void)state;
+    assert_non_null(thread);
+    assert_non_null(same);
+    thread->random_state = same->random_state = 7;
+    parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &head);
+    for (i = 0; i < 100; i++) {
+        proxy_request_id(thread, &head, id, sizeof(id));
+        proxy_request_id(same, &head, other, sizeof(other));
+        assert_string_not_equal(id, other);
+    }
+    assert_true(thread->random_state == 7);
+    free(thread);
+    free(same);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_head_asks_with_get),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_request_ids),
+        cmocka_unit_test(test_request_ids_tell_nothing_of_the_draws),
     };
 
     return cmocka_run_group_tests_name("gateway/proxy_head", tests, NULL, NULL);

@@ -17,15 +17,6 @@ uint64_t thread_now_ms(const struct thread *thread)
     return uv_now(&thread->loop);
 }
 
-uint64_t thread_random(struct thread *thread) /* SplitMix64 (Steele, Lea and Flood 2014), seeded from the kernel */
-{
-    uint64_t z = (thread->random_state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static void table_drop(struct shared_table *table)
 {
     if (table && atomic_fetch_sub(&table->owners, 1) == 1)

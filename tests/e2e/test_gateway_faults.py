@@ -153,6 +153,23 @@ def test_refusal_that_stable_confirms_is_the_clients(serve, models):
     assert serve.versions(models.name)["canary"]["breaker"] == "closed"
 
 
+def test_refusal_stands_where_stable_cannot_tell(serve, models):
+    """The canary's 4xx is an answer; an error of a stable that is down would be none."""
+    stable = models.add("stable", lambda asked: answer(500), stable=True)
+    models.add("canary", lambda asked: answer(415, b'{"error": "no picture"}', extra=b"X-Mine: 1\r\n"))
+    models.weights(stable=0, canary=100)
+    for ends in (lambda: None, stable.stop):
+        ends()
+        found = serve.client().predict(models.name)
+        assert (found.status, found.body, found.headers["X-Mine"]) == (415, b'{"error": "no picture"}', "1")
+        assert (found.version, found.fallback) == ("canary", None)
+    counted = models.counters("canary")
+    assert (counted["answered"], counted["client_errors"]) == (2, 2)
+    assert counted["errors"] == counted["failures"] == counted["fallbacks"] == 0
+    assert models.counters("stable")["answered"] == 0
+    assert serve.versions(models.name)["canary"]["breaker"] == "closed"
+
+
 def test_named_version_is_not_replaced(serve, models):
     models.add("stable", stable=True)
     models.add("canary", lambda asked: answer(500, b'{"error": "mine"}'))
@@ -239,3 +256,41 @@ def test_load_on_a_failing_canary(serve, models):
         thread.join()
     assert not wrong
     assert FAILURES <= models.counters("canary")["failures"] <= 10
+
+
+CLIENTS = 64
+
+
+def test_clients_at_once_on_a_canary_that_only_fails(tmp_path):
+    """However many ask at once, over however many threads: it is off within ten."""
+    released = threading.Event()
+
+    def fail_when_released(asked):
+        assert released.wait(60)
+        return answer(500)
+
+    with serving(tmp_path, "--gateway-threads", "4") as serve:
+        models = Models(serve, "many")
+        stable = models.add("stable", stable=True)
+        canary = models.add("canary", fail_when_released)
+        models.weights(stable=0, canary=100)
+        found = []
+
+        def ask():
+            with contextlib.closing(serve.client()) as client:
+                for _ in range(3):
+                    found.append(client.predict(models.name))
+
+        threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        until(lambda: stable.count >= CLIENTS - 10, "the answers of stable")
+        released.set()
+        for thread in threads:
+            thread.join()
+        assert {(a.status, a.version, a.fallback) for a in found} == {(200, "stable", "canary")}
+        counted = models.counters("canary")
+        assert FAILURES <= canary.count <= 10 and counted["failures"] == canary.count
+        assert counted["skipped"] == 3 * CLIENTS - canary.count
+        assert serve.versions(models.name)["canary"]["breaker"] == "open"
+        models.remove()
