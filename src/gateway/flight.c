@@ -538,6 +538,9 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     struct route_request request = {.random = thread_random(thread), .now_ms = clock_wall_ms()};
     const char *stable;
     struct route_choice choice;
+    /* What a model tells of itself (metadata, configuration, statistics): a client that reads several of these must not
+     * be told of two versions, and they are nothing to judge a version by. */
+    bool is_document = http_slice_is(head->method, "GET") || http_slice_is(head->method, "HEAD");
 
     if (!flight) {
         http_respond_error(exchange, 503, "no memory for the request");
@@ -554,6 +557,8 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     }
     flight->pinned = path_tag[0] && route_find(&of->route, path_tag) >= 0;
     request.forced = flight->pinned ? path_tag : find_rule(&of->route, head);
+    if (is_document && !request.forced && of->route.stable[0])
+        request.forced = of->route.stable;
     choice = route_pick(&of->route, &request);
     if (choice.version < 0 || (path_tag[0] && !flight->pinned && strspn(path_tag, "0123456789") != strlen(path_tag))) {
         free(flight);
@@ -563,7 +568,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
             http_respond_error(exchange, 503, "the route of model '%s' has no version with weight", of->route.model);
         return;
     }
-    flight->reason = flight->pinned ? ROUTE_BY_TAG : choice.reason;
+    flight->reason = flight->pinned || is_document ? ROUTE_BY_TAG : choice.reason;
     snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
@@ -573,7 +578,8 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
-    if (of->route.mirror_count > 0 && !path_tag[0]) { /* a path that names a version means nothing to another one */
+    /* A path that names a version means nothing to another one. */
+    if (of->route.mirror_count > 0 && !path_tag[0] && !is_document) {
         const struct mirror_request copy = {.head = head,
                                             .body = http_exchange_body(exchange),
                                             .request_id = flight->request_id,

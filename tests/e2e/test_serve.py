@@ -158,6 +158,17 @@ def test_the_path_may_name_the_version(serve, two):
     assert two.fakes[1].asked[-1].target == f"/v2/models/{two.name}/versions/b/infer"
 
 
+def test_documents_are_of_one_version(serve, two):
+    """Metadata of one version and statistics of another confuse clients (perf_analyzer gives up)."""
+    two.weights(a=0, b=1)
+    two.put(mirrors=[{"tag": "b", "per_million": 1000000}])
+    for path in ("", "/config", "/stats", "/ready", "/versions/1/stats"):
+        for method in ("GET", "HEAD"):
+            assert serve.ask(method, f"/v2/models/{two.name}{path}").version == "a"
+    assert serve.ask("POST", f"/v2/models/{two.name}/infer", b"{}").version == "b"
+    assert [fake.count for fake in two.fakes] == [10, 1]
+
+
 def test_no_weight_and_no_model(serve, two):
     found = serve.call("PATCH", f"/api/v1/routes/{two.name}/weights", {"a": 0})
     assert found.status == 409 and "no version" in found.json()["error"] and "would have weight" in found.json()["error"]
