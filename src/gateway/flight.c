@@ -20,14 +20,13 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_check.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define MAX_TRIES         3
-#define MAX_CHECKED_BYTES ((size_t)1 << 20)
 #define MAX_ANSWER_FIELDS 32768 /* bytes; twice the head that a client takes from a version */
 
 /* An answer of 4xx that is in doubt. */
@@ -211,36 +210,24 @@ static void finish_with_error(struct flight *flight, int status, const char *sen
 
 /* ---- judging an answer ---- */
 
-/* A tree of a large answer would take the thread's time and memory from the others: boxes are kilobytes, and what is
- * larger is not looked into. */
-static bool is_json(const uint8_t *bytes, size_t size)
-{
-    json_t *root;
-
-    if (size > MAX_CHECKED_BYTES)
-        return bytes[0] == '{' || bytes[0] == '[';
-    root = json_loadb((const char *)bytes, size, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-
-    json_decref(root);
-    return root != NULL;
-}
-
-/* Whether an answer of 2xx is what a model server gives: JSON that parses, or JSON with tensors behind it. */
-static bool is_sane(const struct http_answer *answer)
+/* Whether an answer of 2xx is what a model server gives: JSON, or JSON with tensors behind it. All of it is looked at,
+ * however large: what a version may answer with is bounded by answer_max_bytes. */
+static bool is_sane(const struct http_exchange *exchange, const struct http_answer *answer)
 {
     const struct http_slice *type = http_find(answer->head, "Content-Type");
     const struct http_slice *length = http_find(answer->head, "Inference-Header-Content-Length");
+    const struct bytes *body = answer->body;
     char digits[20];
 
     if (length) {
         size_t json_bytes = http_slice_copy(*length, digits, sizeof(digits)) ? strtoull(digits, NULL, 10) : 0;
 
-        return json_bytes <= answer->body->size && is_json(answer->body->data, json_bytes);
+        return json_bytes <= body->size && json_check(body->data, json_bytes);
     }
-    if (!type)
-        return answer->body->size == 0;
+    if (!type) /* some servers say that they are ready with nothing but their status */
+        return body->size == 0 && !http_slice_is(http_exchange_head(exchange)->method, "POST");
     return type->size >= 16 && strncasecmp(type->bytes, "application/json", 16) == 0 &&
-           is_json(answer->body->data, answer->body->size);
+           json_check(body->data, body->size);
 }
 
 static void tell_breaker(struct flight *flight, bool failed)
@@ -415,7 +402,8 @@ static void answered(void *user, const struct http_answer *answer)
         why = answer->timed_out ? "too late" : "no answer";
     else if (status >= 500)
         why = "an error of the version";
-    else if (status < 400 && !flight->on_stable && !flight->pinned && (status >= 300 || !is_sane(answer)))
+    else if (status < 400 && !flight->on_stable && !flight->pinned &&
+             (status >= 300 || !is_sane(flight->exchange, answer)))
         why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
     upstream_ended(thread, upstream, why != NULL, flight->latency_ms);
     if (why) {

@@ -28,11 +28,11 @@ def models(serve, request):
     made.remove()
 
 
-def stable_and_canary(models, behave, **options):
+def stable_and_canary(models, behave, timeout_ms=100, **options):
     """Everybody is assigned to the canary; stable is there to help."""
     models.add("stable", stable=True)
     canary = models.add("canary", behave, **options)
-    models.put(canary_timeout_ms=100)
+    models.put(canary_timeout_ms=timeout_ms)
     models.weights(stable=0, canary=100)
     return canary
 
@@ -52,6 +52,11 @@ FAULTS = {
     "JSON is broken": lambda asked: answer(body=b'{"detections": ['),
     "JSON has a tail": lambda asked: answer(body=b"{} {}"),
     "JSON is empty": lambda asked: answer(body=b""),
+    "JSON is empty and so is its type": lambda asked: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "JSON is large and broken": lambda asked: answer(body=b'{"boxes": [' + b"1.5, " * (1 << 18) + b"oops]}"),
+    "large JSON before tensors is broken": lambda asked: answer(
+        kind=b"application/octet-stream", body=b"[" + b"7, " * (1 << 19) + b"\x01\x02",
+        extra=b"Inference-Header-Content-Length: %d\r\n" % (1 + 3 * (1 << 19))),
     "other type": lambda asked: answer(kind=b"text/html", body=b"<p>It works!"),
     "no type": lambda asked: answer().replace(b"Content-Type", b"X-Type"),
     "tensors without JSON": lambda asked: answer(kind=b"application/octet-stream", body=b"\x01\x02",
@@ -74,7 +79,8 @@ CLOSES = ("closes in the head", "closes in the body")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_stable_answers_what_the_canary_fails(serve, models, fault):
     behave = FAULTS[fault]() if fault == "connection refused" else FAULTS[fault]
-    canary = stable_and_canary(models, behave, **({"close": True} if fault in CLOSES else {}))
+    late = "hangs" in fault or "slow" in fault
+    canary = stable_and_canary(models, behave, timeout_ms=100 if late else 60000, close=fault in CLOSES)
     with contextlib.closing(serve.client()) as client:
         for _ in range(30):
             found = client.predict(models.name)
@@ -83,11 +89,19 @@ def test_stable_answers_what_the_canary_fails(serve, models, fault):
     counted = models.counters("canary")
     assert counted["requests"] == 30 and counted["errors"] == 0 and counted["answered"] == 0
     assert counted["failures"] == FAILURES and counted["skipped"] == 30 - FAILURES and counted["fallbacks"] == 30
-    assert counted["timeouts"] == (FAILURES if "hangs" in fault or "slow" in fault else 0)
+    assert counted["timeouts"] == (FAILURES if late else 0)
     assert canary.count in (0, FAILURES)
     stable = models.counters("stable")
     assert stable["requests"] == 0 and stable["rescued"] == 30 and stable["answered"] == 30 and stable["failures"] == 0
     assert serve.versions(models.name)["canary"]["breaker"] == "open"
+
+
+def test_large_answers_pass(serve, models):
+    """All of an answer is looked at, and one that is well is passed on whole."""
+    large = b'{"boxes": [' + b"1.5, " * (1 << 20) + b"2]}"
+    stable_and_canary(models, lambda asked: answer(body=large), timeout_ms=60000)
+    found = serve.client().predict(models.name)
+    assert (found.status, found.version, found.body) == (200, "canary", large)
 
 
 def test_trial_brings_the_canary_back(serve, models):
