@@ -68,26 +68,36 @@ struct rollout {
     uint64_t salt;                /* of the assignment; kept over its steps */
     uint64_t number;              /* of its last decision */
     int64_t started_ms, step_began_ms, ended_ms, promoted_ms; /* wall clock; 0: not yet */
-    char why[400];                                            /* of the last decision */
+    int64_t limit_from_ms; /* a step's most time counts from here: its begin, or a person's word to look again */
+    char why[400];         /* of the last decision */
 };
 
+/* A rollout that waits for its first step. Texts are cut to their fields; nothing is allocated. */
+void rollout_init(struct rollout *rollout, const char *id, const char *model, const char *stable, const char *canary,
+                  uint64_t salt, int64_t now_ms);
+
 /* Applies event to *rollout in place. SERIN_LIMIT: not in this phase; the sentence says which phase and what is
- * possible. now_ms is stored in the fields of time. */
+ * possible. SERIN_CORRUPT: the rollout's step is not one of the plan's. On an error nothing has changed. now_ms is
+ * stored in the fields of time; number is the store's to set. The machine does not know whether replicas are ready:
+ * whoever applies what gives the canary traffic (ready, promote, promote-full) makes sure of it before, as whoever
+ * undoes a completed rollout makes sure that stable runs again. */
 MUST_USE enum serin_errc machine_apply(struct rollout *rollout, const struct plan *plan, enum rollout_event event,
                                        int64_t now_ms, const char *why, struct serin_error *error);
 
-/* The shares that must be in force in this state, written into a route that has both versions: weights, mirrors,
- * rules, unit, salt, stable. Everything else of the route stays. Exposure never jumps: a state that waits keeps the
- * share of the step before. */
+/* The shares that must be in force in this state, written into a route that has both versions: weights (of all its
+ * versions: only these two have any), mirrors to the two, rules that name the canary, unit, salt, stable. Everything
+ * else of the route stays. Exposure never jumps: a state that waits keeps the share of the step before. Stable stays
+ * who answers what fails until the rollout is completed. */
 void machine_wish(const struct rollout *rollout, const struct plan *plan, struct route *route);
 
 /* Which events are possible now, as bits. */
 uint32_t machine_possible(const struct rollout *rollout);
 
+/* Where an event can lead to several phases there is a row for each, and the note says when. */
 struct machine_transition {
     enum rollout_phase from;
     enum rollout_event event;
-    enum rollout_phase to; /* or, where several are possible, the first; see note */
+    enum rollout_phase to;
     const char *note;
 };
 const struct machine_transition *machine_transitions(int *ret_count);
