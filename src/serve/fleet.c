@@ -8,9 +8,9 @@
  */
 #include "serve/fleet.h"
 
+#include "base/processors.h"
 #include "http/address.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,16 +32,6 @@ struct fleet {
     void *stopped_user;
 };
 
-static int half_of_the_processors(void)
-{
-    cpu_set_t set;
-    int count = 1;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        count = CPU_COUNT(&set);
-    return count > 1 ? count / 2 : 1;
-}
-
 enum serin_errc fleet_new(uv_loop_t *loop, struct bundles *bundles, const struct fleet_options *options,
                           struct fleet **ret, struct serin_error *error)
 {
@@ -59,7 +49,7 @@ enum serin_errc fleet_new(uv_loop_t *loop, struct bundles *bundles, const struct
     fleet->driver = &runtime_process;
     fleet->options = *options;
     if (fleet->options.threads < 1)
-        fleet->options.threads = half_of_the_processors();
+        fleet->options.threads = processors_usable() > 1 ? processors_usable() / 2 : 1;
     snprintf(fleet->program, sizeof(fleet->program), "%s", options->program);
     snprintf(fleet->run_dir, sizeof(fleet->run_dir), "%s", options->run_dir);
     *ret = fleet;

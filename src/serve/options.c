@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/processors.h"
 #include "base/text.h"
 
 #include <stddef.h>
@@ -20,9 +21,11 @@
 struct option {
     const char *key;
     size_t offset, size; /* size: of a text; 0 for a number */
-    double low, high;
+    double low, high;    /* high AS_ENGINES: what an engine takes on this machine */
     const char *help;
 };
+
+#define AS_ENGINES (-1)
 
 #define TEXT(name, help)                                                                                               \
     {                                                                                                                  \
@@ -42,7 +45,7 @@ static const struct option table[] = {
     NUMBER(log_sample, 0, 1, "share of the requests that the access log holds; errors and fallbacks always"),
     TEXT(cors_origins, "origins of web pages that may ask, with blanks between them; * is any, empty none"),
     NUMBER(gateway_threads, 1, 64, "threads that take requests"),
-    NUMBER(worker_threads, 0, 1024,
+    NUMBER(worker_threads, 0, AS_ENGINES,
            "threads of a worker's engine where its bundle does not say; 0 is half of the processors"),
     NUMBER(max_body_mb, 1, 1024, "largest request body, in MB; more is refused with 413"),
     NUMBER(max_buffered_mb, 1, 1048576, "bodies that a gateway thread holds at once, in MB; more is refused with 503"),
@@ -63,6 +66,11 @@ void serve_options_init(struct serve_options *options)
                                       .max_buffered_mb = 1024,
                                       .mirrors_in_flight = 64,
                                       .drain_seconds = 10};
+}
+
+static double highest(const struct option *option)
+{
+    return option->high == AS_ENGINES ? processors_most_threads() : option->high;
 }
 
 static enum serin_errc unknown(const char *key, struct serin_error *error)
@@ -96,9 +104,9 @@ enum serin_errc serve_option_set(struct serve_options *options, const char *key,
             return SERIN_OK;
         }
         number = strtod(value, &end);
-        if (end == value || *end || !(number >= table[i].low && number <= table[i].high))
+        if (end == value || *end || !(number >= table[i].low && number <= highest(&table[i])))
             return error_set(error, SERIN_INVALID, "%s is '%.40s', it lies within %g and %g", key, value, table[i].low,
-                             table[i].high);
+                             highest(&table[i]));
         memcpy(place, &number, sizeof(number));
         return SERIN_OK;
     }
@@ -166,8 +174,8 @@ void serve_options_dump(const struct serve_options *options, struct buffer *out)
             double number;
 
             memcpy(&number, place, sizeof(number));
-            buffer_printf(out, "# %s (%g to %g)\n%s: %g\n", table[i].help, table[i].low, table[i].high, table[i].key,
-                          number);
+            buffer_printf(out, "# %s (%g to %g)\n%s: %g\n", table[i].help, table[i].low, highest(&table[i]),
+                          table[i].key, number);
         }
     }
 }

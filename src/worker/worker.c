@@ -7,14 +7,14 @@
  */
 #include "worker/worker.h"
 
+#include "base/clock.h"
+#include "base/processors.h"
 #include "worker/service.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DRAIN_MS           30000
@@ -40,19 +40,14 @@ void worker_options_init(struct worker_options *options)
 static void log_line(const struct service *service, const char *event, const char *text)
 {
     struct json_writer json;
-    struct timespec now;
+    char when[CLOCK_STAMP_BYTES];
     struct buffer line;
-    char when[32];
-    struct tm utc;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
     buffer_init(&line, 4096);
     json_init(&json, &line);
     json_begin_object(&json);
     json_key(&json, "time");
-    json_write_string(&json, when);
+    json_write_string(&json, clock_write_stamp(when));
     json_key(&json, "event");
     json_write_string(&json, event);
     json_key(&json, "model");
@@ -85,13 +80,6 @@ static void run(void *user, struct batch_item *const *items, int count)
 static void finish(void *user, struct batch_item *item)
 {
     network_finish(((struct service *)user)->network, item);
-}
-
-static int processors(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 static enum serin_errc check_options(const struct worker_options *options, struct serin_error *error)
@@ -150,7 +138,7 @@ static enum serin_errc start_batcher(struct service *service, struct serin_error
 {
     static const struct batcher_stages stages = {prepare, run, finish, service_job_done};
     const struct worker_options *options = service->options;
-    int pool = options->decode_threads > 0 ? options->decode_threads : processors();
+    int pool = options->decode_threads > 0 ? options->decode_threads : processors_usable();
     struct job_limits limits = {.max_image_bytes = options->max_body_bytes, .max_pixels = options->max_pixels};
     struct batcher_options batching;
     enum serin_errc rc;

@@ -9,20 +9,16 @@
 #include "yolo/model.h"
 
 #include "base/file.h"
+#include "base/processors.h"
 #include "engine/onnx_probe.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_MAX_MODEL_BYTES ((uint64_t)1 << 30)
 #define MAX_SIDECAR_BYTES       (1u << 20)
-/* More threads than processors only wait for each other; a thousand of them cost gigabytes of address space and stall
- * the machine. So many are let through for those who know better. */
-#define THREADS_ALWAYS_ALLOWED 16
-#define THREADS_PER_PROCESSOR  4
 
 const char *serin_task_name(enum serin_task task)
 {
@@ -46,23 +42,10 @@ void serin_open_options_init(struct serin_open_options *options)
     *options = (struct serin_open_options){.provider = "cpu", .max_model_bytes = DEFAULT_MAX_MODEL_BYTES};
 }
 
-/* The processors this process may use, which in a container or under taskset are fewer than the machine has. */
-static int usable_processors(void)
-{
-    cpu_set_t set;
-    int count = 1;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        count = CPU_COUNT(&set);
-    return count < 1 ? 1 : count;
-}
-
 static enum serin_errc check_threads(int threads, struct serin_error *error)
 {
-    int processors = usable_processors(), most = THREADS_PER_PROCESSOR * processors;
+    int processors = processors_usable(), most = processors_most_threads();
 
-    if (most < THREADS_ALWAYS_ALLOWED)
-        most = THREADS_ALWAYS_ALLOWED;
     if (threads < 0 || threads > most)
         return error_set(error, SERIN_INVALID, "%d threads: 0 to %d are possible with %d usable processor%s", threads,
                          most, processors, processors == 1 ? "" : "s");
@@ -191,7 +174,7 @@ static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const
 {
     const struct engine_options engine_options = {
         .provider = options->provider ? options->provider : "cpu",
-        .threads = options->threads > 0 ? options->threads : usable_processors(),
+        .threads = options->threads > 0 ? options->threads : processors_usable(),
         .device = options->device,
         .cache_dir = options->cache_dir,
     };
