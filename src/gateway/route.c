@@ -10,8 +10,10 @@
 #include "gateway/route.h"
 
 #include "base/siphash.h"
+#include "version/name.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_TIMEOUT_MS        10000
@@ -163,15 +165,25 @@ static enum serin_errc check_tag(const struct route *route, const char *tag, con
     return SERIN_OK;
 }
 
+/* Names are those of versions: they stand in paths, headers, logs and metrics as they are. */
 static enum serin_errc check_versions(const struct route *route, struct serin_error *error)
 {
+    char text[2 * ROUTE_MAX_TEXT + 2];
+    struct version_name name;
+    enum serin_errc rc;
     int i;
 
+    if (route->version_count == 0)
+        return error_set(error, SERIN_INVALID, "route '%s' has no version", route->model);
     for (i = 0; i < route->version_count; i++) {
         const struct route_version *version = &route->versions[i];
 
         if (!version->tag[0])
             return error_set(error, SERIN_INVALID, "route '%s': version %d has no tag", route->model, i);
+        snprintf(text, sizeof(text), "%s:%s", route->model, version->tag);
+        rc = version_name_parse(text, &name, error);
+        if (rc != SERIN_OK)
+            return error_prefix(error, rc, "route '%s'", route->model);
         if (version->weight > ROUTE_MAX_WEIGHT || version->drain_weight > ROUTE_MAX_WEIGHT)
             return error_set(error, SERIN_INVALID, "route '%s': weight %u of '%s', the limit is %u", route->model,
                              version->weight > ROUTE_MAX_WEIGHT ? version->weight : version->drain_weight, version->tag,
@@ -190,6 +202,9 @@ enum serin_errc route_check(const struct route *route, struct serin_error *error
 
     if (!route->model[0])
         return error_set(error, SERIN_INVALID, "a route without a model");
+    rc = version_model_check(route->model, error);
+    if (rc != SERIN_OK)
+        return error_prefix(error, rc, "a route");
     rc = check_versions(route, error);
     if (rc == SERIN_OK && route->stable[0])
         rc = check_tag(route, route->stable, "stable", error);

@@ -1,6 +1,6 @@
 /*
- * route.h - a model's live table, and which version a request gets.  Depends on base; knows neither network nor clock
- * nor random numbers. SPDX-License-Identifier: Apache-2.0
+ * route.h - a model's live table, and which version a request gets.  Depends on base, version; knows neither network
+ * nor clock nor random numbers. SPDX-License-Identifier: Apache-2.0
  *
  * Shares are weight / sum of weights, weights 0..1,000,000 (as the Kubernetes Gateway API's). Weight 0 means none,
  * exactly. The version of a key is a pure function of (key, salt, weights): the one with the largest -weight / ln(u), u
@@ -68,7 +68,7 @@ struct route {
 
 void route_init(struct route *route, const char *model); /* defaults: by request, header X-Camera named, no versions */
 
-/* SERIN_INVALID says which field of which version or rule. */
+/* Model and tags are names as version/name.h has them. SERIN_INVALID says which field of which version or rule. */
 MUST_USE enum serin_errc route_check(const struct route *route, struct serin_error *error);
 
 struct route_request {
