@@ -23,10 +23,12 @@ static void split_name(const char *name, char *model, char *tag, size_t size)
     snprintf(tag, size, "%s", colon ? colon + 1 : "");
 }
 
-/* Lets the route have the version: as stable with all the weight, or with none yet. */
+/* Lets the route have the version: as stable with all the weight, or with none yet. What serves it is stored with it.
+ */
 static enum serin_errc enter_route(struct server *server, const struct deployment *deployment,
                                    struct serin_error *error)
 {
+    struct state_serving serving = {.replicas = deployment->deploy.replicas};
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
     struct route route;
     int at, version, i;
@@ -55,19 +57,15 @@ static enum serin_errc enter_route(struct server *server, const struct deploymen
         route.versions[version].weight = FULL_WEIGHT;
         snprintf(route.stable, sizeof(route.stable), "%s", tag);
     }
-    return table_put(server, &route, deployment->author, error);
+    snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
+    snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
+    return table_put(server, &route, &serving, deployment->author, error);
 }
 
 static enum serin_errc complete(struct server *server, const struct deployment *deployment, struct serin_error *error)
 {
-    struct state_serving serving = {.replicas = deployment->deploy.replicas};
-    enum serin_errc rc;
+    enum serin_errc rc = enter_route(server, deployment, error);
 
-    snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
-    snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
-    rc = state_put_serving(server->state, &serving, deployment->author, error);
-    if (rc == SERIN_OK)
-        rc = enter_route(server, deployment, error);
     if (rc == SERIN_OK) /* who deploys it again has mended it */
         gateway_breaker_reset(server->gateway, fleet_slot(server->fleet, deployment->deploy.name));
     return rc;
@@ -120,8 +118,8 @@ void deploy_look(struct server *server)
         *place = deployment->next;
         if (rc == SERIN_OK)
             rc = complete(server, deployment, &error);
-        else if (version && !version->leaving && !is_in_route(server, version->name)) /* others of it may serve */
-            fleet_remove(server->fleet, version);
+        if (rc != SERIN_OK && version && !version->leaving && !is_in_route(server, version->name))
+            fleet_remove(server->fleet, version); /* one in the route may serve with other replicas */
         answer(server, deployment, rc, &error);
         free(deployment);
         place = &server->deployments; /* what was called may have changed the list */
@@ -180,10 +178,15 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
                              struct serin_error *error)
 {
     struct server *server = user;
-    struct deployment *deployment = calloc(1, sizeof(*deployment));
+    struct deployment *deployment;
     struct fleet_version *version = NULL;
     enum serin_errc rc;
 
+    for (deployment = server->deployments; deployment; deployment = deployment->next)
+        if (strcmp(deployment->deploy.name, deploy->name) == 0)
+            return error_set(error, SERIN_LIMIT, "%s is being deployed already, by %s", deploy->name,
+                             deployment->author);
+    deployment = calloc(1, sizeof(*deployment));
     if (!deployment)
         return error_set(error, SERIN_NOMEM, "no memory for a deploy");
     deployment->server = server;
@@ -229,7 +232,7 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
         for (i = v; i + 1 < route.version_count; i++)
             route.versions[i] = route.versions[i + 1];
         route.version_count--;
-        rc = table_put(server, &route, author, error); /* says so where a rule or a mirror still names it */
+        rc = table_put(server, &route, NULL, author, error); /* says so where a rule or a mirror still names it */
         if (rc != SERIN_OK)
             return rc;
     }

@@ -39,9 +39,10 @@ struct server {
 
 /* table.c: routes in force, disk first */
 int table_find(const struct server *server, const char *model); /* -1 */
-/* Checks, numbers, stores and publishes. */
-MUST_USE enum serin_errc table_put(struct server *server, const struct route *route, const char *author,
-                                   struct serin_error *error);
+/* Checks, numbers, stores and publishes; serving: of a version that enters it, stored in the same transaction; or NULL.
+ */
+MUST_USE enum serin_errc table_put(struct server *server, const struct route *route,
+                                   const struct state_serving *serving, const char *author, struct serin_error *error);
 MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
                                       struct serin_error *error);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */

@@ -159,7 +159,7 @@ static void asked_to_end(uv_signal_t *handle, int number)
 
 static enum serin_errc put_route(void *server, const struct route *route, const char *author, struct serin_error *error)
 {
-    return table_put(server, route, author, error);
+    return table_put(server, route, NULL, author, error);
 }
 
 static enum serin_errc remove_route(void *server, const char *model, const char *author, struct serin_error *error)

@@ -109,8 +109,8 @@ static void put_entry(struct server *server, const struct route *route)
     server->table.entries[at].route = *route;
 }
 
-enum serin_errc table_put(struct server *server, const struct route *route, const char *author,
-                          struct serin_error *error)
+enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *serving,
+                          const char *author, struct serin_error *error)
 {
     int at = table_find(server, route->model);
     struct route numbered = *route;
@@ -137,7 +137,7 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
     route_to_json(&numbered, &json);
     rc = buffer_check(&json, "the route", error);
     if (rc == SERIN_OK)
-        rc = state_put_route(server->state, numbered.model, json.bytes, author, error);
+        rc = state_put_route(server->state, numbered.model, json.bytes, serving, author, error);
     if (rc == SERIN_OK) {
         put_entry(server, &numbered);
         rc = publish(server, error);

@@ -7,11 +7,12 @@
  */
 #include "store/state_inside.h"
 
+#include "base/clock.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
 #define SCHEMA_VERSION  2
@@ -137,23 +138,28 @@ static enum serin_errc run_one(struct state *state, const char *sql, const char 
     return SERIN_OK;
 }
 
-/* A change with its line in the journal, both or neither. */
-static enum serin_errc change(struct state *state, const char *sql, const char *const *texts, int count,
-                              const char *author, const char *what, const char *detail, struct serin_error *error)
+/* A change with its line in the journal. */
+static enum serin_errc write_change(struct state *state, const char *sql, const char *const *texts, int count,
+                                    const char *author, const char *what, const char *detail, struct serin_error *error)
 {
     char time_ms[32];
     const char *const line[] = {time_ms, author, what, detail};
-    struct timespec now;
-    enum serin_errc rc;
+    enum serin_errc rc = run_one(state, sql, texts, count, error);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(time_ms, sizeof(time_ms), "%lld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    rc = state_execute(state, "BEGIN IMMEDIATE", "writing", error);
-    if (rc != SERIN_OK)
-        return rc;
-    rc = run_one(state, sql, texts, count, error);
+    snprintf(time_ms, sizeof(time_ms), "%llu", (unsigned long long)clock_wall_ms());
     if (rc == SERIN_OK)
         rc = run_one(state, "INSERT INTO change(time_ms, author, what, detail) VALUES(?, ?, ?, ?)", line, 4, error);
+    return rc;
+}
+
+static enum serin_errc begin(struct state *state, struct serin_error *error)
+{
+    return state_execute(state, "BEGIN IMMEDIATE", "writing", error);
+}
+
+/* All of what was written since begin, or none where rc is an error. */
+static enum serin_errc end(struct state *state, enum serin_errc rc, struct serin_error *error)
+{
     if (rc == SERIN_OK)
         rc = state_execute(state, "COMMIT", "writing", error);
     if (rc != SERIN_OK)
@@ -161,33 +167,50 @@ static enum serin_errc change(struct state *state, const char *sql, const char *
     return rc;
 }
 
-enum serin_errc state_put_route(struct state *state, const char *model, const char *json, const char *author,
-                                struct serin_error *error)
+static enum serin_errc change(struct state *state, const char *sql, const char *const *texts, int count,
+                              const char *author, const char *what, const char *detail, struct serin_error *error)
 {
-    const char *const texts[] = {model, json};
+    enum serin_errc rc = begin(state, error);
 
-    return change(state, "INSERT INTO route VALUES(?, ?) ON CONFLICT(model) DO UPDATE SET json=excluded.json", texts, 2,
-                  author, "route", json, error);
+    if (rc != SERIN_OK)
+        return rc;
+    return end(state, write_change(state, sql, texts, count, author, what, detail, error), error);
 }
 
-enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
-                                   struct serin_error *error)
-{
-    return change(state, "DELETE FROM route WHERE model=?", &model, 1, author, "route removed", model, error);
-}
-
-enum serin_errc state_put_serving(struct state *state, const struct state_serving *serving, const char *author,
-                                  struct serin_error *error)
+static enum serin_errc write_serving(struct state *state, const struct state_serving *serving, const char *author,
+                                     struct serin_error *error)
 {
     char replicas[16], detail[512];
     const char *const texts[] = {serving->name, replicas, serving->url};
 
     snprintf(replicas, sizeof(replicas), "%d", serving->replicas);
     snprintf(detail, sizeof(detail), "%s replicas=%d url=%s", serving->name, serving->replicas, serving->url);
-    return change(state,
-                  "INSERT INTO serving VALUES(?, ?, ?) ON CONFLICT(name) DO UPDATE SET replicas=excluded.replicas, "
-                  "url=excluded.url",
-                  texts, 3, author, "serving", detail, error);
+    return write_change(state,
+                        "INSERT INTO serving VALUES(?, ?, ?) ON CONFLICT(name) DO UPDATE SET "
+                        "replicas=excluded.replicas, url=excluded.url",
+                        texts, 3, author, "serving", detail, error);
+}
+
+enum serin_errc state_put_route(struct state *state, const char *model, const char *json,
+                                const struct state_serving *serving, const char *author, struct serin_error *error)
+{
+    const char *const texts[] = {model, json};
+    enum serin_errc rc = begin(state, error);
+
+    if (rc != SERIN_OK)
+        return rc;
+    if (serving)
+        rc = write_serving(state, serving, author, error);
+    if (rc == SERIN_OK)
+        rc = write_change(state, "INSERT INTO route VALUES(?, ?) ON CONFLICT(model) DO UPDATE SET json=excluded.json",
+                          texts, 2, author, "route", json, error);
+    return end(state, rc, error);
+}
+
+enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
+                                   struct serin_error *error)
+{
+    return change(state, "DELETE FROM route WHERE model=?", &model, 1, author, "route removed", model, error);
 }
 
 enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,

@@ -19,8 +19,17 @@ struct state;
 MUST_USE enum serin_errc state_open(const char *path, struct state **ret, struct serin_error *error);
 void state_close(struct state *state); /* NULL is fine */
 
-/* A route's JSON (gateway/route.h), by model. author: "cli root", "api 127.0.0.1". */
-MUST_USE enum serin_errc state_put_route(struct state *state, const char *model, const char *json, const char *author,
+/* How a version is served: replicas of our own, or somebody's server at url ("": our own). name: "model:tag". */
+struct state_serving {
+    char name[200];
+    int replicas;
+    char url[256];
+};
+
+/* A route's JSON (gateway/route.h), by model; and in the same transaction what serves the version that enters it
+ * (NULL: none does). author: "cli root", "api 127.0.0.1". */
+MUST_USE enum serin_errc state_put_route(struct state *state, const char *model, const char *json,
+                                         const struct state_serving *serving, const char *author,
                                          struct serin_error *error);
 MUST_USE enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
                                             struct serin_error *error);
@@ -29,14 +38,6 @@ MUST_USE enum serin_errc state_each_route(struct state *state,
                                           void (*each)(void *user, const char *model, const char *json), void *user,
                                           struct serin_error *error);
 
-/* How a version is served: replicas of our own, or somebody's server at url ("": our own). name: "model:tag". */
-struct state_serving {
-    char name[200];
-    int replicas;
-    char url[256];
-};
-MUST_USE enum serin_errc state_put_serving(struct state *state, const struct state_serving *serving, const char *author,
-                                           struct serin_error *error);
 MUST_USE enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,
                                               struct serin_error *error);
 MUST_USE enum serin_errc state_each_serving(struct state *state,

@@ -72,32 +72,34 @@ static void everything_comes_back(void **unused)
     struct state *state = open_state();
 
     (void)unused;
-    assert_int_equal(state_put_route(state, "m", "{\"a\":1}", "cli ann", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "a", "{}", "cli ann", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "m", "{\"a\":2}", "cli bob", NULL), SERIN_OK);
-    assert_int_equal(state_put_serving(state, &other, "cli ann", NULL), SERIN_OK);
-    assert_int_equal(state_put_serving(state, &serving, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":1}", NULL, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "a", "{}", NULL, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":2}", &other, "cli bob", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":3}", &serving, "cli ann", NULL), SERIN_OK);
     state_close(state);
     state = open_state();
     seen[0] = '\0';
     assert_int_equal(state_each_route(state, note_route, NULL, NULL), SERIN_OK);
     assert_int_equal(state_each_serving(state, note_serving, NULL, NULL), SERIN_OK);
-    assert_string_equal(seen, "a={};m={\"a\":2};m:v1 x2 ;m:v2 x0 http://127.0.0.1:9000;");
+    assert_string_equal(seen, "a={};m={\"a\":3};m:v1 x2 ;m:v2 x0 http://127.0.0.1:9000;");
     seen[0] = '\0';
     assert_int_equal(state_remove_route(state, "a", "cli bob", NULL), SERIN_OK);
-    assert_int_equal(state_each_change(state, 2, note_change, NULL, NULL), SERIN_OK);
-    assert_string_equal(seen, "6 cli bob route removed a;5 cli ann serving m:v1 replicas=2 url=;");
+    assert_int_equal(state_each_change(state, 3, note_change, NULL, NULL), SERIN_OK);
+    assert_string_equal(seen,
+                        "7 cli bob route removed a;6 cli ann route {\"a\":3};5 cli ann serving m:v1 replicas=2 url=;");
     state_close(state);
 }
 
-/* A child writes numbered routes and is killed; what it had been told was written must be there. */
+/* A child writes numbered routes, each with what serves it, and is killed; what it had been told was written must be
+ * there, and never one without the other. */
 static void killed_writers_lose_nothing(void **unused)
 {
     int round;
 
     (void)unused;
     for (round = 0; round < 10; round++) {
-        int pipe_ends[2], last = -1, number;
+        int pipe_ends[2], last = -1, number, replicas;
+        struct state_serving serving = {"k:v", 0, ""};
         char json[32];
         pid_t child;
         struct state *state;
@@ -110,7 +112,8 @@ static void killed_writers_lose_nothing(void **unused)
                 _exit(1);
             for (number = 0;; number++) {
                 snprintf(json, sizeof(json), "{\"n\":%d}", number);
-                if (state_put_route(state, "k", json, "child", NULL) != SERIN_OK ||
+                serving.replicas = number;
+                if (state_put_route(state, "k", json, &serving, "child", NULL) != SERIN_OK ||
                     write(pipe_ends[1], &number, sizeof(number)) != (ssize_t)sizeof(number))
                     _exit(2);
             }
@@ -132,6 +135,9 @@ static void killed_writers_lose_nothing(void **unused)
         assert_int_equal(state_each_route(state, note_route, NULL, NULL), SERIN_OK);
         assert_int_equal(sscanf(strstr(seen, "k={\"n\":"), "k={\"n\":%d}", &number), 1);
         assert_true(number == last || number == last + 1);
+        assert_int_equal(state_each_serving(state, note_serving, NULL, NULL), SERIN_OK);
+        assert_int_equal(sscanf(strstr(seen, "k:v x"), "k:v x%d", &replicas), 1);
+        assert_int_equal(replicas, number);
         state_close(state);
     }
 }
