@@ -18,6 +18,7 @@ struct serve_settings {
     const char *config;
     const char *data_dir, *listen, *admin, *log, *access_log, *gateway_threads, *worker_threads, *max_body_mb,
         *mirrors_in_flight, *drain_seconds, *log_sample, *cors_origins;
+    struct cli_texts set;
     bool check, dump;
 };
 
@@ -57,6 +58,11 @@ static const struct cli_option
 , KEY(drain_seconds, "drain-seconds", "S"), .help = "time for requests in flight at the end; default 10"
 }
 ,
+    {.name = "set",
+     .value = "KEY=VALUE",
+     .type = CLI_TEXTS,
+     .offset = offsetof(struct serve_settings, set),
+     .help = "any key that --dump shows, such as health_interval_ms=500; may be given several times"},
     {.name = "check",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, check),
@@ -82,6 +88,17 @@ static int fail(const struct serin_error *error, int code)
     return code;
 }
 
+static enum serin_errc set(struct serve_options *serve, const char *text, struct serin_error *error)
+{
+    const char *equals = strchr(text, '=');
+    char key[64];
+
+    if (!equals || (size_t)(equals - text) >= sizeof(key))
+        return error_set(error, SERIN_INVALID, "--set '%.80s' is not KEY=VALUE", text);
+    snprintf(key, sizeof(key), "%.*s", (int)(equals - text), text);
+    return serve_option_set(serve, key, equals + 1, error);
+}
+
 static enum serin_errc apply(const struct serve_settings *settings, struct serve_options *ret,
                              struct serin_error *error)
 {
@@ -103,6 +120,7 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
     };
     enum serin_errc rc = SERIN_OK;
     size_t i;
+    int k;
 
     serve_options_init(ret);
     if (settings->config)
@@ -110,6 +128,8 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
     for (i = 0; i < sizeof(given) / sizeof(given[0]) && rc == SERIN_OK; i++)
         if (given[i].value)
             rc = serve_option_set(ret, given[i].key, given[i].value, error);
+    for (k = 0; k < settings->set.count && rc == SERIN_OK; k++)
+        rc = set(ret, settings->set.items[k], error);
     if (rc == SERIN_OK && !ret->data_dir[0])
         rc = data_dir_find(NULL, ret->data_dir, sizeof(ret->data_dir), error);
     return rc;

@@ -125,15 +125,6 @@ static double weight_sum(const json_t *versions)
     return sum;
 }
 
-static size_t ready_count(const json_t *replicas)
-{
-    size_t i, count = 0;
-
-    for (i = 0; i < json_array_size(replicas); i++)
-        count += strcmp(text_of(json_array_get(replicas, i), "state"), "ready") == 0;
-    return count;
-}
-
 static void fill_row(struct row *row, const json_t *model, const json_t *version, double sum, double rate, bool first)
 {
     const json_t *counters = json_object_get(version, "counters"), *replicas = json_object_get(version, "replicas");
@@ -142,10 +133,7 @@ static void fill_row(struct row *row, const json_t *model, const json_t *version
     snprintf(row->cells[MODEL], MAX_CELL, "%s", first ? text_of(model, "model") : "");
     snprintf(row->cells[VERSION], MAX_CELL, "%s%s", text_of(version, "tag"), stable ? " (stable)" : "");
     snprintf(row->cells[SHARE], MAX_CELL, "%.4g %%", sum > 0 ? 100 * number_of(version, "weight") / sum : 0.0);
-    if (json_array_size(replicas) == 0 && *text_of(version, "url"))
-        snprintf(row->cells[READY], MAX_CELL, "url");
-    else
-        snprintf(row->cells[READY], MAX_CELL, "%zu/%zu", ready_count(replicas), json_array_size(replicas));
+    snprintf(row->cells[READY], MAX_CELL, "%.0f/%zu", number_of(version, "ready"), json_array_size(replicas));
     if (rate < 0)
         snprintf(row->cells[RATE], MAX_CELL, "-");
     else
@@ -202,14 +190,16 @@ static void print_troubles(const json_t *model, const json_t *version)
         const json_t *replica = json_array_get(replicas, i);
         const char *why = text_of(replica, "why");
 
-        if (strcmp(text_of(replica, "state"), "ready") == 0)
+        const char *state = strcmp(text_of(replica, "health"), "down") == 0 ? "down" : text_of(replica, "state");
+
+        if (strcmp(state, "ready") == 0)
             continue;
         fputs("! ", stdout);
         terminal_text(stdout, text_of(model, "model"));
         putchar(':');
         terminal_text(stdout, text_of(version, "tag"));
         printf(" replica %zu is ", i);
-        terminal_text(stdout, text_of(replica, "state"));
+        terminal_text(stdout, state);
         fputs(*why ? ": " : "", stdout);
         terminal_text(stdout, why);
         printf(" (%.0f restarts)\n", number_of(replica, "restarts"));

@@ -31,6 +31,7 @@ struct gateway_version {
     int slot;
     int endpoint_count;
     char endpoints[GATEWAY_MAX_ENDPOINTS][GATEWAY_MAX_ADDRESS]; /* as http_client_new takes them */
+    bool doubtful; /* none of them is known to be well: they are tried, and the version is not told to be ready */
 };
 
 struct gateway_entry {

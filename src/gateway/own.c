@@ -19,6 +19,11 @@ static void write_flag(struct json_writer *json, const char *key, bool value)
     json_end_object(json);
 }
 
+static bool is_served(const struct gateway_version *version)
+{
+    return version->endpoint_count > 0 && !version->doubtful;
+}
+
 /* Every model's stable version has a replica. */
 static bool is_ready(const struct gateway_table *table)
 {
@@ -30,7 +35,7 @@ static bool is_ready(const struct gateway_table *table)
         if (table->entries[e].route.version_count == 0)
             continue;
         v = route_find(&table->entries[e].route, table->entries[e].route.stable);
-        if (v < 0 || table->entries[e].versions[v].endpoint_count == 0)
+        if (v < 0 || !is_served(&table->entries[e].versions[v]))
             return false;
     }
     return true;
@@ -59,7 +64,7 @@ static void write_index(struct json_writer *json, const struct gateway_table *ta
     json_begin_array(json);
     for (e = 0; table && e < table->entry_count; e++)
         for (v = 0; v < table->entries[e].route.version_count; v++) {
-            bool ready = table->entries[e].versions[v].endpoint_count > 0;
+            bool ready = is_served(&table->entries[e].versions[v]);
 
             json_begin_object(json);
             json_key(json, "name");

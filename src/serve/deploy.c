@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #define FULL_WEIGHT 100
+#define CLOCK_MS    100
 
 static void split_name(const char *name, char *model, char *tag, size_t size)
 {
@@ -98,6 +99,26 @@ static bool is_in_route(const struct server *server, const char *name)
     return at >= 0 && route_find(&server->table.entries[at].route, tag) >= 0;
 }
 
+/* Why it will not get ready, as a sentence in text; NULL: it may. The driver knows when to give a worker up; somebody's
+ * server has its time. */
+static const char *failure_of(const struct server *server, const struct deployment *deployment,
+                              const struct fleet_version *version, char *text, size_t size)
+{
+    uint64_t wait_ms = (uint64_t)(server->options.url_wait_seconds * 1000);
+    const struct fleet_replica *replica;
+
+    if (!version || version->leaving)
+        return "it was undeployed meanwhile";
+    if (!version->url[0])
+        return fleet_failure(version);
+    replica = &version->replicas[0];
+    if (fleet_is_up(replica) || uv_now(&server->loop) - deployment->started_ms < wait_ms)
+        return NULL;
+    snprintf(text, size, "%s is not ready after %g s: %s", version->url, server->options.url_wait_seconds,
+             replica->why[0] ? replica->why : "it has not answered yet");
+    return text;
+}
+
 void deploy_look(struct server *server)
 {
     struct deployment **place = &server->deployments;
@@ -105,13 +126,14 @@ void deploy_look(struct server *server)
     while (*place) {
         struct deployment *deployment = *place;
         struct fleet_version *version = fleet_find(server->fleet, deployment->deploy.name);
-        const char *failure = version && !version->leaving ? fleet_failure(version) : "it was undeployed meanwhile";
         struct serin_error error = {0};
         enum serin_errc rc = SERIN_OK;
+        char text[512];
+        const char *failure = failure_of(server, deployment, version, text, sizeof(text));
 
         if (failure)
             rc = error_set(&error, SERIN_ENGINE, "%s did not get ready: %s", deployment->deploy.name, failure);
-        else if (fleet_ready_count(version) < (version->url[0] ? 1 : version->replica_count)) {
+        else if (fleet_ready_count(version) < version->replica_count) {
             place = &deployment->next;
             continue;
         }
@@ -124,6 +146,8 @@ void deploy_look(struct server *server)
         free(deployment);
         place = &server->deployments; /* what was called may have changed the list */
     }
+    if (!server->deployments)
+        uv_timer_stop(&server->deploy_clock);
 }
 
 /* Compares the bundle with stable's, its evaluation with its floor, and its size with the machine. Other people's
@@ -174,6 +198,11 @@ static void client_left(void *user)
     http_respond(exchange, 499, NULL, NULL);
 }
 
+static void look_again(uv_timer_t *clock)
+{
+    deploy_look(clock->data);
+}
+
 enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
                              struct serin_error *error)
 {
@@ -190,6 +219,7 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     if (!deployment)
         return error_set(error, SERIN_NOMEM, "no memory for a deploy");
     deployment->server = server;
+    deployment->started_ms = uv_now(&server->loop);
     deployment->exchange = exchange;
     deployment->deploy = *deploy;
     snprintf(deployment->author, sizeof(deployment->author), "%s", deploy->author);
@@ -203,6 +233,7 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     http_exchange_on_abort(exchange, client_left, deployment);
     deployment->next = server->deployments;
     server->deployments = deployment;
+    uv_timer_start(&server->deploy_clock, look_again, CLOCK_MS, CLOCK_MS);
     deploy_look(server); /* it may be ready already */
     return SERIN_OK;
 }

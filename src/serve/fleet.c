@@ -71,14 +71,18 @@ struct fleet_version *fleet_at(struct fleet *fleet, int index)
     return index < fleet->version_count ? fleet->versions[index] : NULL;
 }
 
+bool fleet_is_up(const struct fleet_replica *replica)
+{
+    /* Without memory for checks the passive ones must do. */
+    return replica->state == REPLICA_READY && (!replica->health || health_state(replica->health) == HEALTH_UP);
+}
+
 int fleet_ready_count(const struct fleet_version *version)
 {
     int count = 0, i;
 
-    if (version->url[0])
-        return 1;
     for (i = 0; i < version->replica_count; i++)
-        count += version->replicas[i].state == REPLICA_READY;
+        count += fleet_is_up(&version->replicas[i]);
     return count;
 }
 
@@ -117,6 +121,10 @@ static void end_if_gone(struct fleet *fleet, struct fleet_version *version)
             return;
     if (!version->leaving)
         return;
+    for (i = 0; i < version->replica_count; i++) {
+        health_close(version->replicas[i].health);
+        free(version->replicas[i].watcher);
+    }
     for (i = 0; i < fleet->version_count; i++)
         if (fleet->versions[i] == version) {
             for (k = i; k + 1 < fleet->version_count; k++)
@@ -134,6 +142,26 @@ static void end_if_gone(struct fleet *fleet, struct fleet_version *version)
         fleet->stopped(fleet->stopped_user);
 }
 
+static void health_changed(void *user)
+{
+    struct fleet_watcher *watcher = user;
+    struct fleet_replica *place = &watcher->version->replicas[watcher->place];
+
+    snprintf(place->why, sizeof(place->why), "%s", health_why(place->health));
+    if (health_state(place->health) == HEALTH_UP)
+        place->state = REPLICA_READY; /* of an URL: for the first time */
+    watcher->fleet->options.changed(watcher->fleet->options.user, watcher->version);
+}
+
+static void watch_health(struct fleet *fleet, struct fleet_replica *place, enum health_state state)
+{
+    struct serin_error error;
+
+    if (health_new(fleet->loop, place->endpoint, state, fleet->options.health, health_changed, place->watcher,
+                   &place->health, &error) != SERIN_OK)
+        fleet->options.logged(fleet->options.user, place->watcher->version->name, error.message);
+}
+
 static void state_changed(void *user, struct replica *replica, enum replica_state state, const char *why)
 {
     struct fleet_watcher *watcher = user;
@@ -149,10 +177,15 @@ static void state_changed(void *user, struct replica *replica, enum replica_stat
     place = &version->replicas[watcher->place];
     place->state = state;
     snprintf(place->why, sizeof(place->why), "%s", why ? why : "");
-    if (state == REPLICA_READY)
+    health_close(place->health);
+    place->health = NULL;
+    if (state == REPLICA_READY) {
         snprintf(place->endpoint, sizeof(place->endpoint), "%s", fleet->driver->endpoint(replica));
+        watch_health(fleet, place, HEALTH_UP); /* the driver has asked it */
+    }
     if (state == REPLICA_STOPPED) {
         place->replica = NULL;
+        place->watcher = NULL;
         free(watcher);
     }
     fleet->options.changed(fleet->options.user, version);
@@ -259,6 +292,7 @@ static enum serin_errc replace_replica(struct fleet *fleet, struct fleet_version
     /* The failed one is let go of first: what follows may fail before it has taken the place. */
     if (version->replicas[place].watcher)
         version->replicas[place].watcher->version = NULL;
+    health_close(version->replicas[place].health);
     version->replicas[place] = (struct fleet_replica){.state = REPLICA_FAILED};
     rc = start_replica(fleet, version, bundle, place, error);
     if (rc != SERIN_OK) {
@@ -268,6 +302,22 @@ static enum serin_errc replace_replica(struct fleet *fleet, struct fleet_version
     if (failed)
         fleet->driver->stop(failed);
     return rc;
+}
+
+/* Somebody's server: a replica without a process. */
+static enum serin_errc start_url(struct fleet *fleet, struct fleet_version *version, struct serin_error *error)
+{
+    struct fleet_watcher *watcher = calloc(1, sizeof(*watcher));
+    struct fleet_replica *place = &version->replicas[0];
+
+    if (!watcher)
+        return error_set(error, SERIN_NOMEM, "no memory for a replica");
+    *watcher = (struct fleet_watcher){fleet, version, 0};
+    *place = (struct fleet_replica){.state = REPLICA_STARTING, .watcher = watcher};
+    memcpy(place->endpoint, version->url, sizeof(version->url));
+    version->replica_count = 1;
+    return health_new(fleet->loop, version->url, HEALTH_UNKNOWN, fleet->options.health, health_changed, watcher,
+                      &place->health, error);
 }
 
 /* ---- versions ---- */
@@ -359,6 +409,8 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
         rc = new_version(fleet, &parsed, name, url, &version, error);
     if (is_new && rc == SERIN_OK && !url[0])
         rc = bundles_set_in_use(fleet->bundles, name, true, error); /* serin rm leaves it alone */
+    if (is_new && rc == SERIN_OK && url[0])
+        rc = start_url(fleet, version, error);
     for (i = 0; rc == SERIN_OK && i < version->replica_count; i++)
         if (version->replicas[i].state == REPLICA_FAILED)
             rc = replace_replica(fleet, version, &bundle, i, error);

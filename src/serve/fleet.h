@@ -9,6 +9,7 @@
 #define SERVE_FLEET_H
 
 #include "runtime/runtime.h"
+#include "serve/health.h"
 #include "store/bundles.h"
 
 #define FLEET_MAX_VERSIONS 64
@@ -21,6 +22,7 @@ struct fleet_replica {
     enum replica_state state;
     char why[200];
     char endpoint[128];
+    struct health *health;         /* from its readiness on; of an URL: from the beginning */
     struct fleet_watcher *watcher; /* who is told of it */
 };
 
@@ -28,7 +30,7 @@ struct fleet_version {
     char name[VERSION_MAX_NAME]; /* "model:tag" */
     char model[VERSION_MAX_MODEL + 1], tag[VERSION_MAX_TAG + 1];
     int slot;                /* of the gateway's counters */
-    char url[FLEET_MAX_URL]; /* "": our own replicas */
+    char url[FLEET_MAX_URL]; /* "": our own replicas; else the one replica has no process */
     int replica_count;
     struct fleet_replica replicas[FLEET_MAX_REPLICAS];
     bool leaving; /* being stopped */
@@ -37,9 +39,10 @@ struct fleet_version {
 struct fleet;
 
 struct fleet_options {
-    const char *program; /* of serin itself */
-    const char *run_dir; /* for sockets; absolute, at most 60 bytes */
-    int threads;         /* of an engine, where the bundle does not say; 0: half of the processors */
+    const char *program;                /* of serin itself */
+    const char *run_dir;                /* for sockets; absolute, at most 60 bytes */
+    int threads;                        /* of an engine, where the bundle does not say; 0: half of the processors */
+    const struct serve_options *health; /* of checks; read at each, lives as long */
     void (*changed)(void *user, struct fleet_version *version);     /* a replica came or went */
     void (*logged)(void *user, const char *name, const char *line); /* a line of a worker */
     void *user;
@@ -60,7 +63,9 @@ struct fleet_version *fleet_at(struct fleet *fleet, int index);          /* 0.. 
 /* The slot of a name, served or not; FLEET_MAX_SLOTS where none is left. */
 int fleet_slot(struct fleet *fleet, const char *name);
 
-int fleet_ready_count(const struct fleet_version *version);
+/* It is ready, and its last health checks do not say otherwise. */
+bool fleet_is_up(const struct fleet_replica *replica);
+int fleet_ready_count(const struct fleet_version *version); /* how many are up */
 /* A replica that will not come any more; its reason, or NULL. */
 const char *fleet_failure(const struct fleet_version *version);
 void fleet_usage(struct fleet *fleet, const struct fleet_replica *replica, struct replica_usage *ret);

@@ -18,6 +18,7 @@ struct deployment { /* somebody waits for a version to be ready */
     struct http_exchange *exchange; /* NULL once the client has gone */
     struct admin_deploy deploy;
     char author[160];
+    uint64_t started_ms;
 };
 
 struct server {
@@ -32,6 +33,7 @@ struct server {
     struct log *log, *access_log;
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */
     struct deployment *deployments;
+    uv_timer_t deploy_clock; /* runs while somebody waits */
     uv_signal_t terminated, interrupted;
     uint64_t started_ms;
     bool announced, stopping;

@@ -51,6 +51,12 @@ static const struct option table[] = {
     NUMBER(max_buffered_mb, 1, 1048576, "bodies that a gateway thread holds at once, in MB; more is refused with 503"),
     NUMBER(mirrors_in_flight, 0, 100000, "copies of requests that a gateway thread sends at once; more are dropped"),
     NUMBER(drain_seconds, 0, 3600, "time for requests in flight when the program ends"),
+    TEXT(health_path, "what each replica is asked, and answers with a status of 2xx where it is ready"),
+    NUMBER(health_interval_ms, 10, 3600000, "time from the end of one check of a replica to the next"),
+    NUMBER(health_timeout_ms, 1, 600000, "a check without an answer for so long has failed"),
+    NUMBER(health_rise, 1, 100, "good checks in a row after which a replica that was down gets requests again"),
+    NUMBER(health_fall, 1, 100, "failed checks in a row after which a replica gets no more"),
+    NUMBER(url_wait_seconds, 0, 3600, "time that a server given by its URL has to get ready in a deploy"),
 };
 
 #define COUNT (sizeof(table) / sizeof(table[0]))
@@ -65,7 +71,17 @@ void serve_options_init(struct serve_options *options)
                                       .max_body_mb = 32,
                                       .max_buffered_mb = 1024,
                                       .mirrors_in_flight = 64,
-                                      .drain_seconds = 10};
+                                      .drain_seconds = 10,
+                                      /* The Open Inference Protocol's own question. HAProxy's defaults for the rest:
+                                       * what is dead is out after some six seconds, and what the passive checks see
+                                       * comes sooner. 30 s: a server with a model to load takes tens of seconds, and a
+                                       * mistyped address should be told while somebody still looks. */
+                                      .health_path = "/v2/health/ready",
+                                      .health_interval_ms = 2000,
+                                      .health_timeout_ms = 1000,
+                                      .health_rise = 2,
+                                      .health_fall = 3,
+                                      .url_wait_seconds = 30};
 }
 
 static double highest(const struct option *option)
@@ -85,6 +101,16 @@ static enum serin_errc unknown(const char *key, struct serin_error *error)
                      nearest ? nearest : "", nearest ? "'?" : "");
 }
 
+/* It goes into a request line as it is. */
+static bool is_path(const char *text)
+{
+    const char *p;
+
+    for (p = text; *p > ' ' && *p < 0x7f; p++)
+        continue;
+    return text[0] == '/' && *p == '\0';
+}
+
 enum serin_errc serve_option_set(struct serve_options *options, const char *key, const char *value,
                                  struct serin_error *error)
 {
@@ -100,6 +126,9 @@ enum serin_errc serve_option_set(struct serve_options *options, const char *key,
             if (strlen(value) >= table[i].size)
                 return error_set(error, SERIN_INVALID, "%s has %zu bytes, the limit is %zu", key, strlen(value),
                                  table[i].size - 1);
+            if (table[i].offset == offsetof(struct serve_options, health_path) && !is_path(value))
+                return error_set(error, SERIN_INVALID, "%s is '%.60s', a path begins with / and has no blanks", key,
+                                 value);
             memcpy(place, value, strlen(value) + 1);
             return SERIN_OK;
         }

@@ -37,6 +37,13 @@ static double share_of(const struct route *route, int version)
     return total ? (double)route->versions[version].weight / (double)total : 0;
 }
 
+static const char *const health_texts[] = {"unknown", "up", "down"}; /* as enum health_state */
+
+static int ready_count(const struct gateway_version *version)
+{
+    return version->doubtful ? 0 : version->endpoint_count;
+}
+
 static void write_replicas(struct server *server, struct json_writer *json, const struct fleet_version *version)
 {
     int i;
@@ -50,6 +57,7 @@ static void write_replicas(struct server *server, struct json_writer *json, cons
         fleet_usage(server->fleet, replica, &usage);
         json_begin_object(json);
         write_text(json, "state", replica_state_text(replica->state));
+        write_text(json, "health", !replica->health ? "unknown" : health_texts[health_state(replica->health)]);
         write_text(json, "why", replica->why);
         write_number(json, "pid", (uint64_t)usage.pid);
         write_text(json, "endpoint", replica->endpoint);
@@ -79,7 +87,7 @@ static void write_version(struct server *server, struct json_writer *json, const
     json_write_number(json, share_of(&entry->route, v));
     write_text(json, "url", version ? version->url : "");
     write_text(json, "breaker", gateway_breaker_open(server->gateway, entry->versions[v].slot) ? "open" : "closed");
-    write_number(json, "ready", (uint64_t)entry->versions[v].endpoint_count);
+    write_number(json, "ready", (uint64_t)ready_count(&entry->versions[v]));
     write_replicas(server, json, version);
     json_key(json, "counters");
     json_begin_object(json);
@@ -190,6 +198,19 @@ enum serin_errc report_changes(void *user, int limit, struct buffer *out, struct
 
 /* ---- metrics ---- */
 
+static int down_count(const struct server *server, const char *model, const char *tag)
+{
+    char name[VERSION_MAX_NAME + ROUTE_MAX_TEXT];
+    const struct fleet_version *version;
+    int count = 0, i;
+
+    snprintf(name, sizeof(name), "%s:%s", model, tag);
+    version = fleet_find(server->fleet, name);
+    for (i = 0; version && i < version->replica_count; i++)
+        count += version->replicas[i].state == REPLICA_READY && !fleet_is_up(&version->replicas[i]);
+    return count;
+}
+
 /* Buckets that Prometheus sees, from the finer ones of the histogram: 1 ms to 10 s. */
 static const double bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
 
@@ -245,7 +266,12 @@ enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_erro
                             "# TYPE serin_replicas_ready gauge\n");
     FOR_EACH_VERSION
     buffer_printf(out, "serin_replicas_ready{model=\"%s\",version=\"%s\"} %d\n", MODEL, TAG,
-                  server->table.entries[e].versions[v].endpoint_count);
+                  ready_count(&server->table.entries[e].versions[v]));
+    buffer_append_text(out, "# HELP serin_replicas_down Replicas that were ready and now fail their health checks.\n"
+                            "# TYPE serin_replicas_down gauge\n");
+    FOR_EACH_VERSION
+    buffer_printf(out, "serin_replicas_down{model=\"%s\",version=\"%s\"} %d\n", MODEL, TAG,
+                  down_count(server, MODEL, TAG));
     buffer_append_text(out, "# HELP serin_latency_seconds Time from the request sent to the version to its answer.\n"
                             "# TYPE serin_latency_seconds histogram\n");
     FOR_EACH_VERSION

@@ -83,7 +83,8 @@ static bool is_settled(const struct server *server)
 
         snprintf(name, sizeof(name), "%s:%s", route->model, route->stable);
         version = fleet_find(server->fleet, name);
-        if (v >= 0 && version && fleet_ready_count(version) == 0 && !fleet_failure(version))
+        if (v >= 0 && version && fleet_ready_count(version) == 0 && !fleet_failure(version) &&
+            !(version->url[0] && version->replicas[0].why[0])) /* it was asked; it is not ours to wait for */
             return false;
     }
     return true;
@@ -106,10 +107,12 @@ static void fleet_changed(void *user, struct fleet_version *version)
     if (server->stopping)
         return;
     for (i = 0; i < version->replica_count; i++)
-        if (version->replicas[i].state != REPLICA_READY && version->replicas[i].state != REPLICA_STARTING &&
-            version->replicas[i].why[0])
+        if (!fleet_is_up(&version->replicas[i]) && version->replicas[i].why[0] &&
+            (version->url[0] || version->replicas[i].state != REPLICA_STARTING))
             log_event(server->log, "warn", "watching replicas", "%s#%d is %s: %s", version->name, i,
-                      replica_state_text(version->replicas[i].state), version->replicas[i].why);
+                      version->replicas[i].state == REPLICA_READY ? "down"
+                                                                  : replica_state_text(version->replicas[i].state),
+                      version->replicas[i].why);
     table_refresh(server);
     deploy_look(server);
     announce(server);
@@ -133,6 +136,7 @@ static void fleet_stopped(void *user)
 
     uv_close((uv_handle_t *)&server->terminated, NULL);
     uv_close((uv_handle_t *)&server->interrupted, NULL);
+    uv_close((uv_handle_t *)&server->deploy_clock, NULL);
 }
 
 static void api_closed(void *user)
@@ -219,6 +223,7 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     struct fleet_options fleet = {.program = program,
                                   .run_dir = server->run_dir,
                                   .threads = (int)server->options.worker_threads,
+                                  .health = &server->options,
                                   .changed = fleet_changed,
                                   .logged = worker_logged,
                                   .user = server};
@@ -266,6 +271,8 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     server->started_ms = uv_now(&server->loop);
     uv_signal_init(&server->loop, &server->terminated);
     uv_signal_init(&server->loop, &server->interrupted);
+    uv_timer_init(&server->loop, &server->deploy_clock);
+    server->deploy_clock.data = server;
     server->terminated.data = server->interrupted.data = server;
     rc = make_folder(options->data_dir, 0755, error);
     if (rc == SERIN_OK && !realpath(options->data_dir, absolute)) /* workers run in a folder of their own */
@@ -291,6 +298,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
             fleet_stop(server->fleet, nothing_left, NULL);
         uv_close((uv_handle_t *)&server->terminated, NULL);
         uv_close((uv_handle_t *)&server->interrupted, NULL);
+        uv_close((uv_handle_t *)&server->deploy_clock, NULL);
         uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     fleet_free(server->fleet);

@@ -25,6 +25,10 @@ struct serve_options {
     double max_body_mb, max_buffered_mb;
     double mirrors_in_flight;
     double drain_seconds; /* for requests in flight at the end */
+    char health_path[256];
+    double health_interval_ms, health_timeout_ms;
+    double health_rise, health_fall; /* checks in a row */
+    double url_wait_seconds;         /* a deploy waits for somebody's server */
 };
 
 void serve_options_init(struct serve_options *options);

@@ -29,13 +29,16 @@ static void fill_endpoints(struct server *server, struct gateway_entry *entry)
         snprintf(name, sizeof(name), "%s:%s", entry->route.model, entry->route.versions[v].tag);
         of = fleet_find(server->fleet, name);
         version->endpoint_count = 0;
+        version->doubtful = false;
         version->slot = fleet_slot(server->fleet, name);
         if (!of || of->leaving)
             continue;
-        if (of->url[0])
-            snprintf(version->endpoints[version->endpoint_count++], GATEWAY_MAX_ADDRESS, "%s", of->url);
+        /* Where every replica of stable fails its checks, those that have been ready are tried all the same: nobody
+         * stands behind stable, and checks may fail where requests do not. */
+        version->doubtful =
+            fleet_ready_count(of) == 0 && strcmp(entry->route.versions[v].tag, entry->route.stable) == 0;
         for (i = 0; i < of->replica_count; i++)
-            if (of->replicas[i].state == REPLICA_READY)
+            if (version->doubtful ? of->replicas[i].state == REPLICA_READY : fleet_is_up(&of->replicas[i]))
                 snprintf(version->endpoints[version->endpoint_count++], GATEWAY_MAX_ADDRESS, "%s",
                          of->replicas[i].endpoint);
     }

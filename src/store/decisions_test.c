@@ -245,7 +245,7 @@ static void brings_up_an_older_file(void **unused)
     int64_t count;
 
     (void)unused;
-    assert_int_equal(state_put_route(state, "m", "{}", "t", &error), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{}", NULL, "t", &error), SERIN_OK);
     assert_int_equal(
         sqlite3_exec(state->db, "DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1", NULL, NULL, NULL),
         SQLITE_OK);

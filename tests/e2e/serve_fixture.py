@@ -59,10 +59,14 @@ class Asked:
 
 class Fake:
     """A model server: behave(asked) gives the answer's bytes, or a list of them, sent with pauses of 50 ms; None closes
-    without a word. close: after each answer."""
+    without a word. close: after each answer. Health checks are answered well, apart from the others and not counted,
+    unless well is cleared."""
 
     def __init__(self, behave=None, close=False):
         self.behave = behave or (lambda asked: answer())
+        self.checks = 0
+        self.well = threading.Event()
+        self.well.set()
         self.close = close
         self.ended = threading.Event()
         self.asked, self.count = [], 0
@@ -105,6 +109,10 @@ class Fake:
                     head += line
                 found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 asked = Asked(head, stream.read(int(found[1])) if found else b"")
+                if asked.get("User-Agent") == "serin-health":
+                    self.checks += 1
+                    connection.sendall(answer() if self.well.is_set() else answer(400, b""))
+                    continue
                 with self.lock:
                     self.count += 1
                     self.asked = self.asked[-99:] + [asked]

@@ -26,7 +26,7 @@ ROUTE = {"model": "m", "revision": 7, "stable": "v1", "unit": "request", "key_so
 
 def status_of(requests=(990, 10)):
     def version(tag, weight, count, **more):
-        return {"tag": tag, "weight": weight, "share": weight / 100, "url": "", "breaker": "closed",
+        return {"tag": tag, "weight": weight, "share": weight / 100, "url": "", "breaker": "closed", "ready": 1,
                 "replicas": [{"state": "ready", "why": "", "pid": 1, "endpoint": "unix:/x", "resident_bytes": 1, "restarts": 0}],
                 "counters": {"requests": count, "answered": count, "failures": 0, "fallbacks": 0},
                 "latency_ms": {"p50": 1.0, "p95": 2.5, "p99": 3.0}, **more}
@@ -482,7 +482,7 @@ def test_on_a_running_serve(tmp_path, frames):
         assert summary["fallbacks"] == sum(b"frame 3" in asked.body for asked in canary.asked)
         status = json.loads(words("status", "-o", "json"))["models"][0]
         assert status["stable"] == "v1" and sum(v["counters"]["fallbacks"] for v in status["versions"]) == summary["fallbacks"]
-        assert re.search(r"v1 \(stable\) +50 % +url ", words("status"))
+        assert re.search(r"v1 \(stable\) +50 % +1/1 ", words("status"))
         assert "by key (header X-Camera)" in words("route", "set", "m", "--key", "header:X-Camera")
         summary = json.loads(words("stream", "--dir", frames, "--model", "m", "--to", to, "--fps", "200", "--cameras", "10",
                                    "--in-flight", "64", "--json"))
