@@ -63,6 +63,7 @@ static void write_bundle(struct json_writer *json, const struct bundle *bundle)
     json_end_object(json);
     raw_field(json, "eval", bundle->eval_json);
     raw_field(json, "scan", bundle->scan_json);
+    raw_field(json, "golden", bundle->golden_json);
     json_end_object(json);
 }
 

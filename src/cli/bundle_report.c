@@ -27,28 +27,13 @@ static void print_size(uint64_t bytes)
         printf("%.1f MB", (double)bytes / 1e6);
 }
 
-/* The figure that the task is judged by: mAP50-95 of boxes, or top-1. NULL where it was not measured. */
-static const json_t *figure(const json_t *eval, const char **ret_name)
-{
-    const json_t *value = json_object_get(eval, "map50_95");
-
-    *ret_name = "mAP50-95";
-    if (!json_is_number(value))
-        value = json_object_get(json_object_get(eval, "ultralytics"), "map50_95");
-    if (!json_is_number(value)) {
-        *ret_name = "top-1";
-        value = json_object_get(eval, "top1");
-    }
-    return json_is_number(value) ? value : NULL;
-}
-
 /* ---- the table ---- */
 
 static void print_row(const struct bundle *bundle, int name_columns)
 {
-    json_t *eval = parse(bundle->eval_json), *scan = parse(bundle->scan_json);
-    const json_t *score;
+    json_t *scan = parse(bundle->scan_json);
     const char *which;
+    double score;
     char name[VERSION_MAX_NAME];
 
     printf("%-*s  ", name_columns, version_name_text(&bundle->name, name));
@@ -59,9 +44,9 @@ static void print_row(const struct bundle *bundle, int name_columns)
         return;
     }
     printf("%-8s  %7d  %7.1f MB  ", bundle->task, bundle->class_count, (double)bundle->model_bytes / 1e6);
-    score = figure(eval, &which);
-    if (score)
-        printf("%8.4f", json_number_value(score));
+    score = bundle_accuracy(bundle, &which);
+    if (score >= 0)
+        printf("%8.4f", score);
     else
         printf("%8s", "-");
     if (scan)
@@ -71,7 +56,6 @@ static void print_row(const struct bundle *bundle, int name_columns)
         printf("  %9s", "-    ");
     printf("  %-6s  %-20s  %.*s\n", bundle->in_use ? "yes" : "no", *bundle->created ? bundle->created : "-",
            DIGEST_SHOWN, bundle->digest + strlen("sha256:"));
-    json_decref(eval);
     json_decref(scan);
 }
 
@@ -116,21 +100,21 @@ static void print_strings(const char *name, const char *json, size_t most, bool 
     json_decref(list);
 }
 
-static void print_evaluation(const char *text)
+static void print_evaluation(const struct bundle *bundle)
 {
-    json_t *eval = parse(text);
-    const json_t *score, *map50 = json_object_get(eval, "map50");
+    json_t *eval = parse(bundle->eval_json);
+    const json_t *map50 = json_object_get(eval, "map50");
     const char *which;
+    double score = bundle_accuracy(bundle, &which);
 
     printf("%-12s ", "evaluation");
-    score = figure(eval, &which);
-    if (score)
-        printf("%s %.4f", which, json_number_value(score));
+    if (score >= 0)
+        printf("%s %.4f", which, score);
     else
         putchar('-');
-    if (score && json_is_number(map50))
+    if (score >= 0 && json_is_number(map50))
         printf(", mAP50 %.4f", json_number_value(map50));
-    if (score)
+    if (score >= 0)
         printf(" on %lld pictures", json_integer_value(json_object_get(eval, "images")));
     putchar('\n');
     json_decref(eval);
@@ -157,6 +141,26 @@ static void print_scan(const char *text)
     json_decref(scan);
 }
 
+static void print_golden(const char *text)
+{
+    json_t *golden = parse(text);
+    const json_t *pictures = json_object_get(golden, "pictures"), *picture;
+    size_t i;
+
+    if (!golden)
+        return;
+    printf("%-12s ", "golden");
+    json_array_foreach(pictures, i, picture)
+    {
+        const char *name = json_string_value(json_object_get(picture, "name"));
+
+        fputs(i ? ", " : "", stdout);
+        terminal_text(stdout, name ? name : "?");
+    }
+    putchar('\n');
+    json_decref(golden);
+}
+
 void bundle_report_print(const struct bundle *bundle)
 {
     char name[VERSION_MAX_NAME];
@@ -177,6 +181,7 @@ void bundle_report_print(const struct bundle *bundle)
     for (i = 0; i < bundle->setting_count; i++)
         printf("%s%s=%.10g", i ? ", " : "", bundle->settings[i].key, bundle->settings[i].value);
     putchar('\n');
-    print_evaluation(bundle->eval_json);
+    print_evaluation(bundle);
     print_scan(bundle->scan_json);
+    print_golden(bundle->golden_json);
 }

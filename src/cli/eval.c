@@ -175,7 +175,7 @@ static int print_json(const struct serin_evaluation *evaluation)
 
     buffer_init(&out, MAX_REPORT_BYTES);
     json_init(&json, &out);
-    evaluation_json(&json, evaluation, true);
+    evaluation_json(&json, evaluation, true, NULL);
     if (buffer_check(&out, "the report", &error) == SERIN_OK) {
         puts(out.bytes);
     } else {

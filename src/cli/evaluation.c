@@ -115,13 +115,18 @@ static void json_speed(struct json_writer *json, const struct serin_speed *speed
     json_end_object(json);
 }
 
-void evaluation_json(struct json_writer *json, const struct serin_evaluation *evaluation, bool with_speed)
+void evaluation_json(struct json_writer *json, const struct serin_evaluation *evaluation, bool with_speed,
+                     const char *data_digest)
 {
     size_t i;
 
     json_begin_object(json);
     json_key(json, "task");
     json_write_string(json, serin_task_name(evaluation->task));
+    if (data_digest) {
+        json_key(json, "data_digest");
+        json_write_string(json, data_digest);
+    }
     json_key(json, "images");
     json_write_integer(json, (int64_t)evaluation->images);
     json_key(json, "images_failed");

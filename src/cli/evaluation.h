@@ -17,7 +17,10 @@ void evaluation_report_to(struct progress *progress, struct serin_eval_options *
 /* Says on stderr where classes of data were matched by number, so that the figures may mean nothing. */
 void evaluation_warn(const char *verb, const char *data, const struct serin_evaluation *evaluation);
 
-/* One object. with_speed false leaves out what differs from run to run. */
-void evaluation_json(struct json_writer *json, const struct serin_evaluation *evaluation, bool with_speed);
+/* One object. with_speed false leaves out what differs from run to run; data_digest: of what it was measured on, or
+ * NULL.
+ */
+void evaluation_json(struct json_writer *json, const struct serin_evaluation *evaluation, bool with_speed,
+                     const char *data_digest);
 
 #endif

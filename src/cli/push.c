@@ -8,8 +8,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/bundle_report.h"
+#include "cli/data_digest.h"
 #include "cli/data_dir.h"
 #include "cli/evaluation.h"
+#include "cli/golden_pictures.h"
 #include "cli/model.h"
 #include "cli/terminal.h"
 #include "engine/onnx_probe.h"
@@ -20,7 +22,7 @@
 
 struct push_settings {
     struct model_settings model;
-    struct cli_texts set;
+    struct cli_texts set, golden;
     const char *eval, *scan;
     const char *data_dir;
     bool json;
@@ -38,6 +40,13 @@ static const struct cli_option options[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct push_settings, eval),
      .help = "measure the accuracy on these labelled pictures, as 'serin eval' does, and keep it with the version"},
+    {.name = "golden",
+     .value = "FILE|DIR",
+     .type = CLI_TEXTS,
+     .offset = offsetof(struct push_settings, golden),
+     .help =
+         "pictures that are kept with what the model says of them now; where the version is deployed it must say the "
+         "same. May be given several times; up to 32 pictures of 8 MiB, 64 MiB together"},
     {.name = "scan",
      .value = "REPORT.json",
      .type = CLI_TEXT,
@@ -62,6 +71,8 @@ static const struct cli_example examples[] = {
     {"serin push street-person:v1.0.0-cpu --model v1.0.0.onnx", "make a model a version"},
     {"serin push yolov8n:v1.3.0-gpu-cu118 --model yolov8n.onnx --set conf=.3 --set max_batch=16 --eval coco128.yaml",
      "with what it is served with, and how accurate it is"},
+    {"serin push yolov8n:v1.3.1-gpu-cu118 --model yolov8n.onnx --golden golden/",
+     "with pictures to which it must give the same answers where it is deployed"},
     {0},
 };
 
@@ -71,6 +82,7 @@ struct push {
     uint8_t *model, *report;
     size_t model_bytes, report_bytes;
     struct serin_yolo *yolo;
+    struct golden_pictures golden;
 };
 
 /* ---- what the model is ---- */
@@ -157,6 +169,15 @@ static enum serin_errc check_settings(const struct push *push, struct serin_erro
     return SERIN_OK;
 }
 
+static void set_predict_options(const struct push *push, struct serin_predict_options *predict)
+{
+    serin_predict_options_init(predict);
+    predict->conf = (float)bundle_setting_get(&push->bundle, "conf", (double)predict->conf);
+    predict->iou = bundle_setting_get(&push->bundle, "iou", predict->iou);
+    predict->max_det = (int)bundle_setting_get(&push->bundle, "max_det", predict->max_det);
+    predict->input_height = predict->input_width = (int)bundle_setting_get(&push->bundle, "imgsz", 0);
+}
+
 /* One prediction with the settings it will be served with: a network full of NaN looks healthy until it runs. */
 static enum serin_errc try_once(const struct push *push, struct serin_error *error)
 {
@@ -170,14 +191,21 @@ static enum serin_errc try_once(const struct push *push, struct serin_error *err
 
     for (i = 0; i < sizeof(pixels); i++)
         pixels[i] = (uint8_t)(i * 7 + i / 192 * 5); /* some texture */
-    serin_predict_options_init(&predict);
-    predict.conf = (float)bundle_setting_get(&push->bundle, "conf", (double)predict.conf);
-    predict.iou = bundle_setting_get(&push->bundle, "iou", predict.iou);
-    predict.max_det = (int)bundle_setting_get(&push->bundle, "max_det", predict.max_det);
-    predict.input_height = predict.input_width = (int)bundle_setting_get(&push->bundle, "imgsz", 0);
+    set_predict_options(push, &predict);
     rc = serin_yolo_predict(push->yolo, &image, 1, &predict, &result, error);
     serin_result_free(result);
     return error_prefix(error, rc, "a trial prediction failed");
+}
+
+static enum serin_errc take_golden(struct push *push, struct serin_error *error)
+{
+    const struct cli_texts *given = &push->settings->golden;
+    struct serin_predict_options predict;
+
+    set_predict_options(push, &predict);
+    return given->count == 0 ? SERIN_OK
+                             : golden_pictures_take(given->items, given->count, push->yolo, &predict, &push->golden,
+                                                    &push->bundle, error);
 }
 
 /* conf stays that of evaluation: average precision needs nearly everything. */
@@ -185,6 +213,7 @@ static enum serin_errc evaluate(struct push *push, struct serin_error *error)
 {
     struct serin_evaluation *evaluation = NULL;
     struct serin_eval_options eval;
+    char digest[BUNDLE_DIGEST_TEXT];
     struct progress progress;
     struct json_writer json;
     struct buffer out;
@@ -199,6 +228,11 @@ static enum serin_errc evaluate(struct push *push, struct serin_error *error)
     progress_hide(&progress);
     if (rc != SERIN_OK)
         return rc;
+    rc = data_digest(push->settings->eval, serin_yolo_get_info(push->yolo), digest, error);
+    if (rc != SERIN_OK) {
+        serin_evaluation_free(evaluation);
+        return rc;
+    }
     if (evaluation->images_failed) { /* what a version is judged by is whole */
         rc = error_set(error, SERIN_CORRUPT, "%s: %zu of %zu pictures cannot be read", push->settings->eval,
                        evaluation->images_failed, evaluation->images + evaluation->images_failed);
@@ -208,7 +242,8 @@ static enum serin_errc evaluate(struct push *push, struct serin_error *error)
     evaluation_warn("push", push->settings->eval, evaluation);
     buffer_init(&out, BUNDLE_MAX_EVAL_BYTES);
     json_init(&json, &out);
-    evaluation_json(&json, evaluation, false); /* speed differs from run to run, and a bundle's digest must not */
+    evaluation_json(&json, evaluation, false,
+                    digest); /* speed differs from run to run, and a bundle's digest must not */
     rc = buffer_check(&out, "the evaluation", error);
     if (rc == SERIN_OK)
         push->bundle.eval_json = buffer_steal(&out);
@@ -261,6 +296,8 @@ static enum serin_errc store(struct push *push, char *digest, struct serin_error
     const struct bundle_push what = {.model = push->model,
                                      .model_bytes = push->model_bytes,
                                      .description = &push->bundle,
+                                     .golden = push->golden.pictures,
+                                     .golden_count = push->golden.count,
                                      .scan_report = push->report,
                                      .scan_report_bytes = push->report_bytes};
     struct bundles *bundles = NULL;
@@ -293,6 +330,7 @@ static enum serin_errc make(struct push *push, char *digest, struct serin_error 
     rc = rc ? rc : check_settings(push, error);
     rc = rc ? rc : describe(push, error);
     rc = rc ? rc : try_once(push, error);
+    rc = rc ? rc : take_golden(push, error);
     rc = rc ? rc : (push->settings->eval ? evaluate(push, error) : SERIN_OK);
     return rc ? rc : store(push, digest, error);
 }
@@ -326,6 +364,7 @@ static int push(const void *given, char *const *operands, size_t operand_count)
     }
     serin_yolo_close(push.yolo);
     bundle_done(&push.bundle);
+    golden_pictures_done(&push.golden);
     free(push.model);
     free(push.report);
     return code;
@@ -339,7 +378,8 @@ const struct cli_verb cli_push = {
     .max_operands = 1,
     .text =
         "Makes an immutable version of a model: the network, its classes and shapes, the settings it is served with, "
-        "and where they are given its accuracy and a security scan. The model is opened and makes one trial "
+        "and where they are given its accuracy, golden pictures and a security scan. The model is opened and makes one "
+        "trial "
         "prediction with these settings first; what cannot run is not stored.\n\n"
         "NAME is lower case; TAG is best a SemVer and the hardware it is for, as in yolov8n:v1.2.0-gpu-cu118, "
         "yolov8n:v0.9.1-cpu or m:v1.0.0-rc.1-cpu-amx. A tag never moves: pushing the same content again changes "

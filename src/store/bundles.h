@@ -27,6 +27,11 @@ struct bundles;
 MUST_USE enum serin_errc bundles_open(const char *dir, struct bundles **ret, struct serin_error *error);
 void bundles_close(struct bundles *bundles);
 
+struct bundle_picture {
+    const void *bytes;
+    size_t size;
+};
+
 /* What a push brings; everything is checked by the caller to belong together (the model loads, the evaluation is of
  * it). */
 struct bundle_push {
@@ -36,6 +41,8 @@ struct bundle_push {
     /* name, task, architecture, precision, classes, shapes, settings, eval, scan; created, or "" for now. Digests and
      * sizes are not looked at. */
     const struct bundle *description;
+    const struct bundle_picture *golden; /* the pictures of description->golden_json, in its order */
+    int golden_count;
     const void *scan_report; /* the report that description->scan_json sums up; NULL where there is none */
     size_t scan_report_bytes;
 };
@@ -58,6 +65,10 @@ MUST_USE enum serin_errc bundles_remove(struct bundles *bundles, const char *nam
 /* Path of the model's blob, to open read-only; checked against its digest when verify is set. */
 MUST_USE enum serin_errc bundles_model_path(struct bundles *bundles, const struct bundle *bundle, bool verify,
                                             char *path, size_t size, struct serin_error *error);
+
+/* Golden picture number i of the version, its digest checked: free() *ret_bytes. SERIN_NOT_FOUND, SERIN_CORRUPT. */
+MUST_USE enum serin_errc bundles_read_golden(struct bundles *bundles, const char *name, int i, uint8_t **ret_bytes,
+                                             size_t *ret_size, struct serin_error *error);
 
 /* Reads every blob of the version and compares it with its digest. SERIN_CORRUPT names the one that is damaged. */
 MUST_USE enum serin_errc bundles_verify(struct bundles *bundles, const char *name, struct serin_error *error);

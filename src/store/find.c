@@ -8,12 +8,33 @@
 #include "store/bundles_inside.h"
 
 #include "base/text.h"
+#include "version/golden.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- reading a bundle ---- */
+
+/* A JSON object of its own layer; NULL stays NULL where there is none. */
+static enum serin_errc load_object(const struct bundles *bundles, const struct oci_manifest *manifest, const char *file,
+                                   size_t max_bytes, char **ret, struct serin_error *error)
+{
+    const struct oci_descriptor *layer = manifest_find(manifest, file);
+    uint8_t *bytes = NULL;
+    enum serin_errc rc;
+
+    if (!layer)
+        return SERIN_OK;
+    rc = blobs_read(&bundles->blobs, layer, max_bytes, &bytes, error);
+    if (rc == SERIN_OK)
+        rc = bundle_json_check(bytes, (size_t)layer->size, file, error);
+    if (rc == SERIN_OK)
+        *ret = (char *)bytes;
+    else
+        free(bytes);
+    return rc;
+}
 
 static enum serin_errc load_description(const struct bundles *bundles, const struct oci_manifest *manifest,
                                         struct bundle *bundle, struct serin_error *error)
@@ -28,17 +49,10 @@ static enum serin_errc load_description(const struct bundles *bundles, const str
     if (rc == SERIN_OK)
         rc = bundle_description_parse(bytes, (size_t)layer->size, bundle, error);
     free(bytes);
-    layer = manifest_find(manifest, MANIFEST_FILE_EVALUATION);
-    if (rc != SERIN_OK || !layer)
-        return rc;
-    bytes = NULL;
-    rc = blobs_read(&bundles->blobs, layer, BUNDLE_MAX_EVAL_BYTES, &bytes, error);
     if (rc == SERIN_OK)
-        rc = bundle_json_check(bytes, (size_t)layer->size, MANIFEST_FILE_EVALUATION, error);
+        rc = load_object(bundles, manifest, MANIFEST_FILE_EVALUATION, BUNDLE_MAX_EVAL_BYTES, &bundle->eval_json, error);
     if (rc == SERIN_OK)
-        bundle->eval_json = (char *)bytes;
-    else
-        free(bytes);
+        rc = load_object(bundles, manifest, MANIFEST_FILE_GOLDEN, GOLDEN_MAX_JSON_BYTES, &bundle->golden_json, error);
     return rc;
 }
 
@@ -232,6 +246,48 @@ enum serin_errc bundles_model_path(struct bundles *bundles, const struct bundle 
         return error_set(error, SERIN_LIMIT, "the path of the model has %d characters, the limit is %zu", length,
                          size - 1);
     return SERIN_OK;
+}
+
+static enum serin_errc read_layer(const struct bundles *bundles, const struct oci_descriptor *what, const char *file,
+                                  size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size, struct serin_error *error)
+{
+    struct oci_manifest *manifest = malloc(sizeof(*manifest));
+    const struct oci_descriptor *layer = NULL;
+    enum serin_errc rc;
+
+    if (!manifest)
+        return error_set(error, SERIN_NOMEM, "no memory for a manifest");
+    rc = bundles_read_manifest(bundles, what, manifest, error);
+    if (rc == SERIN_OK) {
+        layer = manifest_find(manifest, file);
+        rc = layer ? blobs_read(&bundles->blobs, layer, max_bytes, ret_bytes, error)
+                   : error_set(error, SERIN_NOT_FOUND, "no layer holds %s", file);
+    }
+    if (rc == SERIN_OK)
+        *ret_size = (size_t)layer->size;
+    free(manifest);
+    return rc;
+}
+
+enum serin_errc bundles_read_golden(struct bundles *bundles, const char *name, int i, uint8_t **ret_bytes,
+                                    size_t *ret_size, struct serin_error *error)
+{
+    const struct index_entry *entry = NULL;
+    struct oci_index index;
+    enum serin_errc rc;
+    char file[16];
+
+    rc = bundles_read_index(bundles, &index, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = find_entry(&index, name, &entry, error);
+    if (rc == SERIN_OK)
+        rc = error_prefix(error,
+                          read_layer(bundles, &entry->manifest, golden_layer(i, file), GOLDEN_MAX_PICTURE_BYTES,
+                                     ret_bytes, ret_size, error),
+                          "%s", name);
+    index_done(&index);
+    return rc;
 }
 
 static enum serin_errc verify(const struct bundles *bundles, const struct oci_descriptor *what,

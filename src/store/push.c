@@ -8,6 +8,7 @@
  * the blobs that no manifest names (sweep.c).
  */
 #include "store/bundles_inside.h"
+#include "version/golden.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_DRAFTS 6 /* four layers, configuration, manifest */
+#define MAX_DRAFTS (7 + GOLDEN_MAX_PICTURES) /* five layers and those of pictures, configuration, manifest */
 
 struct pushing {
     struct bundles *bundles;
@@ -124,6 +125,33 @@ static enum serin_errc add_reports(struct pushing *pushing, struct serin_error *
     return rc;
 }
 
+static enum serin_errc add_golden(struct pushing *pushing, struct serin_error *error)
+{
+    const struct bundle_push *push = pushing->push;
+    const char *answers = push->description->golden_json;
+    json_t *root = NULL;
+    enum serin_errc rc;
+    int count, i;
+
+    if (!answers)
+        return SERIN_OK;
+    rc = golden_parse(answers, &root, error);
+    if (rc != SERIN_OK)
+        return rc;
+    count = golden_count(root);
+    json_decref(root);
+    BUG_ON(count != push->golden_count);
+    rc = add_bytes(pushing, MEDIA_TYPE_DOC, MANIFEST_FILE_GOLDEN, answers, strlen(answers), GOLDEN_MAX_JSON_BYTES,
+                   error);
+    for (i = 0; rc == SERIN_OK && i < count; i++) {
+        char file[16];
+
+        rc = add_bytes(pushing, MEDIA_TYPE_DATASET, golden_layer(i, file), push->golden[i].bytes, push->golden[i].size,
+                       GOLDEN_MAX_PICTURE_BYTES, error);
+    }
+    return rc;
+}
+
 /* Configuration and manifest; the manifest's draft is the last one. */
 static enum serin_errc add_manifest(struct pushing *pushing, struct serin_error *error)
 {
@@ -204,6 +232,7 @@ static enum serin_errc push_locked(struct pushing *pushing, char *ret_digest, st
     rc = add_model(pushing, error);
     rc = rc ? rc : add_description(pushing, error);
     rc = rc ? rc : add_reports(pushing, error);
+    rc = rc ? rc : add_golden(pushing, error);
     rc = rc ? rc : add_manifest(pushing, error);
     rc = rc ? rc : publish(pushing, error);
     if (rc == SERIN_OK)

@@ -19,7 +19,7 @@ const struct bundle_setting_rule bundle_settings[] = {
     {"conf", 0, 1, false, "keep what scores above"},
     {"cpus", 0, 1024, false, "processors that a worker may use; 0: no limit"},
     {"decode_threads", 1, 256, true, "threads that take pictures apart"},
-    {"golden_map_floor", 0, 1, false, "least mAP50-95 on the golden images at admission"},
+    {"golden_map_floor", 0, 1, false, "least accuracy (mAP50-95, top-1) at admission"},
     {"imgsz", 32, 8192, true, "input size in pixels, for models that take any"},
     {"iou", 0, 1, false, "suppress what overlaps more"},
     {"max_batch", 1, 64, true, "most pictures of one inference"},
@@ -42,6 +42,7 @@ void bundle_done(struct bundle *bundle)
     free(bundle->outputs_json);
     free(bundle->eval_json);
     free(bundle->scan_json);
+    free(bundle->golden_json);
     *bundle = (struct bundle){.class_count = 0};
 }
 

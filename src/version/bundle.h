@@ -42,7 +42,8 @@ struct bundle {
     char *class_names_json;           /* ["person",...] */
     char *inputs_json, *outputs_json; /* ["fp32[1,3,640,640]"] */
     char *eval_json;                  /* as `serin eval --json` prints, without the speed; NULL where there is none */
-    char *scan_json; /* {"scanner":"trivy","critical":0,...}: the report's counts; NULL where there is none */
+    char *scan_json;   /* {"scanner":"trivy","critical":0,...}: the report's counts; NULL where there is none */
+    char *golden_json; /* golden.h; NULL where there are no golden pictures */
     int setting_count;
     struct bundle_setting settings[BUNDLE_MAX_SETTINGS]; /* by rising key */
     bool in_use;                                         /* serin serve has it loaded, or routes to it */
@@ -84,6 +85,12 @@ MUST_USE enum serin_errc bundle_description_write(const struct bundle *bundle, s
  * a newer version: another schema, or a setting that this one does not know). */
 MUST_USE enum serin_errc bundle_description_parse(const void *bytes, size_t size, struct bundle *ret,
                                                   struct serin_error *error);
+
+/* The figure that the evaluation is judged by: mAP50-95 of boxes, or top-1; *ret_name says which. Negative where there
+ * is no evaluation, or none that could be measured. */
+double bundle_accuracy(const struct bundle *bundle, const char **ret_name);
+/* Were both evaluated on the same pictures and labels? */
+bool bundle_same_evaluation_data(const struct bundle *a, const struct bundle *b);
 
 /* Is it one JSON object (an evaluation, a scan)? what names it in the sentence. SERIN_CORRUPT. */
 MUST_USE enum serin_errc bundle_json_check(const void *bytes, size_t size, const char *what, struct serin_error *error);

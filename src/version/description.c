@@ -145,3 +145,35 @@ enum serin_errc bundle_json_check(const void *bytes, size_t size, const char *wh
         return SERIN_OK;
     return error_set(error, SERIN_CORRUPT, "%s is no JSON object%s%s", what, root ? "" : ": ", root ? "" : where.text);
 }
+
+double bundle_accuracy(const struct bundle *bundle, const char **ret_name)
+{
+    json_t *root = bundle->eval_json ? json_loads(bundle->eval_json, 0, NULL) : NULL;
+    const json_t *value = json_object_get(root, "map50_95");
+    double accuracy = -1;
+
+    *ret_name = "mAP50-95";
+    if (!json_is_number(value)) /* oriented boxes have Ultralytics' figure alone */
+        value = json_object_get(json_object_get(root, "ultralytics"), "map50_95");
+    if (!json_is_number(value)) {
+        *ret_name = "top-1";
+        value = json_object_get(root, "top1");
+    }
+    if (json_is_number(value))
+        accuracy = json_number_value(value);
+    json_decref(root);
+    return accuracy;
+}
+
+bool bundle_same_evaluation_data(const struct bundle *a, const struct bundle *b)
+{
+    json_t *of_a = a->eval_json ? json_loads(a->eval_json, 0, NULL) : NULL;
+    json_t *of_b = b->eval_json ? json_loads(b->eval_json, 0, NULL) : NULL;
+    const char *first = json_string_value(json_object_get(of_a, "data_digest"));
+    const char *second = json_string_value(json_object_get(of_b, "data_digest"));
+    bool same = first && second && strcmp(first, second) == 0;
+
+    json_decref(of_a);
+    json_decref(of_b);
+    return same;
+}

@@ -10,6 +10,8 @@
  *     serin.json        application/vnd.cncf.model.weight.config.v1.raw    the description (bundle.h)
  *     evaluation.json   application/vnd.cncf.model.doc.v1.raw              where there is one
  *     scan.json         application/vnd.cncf.model.doc.v1.raw              where there is one: the scanner's report
+ *     golden.json       application/vnd.cncf.model.doc.v1.raw              where there are golden pictures (golden.h)
+ *     golden/00 ...     application/vnd.cncf.model.dataset.v1.raw          the pictures
  */
 #ifndef VERSION_MANIFEST_H
 #define VERSION_MANIFEST_H
@@ -27,6 +29,7 @@
 #define MEDIA_TYPE_WEIGHT      "application/vnd.cncf.model.weight.v1.raw"
 #define MEDIA_TYPE_DESCRIPTION "application/vnd.cncf.model.weight.config.v1.raw"
 #define MEDIA_TYPE_DOC         "application/vnd.cncf.model.doc.v1.raw"
+#define MEDIA_TYPE_DATASET     "application/vnd.cncf.model.dataset.v1.raw"
 
 #define MANIFEST_FILE_ANNOTATION "org.cncf.model.filepath"
 
@@ -34,6 +37,7 @@
 #define MANIFEST_FILE_DESCRIPTION "serin.json"
 #define MANIFEST_FILE_EVALUATION  "evaluation.json"
 #define MANIFEST_FILE_SCAN        "scan.json"
+#define MANIFEST_FILE_GOLDEN      "golden.json"
 
 struct oci_descriptor {
     char media_type[MANIFEST_MAX_TEXT + 1];
