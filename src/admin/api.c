@@ -242,14 +242,17 @@ static void do_deploy(struct call *call)
     json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
     enum serin_errc rc = SERIN_OK;
 
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:i, s?:s, s?:b, s?:b}", "name", &name, "replicas",
-                                &deploy.replicas, "url", &url, "stable", &stable, "confirm", &confirm) != 0)
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:i, s?:s, s?:b, s?:F, s?:b}", "name", &name,
+                                "replicas", &deploy.replicas, "url", &url, "stable", &stable, "min_map",
+                                &deploy.min_map, "confirm", &confirm) != 0)
         rc = error_set(&error, SERIN_INVALID,
                        "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": 1, \"url\": \"\", \"stable\": true}");
     else if (strlen(name) >= sizeof(deploy.name) || strlen(url) >= sizeof(deploy.url))
         rc = error_set(&error, SERIN_INVALID, "name or url are too long: %zu and %zu bytes", strlen(name), strlen(url));
     else if (deploy.replicas < 1 || deploy.replicas > 16)
         rc = error_set(&error, SERIN_INVALID, "%d replicas, 1 to 16 are possible", deploy.replicas);
+    else if (!(deploy.min_map >= 0 && deploy.min_map <= 1))
+        rc = error_set(&error, SERIN_INVALID, "min_map is %g, it lies within 0 and 1", deploy.min_map);
     if (rc == SERIN_OK) {
         memcpy(deploy.name, name, strlen(name) + 1);
         memcpy(deploy.url, url, strlen(url) + 1);

@@ -8,9 +8,9 @@
  *     PUT    /api/v1/routes/MODEL             replaces it (route_from_json)
  *     PATCH  /api/v1/routes/MODEL/weights     {"TAG": WEIGHT, ...}; the others stay
  *     DELETE /api/v1/routes/MODEL
- *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable", "confirm"}; answers when it is
- * ready DELETE /api/v1/serving/MODEL:TAG        stops its replicas GET    /api/v1/changes?limit=N          who changed
- * what GET    /metrics                         Prometheus' text format
+ *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable", "min_map", "confirm"}; answers when
+ * it is ready DELETE /api/v1/serving/MODEL:TAG        stops its replicas GET    /api/v1/changes?limit=N          who
+ * changed what GET    /metrics                         Prometheus' text format
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */
@@ -26,7 +26,8 @@ struct admin_deploy {
     int replicas;   /* 1..16 */
     char url[256];  /* "": our own replicas */
     bool stable;
-    bool confirm; /* differences from the stable version are meant */
+    double min_map; /* 0..1: least accuracy; 0: what the server's configuration says */
+    bool confirm;   /* that it differs from stable, from its golden pictures or misses a floor is meant */
     const char *author;
 };
 

@@ -18,6 +18,7 @@
 struct deploy_settings {
     const char *admin, *url;
     int replicas;
+    double min_map;
     bool canary, confirm;
 };
 
@@ -43,7 +44,15 @@ static const struct cli_option options[] = {
     {.name = "confirm",
      .type = CLI_FLAG,
      .offset = offsetof(struct deploy_settings, confirm),
-     .help = "let it in although its task, classes or shapes differ from the stable version's"},
+     .help = "let it in although its task, classes or shapes differ from stable's, it answers its golden pictures "
+             "otherwise, or its accuracy is below a floor or stable's; what was confirmed is logged"},
+    {.name = "min-map",
+     .value = "F",
+     .type = CLI_REAL,
+     .fallback = "0",
+     .max = 1,
+     .offset = offsetof(struct deploy_settings, min_map),
+     .help = "least accuracy of its evaluation (mAP50-95, or top-1); 0 is what the server's min_map says"},
     {0},
 };
 
@@ -68,6 +77,8 @@ static enum serin_errc post(const struct deploy_settings *settings, const char *
     else
         json_object_set_new(body, "replicas", json_integer(settings->replicas));
     json_object_set_new(body, "stable", json_boolean(!settings->canary));
+    if (settings->min_map > 0)
+        json_object_set_new(body, "min_map", json_real(settings->min_map));
     json_object_set_new(body, "confirm", json_boolean(settings->confirm));
     text = json_dumps(body, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (!text || (settings->url && !json_object_get(body, "url"))) /* what is no UTF-8 was not taken in */

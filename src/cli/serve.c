@@ -22,42 +22,30 @@ struct serve_settings {
     bool check, dump;
 };
 
-#define KEY(key, what, text)                                                                                           \
+#define KEY(key, what, text, words)                                                                                    \
     {                                                                                                                  \
-        .name = what, .value = text, .type = CLI_TEXT, .offset = offsetof(struct serve_settings, key)
+        .name = what, .value = text, .type = CLI_TEXT, .offset = offsetof(struct serve_settings, key), .help = words   \
+    }
 
-static const struct cli_option
-    options[] = {KEY(config, "config", "FILE"), .help = "YAML file of the keys that --dump shows"},
-    KEY(data_dir, "data-dir", "DIR"),
-    .help = "folder of the versions and of the state; default $SERIN_DATA_DIR, or ~/.local/share/serin"
-}
-, KEY(listen, "listen", "ADDRESS"), .help = "the data port; default 127.0.0.1:8080"
-}
-, KEY(admin, "admin", "ADDRESS"), .help = "the control API; default 127.0.0.1:8081"
-}
-, KEY(log, "log", "FILE"), .help = "events, a JSON line each; default -, which is stderr"
-}
-, KEY(access_log, "access-log", "FILE"), .help = "a JSON line for each request; default none"
-}
-, KEY(log_sample, "log-sample", "SHARE"),
-    .help = "share of the requests that the access log holds; errors and fallbacks always; default 1"
-}
-, KEY(cors_origins, "cors-origins", "ORIGINS"),
-    .help = "origins of web pages that may ask, with blanks between them; * is any; default none"
-}
-, KEY(gateway_threads, "gateway-threads", "N"), .help = "threads that take requests; default 2"
-}
-, KEY(worker_threads, "worker-threads", "N"),
-    .help = "threads of a worker's engine where its bundle does not say; default half of the processors"
-}
-, KEY(max_body_mb, "max-body-mb", "MB"), .help = "largest request body; default 32"
-}
-, KEY(mirrors_in_flight, "mirrors-in-flight", "N"),
-    .help = "copies of requests that a gateway thread sends at once; default 64"
-}
-, KEY(drain_seconds, "drain-seconds", "S"), .help = "time for requests in flight at the end; default 10"
-}
-,
+static const struct cli_option options[] = {
+    KEY(config, "config", "FILE", "YAML file of the keys that --dump shows"),
+    KEY(data_dir, "data-dir", "DIR",
+        "folder of the versions and of the state; default $SERIN_DATA_DIR, or ~/.local/share/serin"),
+    KEY(listen, "listen", "ADDRESS", "the data port; default 127.0.0.1:8080"),
+    KEY(admin, "admin", "ADDRESS", "the control API; default 127.0.0.1:8081"),
+    KEY(log, "log", "FILE", "events, a JSON line each; default -, which is stderr"),
+    KEY(access_log, "access-log", "FILE", "a JSON line for each request; default none"),
+    KEY(log_sample, "log-sample", "SHARE",
+        "share of the requests that the access log holds; errors and fallbacks always; default 1"),
+    KEY(cors_origins, "cors-origins", "ORIGINS",
+        "origins of web pages that may ask, with blanks between them; * is any; default none"),
+    KEY(gateway_threads, "gateway-threads", "N", "threads that take requests; default 2"),
+    KEY(worker_threads, "worker-threads", "N",
+        "threads of a worker's engine where its bundle does not say; default half of the processors"),
+    KEY(max_body_mb, "max-body-mb", "MB", "largest request body; default 32"),
+    KEY(mirrors_in_flight, "mirrors-in-flight", "N",
+        "copies of requests that a gateway thread sends at once; default 64"),
+    KEY(drain_seconds, "drain-seconds", "S", "time for requests in flight at the end; default 10"),
     {.name = "set",
      .value = "KEY=VALUE",
      .type = CLI_TEXTS,
@@ -72,8 +60,7 @@ static const struct cli_option
      .offset = offsetof(struct serve_settings, dump),
      .help = "print the configuration in force, as a file for --config, and end"},
     {0},
-}
-;
+};
 
 static const struct cli_example examples[] = {
     {"serin serve", "serves what was deployed, on 127.0.0.1:8080"},

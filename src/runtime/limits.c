@@ -40,6 +40,11 @@ static struct {
     char path[400]; /* our own group */
 } places[LIMITS_CONTROLLERS];
 
+static struct {
+    int version;
+    char path[400];
+} home; /* the group with the limit of memory that we ourselves are in; version 0: none */
+
 static bool write_file(const char *folder, const char *file, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static bool write_file(const char *folder, const char *file, const char *format, ...)
@@ -169,6 +174,8 @@ static void find_places(void)
     /* All first: handing down may move us to another group. */
     for (i = 0; own && mounts && i < LIMITS_CONTROLLERS; i++)
         versions[i] = cgroup_place(own, mounts, names[i], places[i].path, sizeof(places[i].path));
+    home.version = versions[LIMITS_MEMORY];
+    memcpy(home.path, places[LIMITS_MEMORY].path, sizeof(home.path));
     for (i = 0; i < LIMITS_CONTROLLERS; i++) {
         char trial[512];
 
@@ -202,6 +209,50 @@ void limits_sweep(void)
     for (i = 0; i < LIMITS_CONTROLLERS; i++)
         if (limits_cgroup_version((enum limits_controller)i))
             remove_stale(places[i].path, false);
+}
+
+/* ---- what is left ---- */
+
+static bool read_number(const char *path, const char *file, uint64_t *ret)
+{
+    char text[64];
+
+    return read_file(path, file, text, sizeof(text)) && sscanf(text, "%" SCNu64, ret) == 1; /* "max" is none */
+}
+
+static uint64_t left_in(const char *path, int version)
+{
+    const char *field = version == 1 ? "\ntotal_inactive_file " : "\ninactive_file ", *found;
+    uint64_t most, used, files = 0;
+    char text[4096];
+
+    if (!read_number(path, version == 1 ? "memory.limit_in_bytes" : "memory.max", &most) ||
+        !read_number(path, version == 1 ? "memory.usage_in_bytes" : "memory.current", &used))
+        return UINT64_MAX;
+    if (read_file(path, "memory.stat", text, sizeof(text)) && (found = strstr(text, field)))
+        sscanf(found + strlen(field), "%" SCNu64, &files);
+    used -= files < used ? files : used;
+    return most > used ? most - used : 0;
+}
+
+/* A group has no more than those above it. */
+static uint64_t left_from(const char *group, int version)
+{
+    uint64_t least = UINT64_MAX;
+    char path[400], *slash;
+
+    for (snprintf(path, sizeof(path), "%s", group); (slash = strrchr(path, '/')) && slash != path; *slash = '\0') {
+        uint64_t left = left_in(path, version);
+
+        least = left < least ? left : least;
+    }
+    return least;
+}
+
+uint64_t limits_available_bytes(void)
+{
+    limits_cgroup_version(LIMITS_MEMORY); /* so that it has looked */
+    return home.version ? left_from(home.path, home.version) : UINT64_MAX;
 }
 
 /* ---- one replica's groups ---- */
@@ -297,6 +348,16 @@ bool limits_killed_for_memory(struct limits_group *group)
 
     group->oom_kills = now;
     return killed;
+}
+
+uint64_t limits_peak_bytes(const struct limits_group *group)
+{
+    const bool first = places[LIMITS_MEMORY].version == 1;
+    uint64_t peak = 0;
+
+    if (group->paths[LIMITS_MEMORY][0])
+        read_number(group->paths[LIMITS_MEMORY], first ? "memory.max_usage_in_bytes" : "memory.peak", &peak);
+    return peak;
 }
 
 void limits_kill(const struct limits_group *group)

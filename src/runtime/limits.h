@@ -45,6 +45,12 @@ MUST_USE enum serin_errc limits_init(struct limits_group *ret, uint64_t memory_b
 MUST_USE enum serin_errc limits_admit(const struct limits_group *group, pid_t pid, struct serin_error *error);
 /* Whether the kernel has killed for memory in the group since the last call. */
 bool limits_killed_for_memory(struct limits_group *group);
+/* The most that the group has had resident, as its limit counts (with what it keeps of files); 0 where the kernel does
+ * not tell. */
+uint64_t limits_peak_bytes(const struct limits_group *group);
+/* What the groups that we are in still let us take, files that the kernel may drop counted as free; UINT64_MAX: they
+ * have no limit. */
+uint64_t limits_available_bytes(void);
 /* Ends whatever is still in the group. */
 void limits_kill(const struct limits_group *group);
 /* Removes the groups; false while the kernel still holds a dead process in one (try again soon). */

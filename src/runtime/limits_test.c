@@ -131,6 +131,9 @@ static void limits_are_written_as_version_2_reads_them(void **state)
     assert_holds(path, "memory.max", "67108864");
     assert_holds(path, "cpu.max", "150000 100000");
     assert_holds(path, "pids.max", "4096");
+    assert_int_equal(limits_peak_bytes(&group), 0); /* a kernel before 5.19 */
+    put(path, "memory.peak", "54321000\n");
+    assert_int_equal(limits_peak_bytes(&group), 54321000);
     assert_int_equal(limits_admit(&group, 1234567, &error), SERIN_OK);
     assert_holds(path, "cgroup.procs", "1234567");
     assert_false(limits_killed_for_memory(&group));
@@ -141,6 +144,28 @@ static void limits_are_written_as_version_2_reads_them(void **state)
     put(path, "cgroup.kill", "");
     limits_kill(&group);
     assert_holds(path, "cgroup.kill", "1");
+}
+
+static void the_tightest_group_tells_what_is_left(void **state)
+{
+    (void)state;
+    assert_true(left_from(own, 2) == UINT64_MAX); /* nothing is limited */
+    put(tree, "memory.max", "max\n");
+    put(tree, "memory.current", "900\n");
+    assert_true(left_from(own, 2) == UINT64_MAX);
+    put(own, "memory.max", "1000\n");
+    put(own, "memory.current", "700\n");
+    assert_int_equal(left_from(own, 2), 300);
+    put(own, "memory.stat", "anon 500\nfile 200\ninactive_file 150\nactive_file 50\n");
+    assert_int_equal(left_from(own, 2), 450);
+    put(tree, "memory.max", "1100\n");
+    assert_int_equal(left_from(own, 2), 200); /* neighbours use it, too */
+    put(tree, "memory.current", "1200\n");
+    assert_int_equal(left_from(own, 2), 0);
+    put(own, "memory.limit_in_bytes", "9223372036854771712\n");
+    put(own, "memory.usage_in_bytes", "712\n");
+    put(own, "memory.stat", "inactive_file 9\ntotal_inactive_file 12\n");
+    assert_true(left_from(own, 1) == 9223372036854771012u);
 }
 
 static void only_stale_groups_are_removed(void **state)
@@ -174,9 +199,9 @@ static void only_stale_groups_are_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_A_TREE(a_controller_is_handed_down),        ON_A_TREE(with_others_in_the_group_we_go_beside_it),
-        ON_A_TREE(a_limit_of_the_group_is_not_evaded), ON_A_TREE(limits_are_written_as_version_2_reads_them),
-        ON_A_TREE(only_stale_groups_are_removed),
+        ON_A_TREE(a_controller_is_handed_down),           ON_A_TREE(with_others_in_the_group_we_go_beside_it),
+        ON_A_TREE(a_limit_of_the_group_is_not_evaded),    ON_A_TREE(limits_are_written_as_version_2_reads_them),
+        ON_A_TREE(the_tightest_group_tells_what_is_left), ON_A_TREE(only_stale_groups_are_removed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

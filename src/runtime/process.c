@@ -462,10 +462,14 @@ static const char *process_endpoint(const struct replica *replica)
 
 static void process_usage(struct replica *replica, struct replica_usage *ret)
 {
+    uint64_t peak;
+
     *ret = (struct replica_usage){.restarts = replica->lives > 1 ? replica->lives - 1 : 0, .pid = replica->pid};
     if (!replica->pid)
         return;
     usage_of_process(replica->pid, ret);
+    peak = limits_peak_bytes(&replica->group); /* over all its lives */
+    ret->peak_bytes = peak > ret->peak_bytes ? peak : ret->peak_bytes;
     if (replica->owned.spec.gpu >= 0)
         gpu_usage(replica->owned.spec.gpu, replica->pid, &ret->gpu_bytes, &ret->gpu_utilisation);
 }

@@ -4,7 +4,7 @@
  */
 #include "serve/admission.h"
 
-#include <jansson.h>
+#include "runtime/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ uint64_t admission_available_bytes(void)
 {
     FILE *file = fopen("/proc/meminfo", "re");
     unsigned long long kib = 0;
+    uint64_t available;
     char line[128];
 
     if (!file)
@@ -27,7 +28,13 @@ uint64_t admission_available_bytes(void)
         if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
             break;
     fclose(file);
-    return (uint64_t)kib * 1024;
+    available = limits_available_bytes();
+    return available < (uint64_t)kib * 1024 ? available : (uint64_t)kib * 1024;
+}
+
+static unsigned long long mega(uint64_t bytes)
+{
+    return bytes / 1000000;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -35,8 +42,8 @@ static bool is_same(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static enum serin_errc check_answers(const struct bundle *bundle, const struct bundle *stable,
-                                     struct serin_error *error)
+enum serin_errc admission_check_answers(const struct bundle *bundle, const struct bundle *stable,
+                                        struct serin_error *error)
 {
     if (!is_same(bundle->task, stable->task))
         return error_set(error, SERIN_LIMIT,
@@ -60,48 +67,65 @@ static enum serin_errc check_answers(const struct bundle *bundle, const struct b
 }
 
 /* A floor without an evaluation is not passed: what was not measured is unknown, and unknown never ships. */
-static enum serin_errc check_floor(const struct bundle *bundle, struct serin_error *error)
+enum serin_errc admission_check_accuracy(const struct bundle *bundle, const struct bundle *stable, double floor,
+                                         double margin, struct serin_error *error)
 {
-    double floor = bundle_setting_get(bundle, "golden_map_floor", 0), map = -1;
-    json_t *root;
+    const char *name, *stable_name;
+    double own_floor = bundle_setting_get(bundle, "golden_map_floor", 0);
+    double accuracy = bundle_accuracy(bundle, &name), of_stable;
 
-    if (floor <= 0)
-        return SERIN_OK;
-    root = bundle->eval_json ? json_loads(bundle->eval_json, 0, NULL) : NULL;
-    if (root && json_is_number(json_object_get(root, "map50_95")))
-        map = json_number_value(json_object_get(root, "map50_95"));
-    json_decref(root);
-    if (map < 0)
+    floor = own_floor > floor ? own_floor : floor;
+    if (floor > 0 && accuracy < 0)
         return error_set(error, SERIN_LIMIT,
-                         "%s has a floor of %g for its mAP50-95 and no evaluation: push it with --eval",
+                         "%s has a floor of %g for its accuracy and no evaluation: push it with --eval, or confirm it "
+                         "(--confirm)",
                          bundle->name.tag, floor);
-    if (map < floor)
-        return error_set(error, SERIN_LIMIT, "%s has an mAP50-95 of %.4f, its floor is %g", bundle->name.tag, map,
-                         floor);
+    if (accuracy >= 0 && accuracy < floor)
+        return error_set(error, SERIN_LIMIT,
+                         "%s has %s of %.4f, its floor is %g: confirm it where that is meant (--confirm)",
+                         bundle->name.tag, name, accuracy, floor);
+    if (!stable || accuracy < 0 || !bundle_same_evaluation_data(bundle, stable))
+        return SERIN_OK;
+    of_stable = bundle_accuracy(stable, &stable_name);
+    if (strcmp(name, stable_name) == 0 && accuracy < of_stable - margin)
+        return error_set(error, SERIN_LIMIT,
+                         "%s has %s of %.4f, stable %s has %.4f on the same pictures, and at most %g less is let in: "
+                         "confirm it where that is meant (--confirm)",
+                         bundle->name.tag, name, accuracy, stable->name.tag, of_stable, margin);
     return SERIN_OK;
 }
 
-static enum serin_errc check_memory(const struct bundle *bundle, int replicas, uint64_t available_bytes,
-                                    struct serin_error *error)
+enum serin_errc admission_estimate_memory(const struct bundle *bundle, int replicas, uint64_t available,
+                                          uint64_t reserve, struct serin_error *error)
 {
     double limit = bundle_setting_get(bundle, "memory_mb", 0) * 1e6;
     uint64_t each = limit > 0 ? (uint64_t)limit : bundle->model_bytes * WEIGHTS_HELD + WORKER_BYTES;
+    uint64_t needed = each * (uint64_t)replicas;
 
-    if (available_bytes > 0 && each * (uint64_t)replicas > available_bytes)
-        return error_set(error, SERIN_LIMIT, "%d replicas of %s need about %llu MB, %llu MB are free beside what runs",
-                         replicas, bundle->name.tag, (unsigned long long)(each * (uint64_t)replicas / 1000000),
-                         (unsigned long long)(available_bytes / 1000000));
+    if (available > 0 && needed + reserve > available)
+        return error_set(error, SERIN_LIMIT,
+                         "%d replicas of %s need about %llu MB, %llu MB are free beside what runs, of which %llu MB "
+                         "stay so (memory_reserve_mb)",
+                         replicas, bundle->name.tag, mega(needed), mega(available), mega(reserve));
     return SERIN_OK;
 }
 
-enum serin_errc admission_check(const struct bundle *bundle, const struct bundle *stable, int replicas,
-                                uint64_t available_bytes, bool confirmed, struct serin_error *error)
+static uint64_t growth(uint64_t resident, uint64_t peak)
 {
-    enum serin_errc rc = SERIN_OK;
+    return peak > resident ? peak - resident : 0;
+}
 
-    if (stable && !confirmed)
-        rc = check_answers(bundle, stable, error);
-    if (rc == SERIN_OK)
-        rc = check_floor(bundle, error);
-    return rc == SERIN_OK ? check_memory(bundle, replicas, available_bytes, error) : rc;
+enum serin_errc admission_check_memory(const struct bundle *bundle, const struct admission_memory *memory,
+                                       uint64_t reserve, struct serin_error *error)
+{
+    uint64_t more = growth(memory->resident, memory->peak) + growth(memory->stable_resident, memory->stable_peak);
+
+    if (memory->available > 0 && more + reserve > memory->available)
+        return error_set(
+            error, SERIN_LIMIT,
+            "%s holds %llu MB and has needed %llu MB, stable beside it %llu and %llu MB: together they may "
+            "want %llu MB more, and %llu MB are free, of which %llu MB stay so (memory_reserve_mb)",
+            bundle->name.tag, mega(memory->resident), mega(memory->peak), mega(memory->stable_resident),
+            mega(memory->stable_peak), mega(more), mega(memory->available), mega(reserve));
+    return SERIN_OK;
 }

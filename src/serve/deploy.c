@@ -3,11 +3,12 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Weight follows readiness, never the other way round (a canary that got traffic before it was ready is a known way to
- * fail). The former stable version keeps running with weight 0, so that going back is a pointer swap.
+ * fail), and admission (admit.c) comes before both. The former stable version keeps running with weight 0, so that
+ * going back is a pointer swap.
  */
 #include "serve/inside.h"
 
-#include "serve/admission.h"
+#include "serve/golden_check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define FULL_WEIGHT 100
 #define CLOCK_MS    100
 
-static void split_name(const char *name, char *model, char *tag, size_t size)
+void deploy_split_name(const char *name, char *model, char *tag, size_t size)
 {
     const char *colon = strchr(name, ':');
 
@@ -34,7 +35,7 @@ static enum serin_errc enter_route(struct server *server, const struct deploymen
     struct route route;
     int at, version, i;
 
-    split_name(deployment->deploy.name, model, tag, sizeof(model));
+    deploy_split_name(deployment->deploy.name, model, tag, sizeof(model));
     at = table_find(server, model);
     if (at >= 0) {
         route = server->table.entries[at].route;
@@ -81,7 +82,7 @@ static void answer(struct server *server, struct deployment *deployment, enum se
               deployment->author, rc == SERIN_OK ? "ready" : error->message);
     if (!deployment->exchange)
         return;
-    split_name(deployment->deploy.name, model, tag, sizeof(model));
+    deploy_split_name(deployment->deploy.name, model, tag, sizeof(model));
     buffer_init(&out, 1 << 20);
     if (rc == SERIN_OK)
         rc = report_route(server, model, &out, error);
@@ -89,12 +90,12 @@ static void answer(struct server *server, struct deployment *deployment, enum se
     buffer_done(&out);
 }
 
-static bool is_in_route(const struct server *server, const char *name)
+bool deploy_is_in_route(const struct server *server, const char *name)
 {
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
     int at;
 
-    split_name(name, model, tag, sizeof(model));
+    deploy_split_name(name, model, tag, sizeof(model));
     at = table_find(server, model);
     return at >= 0 && route_find(&server->table.entries[at].route, tag) >= 0;
 }
@@ -133,14 +134,16 @@ void deploy_look(struct server *server)
 
         if (failure)
             rc = error_set(&error, SERIN_ENGINE, "%s did not get ready: %s", deployment->deploy.name, failure);
-        else if (fleet_ready_count(version) < version->replica_count) {
+        else if (fleet_ready_count(version) < version->replica_count ||
+                 !admit_when_ready(deployment, version, &rc, &error)) {
             place = &deployment->next;
             continue;
         }
         *place = deployment->next;
+        golden_check_cancel(deployment->golden);
         if (rc == SERIN_OK)
             rc = complete(server, deployment, &error);
-        if (rc != SERIN_OK && version && !version->leaving && !is_in_route(server, version->name))
+        if (rc != SERIN_OK && version && !version->leaving && !deploy_is_in_route(server, version->name))
             fleet_remove(server->fleet, version); /* one in the route may serve with other replicas */
         answer(server, deployment, rc, &error);
         free(deployment);
@@ -150,41 +153,13 @@ void deploy_look(struct server *server)
         uv_timer_stop(&server->deploy_clock);
 }
 
-/* Compares the bundle with stable's, its evaluation with its floor, and its size with the machine. Other people's
- * servers are theirs. */
-static enum serin_errc admit(struct server *server, const struct admin_deploy *deploy, struct serin_error *error)
-{
-    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1], stable_name[2 * ROUTE_MAX_TEXT + 2] = "";
-    struct bundle bundle = {0}, stable = {0};
-    bool has_stable = false;
-    enum serin_errc rc;
-    int at;
-
-    if (deploy->url[0] || fleet_find(server->fleet, deploy->name)) /* it runs already */
-        return SERIN_OK;
-    rc = bundles_find(server->bundles, deploy->name, &bundle, error);
-    if (rc != SERIN_OK)
-        return rc;
-    split_name(deploy->name, model, tag, sizeof(model));
-    at = table_find(server, model);
-    if (at >= 0 && server->table.entries[at].route.stable[0]) {
-        snprintf(stable_name, sizeof(stable_name), "%s:%s", model, server->table.entries[at].route.stable);
-        has_stable =
-            bundles_find(server->bundles, stable_name, &stable, NULL) == SERIN_OK; /* one with an URL has no bundle */
-    }
-    rc = admission_check(&bundle, has_stable ? &stable : NULL, deploy->replicas, admission_available_bytes(),
-                         deploy->confirm, error);
-    bundle_done(&bundle);
-    bundle_done(&stable);
-    return rc;
-}
-
 void deploy_forget(struct server *server)
 {
     while (server->deployments) {
         struct deployment *deployment = server->deployments;
 
         server->deployments = deployment->next;
+        golden_check_cancel(deployment->golden);
         free(deployment);
     }
 }
@@ -223,7 +198,7 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     deployment->exchange = exchange;
     deployment->deploy = *deploy;
     snprintf(deployment->author, sizeof(deployment->author), "%s", deploy->author);
-    rc = admit(server, deploy, error);
+    rc = admit_before_start(server, deploy, error);
     if (rc == SERIN_OK)
         rc = fleet_add(server->fleet, deploy->name, deploy->replicas, deploy->url, &version, error);
     if (rc != SERIN_OK) {
@@ -248,7 +223,7 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
 
     if (!version || version->leaving)
         return error_set(error, SERIN_NOT_FOUND, "'%s' is not served", name);
-    split_name(name, model, tag, sizeof(model));
+    deploy_split_name(name, model, tag, sizeof(model));
     at = table_find(server, model);
     v = at < 0 ? -1 : route_find(&server->table.entries[at].route, tag);
     if (v >= 0) {

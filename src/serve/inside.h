@@ -19,6 +19,9 @@ struct deployment { /* somebody waits for a version to be ready */
     struct admin_deploy deploy;
     char author[160];
     uint64_t started_ms;
+    struct golden_check *golden; /* in flight, or NULL */
+    bool golden_passed, refused;
+    struct serin_error why; /* refused */
 };
 
 struct server {
@@ -55,7 +58,17 @@ MUST_USE enum serin_errc deploy_start(void *user, const struct admin_deploy *dep
                                       struct serin_error *error);
 void deploy_look(struct server *server);   /* ends those that are ready, or have failed */
 void deploy_forget(struct server *server); /* at the program's end, when the admin API is closed */
+bool deploy_is_in_route(const struct server *server, const char *name);
+void deploy_split_name(const char *name, char *model, char *tag, size_t size); /* size: of each */
 MUST_USE enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error);
+
+/* admit.c: SERIN_LIMIT says what keeps a version out; other people's servers and what is in a route already pass. */
+MUST_USE enum serin_errc admit_before_start(struct server *server, const struct admin_deploy *deploy,
+                                            struct serin_error *error);
+/* For a version whose replicas are ready. False while its golden pictures are on their way, after which deploy_look is
+ * called; else *rc has the outcome. */
+bool admit_when_ready(struct deployment *deployment, const struct fleet_version *version, enum serin_errc *rc,
+                      struct serin_error *error);
 
 /* report.c: what the admin API shows */
 enum serin_errc report_status(void *user, struct buffer *out, struct serin_error *error);

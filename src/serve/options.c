@@ -50,6 +50,10 @@ static const struct option table[] = {
     NUMBER(max_body_mb, 1, 1024, "largest request body, in MB; more is refused with 413"),
     NUMBER(max_buffered_mb, 1, 1048576, "bodies that a gateway thread holds at once, in MB; more is refused with 503"),
     NUMBER(mirrors_in_flight, 0, 100000, "copies of requests that a gateway thread sends at once; more are dropped"),
+    NUMBER(min_map, 0, 1, "least accuracy (mAP50-95, top-1) of what is deployed; 0 is none"),
+    NUMBER(map_margin, 0, 1,
+           "how much less accurate than stable a version may be, where both were evaluated on the same data"),
+    NUMBER(memory_reserve_mb, 0, 1e9, "memory that must stay free when a version is deployed, in MB"),
     NUMBER(drain_seconds, 0, 3600, "time for requests in flight when the program ends"),
     TEXT(health_path, "what each replica is asked, and answers with a status of 2xx where it is ready"),
     NUMBER(health_interval_ms, 10, 3600000, "time from the end of one check of a replica to the next"),
@@ -71,6 +75,8 @@ void serve_options_init(struct serve_options *options)
                                       .max_body_mb = 32,
                                       .max_buffered_mb = 1024,
                                       .mirrors_in_flight = 64,
+                                      .map_margin = .02,
+                                      .memory_reserve_mb = 64,
                                       .drain_seconds = 10,
                                       /* The Open Inference Protocol's own question. HAProxy's defaults for the rest:
                                        * what is dead is out after some six seconds, and what the passive checks see

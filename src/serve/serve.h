@@ -24,7 +24,8 @@ struct serve_options {
     double worker_threads; /* of an engine, where the bundle does not say; 0: half of the processors */
     double max_body_mb, max_buffered_mb;
     double mirrors_in_flight;
-    double drain_seconds; /* for requests in flight at the end */
+    double min_map, map_margin, memory_reserve_mb; /* of admission.h */
+    double drain_seconds;                          /* for requests in flight at the end */
     char health_path[256];
     double health_interval_ms, health_timeout_ms;
     double health_rise, health_fall; /* checks in a row */

@@ -1,0 +1,135 @@
+/*
+ * admit.c - what admission needs is gathered, asked and, where somebody confirms it, passed over.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * First what two bundles tell, which costs nothing; then the version is started; then its warm workers are measured and
+ * asked for the golden pictures. Only then does it enter the route.
+ */
+#include "serve/admission.h"
+#include "serve/golden_check.h"
+#include "serve/inside.h"
+
+/* What was refused is let in where somebody has said that it is meant; it stays known. */
+static enum serin_errc confirmed(struct server *server, const struct admin_deploy *deploy, const char *author,
+                                 enum serin_errc rc, const struct serin_error *error)
+{
+    if (rc != SERIN_LIMIT || !deploy->confirm)
+        return rc;
+    log_event(server->log, "warn", "deploying", "%s: confirmed by %s: %s", deploy->name, author, error->message);
+    return SERIN_OK;
+}
+
+/* ---- before it is started ---- */
+
+static bool find_stable(struct server *server, const char *model, char *name, size_t size)
+{
+    int at = table_find(server, model);
+
+    if (at < 0 || !server->table.entries[at].route.stable[0])
+        return false;
+    snprintf(name, size, "%s:%s", model, server->table.entries[at].route.stable);
+    return true;
+}
+
+enum serin_errc admit_before_start(struct server *server, const struct admin_deploy *deploy, struct serin_error *error)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1], stable_name[2 * ROUTE_MAX_TEXT + 2];
+    double floor = deploy->min_map > 0 ? deploy->min_map : server->options.min_map;
+    struct bundle bundle = {0}, stable = {0};
+    struct serin_error why = {0};
+    bool has_stable;
+    enum serin_errc rc;
+
+    if (deploy->url[0] || fleet_find(server->fleet, deploy->name)) /* it runs already */
+        return SERIN_OK;
+    rc = bundles_find(server->bundles, deploy->name, &bundle, error);
+    if (rc != SERIN_OK)
+        return rc;
+    deploy_split_name(deploy->name, model, tag, sizeof(model));
+    has_stable = find_stable(server, model, stable_name, sizeof(stable_name)) &&
+                 bundles_find(server->bundles, stable_name, &stable, NULL) == SERIN_OK; /* one with an URL has none */
+    if (has_stable)
+        rc = confirmed(server, deploy, deploy->author, admission_check_answers(&bundle, &stable, &why), &why);
+    if (rc == SERIN_OK)
+        rc = confirmed(
+            server, deploy, deploy->author,
+            admission_check_accuracy(&bundle, has_stable ? &stable : NULL, floor, server->options.map_margin, &why),
+            &why);
+    if (rc == SERIN_OK)
+        rc = admission_estimate_memory(&bundle, deploy->replicas, admission_available_bytes(),
+                                       (uint64_t)(server->options.memory_reserve_mb * 1e6), &why);
+    bundle_done(&bundle);
+    bundle_done(&stable);
+    return rc == SERIN_OK ? rc : error_set(error, rc, "%s", why.message);
+}
+
+/* ---- between ready and the route ---- */
+
+static void add_usage(struct server *server, const struct fleet_version *version, uint64_t *resident, uint64_t *peak)
+{
+    int i;
+
+    for (i = 0; version && i < version->replica_count; i++) {
+        struct replica_usage usage;
+
+        fleet_usage(server->fleet, &version->replicas[i], &usage);
+        *resident += usage.resident_bytes;
+        *peak += usage.peak_bytes;
+    }
+}
+
+static enum serin_errc measure(struct server *server, const struct bundle *bundle, const struct fleet_version *version,
+                               struct serin_error *error)
+{
+    struct admission_memory memory = {.available = admission_available_bytes()};
+    char stable_name[2 * ROUTE_MAX_TEXT + 2];
+
+    add_usage(server, version, &memory.resident, &memory.peak);
+    if (find_stable(server, version->model, stable_name, sizeof(stable_name)))
+        add_usage(server, fleet_find(server->fleet, stable_name), &memory.stable_resident, &memory.stable_peak);
+    return admission_check_memory(bundle, &memory, (uint64_t)(server->options.memory_reserve_mb * 1e6), error);
+}
+
+static void golden_done(void *user, enum serin_errc rc, const char *why)
+{
+    struct deployment *deployment = user;
+    struct server *server = deployment->server;
+    struct serin_error error = {0};
+
+    deployment->golden = NULL;
+    if (rc != SERIN_OK)
+        error_set(&error, rc, "%s: confirm it where that is meant (--confirm)", why);
+    rc = confirmed(server, &deployment->deploy, deployment->author, rc, &error);
+    deployment->golden_passed = rc == SERIN_OK;
+    deployment->refused = rc != SERIN_OK;
+    if (deployment->refused)
+        deployment->why = error;
+    deploy_look(server);
+}
+
+bool admit_when_ready(struct deployment *deployment, const struct fleet_version *version, enum serin_errc *rc,
+                      struct serin_error *error)
+{
+    struct server *server = deployment->server;
+    struct bundle bundle = {0};
+
+    *rc = SERIN_OK;
+    if (version->url[0] || deploy_is_in_route(server, version->name)) /* somebody's server; or it was let in before */
+        return true;
+    if (deployment->golden)
+        return false;
+    if (deployment->refused) {
+        *rc = error_set(error, SERIN_LIMIT, "%s was refused: %s", version->name, deployment->why.message);
+        return true;
+    }
+    if (deployment->golden_passed)
+        return true;
+    *rc = bundles_find(server->bundles, version->name, &bundle, error);
+    if (*rc == SERIN_OK)
+        *rc = measure(server, &bundle, version, error);
+    if (*rc == SERIN_OK && bundle.golden_json)
+        *rc = golden_check_start(&server->loop, version->replicas[0].endpoint, server->bundles, &bundle, golden_done,
+                                 deployment, &deployment->golden, error);
+    bundle_done(&bundle);
+    return !deployment->golden;
+}
