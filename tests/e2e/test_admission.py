@@ -100,8 +100,12 @@ def refused(serve, tag, *words, **more):
 def confirmed(serve, tag, words, **more):
     found = deploy(serve, tag, confirm=True, **more)
     assert found.status == 200, found.body
-    events = [json.loads(line) for line in (serve.folder / "events").read_text().splitlines()]
-    assert [e for e in events if f"street:{tag}: confirmed by" in e["message"] and words in e["message"]], events
+
+    def logged():  # another thread writes it
+        lines = [line for line in (serve.folder / "events").read_text().split("\n")[:-1] if "confirmed by" in line]
+        return any(f"street:{tag}: " in line and words in line for line in lines)
+
+    until(logged, f"a line about {words}")
 
 
 def test_golden_pictures_are_layers_of_the_bundle(store):
