@@ -5,6 +5,19 @@
  * A rollout keeps its records as NDJSON, one line each. The same lines feed the running judge, `serin judge` on a file,
  * a judge that comes back after kill -9, and a replay: there is no other way in. Times are seconds since the rollout
  * began, on one clock that never goes back.
+ *
+ *     {"t":1.5,"arm":"canary","share":0.01,"camera":"c7","status":200,"fallback":false,
+ *      "latency_ms":{"total":31.2,"queue":2.1,"inference":20.5},"detections":3,"scores":[0.9,0.8,0.41],
+ *      "slice":{"light":"dark"}}
+ *     {"t":1.6,"pair":{"camera":"c7","agreed":3,"lost":1,"gained":0,"flipped":0,"jitter":0.04,"score_shift":-0.02,
+ *      "noise":false},"slice":{},"parts":[{"class":"person","agreed":2,"lost":1,"gained":0,"flipped":0}]}
+ *     {"t":9,"label":{"arm":"canary","share":0.01,"camera":"c7","found":3,"missed":1,"wrong":0},
+ *      "parts":[{"size":"small","found":0,"missed":1,"wrong":0}]}
+ *     {"t":9,"label":{"camera":"c7","stable":{"found":4,"missed":0,"wrong":0},
+ *      "canary":{"found":3,"missed":1,"wrong":0}}}
+ *     {"t":9,"choice":"stable"}        (or canary, both, neither)
+ *     {"t":10,"gauge":{"arm":"stable","memory_mb":412,"gpu_memory_mb":900,"requests":10432}}
+ *     {"t":10,"step":1}    {"t":10.1,"look":true}
  */
 #ifndef JUDGE_RECORD_H
 #define JUDGE_RECORD_H
@@ -103,7 +116,12 @@ struct record {
 MUST_USE enum serin_errc record_read(const char *line, size_t size, struct record *ret, struct serin_error *error);
 
 /* Writes it as such a line without newline; reading it back gives the same record (times to the microsecond, latencies
- * to the microsecond, scores to 1e-4). Never fails for want of room: returns the size, at most RECORD_MAX_LINE. */
+ * to the microsecond, shares to 1e-9, scores to 1e-4). Never fails for want of room: returns the size, at most
+ * RECORD_MAX_LINE. */
 size_t record_write(const struct record *record, char line[RECORD_MAX_LINE]);
+
+/* Makes the record what reading its line back would give (numbers rounded as they are written, control characters and
+ * what is not UTF-8 as '?'), so that a judge that is running and one that reads the file later see the same. */
+void record_round(struct record *record);
 
 #endif
