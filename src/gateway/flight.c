@@ -54,7 +54,8 @@ struct flight {
     struct http_call *call;
     struct buffer head;
     struct mirrors *mirrors;
-    const char *why; /* of the last failure */
+    struct gateway_sighting *sighting; /* NULL: no rollout wants it */
+    const char *why;                   /* of the last failure */
 };
 
 /* ---- the end ---- */
@@ -145,6 +146,23 @@ static void count_answer(struct flight *flight, int status, bool of_version, siz
     COUNT(thread, flight->slot, answer_bytes, body_bytes);
 }
 
+/* The judge is told how it ended; by the mirrors, where there are some, once their answers are there too. */
+static void tell_judge(struct flight *flight, int status)
+{
+    struct gateway_sighting *sighting = flight->sighting;
+
+    if (sighting) {
+        bool agreed = sighting->own.status >= 400 && sighting->own.status < 500 && status >= 400 && status < 500;
+
+        sighting->fell_back = fell_back(flight) && !agreed; /* both blame the client: then it was the client */
+        sighting->total_ms = clock_ms_since(http_exchange_started_ns(flight->exchange));
+    }
+    if (flight->mirrors)
+        mirror_primary_answered(flight->mirrors, flight->assigned_slot, sighting);
+    else
+        tap_push_request(flight->thread, flight->assigned_slot, sighting);
+}
+
 /* Answers the client and ends the flight. head: of the version's answer; NULL: it is the gateway's own. body is
  * shared. */
 static void finish(struct flight *flight, int status, const struct http_head *head, struct bytes *body)
@@ -179,8 +197,7 @@ static void finish(struct flight *flight, int status, const struct http_head *he
     }
     count_answer(flight, status, of_version, body ? body->size : 0);
     write_access_log(flight, status, body ? body->size : 0);
-    if (flight->mirrors)
-        mirror_primary_answered(flight->mirrors, flight->tag, status, flight->latency_ms, body);
+    tell_judge(flight, status);
     http_respond(flight->exchange, status, &fields, body ? bytes_share(body) : NULL);
     buffer_done(&fields);
     free_flight(flight);
@@ -406,6 +423,9 @@ static void answered(void *user, const struct http_answer *answer)
              (status >= 300 || !is_sane(flight->exchange, answer)))
         why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
     upstream_ended(thread, upstream, why != NULL, flight->latency_ms);
+    if (flight->sighting && !fell_back(flight))
+        sighting_set(&flight->sighting->own, why && status < 500 ? 0 : status, flight->latency_ms,
+                     why ? NULL : answer->body);
     if (why) {
         count_failure(flight, answer->timed_out, why);
         go_on(flight, upstream, answer);
@@ -439,8 +459,9 @@ static void client_went_away(void *user)
     }
     flight->why = "the client went away";
     write_access_log(flight, 499, 0);
-    if (flight->mirrors)
-        mirror_primary_answered(flight->mirrors, flight->tag, 0, 0, NULL);
+    if (flight->sighting && !fell_back(flight)) /* clients that tire of a slow version are told of, too */
+        sighting_set(&flight->sighting->own, 499, clock_ms_since(http_exchange_started_ns(flight->exchange)), NULL);
+    tell_judge(flight, 499);
     http_respond(flight->exchange, 499, NULL, NULL);
     free_flight(flight);
 }
@@ -518,6 +539,25 @@ static const char *find_rule(const struct route *route, const struct http_head *
     return tag;
 }
 
+/* The dead-man rule: whether the controller of the route's rollout, if it has one, is alive. */
+static bool is_held(const struct thread *thread, const struct gateway_entry *entry)
+{
+    return !entry->on_trial ||
+           atomic_load_explicit(&thread->gateway->trials_until_ms, memory_order_relaxed) > thread_now_ms(thread);
+}
+
+static struct gateway_sighting *begin_sighting(const struct flight *flight, const struct gateway_entry *entry,
+                                               bool drawn)
+{
+    struct gateway_sighting *sighting = sighting_new(entry, flight->request_id, flight->key);
+
+    if (sighting) {
+        sighting->drawn = drawn;
+        memcpy(sighting->own.tag, flight->assigned, sizeof(flight->assigned));
+    }
+    return sighting;
+}
+
 static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag)
 {
     const struct http_head *head = http_exchange_head(exchange);
@@ -529,6 +569,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     /* What a model tells of itself (metadata, configuration, statistics): a client that reads several of these must not
      * be told of two versions, and they are nothing to judge a version by. */
     bool is_document = http_slice_is(head->method, "GET") || http_slice_is(head->method, "HEAD");
+    bool held;
 
     if (!flight) {
         http_respond_error(exchange, 503, "no memory for the request");
@@ -557,6 +598,12 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         return;
     }
     flight->reason = flight->pinned || is_document ? ROUTE_BY_TAG : choice.reason;
+    held = is_held(thread, of);
+    if (!held && !request.forced && route_find(&of->route, of->route.stable) >= 0 &&
+        strcmp(of->route.versions[choice.version].tag, of->route.stable) != 0) {
+        COUNT(thread, of->versions[choice.version].slot, unheld, 1);
+        choice.version = route_find(&of->route, of->route.stable);
+    }
     snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
@@ -566,12 +613,13 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
+    if (of->on_trial && held && !is_document)
+        flight->sighting = begin_sighting(flight, of, !request.forced);
     /* A path that names a version means nothing to another one. */
-    if (of->route.mirror_count > 0 && !path_tag[0] && !is_document) {
+    if (of->route.mirror_count > 0 && held && !path_tag[0] && !is_document) {
         const struct mirror_request copy = {.head = head,
                                             .body = http_exchange_body(exchange),
                                             .request_id = flight->request_id,
-                                            .key = flight->key,
                                             .peer = http_exchange_peer(exchange)};
 
         flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
@@ -616,7 +664,7 @@ void flight_start(void *user, struct http_exchange *exchange)
     int entry;
 
     thread_take_table(thread);
-    if (cors_answer(thread, exchange) || own_answer(thread, exchange))
+    if (cors_answer(thread, exchange) || own_answer(thread, exchange) || feedback_answer(thread, exchange))
         return;
     if (has_dot_segment(http_exchange_head(exchange)->path)) {
         http_respond_error(exchange, 400, "a path with '.' or '..' segments");

@@ -128,11 +128,7 @@ enum serin_errc gateway_new(const struct gateway_options *options, struct gatewa
     gateway->options = *options;
     snprintf(gateway->listen, sizeof(gateway->listen), "%s", options->listen);
     pthread_mutex_init(&gateway->lock, NULL);
-    pthread_mutex_init(&gateway->pairs_lock, NULL);
     rc = check_free(gateway->listen, error);
-    gateway->pairs = calloc(MAX_PAIRS, sizeof(*gateway->pairs));
-    if (rc == SERIN_OK && !gateway->pairs)
-        rc = error_set(error, SERIN_NOMEM, "no memory for %d pairs", MAX_PAIRS);
     for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
         rc = prepare_thread(gateway, &gateway->threads[i], options->threads > 1, error);
         if (rc == SERIN_OK && i == 0 && strncmp(gateway->listen, "unix:", 5) != 0) {
@@ -190,7 +186,7 @@ void gateway_breaker_reset(struct gateway *gateway, int slot)
 
 void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
 {
-    struct gateway_pair pair;
+    struct gateway_sighting *sighting;
     int i;
 
     if (!gateway)
@@ -212,14 +208,10 @@ void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
     }
     for (i = 0; i < gateway->options.threads; i++)
         free(gateway->threads[i].counters);
-    while (gateway->pairs && gateway_take_pair(gateway, &pair)) {
-        bytes_drop(pair.primary.body);
-        bytes_drop(pair.mirror.body);
-    }
+    while ((sighting = gateway_take_sighting(gateway)) != NULL)
+        gateway_sighting_free(sighting);
     if (gateway->table && atomic_fetch_sub(&gateway->table->owners, 1) == 1)
         free(gateway->table);
-    free(gateway->pairs);
     pthread_mutex_destroy(&gateway->lock);
-    pthread_mutex_destroy(&gateway->pairs_lock);
     free(gateway);
 }

@@ -36,6 +36,8 @@ struct gateway_version {
 
 struct gateway_entry {
     struct route route;
+    bool on_trial; /* a rollout moves this route: the judge is told of its requests, and without gateway_hold_trials all
+                      of them go to stable */
     struct gateway_version versions[ROUTE_MAX_VERSIONS]; /* as route.versions */
 };
 
@@ -61,7 +63,8 @@ struct gateway_table {
     X(mirrored, "Copies of other versions' requests that the version was sent")                                        \
     X(mirror_failures, "Copies that it failed")                                                                        \
     X(mirror_dropped, "Copies that were not sent for want of room")                                                    \
-    X(pairs_dropped, "Pairs of both answers that nobody took in time")                                                 \
+    X(untold, "Requests of a rollout that the judge was not told of, because nobody took them in time")                \
+    X(unheld, "Requests that went to stable because the controller of their rollout gave no sign of life")             \
     X(request_bytes, "Bytes of request bodies")                                                                        \
     X(answer_bytes, "Bytes of answer bodies")
 
@@ -114,25 +117,61 @@ void gateway_breaker_reset(struct gateway *gateway, int slot);
 /* Stops listening, lets requests end for at most deadline_ms, joins the threads, frees. */
 void gateway_close(struct gateway *gateway, uint64_t deadline_ms);
 
-/* ---- both answers of a mirrored request ---- */
+/* ---- rollouts ---- */
+
+/* The dead-man rule: routes on trial send nothing but stable's share to anybody but stable once for_ms have passed
+ * since the last call. From any thread. */
+void gateway_hold_trials(struct gateway *gateway, uint64_t for_ms);
 
 struct gateway_answer {
     char tag[ROUTE_MAX_TEXT + 1];
-    int status; /* 0: none came */
-    double latency_ms;
-    struct bytes *body; /* shared; NULL where status is 0 */
+    int status;         /* 0: none came */
+    double latency_ms;  /* of its own try */
+    struct bytes *body; /* shared; may be NULL */
 };
 
-struct gateway_pair {
-    char model[ROUTE_MAX_TEXT + 1];
+#define GATEWAY_MAX_BOXES 1000 /* of one frame's labels */
+
+struct gateway_box {
+    char name[64];        /* of its class; "" */
+    int32_t class_id;     /* -1: by name */
+    float x1, y1, x2, y2; /* px */
+};
+
+enum gateway_choice { GATEWAY_NEITHER, GATEWAY_STABLE_RIGHT, GATEWAY_CANARY_RIGHT, GATEWAY_BOTH_RIGHT };
+
+struct gateway_feedback {
+    bool is_choice;
+    enum gateway_choice choice; /* which answer of a pair is right */
+    int box_count;              /* else: what is there to see */
+    struct gateway_box boxes[];
+};
+
+enum gateway_sighting_kind { GATEWAY_SAW_REQUEST, GATEWAY_SAW_FEEDBACK };
+
+/* What the judge is told: a request of a model on trial with its answers, or what somebody says of one that was. */
+struct gateway_sighting {
+    enum gateway_sighting_kind kind;
     char request_id[64];
+    uint64_t time_ms; /* wall clock, when it was over */
+    /* a request */
+    char model[ROUTE_MAX_TEXT + 1];
     char key[ROUTE_MAX_TEXT + 1]; /* the camera; "" */
-    uint64_t time_ms;             /* wall clock */
-    struct gateway_answer primary, mirror;
+    uint64_t revision;            /* of the route */
+    bool drawn;                   /* by weight, key or block: nobody named the version */
+    double trial_share;           /* of the route's weight that is not stable's: the probability of that draw */
+    bool fell_back;               /* stable answered in its place */
+    double total_ms;              /* until the client had its answer */
+    struct gateway_answer own;    /* of the version that it was assigned to */
+    int copy_count;
+    struct gateway_answer copies[ROUTE_MAX_MIRRORS]; /* of the mirrors; their status 0 where they failed */
+    struct gateway_feedback *feedback;               /* what was posted */
 };
 
-/* Takes the oldest pair that is waiting; false where there is none. At most 1024 wait, and 16 MiB; then the
- * oldest are dropped and counted. The caller drops both bodies. From one thread only. */
-bool gateway_take_pair(struct gateway *gateway, struct gateway_pair *ret);
+/* Takes a sighting, of each thread's the oldest first; NULL where none waits. At most 1024 wait on each thread, and
+ * 16 MiB of answers; what comes then is dropped and counted. Free it with gateway_sighting_free. From one thread only.
+ */
+struct gateway_sighting *gateway_take_sighting(struct gateway *gateway);
+void gateway_sighting_free(struct gateway_sighting *sighting);
 
 #endif

@@ -15,8 +15,8 @@
 #include <pthread.h>
 
 #define MAX_THREADS      64
-#define MAX_PAIRS        1024
-#define MAX_PAIR_BYTES   ((size_t)16 << 20)
+#define TAP_SIGHTINGS    1024 /* a power of two */
+#define TAP_BYTES        ((size_t)16 << 20)
 #define EJECT_FAILURES   5     /* of one endpoint in a row */
 #define EJECT_MS         5000  /* then it gets no requests for so long, unless all of its version are out */
 #define SLOW_START_MS    10000 /* a new endpoint's share rises over this time */
@@ -84,6 +84,13 @@ struct shared_table {
     struct gateway_table table;
 };
 
+/* Sightings on their way from one thread to the one that takes them: a ring with one writer and one reader. */
+struct tap {
+    _Atomic uint32_t written, taken; /* only their own side writes them */
+    _Atomic size_t bytes;
+    struct gateway_sighting *ring[TAP_SIGHTINGS];
+};
+
 struct thread {
     struct gateway *gateway;
     pthread_t id;
@@ -101,6 +108,7 @@ struct thread {
     uint64_t mirror_bytes;
     bool closing, started;
     struct slot_counters *counters; /* [GATEWAY_MAX_SLOTS] */
+    struct tap tap;
 };
 
 struct gateway {
@@ -113,9 +121,7 @@ struct gateway {
     atomic_bool stopping;
     uint64_t deadline_ms;
     struct breaker breakers[GATEWAY_MAX_SLOTS];
-    pthread_mutex_t pairs_lock; /* gateway threads only try it: a pair is dropped rather than waited for */
-    struct gateway_pair *pairs; /* ring of MAX_PAIRS */
-    size_t pair_first, pair_count, pair_bytes;
+    _Atomic uint64_t trials_until_ms; /* monotonic: gateway_hold_trials */
     struct thread threads[MAX_THREADS];
 };
 
@@ -146,6 +152,8 @@ void flight_start(void *user, struct http_exchange *exchange); /* the server's h
 
 /* own.c: answers what is asked of the gateway itself (health, metadata). True where it did. */
 bool own_answer(struct thread *thread, struct http_exchange *exchange);
+void own_fail(struct thread *thread, struct http_exchange *exchange, int status, const char *sentence);
+void own_accept(struct thread *thread, struct http_exchange *exchange); /* 202 */
 
 /* cors.c: answers browsers' preflights, and refuses what a page of an origin that is not allowed sends. True where it
  * did. */
@@ -163,18 +171,32 @@ struct access {
 };
 void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access);
 
+/* tap.c */
+/* A request of a model on trial; NULL without memory. */
+struct gateway_sighting *sighting_new(const struct gateway_entry *entry, const char *request_id, const char *key);
+void sighting_set(struct gateway_answer *answer, int status, double latency_ms, struct bytes *body); /* shares body */
+/* Gives it to the judge; false where there is no room: then it is freed. */
+bool tap_push(struct thread *thread, struct gateway_sighting *sighting);
+/* The same, with a counter of slot for those without room; NULL is fine. */
+void tap_push_request(struct thread *thread, int slot, struct gateway_sighting *sighting);
+
+/* feedback.c */
+bool feedback_answer(struct thread *thread, struct http_exchange *exchange); /* true where it was feedback */
+MUST_USE enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_feedback **ret,
+                                       struct serin_error *error); /* ret is the caller's: free */
+
 /* mirror.c */
 struct mirror_request { /* what of a request a copy needs; taken over by mirror_start's mirrors */
     const struct http_head *head;
     struct bytes *body;
-    const char *request_id, *key, *peer;
+    const char *request_id, *peer;
 };
 struct mirrors; /* the copies of one request, and its own answer when it comes */
 struct mirrors *mirror_start(struct thread *thread, int entry, const char *primary_tag,
                              const struct mirror_request *request); /* NULL: none is to be sent */
-/* The client's answer; body is shared. Called once where mirror_start gave something. */
-void mirror_primary_answered(struct mirrors *mirrors, const char *tag, int status, double latency_ms,
-                             struct bytes *body);
+/* The client has its answer. sighting (NULL: nobody wants it) waits for the copies' answers and goes to the judge with
+ * them. Called once where mirror_start gave something. */
+void mirror_primary_answered(struct mirrors *mirrors, int slot, struct gateway_sighting *sighting);
 
 /* proxy_head.c */
 /* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials.

@@ -98,6 +98,32 @@ static void answer_json(struct thread *thread, struct http_exchange *exchange, i
     buffer_done(&fields);
 }
 
+static void answer_text(struct thread *thread, struct http_exchange *exchange, int status, const char *key,
+                        const char *sentence)
+{
+    struct json_writer json;
+    struct buffer text;
+
+    buffer_init(&text, 2048);
+    json_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, key);
+    json_write_string(&json, sentence);
+    json_end_object(&json);
+    answer_json(thread, exchange, status, &text);
+    buffer_done(&text);
+}
+
+void own_fail(struct thread *thread, struct http_exchange *exchange, int status, const char *sentence)
+{
+    answer_text(thread, exchange, status, "error", sentence);
+}
+
+void own_accept(struct thread *thread, struct http_exchange *exchange)
+{
+    answer_text(thread, exchange, 202, "status", "accepted");
+}
+
 bool own_answer(struct thread *thread, struct http_exchange *exchange)
 {
     const struct http_head *head = http_exchange_head(exchange);
