@@ -164,8 +164,8 @@ static void finds_what_was_changed(void **unused)
         "DELETE FROM decision WHERE number=4",
         "UPDATE decision SET number=9 WHERE number=4",
         "UPDATE rollout SET json='{\"step\":3}' WHERE id='m-1'",
-        "UPDATE decision SET state='{\"step\":7}' WHERE number=4; UPDATE rollout SET json='{\"step\":7}' WHERE "
-        "id='m-1'",
+        ("UPDATE decision SET state='{\"step\":7}' WHERE number=4;"
+         "UPDATE rollout SET json='{\"step\":7}' WHERE id='m-1'"),
     };
     struct state *state = open_state();
     struct serin_error error;
