@@ -11,6 +11,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_bench,    /* how fast it is, stage by stage */
     &cli_push,     /* put a model into the store as a version that never changes */
     &cli_versions, /* what is in the store */
+    &cli_diff,     /* what differs between two versions of it */
     &cli_rm,       /* take a version out of it */
     &cli_serve,    /* run versions side by side, and send each request to one of them */
     &cli_worker,   /* serve one version over HTTP */

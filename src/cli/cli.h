@@ -66,8 +66,8 @@ struct cli_verb {
     int (*run)(const void *settings, char *const *operands, size_t operand_count); /* returns an exit code */
 };
 
-extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_push, cli_versions, cli_rm, cli_serve,
-    cli_worker;
+extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_push, cli_versions, cli_diff, cli_rm,
+    cli_serve, cli_worker;
 extern const struct cli_verb cli_deploy, cli_undeploy, cli_route, cli_status, cli_stream; /* of a running serve */
 
 #define CLI_MAX_VERBS 32

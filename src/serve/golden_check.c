@@ -91,9 +91,11 @@ static enum serin_errc ask(struct golden_check *check, struct serin_error *error
     struct bytes *body;
     struct buffer head;
     enum serin_errc rc;
+    char file[16];
     size_t size;
 
-    rc = bundles_read_golden(check->bundles, check->name, check->at, &picture, &size, error);
+    rc = bundles_read_file(check->bundles, check->name, golden_layer(check->at, file), GOLDEN_MAX_PICTURE_BYTES,
+                           &picture, &size, error);
     if (rc != SERIN_OK)
         return rc;
     body = bytes_new(size);

@@ -66,9 +66,11 @@ MUST_USE enum serin_errc bundles_remove(struct bundles *bundles, const char *nam
 MUST_USE enum serin_errc bundles_model_path(struct bundles *bundles, const struct bundle *bundle, bool verify,
                                             char *path, size_t size, struct serin_error *error);
 
-/* Golden picture number i of the version, its digest checked: free() *ret_bytes. SERIN_NOT_FOUND, SERIN_CORRUPT. */
-MUST_USE enum serin_errc bundles_read_golden(struct bundles *bundles, const char *name, int i, uint8_t **ret_bytes,
-                                             size_t *ret_size, struct serin_error *error);
+/* One file of the version (manifest.h lists them), its digest checked: free() *ret_bytes, which has a NUL behind the
+ * last byte. SERIN_NOT_FOUND, SERIN_LIMIT, SERIN_CORRUPT. */
+MUST_USE enum serin_errc bundles_read_file(struct bundles *bundles, const char *name, const char *file,
+                                           size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
+                                           struct serin_error *error);
 
 /* Reads every blob of the version and compares it with its digest. SERIN_CORRUPT names the one that is damaged. */
 MUST_USE enum serin_errc bundles_verify(struct bundles *bundles, const char *name, struct serin_error *error);

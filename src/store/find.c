@@ -269,22 +269,19 @@ static enum serin_errc read_layer(const struct bundles *bundles, const struct oc
     return rc;
 }
 
-enum serin_errc bundles_read_golden(struct bundles *bundles, const char *name, int i, uint8_t **ret_bytes,
-                                    size_t *ret_size, struct serin_error *error)
+enum serin_errc bundles_read_file(struct bundles *bundles, const char *name, const char *file, size_t max_bytes,
+                                  uint8_t **ret_bytes, size_t *ret_size, struct serin_error *error)
 {
     const struct index_entry *entry = NULL;
     struct oci_index index;
     enum serin_errc rc;
-    char file[16];
 
     rc = bundles_read_index(bundles, &index, error);
     if (rc != SERIN_OK)
         return rc;
     rc = find_entry(&index, name, &entry, error);
     if (rc == SERIN_OK)
-        rc = error_prefix(error,
-                          read_layer(bundles, &entry->manifest, golden_layer(i, file), GOLDEN_MAX_PICTURE_BYTES,
-                                     ret_bytes, ret_size, error),
+        rc = error_prefix(error, read_layer(bundles, &entry->manifest, file, max_bytes, ret_bytes, ret_size, error),
                           "%s", name);
     index_done(&index);
     return rc;

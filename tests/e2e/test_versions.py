@@ -172,6 +172,7 @@ def test_evaluation_is_that_of_eval(store):
     found = pushed(store("push", V1, "--model", STREET, "--eval", FOOTAGE / "day.yaml", "--json"))
     expected = json.loads(serin("eval", "--model", STREET, "--data", FOOTAGE / "day.yaml", "--json").stdout)
     del expected["speed"]  # differs from run to run, and a digest must not
+    assert found["eval"].pop("data_digest").startswith("sha256:")  # of the pictures and labels
     assert found["eval"] == expected
     assert f"{expected['map50_95']:.4f}" in store("versions").stdout
     assert pushed(store("push", "m:v1", "--model", STREET, "--eval", FOOTAGE / "day.yaml", "--json"))["digest"] == found["digest"]
@@ -317,3 +318,47 @@ def test_skopeo_reads_every_version(store, tmp_path):
     there = pushed(serin("inspect", V1, "--json", "--data-dir", other))
     here = pushed(store("inspect", V1, "--json"))
     assert there["digest"] == here["digest"] and there["settings"] == here["settings"]
+
+
+def test_diff_tells_what_a_release_changes(store, tmp_path):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(json.dumps({"SchemaVersion": 2, "Results": [{"Target": "lib", "Vulnerabilities": [
+        {"VulnerabilityID": "CVE-1", "PkgName": "zlib", "Severity": "HIGH"},
+        {"VulnerabilityID": "CVE-2", "PkgName": "zlib", "Severity": "LOW"}]}]}))
+    new.write_text(json.dumps({"SchemaVersion": 2, "Results": [{"Target": "lib", "Vulnerabilities": [
+        {"VulnerabilityID": "CVE-2", "PkgName": "zlib", "Severity": "LOW"},
+        {"VulnerabilityID": "CVE-2", "PkgName": "png\u001b", "Severity": "CRITICAL"}]}]}))
+    pushed(store("push", "m:v1", "--model", DETECT, "--set", "conf=.3", "--scan", old, "--json"))
+    pushed(store("push", "m:v2", "--model", MINIATURE / "detect-fp16.onnx", "--set", "max_det=7", "--scan", new, "--json"))
+    found = json.loads(store("diff", "m:v1", "m:v2", "-o", "json").stdout)
+    assert found["from"] == "m:v1" and found["to"] == "m:v2" and found["same"] is False
+    fields = {field["name"]: (field["from"], field["to"]) for field in found["fields"]}
+    assert fields["conf"] == (.3, None) and fields["max_det"] == (None, 7) and fields["precision"] == ("fp32", "fp16")
+    assert fields["model_bytes"] == (DETECT.stat().st_size, (MINIATURE / "detect-fp16.onnx").stat().st_size)
+    assert "task" not in fields and found["classes"] == {"added": [], "removed": [], "reordered": False}
+    assert found["scan"]["gone"] == [{"id": "CVE-1", "severity": "HIGH", "target": "lib", "package": "zlib"}]
+    assert [finding["package"] for finding in found["scan"]["new"]] == ["png\u001b"]
+    assert found["evaluation"] is None
+    text = store("diff", "m:v1", "m:v2").stdout
+    assert "conf             0.3 -> -\n" in text and "precision        fp32 -> fp16\n" in text
+    assert "gone finding     HIGH CVE-1 lib zlib\n" in text and "new finding      CRITICAL CVE-2 lib png?\n" in text
+    same = store("diff", "m:v1", "m:v1")
+    assert same.returncode == 0 and same.stdout == "the same content\n"
+    missing = store("diff", "m:v1", "m:v3")
+    assert missing.returncode == 1 and "there is no version m:v3" in missing.stderr
+
+
+def test_diff_sorts_classes_by_what_they_lose(store, tmp_path):
+    """One detection a picture is left to the second version: who loses most is the one with most objects."""
+    data = FOOTAGE / "day.yaml"
+    pushed(store("push", "m:v1", "--model", STREET, "--eval", data, "--json"))
+    pushed(store("push", "m:v2", "--model", STREET, "--eval", data, "--set", "max_det=1", "--json"))
+    found = json.loads(store("diff", "m:v1", "m:v2", "-o", "json").stdout)["evaluation"]
+    assert found["name"] == "mAP50-95" and found["same_data"] is True and found["to"] < found["from"]
+    changes = [change["change"] for change in found["classes"]]
+    assert changes == sorted(changes) and changes[0] == pytest.approx(found["to"] - found["from"])
+    text = store("diff", "m:v1", "m:v2").stdout
+    assert f"  {changes[0]:+.4f}  person: " in text and "not known" not in text
+    pushed(store("push", "m:v3", "--model", STREET, "--eval", FOOTAGE / "dark.yaml", "--json"))
+    assert json.loads(store("diff", "m:v1", "m:v3", "-o", "json").stdout)["evaluation"]["same_data"] is False
+    assert "(not known to be of the same pictures and labels)" in store("diff", "m:v1", "m:v3").stdout

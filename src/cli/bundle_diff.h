@@ -1,0 +1,23 @@
+/*
+ * bundle_diff.h - what differs between two versions, as JSON.  Depends on store, jansson.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *     {"from":NAME, "to":NAME, "same":false,
+ *      "fields":[{"name":"conf","kind":"setting","from":0.25,"to":0.3}, ...]    only what differs; null: not set
+ *      "classes":{"added":[...],"removed":[...],"reordered":false},
+ *      "evaluation":{"name":"mAP50-95","from":.5,"to":.4,"same_data":true,
+ *                    "classes":[{"name","from","to","change"}, ...]}            the greatest loss first; null: none
+ *      "scan":{"new":[{"id","severity","target","package"}, ...],"gone":[...]}} null: neither was scanned
+ */
+#ifndef CLI_BUNDLE_DIFF_H
+#define CLI_BUNDLE_DIFF_H
+
+#include "store/bundles.h"
+
+#include <jansson.h>
+
+/* json_decref(*ret). As bundles_find. */
+MUST_USE enum serin_errc bundle_diff(struct bundles *store, const char *from, const char *to, json_t **ret,
+                                     struct serin_error *error);
+
+#endif
