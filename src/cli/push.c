@@ -45,8 +45,8 @@ static const struct cli_option options[] = {
      .type = CLI_TEXTS,
      .offset = offsetof(struct push_settings, golden),
      .help =
-         "pictures that are kept with what the model says of them now; where the version is deployed it must say the "
-         "same. May be given several times; up to 32 pictures of 8 MiB, 64 MiB together"},
+         "pictures that are kept with what the model says of them now, and where the version is deployed it must say "
+         "the same; may be given several times, up to 32 pictures of 8 MiB, 64 MiB together"},
     {.name = "scan",
      .value = "REPORT.json",
      .type = CLI_TEXT,
