@@ -57,7 +57,7 @@ static bool reserve(struct buffer *buffer, size_t more)
     return true;
 }
 
-void buffer_append(struct buffer *buffer, const void *bytes, size_t size)
+void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t size)
 {
     if (!reserve(buffer, size))
         return;
@@ -67,9 +67,14 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t size)
     buffer->bytes[buffer->size] = '\0';
 }
 
-void buffer_append_text(struct buffer *buffer, const char *text)
+void buffer_append_number(struct buffer *buffer, uint64_t number)
 {
-    buffer_append(buffer, text, strlen(text));
+    char digits[20], *p = digits + sizeof(digits);
+
+    do
+        *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    buffer_append(buffer, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -11,6 +11,8 @@
 #include "base/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 struct buffer {
     char *bytes; /* always NUL-terminated once anything was appended; NULL before */
@@ -23,9 +25,26 @@ struct buffer {
 void buffer_init(struct buffer *buffer, size_t max_bytes);
 void buffer_done(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer); /* empties it and forgets a failure; keeps the memory */
-void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
-void buffer_append_text(struct buffer *buffer, const char *text);
+void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t size); /* buffer_append's rarer half */
+void buffer_append_number(struct buffer *buffer, uint64_t number);                 /* in decimal digits */
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t size)
+{
+    if (buffer->failed != SERIN_OK || size > buffer->max - buffer->size || size >= buffer->capacity - buffer->size) {
+        buffer_append_growing(buffer, bytes, size);
+        return;
+    }
+    if (size)
+        memcpy(buffer->bytes + buffer->size, bytes, size);
+    buffer->size += size;
+    buffer->bytes[buffer->size] = '\0';
+}
+
+static inline void buffer_append_text(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, text, strlen(text));
+}
 
 /* SERIN_OK, or the first failure with a sentence that names what and the limit. */
 MUST_USE enum serin_errc buffer_check(const struct buffer *buffer, const char *what, struct serin_error *error);

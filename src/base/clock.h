@@ -32,19 +32,32 @@ static inline uint64_t clock_wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-#define CLOCK_STAMP_BYTES 40
+/* What clock_stamp keeps between calls, since a second is written once and asked for many times. Begins as {0}. */
+struct clock_stamp {
+    time_t second;
+    int size;
+    char text[40];
+};
 
-/* The present as RFC 3339 has it, "2026-01-31T12:00:00.123Z", into CLOCK_STAMP_BYTES; returns text. */
-static inline const char *clock_write_stamp(char *text)
+/* The present as RFC 3339 has it, "2026-01-31T12:00:00.123Z"; valid until the next call with the same stamp. */
+static inline const char *clock_stamp(struct clock_stamp *stamp)
 {
     struct timespec now;
     struct tm utc;
+    int ms;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    snprintf(text, CLOCK_STAMP_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", utc.tm_year + 1900, utc.tm_mon + 1,
-             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
-    return text;
+    if (stamp->size == 0 || now.tv_sec != stamp->second) {
+        gmtime_r(&now.tv_sec, &utc);
+        stamp->size = snprintf(stamp->text, sizeof(stamp->text), "%04d-%02d-%02dT%02d:%02d:%02d.000Z",
+                               utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+        stamp->second = now.tv_sec;
+    }
+    ms = (int)(now.tv_nsec / 1000000);
+    stamp->text[stamp->size - 4] = (char)('0' + ms / 100);
+    stamp->text[stamp->size - 3] = (char)('0' + ms / 10 % 10);
+    stamp->text[stamp->size - 2] = (char)('0' + ms % 10);
+    return stamp->text;
 }
 
 #endif

@@ -60,15 +60,23 @@ void json_end_array(struct json_writer *writer)
     end(writer, "]");
 }
 
+static bool is_plain(unsigned char c) /* ASCII that stands for itself */
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void write_quoted(struct buffer *out, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text, *plain = p;
 
     buffer_append(out, "\"", 1);
     for (;;) {
-        size_t length = *p ? text_utf8_length((const char *)p) : 0;
+        size_t length;
 
-        if (length > 0 && *p >= 0x20 && *p != 0x7f && *p != '"' && *p != '\\') {
+        while (is_plain(*p))
+            p++;
+        length = *p ? text_utf8_length((const char *)p) : 0;
+        if (length > 1) {
             p += length;
             continue;
         }
@@ -109,7 +117,9 @@ void json_write_string(struct json_writer *writer, const char *text)
 void json_write_integer(struct json_writer *writer, int64_t value)
 {
     separate(writer);
-    buffer_printf(writer->out, "%lld", (long long)value);
+    if (value < 0)
+        buffer_append(writer->out, "-", 1);
+    buffer_append_number(writer->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json_write_boolean(struct json_writer *writer, bool value)
@@ -128,6 +138,19 @@ void json_write_raw(struct json_writer *writer, const char *json)
 {
     separate(writer);
     buffer_append_text(writer->out, json);
+}
+
+void json_write_thousandths(struct json_writer *writer, uint64_t value)
+{
+    unsigned rest = (unsigned)(value % 1000);
+    char point[4] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10), (char)('0' + rest % 10)};
+    size_t length = sizeof(point);
+
+    separate(writer);
+    buffer_append_number(writer->out, value / 1000);
+    while (point[length - 1] == '0' && length > 2)
+        length--;
+    buffer_append(writer->out, point, length);
 }
 
 /* printf takes the decimal separator from the locale, which belongs to the program that the library is part of: a

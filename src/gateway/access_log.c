@@ -41,19 +41,19 @@ void access_log_write(struct thread *thread, struct http_exchange *exchange, con
 {
     const struct gateway_options *options = &thread->gateway->options;
     const struct http_head *head = http_exchange_head(exchange);
-    char stamp[CLOCK_STAMP_BYTES];
+    struct buffer *line = &thread->line;
     struct json_writer json;
-    struct buffer line;
 
     if (!options->log)
         return;
     if (access->status < 400 && !access->fell_back && options->log_sample < 1 &&
         (double)(thread_random(thread) >> 11) * 0x1p-53 >= options->log_sample)
         return;
-    buffer_init(&line, MAX_LINE_BYTES);
-    json_init(&json, &line);
+    line->max = MAX_LINE_BYTES;
+    buffer_clear(line);
+    json_init(&json, line);
     json_begin_object(&json);
-    write_text(&json, "@timestamp", clock_write_stamp(stamp));
+    write_text(&json, "@timestamp", clock_stamp(&thread->stamp));
     write_text(&json, "event.dataset", "serin.access");
     write_text(&json, "http.request.id", access->request_id);
     write_text(&json, "client.address", http_exchange_peer(exchange));
@@ -63,7 +63,7 @@ void access_log_write(struct thread *thread, struct http_exchange *exchange, con
     write_number(&json, "http.response.status_code", access->status);
     write_number(&json, "http.response.body.bytes", (int64_t)access->answer_bytes);
     json_key(&json, "event.duration_ms");
-    json_write_rounded(&json, clock_ms_since(http_exchange_started_ns(exchange)), 3);
+    json_write_thousandths(&json, (clock_now_ns() - http_exchange_started_ns(exchange)) / 1000);
     write_text(&json, "serin.model", access->model);
     write_text(&json, "serin.assigned", access->assigned);
     write_text(&json, "serin.version", access->tag);
@@ -76,7 +76,6 @@ void access_log_write(struct thread *thread, struct http_exchange *exchange, con
     if (access->why)
         write_text(&json, "error.message", access->why);
     json_end_object(&json);
-    if (!line.failed)
-        options->log(options->log_user, line.bytes, line.size);
-    buffer_done(&line);
+    if (!line->failed)
+        options->log(options->log_user, line->bytes, line->size);
 }

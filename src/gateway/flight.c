@@ -103,8 +103,8 @@ static void write_access_log(struct flight *flight, int status, size_t answer_by
 
 static void write_own_fields(struct flight *flight, struct buffer *fields)
 {
-    http_write_field(fields, "X-Serin-Version", "%s", flight->tag);
-    http_write_field(fields, "X-Request-Id", "%s", flight->request_id);
+    http_write_text(fields, "X-Serin-Version", flight->tag);
+    http_write_text(fields, "X-Request-Id", flight->request_id);
     if (fell_back(flight))
         http_write_field(fields, "X-Serin-Fallback", "%s", flight->assigned);
     cors_write_fields(flight->thread, http_exchange_head(flight->exchange), fields);

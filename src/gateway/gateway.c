@@ -206,8 +206,10 @@ void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
         else
             run_thread(thread);
     }
-    for (i = 0; i < gateway->options.threads; i++)
+    for (i = 0; i < gateway->options.threads; i++) {
         free(gateway->threads[i].counters);
+        buffer_done(&gateway->threads[i].line);
+    }
     while ((sighting = gateway_take_sighting(gateway)) != NULL)
         gateway_sighting_free(sighting);
     if (gateway->table && atomic_fetch_sub(&gateway->table->owners, 1) == 1)

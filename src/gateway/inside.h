@@ -9,6 +9,7 @@
 #ifndef GATEWAY_INSIDE_H
 #define GATEWAY_INSIDE_H
 
+#include "base/clock.h"
 #include "gateway/gateway.h"
 #include "http/client.h"
 
@@ -107,6 +108,8 @@ struct thread {
     int mirrors_in_flight;
     uint64_t mirror_bytes;
     bool closing, started;
+    struct clock_stamp stamp;       /* of the access log's lines */
+    struct buffer line;             /* the present one */
     struct slot_counters *counters; /* [GATEWAY_MAX_SLOTS] */
     struct tap tap;
 };

@@ -27,7 +27,7 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
     static const char *const own[] = {"Host",         "Content-Length",  "Expect",         "Via",
                                       "X-Request-Id", "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding"};
     static const char *const secret[] = {"Authorization", "Cookie", "X-Api-Key"};
-    static const struct http_slice get = {"GET", 3};
+    static const struct http_slice get = {"GET", 3}, forwarded = {"X-Forwarded-For", 15};
     const char *colon = strrchr(peer, ':');
     int i;
 
@@ -41,11 +41,11 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
             continue;
         http_write_slice(out, name, head->fields[i].value);
     }
-    http_write_field(out, "X-Request-Id", "%s", request_id);
-    http_write_field(out, "X-Forwarded-For", "%.*s", (int)(colon ? colon - peer : (ptrdiff_t)strlen(peer)), peer);
-    http_write_field(out, "Via", "1.1 serin");
+    http_write_text(out, "X-Request-Id", request_id);
+    http_write_slice(out, forwarded, (struct http_slice){peer, colon ? (size_t)(colon - peer) : strlen(peer)});
+    http_write_text(out, "Via", "1.1 serin");
     if (for_mirror)
-        http_write_field(out, "X-Serin-Mirror", "1");
+        http_write_text(out, "X-Serin-Mirror", "1");
 }
 
 void proxy_fields_write(struct buffer *out, const struct http_head *head)

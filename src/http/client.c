@@ -230,9 +230,12 @@ static enum serin_errc write_request(struct http_call *call, const struct buffer
 
     buffer_init(&call->request, MAX_REQUEST_HEAD_BYTES);
     buffer_append(&call->request, head->bytes, head->size);
-    buffer_printf(&call->request, "Host: %s\r\n", call->client->address.authority);
-    if (call->request_body || expects_body)
-        buffer_printf(&call->request, "Content-Length: %zu\r\n", call->request_body ? call->request_body->size : 0);
+    http_write_text(&call->request, "Host", call->client->address.authority);
+    if (call->request_body || expects_body) {
+        buffer_append_text(&call->request, "Content-Length: ");
+        buffer_append_number(&call->request, call->request_body ? call->request_body->size : 0);
+        buffer_append(&call->request, "\r\n", 2);
+    }
     http_write_end(&call->request);
     return buffer_check(&call->request, "the head of a request", error);
 }

@@ -125,6 +125,7 @@ void http_write_request_line(struct buffer *out, struct http_slice method, struc
 void http_write_status_line(struct buffer *out, int status);
 /* Name and value are checked: a control character in either is our bug. */
 void http_write_field(struct buffer *out, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+void http_write_text(struct buffer *out, const char *name, const char *value); /* the same, without a format */
 void http_write_slice(struct buffer *out, struct http_slice name, struct http_slice value);
 void http_write_end(struct buffer *out);
 

@@ -91,28 +91,27 @@ void http_write_request_line(struct buffer *out, struct http_slice method, struc
 void http_write_status_line(struct buffer *out, int status)
 {
     BUG_ON(status < 100 || status > 599);
-    buffer_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
+    buffer_append_text(out, "HTTP/1.1 ");
+    buffer_append_number(out, (uint64_t)status);
+    buffer_append(out, " ", 1);
+    buffer_append_text(out, http_status_text(status));
+    buffer_append(out, "\r\n", 2);
 }
 
 void http_write_slice(struct buffer *out, struct http_slice name, struct http_slice value)
 {
     const char *end = slice_end(value);
-    char line[512], *p = line;
 
     BUG_ON(name.size == 0 || !all_are(name, CHAR_TOKEN) || syntax_skip_value(value.bytes, end) != end);
-    if (name.size + value.size + 4 > sizeof(line)) {
-        buffer_append(out, name.bytes, name.size);
-        buffer_append(out, ": ", 2);
-        buffer_append(out, value.bytes, value.size);
-        buffer_append(out, "\r\n", 2);
-        return;
-    }
-    p = mempcpy(p, name.bytes, name.size);
-    p = mempcpy(p, ": ", 2);
-    if (value.size)
-        p = mempcpy(p, value.bytes, value.size);
-    p = mempcpy(p, "\r\n", 2);
-    buffer_append(out, line, (size_t)(p - line));
+    buffer_append(out, name.bytes, name.size);
+    buffer_append(out, ": ", 2);
+    buffer_append(out, value.bytes, value.size);
+    buffer_append(out, "\r\n", 2);
+}
+
+void http_write_text(struct buffer *out, const char *name, const char *value)
+{
+    http_write_slice(out, (struct http_slice){name, strlen(name)}, (struct http_slice){value, strlen(value)});
 }
 
 void http_write_field(struct buffer *out, const char *name, const char *format, ...)

@@ -175,7 +175,8 @@ void log_line(void *user, const char *line, size_t size)
 
 void log_event(struct log *log, const char *level, const char *doing, const char *format, ...)
 {
-    char sentence[1024], stamp[CLOCK_STAMP_BYTES];
+    char sentence[1024];
+    struct clock_stamp stamp = {0};
     struct json_writer json;
     struct buffer line;
     va_list args;
@@ -188,7 +189,7 @@ void log_event(struct log *log, const char *level, const char *doing, const char
     json_init(&json, &line);
     json_begin_object(&json);
     json_key(&json, "@timestamp");
-    json_write_string(&json, clock_write_stamp(stamp));
+    json_write_string(&json, clock_stamp(&stamp));
     json_key(&json, "log.level");
     json_write_string(&json, level);
     json_key(&json, "event.dataset");

@@ -40,14 +40,14 @@ void worker_options_init(struct worker_options *options)
 static void log_line(const struct service *service, const char *event, const char *text)
 {
     struct json_writer json;
-    char when[CLOCK_STAMP_BYTES];
+    struct clock_stamp when = {0};
     struct buffer line;
 
     buffer_init(&line, 4096);
     json_init(&json, &line);
     json_begin_object(&json);
     json_key(&json, "time");
-    json_write_string(&json, clock_write_stamp(when));
+    json_write_string(&json, clock_stamp(&when));
     json_key(&json, "event");
     json_write_string(&json, event);
     json_key(&json, "model");
