@@ -2,7 +2,9 @@
  * access_log.c - one line of JSON a request, with the field names of the Elastic Common Schema.
  * SPDX-License-Identifier: Apache-2.0
  *
- * The line is made here and handed on; writing it anywhere is somebody else's, on another thread. Errors and fallbacks
+ * Every request that is answered has exactly one line, whoever answered it: a version (flight.c), the gateway, or its
+ * server before a handler was asked (own.c); and so has one whose client went away before the answer, as 499. The line
+ * is made here and handed on; writing it anywhere is somebody else's, on another thread. Errors and fallbacks
  * are always logged, the rest by the sampling share. Bodies, queries and credentials never are.
  */
 #include "gateway/inside.h"
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_LINE_BYTES 4096
+#define MAX_LINE_BYTES 8192 /* more than all its texts, each at its longest */
 
 static void write_text(struct json_writer *json, const char *key, const char *value)
 {
@@ -37,10 +39,20 @@ static void write_slice(struct json_writer *json, const char *key, struct http_s
     write_text(json, key, text);
 }
 
-void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access)
+struct access access_of(const struct http_exchange *exchange)
+{
+    const struct http_head *head = http_exchange_head(exchange);
+
+    return (struct access){.method = head->method,
+                           .path = head->path,
+                           .peer = http_exchange_peer(exchange),
+                           .started_ns = http_exchange_started_ns(exchange),
+                           .request_bytes = http_exchange_body(exchange)->size};
+}
+
+void access_log_write(struct thread *thread, const struct access *access)
 {
     const struct gateway_options *options = &thread->gateway->options;
-    const struct http_head *head = http_exchange_head(exchange);
     struct buffer *line = &thread->line;
     struct json_writer json;
 
@@ -56,23 +68,27 @@ void access_log_write(struct thread *thread, struct http_exchange *exchange, con
     write_text(&json, "@timestamp", clock_stamp(&thread->stamp));
     write_text(&json, "event.dataset", "serin.access");
     write_text(&json, "http.request.id", access->request_id);
-    write_text(&json, "client.address", http_exchange_peer(exchange));
-    write_slice(&json, "http.request.method", head->method);
-    write_slice(&json, "url.path", head->path);
-    write_number(&json, "http.request.body.bytes", (int64_t)http_exchange_body(exchange)->size);
+    write_text(&json, "client.address", access->peer);
+    if (access->method.size > 0)
+        write_slice(&json, "http.request.method", access->method);
+    if (access->path.size > 0)
+        write_slice(&json, "url.path", access->path);
+    write_number(&json, "http.request.body.bytes", (int64_t)access->request_bytes);
     write_number(&json, "http.response.status_code", access->status);
     write_number(&json, "http.response.body.bytes", (int64_t)access->answer_bytes);
     json_key(&json, "event.duration_ms");
-    json_write_thousandths(&json, (clock_now_ns() - http_exchange_started_ns(exchange)) / 1000);
-    write_text(&json, "serin.model", access->model);
-    write_text(&json, "serin.assigned", access->assigned);
-    write_text(&json, "serin.version", access->tag);
-    write_text(&json, "serin.reason", access->reason);
-    write_number(&json, "serin.tries", access->tries);
-    json_key(&json, "serin.fallback");
-    json_write_boolean(&json, access->fell_back);
-    json_key(&json, "serin.mirrored");
-    json_write_boolean(&json, access->mirrored);
+    json_write_thousandths(&json, (clock_now_ns() - access->started_ns) / 1000);
+    if (access->model) {
+        write_text(&json, "serin.model", access->model);
+        write_text(&json, "serin.assigned", access->assigned);
+        write_text(&json, "serin.version", access->tag);
+        write_text(&json, "serin.reason", access->reason);
+        write_number(&json, "serin.tries", access->tries);
+        json_key(&json, "serin.fallback");
+        json_write_boolean(&json, access->fell_back);
+        json_key(&json, "serin.mirrored");
+        json_write_boolean(&json, access->mirrored);
+    }
     if (access->why)
         write_text(&json, "error.message", access->why);
     json_end_object(&json);

@@ -53,12 +53,11 @@ static void answer_preflight(struct thread *thread, struct http_exchange *exchan
 {
     struct buffer fields;
 
-    buffer_init(&fields, 20000);
-    cors_write_fields(thread, http_exchange_head(exchange), &fields);
+    buffer_init(&fields, OWN_FIELDS_BYTES);
     http_write_field(&fields, "Access-Control-Allow-Methods", "GET, POST, OPTIONS");
     http_write_field(&fields, "Access-Control-Allow-Headers", "*, Authorization");
     http_write_field(&fields, "Access-Control-Max-Age", "600");
-    http_respond(exchange, 204, &fields, NULL);
+    own_respond(thread, exchange, 204, &fields, NULL, NULL);
     buffer_done(&fields);
 }
 
@@ -70,9 +69,9 @@ bool cors_answer(struct thread *thread, struct http_exchange *exchange)
     if (!origin)
         return false;
     if (!cors_allows(thread->gateway->options.cors_origins, *origin, head->host)) {
-        http_respond_error(exchange, 403,
-                           "pages of the origin '%.*s' may not ask here: cors_origins has those that may",
-                           (int)(origin->size < 200 ? origin->size : 200), origin->bytes);
+        own_respond_error(thread, exchange, 403,
+                          "pages of the origin '%.*s' may not ask here: cors_origins has those that may",
+                          (int)(origin->size < 200 ? origin->size : 200), origin->bytes);
         return true;
     }
     if (http_slice_is(head->method, "OPTIONS") && http_find(head, "Access-Control-Request-Method")) {

@@ -112,30 +112,34 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
     if (head->path.size < sizeof(root) || memcmp(head->path.bytes, root, sizeof(root) - 1) != 0)
         return false;
     if (!http_slice_is(head->method, "POST")) {
-        own_fail(thread, exchange, 405, "feedback is posted");
+        own_respond_error(thread, exchange, 405, "feedback is posted");
         return true;
     }
     if (body->size > MAX_FEEDBACK_BYTES) {
-        own_fail(thread, exchange, 413, "feedback is larger than 256 KiB");
+        own_respond_error(thread, exchange, 413, "feedback is larger than 256 KiB");
         return true;
     }
     sighting = calloc(1, sizeof(*sighting));
     if (!sighting) {
-        own_fail(thread, exchange, 503, "no memory for feedback");
+        own_respond_error(thread, exchange, 503, "no memory for feedback");
         return true;
     }
     sighting->kind = GATEWAY_SAW_FEEDBACK;
     if (!http_decode_segment(rest, sighting->request_id, sizeof(sighting->request_id))) {
-        own_fail(thread, exchange, 404, "no request id of 1 to 63 bytes");
+        own_respond_error(thread, exchange, 404, "no request id of 1 to 63 bytes");
         gateway_sighting_free(sighting);
         return true;
     }
     rc = feedback_read(body->data, body->size, &sighting->feedback, &error);
     if (rc != SERIN_OK) {
-        own_fail(thread, exchange, rc == SERIN_NOMEM ? 503 : rc == SERIN_LIMIT ? 413 : 400, error.message);
+        own_respond_error(thread, exchange,
+                          rc == SERIN_NOMEM   ? 503
+                          : rc == SERIN_LIMIT ? 413
+                                              : 400,
+                          "%s", error.message);
         gateway_sighting_free(sighting);
     } else if (!tap_push(thread, sighting)) {
-        own_fail(thread, exchange, 503, "more feedback has come than was taken");
+        own_respond_error(thread, exchange, 503, "more feedback has come than was taken");
     } else {
         own_accept(thread, exchange);
     }

@@ -19,7 +19,6 @@
 #include "gateway/inside.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/json_check.h"
 
 #include <stdio.h>
@@ -49,7 +48,6 @@ struct flight {
     bool trial;              /* that as its trial */
     struct refusal refusal;  /* a version on trial answered 4xx, and stable is asked about it */
     int tries;
-    double latency_ms; /* of the last try */
     struct upstream *upstream;
     struct http_call *call;
     struct buffer head;
@@ -84,21 +82,20 @@ static bool fell_back(const struct flight *flight)
 
 static void write_access_log(struct flight *flight, int status, size_t answer_bytes)
 {
-    const struct access access = {
-        .model = flight->model,
-        .assigned = flight->assigned,
-        .tag = flight->tag,
-        .reason = reason_text(flight->reason),
-        .request_id = flight->request_id,
-        .why = flight->why,
-        .status = status,
-        .tries = flight->tries,
-        .answer_bytes = answer_bytes,
-        .fell_back = fell_back(flight),
-        .mirrored = flight->mirrors != NULL,
-    };
+    struct access access = access_of(flight->exchange);
 
-    access_log_write(flight->thread, flight->exchange, &access);
+    access.model = flight->model;
+    access.assigned = flight->assigned;
+    access.tag = flight->tag;
+    access.reason = reason_text(flight->reason);
+    access.request_id = flight->request_id;
+    access.why = flight->why;
+    access.status = status;
+    access.tries = flight->tries;
+    access.answer_bytes = answer_bytes;
+    access.fell_back = fell_back(flight);
+    access.mirrored = flight->mirrors != NULL;
+    access_log_write(flight->thread, &access);
 }
 
 static void write_own_fields(struct flight *flight, struct buffer *fields)
@@ -205,22 +202,8 @@ static void finish(struct flight *flight, int status, const struct http_head *he
 
 static void finish_with_error(struct flight *flight, int status, const char *sentence)
 {
-    struct json_writer json;
-    struct buffer text;
-    struct bytes *body;
+    struct bytes *body = http_error_body(sentence);
 
-    buffer_init(&text, 2048);
-    json_init(&json, &text);
-    json_begin_object(&json);
-    json_key(&json, "error");
-    json_write_string(&json, sentence);
-    json_end_object(&json);
-    body = bytes_new(text.size);
-    if (body && text.size) {
-        memcpy(body->data, text.bytes, text.size);
-        body->size = text.size;
-    }
-    buffer_done(&text);
     finish(flight, status, NULL, body);
     bytes_drop(body);
 }
@@ -410,11 +393,11 @@ static void answered(void *user, const struct http_answer *answer)
     struct thread *thread = flight->thread;
     struct upstream *upstream = flight->upstream;
     int status = answer->rc == SERIN_OK ? answer->head->status : 0;
+    double latency_ms = (double)answer->total_ns / 1e6;
     const char *why = NULL;
 
     flight->call = NULL;
     flight->upstream = NULL;
-    flight->latency_ms = (double)answer->total_ns / 1e6;
     if (status == 0)
         why = answer->timed_out ? "too late" : "no answer";
     else if (status >= 500)
@@ -422,10 +405,9 @@ static void answered(void *user, const struct http_answer *answer)
     else if (status < 400 && !flight->on_stable && !flight->pinned &&
              (status >= 300 || !is_sane(flight->exchange, answer)))
         why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
-    upstream_ended(thread, upstream, why != NULL, flight->latency_ms);
+    upstream_ended(thread, upstream, why != NULL, latency_ms);
     if (flight->sighting && !fell_back(flight))
-        sighting_set(&flight->sighting->own, why && status < 500 ? 0 : status, flight->latency_ms,
-                     why ? NULL : answer->body);
+        sighting_set(&flight->sighting->own, why && status < 500 ? 0 : status, latency_ms, why ? NULL : answer->body);
     if (why) {
         count_failure(flight, answer->timed_out, why);
         go_on(flight, upstream, answer);
@@ -572,7 +554,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     bool held;
 
     if (!flight) {
-        http_respond_error(exchange, 503, "no memory for the request");
+        own_respond_error(thread, exchange, 503, "no memory for the request");
         return;
     }
     flight->thread = thread;
@@ -592,9 +574,11 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     if (choice.version < 0 || (path_tag[0] && !flight->pinned && strspn(path_tag, "0123456789") != strlen(path_tag))) {
         free(flight);
         if (path_tag[0])
-            http_respond_error(exchange, 404, "model '%s' has no version '%s' in its route", of->route.model, path_tag);
+            own_respond_error(thread, exchange, 404, "model '%s' has no version '%s' in its route", of->route.model,
+                              path_tag);
         else
-            http_respond_error(exchange, 503, "the route of model '%s' has no version with weight", of->route.model);
+            own_respond_error(thread, exchange, 503, "the route of model '%s' has no version with weight",
+                              of->route.model);
         return;
     }
     flight->reason = flight->pinned || is_document ? ROUTE_BY_TAG : choice.reason;
@@ -667,17 +651,17 @@ void flight_start(void *user, struct http_exchange *exchange)
     if (cors_answer(thread, exchange) || own_answer(thread, exchange) || feedback_answer(thread, exchange))
         return;
     if (has_dot_segment(http_exchange_head(exchange)->path)) {
-        http_respond_error(exchange, 400, "a path with '.' or '..' segments");
+        own_respond_error(thread, exchange, 400, "a path with '.' or '..' segments");
         return;
     }
     if (!read_path(http_exchange_head(exchange)->path, model, tag, sizeof(model))) {
-        http_respond_error(exchange, 404,
-                           "no such path: POST /v1/predict/MODEL, or the Open Inference Protocol at /v2");
+        own_respond_error(thread, exchange, 404,
+                          "no such path: POST /v1/predict/MODEL, or the Open Inference Protocol at /v2");
         return;
     }
     entry = snapshot_find(thread->snapshot, model);
     if (entry < 0) {
-        http_respond_error(exchange, 404, "no model '%s' is served here", model);
+        own_respond_error(thread, exchange, 404, "no model '%s' is served here", model);
         return;
     }
     route_request(thread, exchange, entry, tag);

@@ -86,6 +86,7 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
     uv_timer_init(&thread->loop, &thread->reaper);
     thread->wake.data = thread->reaper.data = thread;
     uv_timer_start(&thread->reaper, reap, REAP_MS, REAP_MS);
+    gateway->options.server.refused = own_refused;
     rc = http_server_new(&thread->loop, &gateway->options.server, flight_start, thread, &thread->server, error);
     if (rc == SERIN_OK)
         rc = http_server_listen(thread->server, gateway->listen, share, error);

@@ -153,10 +153,19 @@ void upstream_given_up(struct upstream *upstream); /* the client went away: noth
 /* flight.c */
 void flight_start(void *user, struct http_exchange *exchange); /* the server's handler */
 
-/* own.c: answers what is asked of the gateway itself (health, metadata). True where it did. */
+/* own.c: answers that no version gives. Each has its line in the access log, a request id, and what a web page needs.
+ */
+/* Answers what is asked of the gateway itself (health, metadata). True where it did. */
 bool own_answer(struct thread *thread, struct http_exchange *exchange);
-void own_fail(struct thread *thread, struct http_exchange *exchange, int status, const char *sentence);
 void own_accept(struct thread *thread, struct http_exchange *exchange); /* 202 */
+#define OWN_FIELDS_BYTES 32768 /* an allowed Origin is in them, which may be as long as a head */
+/* fields (appended to) and body (taken over; NULL: empty) are the answer; why: for the log, NULL where nothing is
+ * wrong. */
+void own_respond(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *fields,
+                 struct bytes *body, const char *why);
+void own_respond_error(struct thread *thread, struct http_exchange *exchange, int status, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+void own_refused(void *user, const struct http_refusal *refusal, struct buffer *fields); /* the server's own answers */
 
 /* cors.c: answers browsers' preflights, and refuses what a page of an origin that is not allowed sends. True where it
  * did. */
@@ -165,14 +174,21 @@ bool cors_answer(struct thread *thread, struct http_exchange *exchange);
 void cors_write_fields(struct thread *thread, const struct http_head *head, struct buffer *fields);
 bool cors_allows(const char *origins, struct http_slice origin, struct http_slice host);
 
-/* access_log.c: what a line says besides the exchange. */
+/* access_log.c */
 struct access {
-    const char *model, *assigned, *tag, *reason, *request_id, *why; /* why: NULL where nothing went wrong */
-    int status, tries;
-    size_t answer_bytes;
+    struct http_slice method, path;      /* empty: they could not be read */
+    const char *peer, *request_id, *why; /* why: NULL where nothing went wrong */
+    uint64_t started_ns;
+    size_t request_bytes, answer_bytes; /* of the bodies */
+    int status;
+    const char *model; /* NULL: none was asked, and nothing of what follows is told */
+    const char *assigned, *tag, *reason;
+    int tries;
     bool fell_back, mirrored;
 };
-void access_log_write(struct thread *thread, struct http_exchange *exchange, const struct access *access);
+void access_log_write(struct thread *thread, const struct access *access);
+/* What the exchange tells of itself; the rest is 0. */
+struct access access_of(const struct http_exchange *exchange);
 
 /* tap.c */
 /* A request of a model on trial; NULL without memory. */

@@ -1,5 +1,5 @@
 /*
- * own.c - what is asked of the gateway itself and not of a model: health, metadata, the list of models.
+ * own.c - answers that no version gives: health, metadata, the list of models, and errors of the gateway's own.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Sources: Open Inference Protocol v2 (server metadata, health), Triton's model repository extension (index).
@@ -9,7 +9,12 @@
 #include "base/json.h"
 #include "serin_config.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+
+#define OWN_ID_BYTES   64
+#define LONGEST_METHOD 32
 
 static void write_flag(struct json_writer *json, const char *key, bool value)
 {
@@ -24,21 +29,19 @@ static bool is_served(const struct gateway_version *version)
     return version->endpoint_count > 0 && !version->doubtful;
 }
 
-/* Every model's stable version has a replica. */
+/* Whether some model's stable version has a replica. Not of every model, though the protocol's text can be read so
+ * (Triton has --strict-readiness for both): balancers and Kubernetes take traffic off who is not ready, and one model's
+ * outage would become that of all. Of one model /v2/models/MODEL/ready tells. */
 static bool is_ready(const struct gateway_table *table)
 {
     int e, v;
 
-    if (!table || table->entry_count == 0)
-        return false;
-    for (e = 0; e < table->entry_count; e++) {
-        if (table->entries[e].route.version_count == 0)
-            continue;
+    for (e = 0; table && e < table->entry_count; e++) {
         v = route_find(&table->entries[e].route, table->entries[e].route.stable);
-        if (v < 0 || !is_served(&table->entries[e].versions[v]))
-            return false;
+        if (v >= 0 && is_served(&table->entries[e].versions[v]))
+            return true;
     }
-    return true;
+    return false;
 }
 
 static void write_metadata(struct json_writer *json)
@@ -80,48 +83,124 @@ static void write_index(struct json_writer *json, const struct gateway_table *ta
     json_end_array(json);
 }
 
+void own_respond(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *fields,
+                 struct bytes *body, const char *why)
+{
+    struct access access = access_of(exchange);
+    char id[OWN_ID_BYTES];
+
+    proxy_request_id(thread, http_exchange_head(exchange), id, sizeof(id));
+    http_write_field(fields, "X-Request-Id", "%s", id);
+    cors_write_fields(thread, http_exchange_head(exchange), fields);
+    if (fields->failed) { /* half a head must not pass for one */
+        buffer_clear(fields);
+        bytes_drop(body);
+        body = NULL;
+        status = 503;
+        why = "no room for the head of the answer";
+    }
+    access.status = status;
+    access.answer_bytes = body ? body->size : 0;
+    access.request_id = id;
+    access.why = why;
+    access_log_write(thread, &access);
+    http_respond(exchange, status, fields, body);
+}
+
+void own_respond_error(struct thread *thread, struct http_exchange *exchange, int status, const char *format, ...)
+{
+    char sentence[sizeof(((struct serin_error *)0)->message)];
+    struct buffer fields;
+    va_list args;
+
+    va_start(args, format);
+    if (vsnprintf(sentence, sizeof(sentence), format, args) < 0)
+        sentence[0] = '\0';
+    va_end(args);
+    buffer_init(&fields, OWN_FIELDS_BYTES);
+    http_write_field(&fields, "Content-Type", "application/json");
+    if (status == 503)
+        http_write_field(&fields, "Retry-After", "1");
+    own_respond(thread, exchange, status, &fields, http_error_body(sentence), sentence);
+    buffer_done(&fields);
+}
+
+/* The method and the path of a line that the parser has not taken, as far as they are clear: a query, or whatever else
+ * such a line may hold, has no place in a log. */
+static void read_line(struct http_slice line, struct http_slice *ret_method, struct http_slice *ret_path)
+{
+    const char *blank = line.size > 0 ? memchr(line.bytes, ' ', line.size) : NULL;
+    size_t method_bytes = blank ? (size_t)(blank - line.bytes) : 0, path_bytes = 0, rest, i;
+
+    if (method_bytes == 0 || method_bytes > LONGEST_METHOD)
+        return;
+    for (i = 0; i < method_bytes; i++)
+        if (line.bytes[i] < 'A' || line.bytes[i] > 'Z')
+            return;
+    *ret_method = (struct http_slice){line.bytes, method_bytes};
+    rest = line.size - method_bytes - 1;
+    while (path_bytes < rest && blank[1 + path_bytes] > ' ' && blank[1 + path_bytes] <= '~' &&
+           blank[1 + path_bytes] != '?')
+        path_bytes++;
+    if (path_bytes > 0 && blank[1] == '/')
+        *ret_path = (struct http_slice){blank + 1, path_bytes};
+}
+
+void own_refused(void *user, const struct http_refusal *refusal, struct buffer *fields)
+{
+    struct thread *thread = user;
+    struct access access = {.peer = refusal->peer,
+                            .why = refusal->why,
+                            .started_ns = refusal->started_ns,
+                            .request_bytes = refusal->body_bytes,
+                            .answer_bytes = refusal->answer_bytes,
+                            .status = refusal->status};
+    char id[OWN_ID_BYTES];
+
+    if (refusal->head) {
+        access.method = refusal->head->method;
+        access.path = refusal->head->path;
+        proxy_request_id(thread, refusal->head, id, sizeof(id));
+        cors_write_fields(thread, refusal->head, fields);
+    } else {
+        read_line(refusal->line, &access.method, &access.path);
+        thread_random_id(thread, id);
+    }
+    access.request_id = id;
+    http_write_field(fields, "X-Request-Id", "%s", id);
+    access_log_write(thread, &access);
+}
+
 static void answer_json(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *text)
 {
     struct bytes *body = text->failed ? NULL : bytes_new(text->size);
     struct buffer fields;
 
     if (!body) {
-        http_respond_error(exchange, 503, "no memory for the answer");
+        own_respond_error(thread, exchange, 503, "no memory for the answer");
         return;
     }
     memcpy(body->data, text->bytes, text->size);
     body->size = text->size;
-    buffer_init(&fields, 1024);
+    buffer_init(&fields, OWN_FIELDS_BYTES);
     http_write_field(&fields, "Content-Type", "application/json");
-    cors_write_fields(thread, http_exchange_head(exchange), &fields);
-    http_respond(exchange, status, &fields, body);
+    own_respond(thread, exchange, status, &fields, body, NULL);
     buffer_done(&fields);
-}
-
-static void answer_text(struct thread *thread, struct http_exchange *exchange, int status, const char *key,
-                        const char *sentence)
-{
-    struct json_writer json;
-    struct buffer text;
-
-    buffer_init(&text, 2048);
-    json_init(&json, &text);
-    json_begin_object(&json);
-    json_key(&json, key);
-    json_write_string(&json, sentence);
-    json_end_object(&json);
-    answer_json(thread, exchange, status, &text);
-    buffer_done(&text);
-}
-
-void own_fail(struct thread *thread, struct http_exchange *exchange, int status, const char *sentence)
-{
-    answer_text(thread, exchange, status, "error", sentence);
 }
 
 void own_accept(struct thread *thread, struct http_exchange *exchange)
 {
-    answer_text(thread, exchange, 202, "status", "accepted");
+    struct json_writer json;
+    struct buffer text;
+
+    buffer_init(&text, 256);
+    json_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, "status");
+    json_write_string(&json, "accepted");
+    json_end_object(&json);
+    answer_json(thread, exchange, 202, &text);
+    buffer_done(&text);
 }
 
 bool own_answer(struct thread *thread, struct http_exchange *exchange)

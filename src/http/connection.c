@@ -17,7 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIRST_IN_BYTES 4096u
+#define FIRST_IN_BYTES     4096u
+#define MAX_REFUSAL_FIELDS 32768u /* an allowed Origin is in them, which may be as long as a head */
 
 static void advance(struct http_connection *connection);
 static void answer(struct http_connection *connection, int status, const struct buffer *fields, struct bytes *body,
@@ -209,21 +210,46 @@ static void on_end(struct http_connection *connection, bool orderly)
     }
 }
 
+/* What has come of the request line. */
+static struct http_slice line_of(const struct http_connection *connection)
+{
+    const char *end = connection->in_size > 0 ? memchr(connection->in, '\n', connection->in_size) : NULL;
+
+    return (struct http_slice){connection->in, end ? (size_t)(end - connection->in) : connection->in_size};
+}
+
 static void refuse(struct http_connection *connection, int status, const char *sentence)
 {
-    static const char retry_fields[] = "Content-Type: application/json\r\nRetry-After: 1\r\n";
-    const char *lines = status == 503 ? retry_fields : respond_error_fields;
-    const struct buffer fields = {.bytes = (char *)lines, .size = strlen(lines)};
+    const struct http_server_options *options = &connection->server->options;
     struct http_server_counters *counters = &connection->server->counters;
+    struct bytes *body = http_error_body(sentence);
+    struct http_refusal refusal = {
+        .head = connection->head_bytes > 0 ? &connection->exchange.head : NULL,
+        .line = line_of(connection),
+        .peer = connection->peer,
+        .why = sentence,
+        .started_ns = connection->exchange.started_ns,
+        .body_bytes = connection->body.bytes ? connection->body.bytes->size : 0,
+        .status = status,
+        .answer_bytes = body ? body->size : 0,
+    };
+    struct buffer fields;
 
     counter_add(status == 408   ? &counters->timeouts_total
                 : status == 503 ? &counters->refused_total
                                 : &counters->bad_requests_total,
                 1);
+    buffer_init(&fields, MAX_REFUSAL_FIELDS);
+    respond_write_error_fields(&fields, status);
+    if (options->refused)
+        options->refused(connection->server->user, &refusal, &fields);
+    if (fields.failed) /* none is better than half of one */
+        buffer_clear(&fields);
     if (connection->head_bytes == 0) /* no head yet: not the last one's, which may have been a HEAD */
         connection->exchange.head = (struct http_head){.minor_version = 1};
     release_bodies(connection);
-    answer(connection, status, &fields, respond_error_body(sentence), false);
+    answer(connection, status, &fields, body, false);
+    buffer_done(&fields);
 }
 
 /* What the body did not take belongs to the next request; it goes behind the head in `in`. */

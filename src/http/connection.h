@@ -110,9 +110,7 @@ void connection_close(struct http_connection *connection);
 /* Writes the head of an answer into connection->out; false without memory. */
 MUST_USE bool respond_write_head(struct http_connection *connection, int status, const struct buffer *fields,
                                  size_t body_bytes, bool keep_alive);
-/* {"error": sentence}, and the field lines that go with it. NULL without memory: the answer is empty then. */
-struct bytes *respond_error_body(const char *sentence);
-extern const char respond_error_fields[];
+void respond_write_error_fields(struct buffer *fields, int status);
 
 /* ---- server.c ---- */
 

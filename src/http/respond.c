@@ -13,8 +13,6 @@
 
 #define MAX_ERROR_BYTES 4096
 
-const char respond_error_fields[] = "Content-Type: application/json\r\n";
-
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), made once a second. Not strftime: that asks the locale. */
 static const char *date_line(struct http_server *server)
 {
@@ -56,17 +54,26 @@ bool respond_write_head(struct http_connection *connection, int status, const st
     return buffer_check(out, "the head of an answer", NULL) == SERIN_OK;
 }
 
-struct bytes *respond_error_body(const char *sentence)
+void respond_write_error_fields(struct buffer *fields, int status)
 {
+    http_write_field(fields, "Content-Type", "application/json");
+    if (status == 503)
+        http_write_field(fields, "Retry-After", "1");
+}
+
+struct bytes *http_error_body(const char *sentence)
+{
+    struct serin_error printable;
     struct json_writer json;
     struct buffer text;
     struct bytes *bytes = NULL;
 
+    error_set(&printable, SERIN_INVALID, "%s", sentence); /* what is quoted may hold anything */
     buffer_init(&text, MAX_ERROR_BYTES);
     json_init(&json, &text);
     json_begin_object(&json);
     json_key(&json, "error");
-    json_write_string(&json, sentence);
+    json_write_string(&json, printable.message);
     json_end_object(&json);
     if (buffer_check(&text, "an error", NULL) == SERIN_OK)
         bytes = bytes_new(text.size);
@@ -80,15 +87,16 @@ struct bytes *respond_error_body(const char *sentence)
 
 void http_respond_error(struct http_exchange *exchange, int status, const char *format, ...)
 {
-    const struct buffer fields = {.bytes = (char *)respond_error_fields, .size = strlen(respond_error_fields)};
-    struct serin_error sentence;
-    char text[sizeof(sentence.message)];
+    char sentence[sizeof(((struct serin_error *)0)->message)];
+    struct buffer fields;
     va_list args;
 
     va_start(args, format);
-    if (vsnprintf(text, sizeof(text), format, args) < 0)
-        text[0] = '\0';
+    if (vsnprintf(sentence, sizeof(sentence), format, args) < 0)
+        sentence[0] = '\0';
     va_end(args);
-    error_set(&sentence, SERIN_INVALID, "%s", text); /* what is quoted may hold anything: made printable */
-    http_respond(exchange, status, &fields, respond_error_body(sentence.message));
+    buffer_init(&fields, MAX_ERROR_BYTES);
+    respond_write_error_fields(&fields, status);
+    http_respond(exchange, status, &fields, http_error_body(sentence));
+    buffer_done(&fields);
 }

@@ -16,6 +16,19 @@
 
 #include <uv.h>
 
+/* A request that the server answers itself, before a handler has seen it. Valid during the call. */
+struct http_refusal {
+    const struct http_head *head; /* NULL: it could not be read */
+    struct http_slice line;       /* what came of the request line, if anything; it may hold any bytes */
+    const char *peer, *why;       /* as http_exchange_peer; a sentence */
+    uint64_t started_ns;
+    size_t body_bytes; /* of the request, as far as they came */
+    int status;
+    size_t answer_bytes;
+};
+/* Called on the loop's thread; fields may be appended to. */
+typedef void http_refused(void *user, const struct http_refusal *refusal, struct buffer *fields);
+
 struct http_server_options {
     struct http_limits limits;
     int max_connections;         /* default 4096; more are refused */
@@ -23,6 +36,7 @@ struct http_server_options {
     uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
     uint64_t idle_timeout_ms;    /* between requests; default 75,000 */
     uint64_t stall_timeout_ms;   /* a body or an answer that makes no progress; default 30,000 */
+    http_refused *refused;       /* with the handler's user; NULL: nobody is told */
 };
 
 void http_server_options_init(struct http_server_options *options);
@@ -76,6 +90,9 @@ void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void
  * and Date, which are added here; NULL for none. body is taken over (NULL: empty). After this the exchange must not be
  * touched. */
 void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body);
+
+/* {"error": sentence}; bytes that nobody may print are replaced. NULL without memory: the answer is empty then. */
+struct bytes *http_error_body(const char *sentence);
 
 /* An answer of JSON: {"error": sentence}. */
 void http_respond_error(struct http_exchange *exchange, int status, const char *format, ...) PRINTF_LIKE(3, 4);

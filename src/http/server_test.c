@@ -628,6 +628,70 @@ static void a_slow_body_that_makes_progress_is_not_ended(void **state)
     finish();
 }
 
+static struct {
+    int count, status;
+    char line[64], method[16];
+    size_t body_bytes;
+} refused;
+
+static void on_refused(void *user, const struct http_refusal *refusal, struct buffer *fields)
+{
+    assert_ptr_equal(user, &at);
+    assert_true(strlen(refusal->why) > 10 && refusal->started_ns > 0 && refusal->answer_bytes > 0);
+    assert_memory_equal(refusal->peer, "127.0.0.1:", 10);
+    refused.count++;
+    refused.status = refusal->status;
+    refused.body_bytes = refusal->body_bytes;
+    snprintf(refused.line, sizeof(refused.line), "%.*s", (int)refusal->line.size, refusal->line.bytes);
+    refused.method[0] = '\0';
+    if (refusal->head)
+        assert_true(http_slice_copy(refusal->head->method, refused.method, sizeof(refused.method)));
+    http_write_field(fields, "X-Refused", "%d", refused.count);
+}
+
+static void refusals_are_told_once(void **state)
+{
+    static const struct {
+        const char *request, *line, *method;
+        int status;
+        uint64_t later_ms;
+        size_t body_bytes;
+    } rows[] = {
+        {"GET /a HTTP/1.1\r\nHost: h\r\nBad : 1\r\n\r\n", "GET /a HTTP/1.1\r", "", 400, 0, 0},
+        {"NONSENSE\r\n", "NONSENSE\r", "", 400, 0, 0},
+        {"PUT /slow", "PUT /slow", "", 408, 11000, 0},
+        {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n", "POST /a HTTP/1.1\r", "POST", 413, 0, 0},
+        {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc", "POST /a HTTP/1.1\r", "POST", 408, 31000, 3},
+        {"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b\r\n", "GET /b\r", "", 400, 0, 0},
+    };
+    struct http_server_options options;
+    size_t i;
+
+    (void)state;
+    http_server_options_init(&options);
+    options.refused = on_refused;
+    memset(&refused, 0, sizeof(refused));
+    begin(&options);
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const uint64_t before = http_server_counters(at.server)->received_bytes_total;
+        struct peer *peer = ask(rows[i].request);
+        char field[32];
+
+        TURN_UNTIL(&at.loop, http_server_counters(at.server)->received_bytes_total == before + strlen(rows[i].request));
+        if (rows[i].later_ms > 0)
+            later(rows[i].later_ms);
+        TURN_UNTIL(&at.loop, peer->ended);
+        assert_int_equal(refused.count, i + 1);
+        assert_int_equal(refused.status, rows[i].status);
+        assert_string_equal(refused.line, rows[i].line);
+        assert_string_equal(refused.method, rows[i].method);
+        assert_int_equal(refused.body_bytes, rows[i].body_bytes);
+        snprintf(field, sizeof(field), "\r\nX-Refused: %zu\r\n", i + 1);
+        assert_non_null(strstr(peer->got, field));
+    }
+    finish();
+}
+
 /* The refusal of a second head must not be written as an answer to the HEAD before it. */
 static void a_timeout_after_head_has_its_body(void **state)
 {
@@ -958,6 +1022,7 @@ int main(void)
         cmocka_unit_test(slow_heads_and_bodies_are_ended),
         cmocka_unit_test(a_slow_body_that_makes_progress_is_not_ended),
         cmocka_unit_test(a_timeout_after_head_has_its_body),
+        cmocka_unit_test(refusals_are_told_once),
         cmocka_unit_test(a_client_that_does_not_read_is_ended),
         cmocka_unit_test(a_client_that_goes_away_aborts),
         cmocka_unit_test(an_abort_may_be_answered_from_within),

@@ -307,6 +307,54 @@ def test_access_log_and_counters_agree(serve, models):
     assert counted["answer_bytes"] == sum(line["http.response.body.bytes"] for line in found)
 
 
+def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
+    """Whoever gave it: a version, the gateway, or its server before anybody was asked."""
+    page = "Origin: http://a\r\nX-Request-Id: ID\r\n"
+    cases = [  # request line, the rest of the head, status, whether its head could be read
+        (f"GET /v2/models/{two.name}/stats?token=secret HTTP/1.1", page, 200, True),
+        ("GET /v2/health/live HTTP/1.1", page, 200, True),
+        ("GET /v2 HTTP/1.1", page, 200, True),
+        ("OPTIONS /v1/predict/any HTTP/1.1", page + "Access-Control-Request-Method: POST\r\n", 204, True),
+        ("GET /nowhere HTTP/1.1", page, 404, True),
+        ("POST /v1/predict/nobody HTTP/1.1", page, 404, True),
+        (f"GET /v2/models/{two.name}/versions/none HTTP/1.1", page, 404, True),
+        ("GET /a/../b HTTP/1.1", page, 400, True),
+        (f"POST /v1/predict/{two.name} HTTP/1.1", page + "Content-Length: 4000001\r\n", 413, True),
+        ("POST /expects HTTP/1.1", page + "Content-Length: 1\r\nExpect: wonders\r\n", 417, True),
+        ("POST /chunks HTTP/1.1", page + "Transfer-Encoding: chunked\r\n\r\nzz", 400, True),
+        ("GET /foreign HTTP/1.1", "Origin: http://b\r\nX-Request-Id: ID\r\n", 403, True),
+        ("GET /bad?token=secret HTTP/1.1", page + "Bad Field: 1\r\n", 400, False),
+        ("GET /new HTTP/7.0", page, 505, False),
+        ("secret HTTP/1.1", "", 400, False),
+        ("\x16\x03\x01 /secret", "", 400, False),
+    ]
+    for i, (line, fields, status, readable) in enumerate(cases):
+        with socket.create_connection(("127.0.0.1", serve.port)) as client:
+            client.sendall(f"{line}\r\nHost: h\r\nConnection: close\r\n{fields}\r\n".replace("ID", f"every-{i}").encode("latin-1"))
+            head = client.makefile("rb").read().split(b"\r\n\r\n")[0].decode()
+        assert head.startswith(f"HTTP/1.1 {status} "), (line, head)
+        given = re.findall(r"\r\nX-Request-Id: (\S+)", head)
+        assert len(given) == 1 and (given[0] == f"every-{i}" if readable else re.fullmatch("[0-9a-f]{32}", given[0]))
+        allowed = readable and "http://a" in fields
+        assert ("Access-Control-Allow-Origin: http://a" in head) == allowed, (line, head)
+
+        def lines():
+            text = (serve.folder / "access").read_text()
+            assert "secret" not in text
+            return [json.loads(one) for one in text[:text.rfind("\n") + 1].splitlines()
+                    if given[0] in one]
+
+        found = until(lines, f"the line of {line}")
+        assert len(found) == 1 and found[0]["http.response.status_code"] == status
+        path = re.fullmatch(r"[A-Z]+ (/[^ ?]*)\S* HTTP/\S+", line)
+        assert found[0].get("url.path") == (path[1] if path else None), found
+        assert found[0].get("http.request.method") == (line.split()[0] if path else None)
+        assert ("error.message" in found[0]) == (status >= 400)
+    # Nothing comes behind: the last line was written after all the others.
+    ids = [json.loads(one)["http.request.id"] for one in (serve.folder / "access").read_text().splitlines()]
+    assert max(ids.count(f"every-{i}") for i in range(len(cases))) == 1
+
+
 def test_metrics(serve, two):
     seen(serve, two.name, 7)
     found = serve.call("GET", "/metrics")
