@@ -1,0 +1,230 @@
+/*
+ * gateway_test.c - the gateway as a whole, with its threads, before a version that answers everything.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/gateway.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define REQUESTS 20
+
+/* ---- a version ---- */
+
+static struct {
+    int listener, port;
+    pthread_t thread;
+} version;
+
+/* One request a connection, without a body. */
+static void *answer_all(void *user)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+                                 "Connection: close\r\n\r\n{}";
+    char head[4096];
+    int client;
+
+    (void)user;
+    while ((client = accept(version.listener, NULL, NULL)) >= 0) {
+        size_t size = 0;
+        ssize_t n;
+
+        while ((n = recv(client, head + size, sizeof(head) - 1 - size, 0)) > 0) {
+            size += (size_t)n;
+            head[size] = '\0';
+            if (strstr(head, "\r\n\r\n"))
+                break;
+        }
+        send(client, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+        close(client);
+    }
+    return NULL;
+}
+
+static int start_version(void **state)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(name);
+
+    (void)state;
+    version.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(version.listener, (struct sockaddr *)&name, size), 0);
+    assert_int_equal(listen(version.listener, 64), 0);
+    assert_int_equal(getsockname(version.listener, (struct sockaddr *)&name, &size), 0);
+    version.port = ntohs(name.sin_port);
+    return pthread_create(&version.thread, NULL, answer_all, NULL);
+}
+
+static int stop_version(void **state)
+{
+    (void)state;
+    shutdown(version.listener, SHUT_RDWR);
+    pthread_join(version.thread, NULL);
+    close(version.listener);
+    return 0;
+}
+
+/* ---- a client ---- */
+
+static int connect_tcp(const struct gateway *gateway)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)gateway_port(gateway)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    return fd;
+}
+
+/* The whole answer, NUL-terminated; valid until the next call. Closes fd. */
+static const char *ask(int fd, const char *request)
+{
+    static char text[8192];
+    size_t size = 0;
+    ssize_t n;
+    int length = snprintf(text, sizeof(text),
+                          "%s HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", request);
+
+    assert_int_equal(send(fd, text, (size_t)length, MSG_NOSIGNAL), length);
+    while ((n = recv(fd, text + size, sizeof(text) - 1 - size, 0)) > 0)
+        size += (size_t)n;
+    text[size] = '\0';
+    close(fd);
+    return text;
+}
+
+static void expect(const struct gateway *gateway, const char *request, int status, const char *part)
+{
+    const char *found = ask(connect_tcp(gateway), request);
+    char line[32];
+
+    snprintf(line, sizeof(line), "HTTP/1.1 %d ", status);
+    assert_memory_equal(found, line, strlen(line));
+    if (part && !strstr(found, part))
+        fail_msg("'%s' is not in: %s", part, found);
+}
+
+/* ---- tables ---- */
+
+enum { STABLE, CANARY };
+
+static void add_model(struct gateway_table *table, const char *model, bool stable_ready, bool canary_ready)
+{
+    struct gateway_entry *entry = &table->entries[table->entry_count];
+    int v;
+
+    route_init(&entry->route, model);
+    entry->route.version_count = 2;
+    strcpy(entry->route.versions[STABLE].tag, "stable");
+    strcpy(entry->route.versions[CANARY].tag, "canary");
+    strcpy(entry->route.stable, "stable");
+    entry->route.versions[CANARY].weight = 100;
+    for (v = STABLE; v <= CANARY; v++) {
+        entry->versions[v].slot = 2 * table->entry_count + v;
+        entry->versions[v].endpoint_count = v == STABLE ? stable_ready : canary_ready;
+        snprintf(entry->versions[v].endpoints[0], GATEWAY_MAX_ADDRESS, "127.0.0.1:%d", version.port);
+    }
+    table->entry_count++;
+}
+
+static struct gateway *gateway_on(const char *listen, int threads)
+{
+    struct gateway_options options;
+    struct gateway *gateway = NULL;
+    struct serin_error error;
+
+    gateway_options_init(&options);
+    options.listen = listen;
+    options.threads = threads;
+    if (gateway_new(&options, &gateway, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    return gateway;
+}
+
+static void publish(struct gateway *gateway, struct gateway_table *table)
+{
+    struct serin_error error;
+
+    if (gateway_publish(gateway, table, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    free(table);
+}
+
+static struct gateway_table *table_new(void)
+{
+    struct gateway_table *table = calloc(1, sizeof(*table));
+
+    assert_non_null(table);
+    return table;
+}
+
+/* ---- tests ---- */
+
+/* As after a restart, when the routes are there before the workers. */
+static void a_version_that_is_not_ready_has_not_failed(void **state)
+{
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 2);
+    struct gateway_table *table = table_new();
+    struct gateway_totals canary, stable;
+    int i;
+
+    (void)state;
+    add_model(table, "m", true, false);
+    publish(gateway, table);
+    for (i = 0; i < REQUESTS; i++)
+        expect(gateway, "POST /v1/predict/m", 200, "\r\nX-Serin-Fallback: canary\r\n");
+    gateway_read(gateway, CANARY, &canary);
+    gateway_read(gateway, STABLE, &stable);
+    assert_int_equal(canary.not_ready, REQUESTS);
+    assert_int_equal(canary.fallbacks, REQUESTS);
+    assert_int_equal(stable.rescued, REQUESTS);
+    assert_int_equal(canary.failures + canary.skipped + canary.errors, 0);
+    table = table_new();
+    add_model(table, "m", true, true);
+    publish(gateway, table);
+    expect(gateway, "POST /v1/predict/m", 200, "\r\nX-Serin-Version: canary\r\n"); /* at once: no breaker is open */
+    table = table_new();
+    add_model(table, "m", false, false);
+    publish(gateway, table);
+    expect(gateway, "POST /v1/predict/m", 503, "\r\nRetry-After: ");
+    gateway_read(gateway, STABLE, &stable);
+    assert_int_equal(stable.not_ready, 1);
+    assert_int_equal(stable.failures, 0);
+    gateway_close(gateway, 1000);
+}
+
+static void one_model_that_is_down_is_not_the_gateway(void **state)
+{
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 1);
+    struct gateway_table *table = table_new();
+
+    (void)state;
+    expect(gateway, "GET /v2/health/ready", 503, "{\"ready\":false}");
+    expect(gateway, "GET /v2/health/live", 200, NULL);
+    add_model(table, "down", false, true);
+    publish(gateway, table);
+    expect(gateway, "GET /v2/health/ready", 503, NULL);
+    table = table_new();
+    add_model(table, "down", false, false);
+    add_model(table, "up", true, false);
+    publish(gateway, table);
+    expect(gateway, "GET /v2/health/ready", 200, "{\"ready\":true}");
+    expect(gateway, "GET /v2/models/down/ready", 503, NULL);
+    expect(gateway, "GET /v2/models/up/ready", 200, NULL);
+    gateway_close(gateway, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_version_that_is_not_ready_has_not_failed),
+        cmocka_unit_test(one_model_that_is_down_is_not_the_gateway),
+    };
+
+    return cmocka_run_group_tests_name("gateway/gateway", tests, start_version, stop_version);
+}
