@@ -102,7 +102,7 @@ void plan_init(struct plan *plan)
     memset(plan, 0, sizeof(*plan)); /* with its padding, so that equal plans are equal bytes */
     plan->judge.alpha = plan->judge.beta = .05;
     plan->judge.unit = JUDGE_REQUEST;
-    plan->judge.block_s = 60;
+    plan->judge.block_s = 1; /* of pairs, where the unit is not a block */
     plan->judge.golden_map[0] = plan->judge.golden_map[1] = NAN;
     plan->key_source = ROUTE_KEY_HEADER;
     snprintf(plan->key_name, sizeof(plan->key_name), "X-Camera");

@@ -38,7 +38,7 @@ static const struct plan_key keys[] = {
     {PLAN_UNIT, "block", PLAN_DURATION, 0, AT(plan, judge.block_s), 1, 7 * 86400.0, 0, NULL,
      "a key keeps its version so long and is then drawn anew; without it, for the whole rollout"},
 
-    {PLAN_TOP, "slices", PLAN_OF_SLICES, PLAN_SLICE, 0, 0, 1, JUDGE_MAX_DIMENSIONS, 0, NULL,
+    {PLAN_TOP, "slices", PLAN_OF_SLICES, PLAN_SLICE, 0, 0, 0, JUDGE_MAX_DIMENSIONS, 0, NULL,
      "kinds of slices of the traffic: camera, light, sharpness, hour, class, size, or a header (X-Site)"},
     {PLAN_SLICE, "values", PLAN_INT, 0, AT(judge_dimension, values), 1, MAX_SLICE, 0, NULL,
      "most values that are judged by themselves; more are judged together"},
