@@ -27,8 +27,9 @@ run: all ## predict on the street footage in examples/ and show the boxes
 test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
 
-bench: all ## speed, beside OpenCV and torchvision or numpy where they are installed
+bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, and of serve as a whole
 	@python3 bench/bench.py $(BUILD)
+	@python3 bench/bench_serve.py $(BUILD) || [ $$? -eq 77 ]
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan \
