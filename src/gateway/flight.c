@@ -544,7 +544,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
 {
     const struct http_head *head = http_exchange_head(exchange);
     const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
-    struct flight *flight = calloc(1, sizeof(*flight));
+    struct flight *flight = malloc(sizeof(*flight));
     struct route_request request = {.random = thread_random(thread), .now_ms = clock_wall_ms()};
     const char *stable;
     struct route_choice choice;
@@ -557,8 +557,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         own_respond_error(thread, exchange, 503, "no memory for the request");
         return;
     }
-    flight->thread = thread;
-    flight->exchange = exchange;
+    *flight = (struct flight){.thread = thread, .exchange = exchange};
     snprintf(flight->model, sizeof(flight->model), "%s", of->route.model);
     if (find_key(&of->route, exchange, flight->key, sizeof(flight->key))) {
         request.key = flight->key;

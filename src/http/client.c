@@ -58,34 +58,77 @@ void call_move(struct http_call *call, struct call_list *list)
 
 /* ---- ends ---- */
 
+static void on_timer(uv_timer_t *timer);
+
 void client_handle_gone(struct http_client *client)
 {
+    struct http_call *call;
+
     if (--client->handles > 0)
         return;
     if (client->closed)
         client->closed(client->closed_user);
+    while ((call = client->spare)) {
+        client->spare = call->next;
+        buffer_done(&call->request);
+        free(call);
+    }
     free(client);
 }
 
-static void on_call_closed(uv_handle_t *handle)
+static struct http_call *call_new(struct http_client *client)
 {
-    struct http_call *call = handle->data;
-    struct http_client *client = call->client;
+    struct http_call *call = client->spare;
+    struct buffer request = {0};
 
-    free(call);
-    client_handle_gone(client);
+    if (call) {
+        client->spare = call->next;
+        client->spare_count--;
+        request = call->request;
+    } else {
+        call = malloc(sizeof(*call));
+        if (!call)
+            return NULL;
+    }
+    memset(call, 0, offsetof(struct http_call, head));
+    call->request = request;
+    call->client = client;
+    call->in = call->first_in;
+    call->in_capacity = sizeof(call->first_in);
+    return call;
 }
 
 /* Not the request's bytes' last reader: libuv does not touch what is queued once its handle is closing. */
 static void call_free(struct http_call *call)
 {
+    struct http_client *client = call->client;
+
     call_move(call, NULL);
-    buffer_done(&call->request);
     bytes_drop(call->request_body);
     http_body_done(&call->body);
     if (call->in != call->first_in)
         free(call->in);
-    uv_close((uv_handle_t *)&call->timer, on_call_closed);
+    if (http_client_in_flight(client) == 0 && !client->closing)
+        uv_unref((uv_handle_t *)&client->timer); /* an idle client is no reason for a loop to go on */
+    if (client->spare_count < CLIENT_MAX_SPARE && call->request.capacity <= CLIENT_SPARE_REQUEST) {
+        call->next = client->spare;
+        client->spare = call;
+        client->spare_count++;
+        return;
+    }
+    buffer_done(&call->request);
+    free(call);
+}
+
+/* Sees to it that the timer fires then, or earlier. */
+static void wake_at(struct http_client *client, uint64_t at_ms)
+{
+    uint64_t now = uv_now(client->loop);
+
+    if (at_ms >= client->timer_ms)
+        return;
+    client->timer_ms = at_ms;
+    uv_timer_start(&client->timer, on_timer, at_ms > now ? at_ms - now : 0, 0);
 }
 
 void call_finish(struct http_call *call, enum serin_errc rc, const char *why, bool timed_out)
@@ -109,9 +152,9 @@ void call_finish(struct http_call *call, enum serin_errc rc, const char *why, bo
     call_free(call);
 }
 
-static void on_call_timer(uv_timer_t *timer)
+/* A call of `due`: its time is over, or it is to be told that it has failed. */
+static void end_due(struct http_call *call)
 {
-    struct http_call *call = timer->data;
     struct http_client *client = call->client;
     bool timed_out = call->failure.code == SERIN_OK;
 
@@ -122,6 +165,42 @@ static void on_call_timer(uv_timer_t *timer)
         pool_close(call->connection);
     client_pump(client);
     call_finish(call, call->failure.code, call->failure.message, timed_out);
+}
+
+/* Puts those whose time has come into `due`; the earliest time of the others. */
+static uint64_t gather_due(struct http_client *client, struct call_list *list, uint64_t now_ms)
+{
+    uint64_t earliest = UINT64_MAX;
+    struct http_call *call, *next;
+
+    for (call = list->first; call; call = next) {
+        next = call->next;
+        if (call->due_ms <= now_ms)
+            call_move(call, &client->due);
+        else if (call->due_ms < earliest)
+            earliest = call->due_ms;
+    }
+    return earliest;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    client_handle_gone(handle->data);
+}
+
+/* What ends here may cancel others, which takes them out of `due`, and may start new ones. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct http_client *client = timer->data;
+    uint64_t now = uv_now(client->loop);
+
+    client->timer_ms = UINT64_MAX;
+    wake_at(client, gather_due(client, &client->waiting, now));
+    wake_at(client, gather_due(client, &client->bound, now));
+    while (client->due.first)
+        end_due(client->due.first);
+    if (client->closing && http_client_in_flight(client) == 0 && !uv_is_closing((uv_handle_t *)timer))
+        uv_close((uv_handle_t *)timer, on_timer_closed);
 }
 
 void call_fail_later(struct http_call *call, enum serin_errc rc, const char *format, ...)
@@ -137,7 +216,8 @@ void call_fail_later(struct http_call *call, enum serin_errc rc, const char *for
     va_end(args);
     error_set(&call->failure, rc, "%s", sentence);
     call_move(call, &call->client->bound);
-    uv_timer_start(&call->timer, on_call_timer, 0, 0);
+    call->due_ms = 0;
+    wake_at(call->client, 0);
 }
 
 void http_call_cancel(struct http_call *call)
@@ -228,7 +308,8 @@ static enum serin_errc write_request(struct http_call *call, const struct buffer
     bool expects_body = strncmp(head->bytes, "POST ", 5) == 0 || strncmp(head->bytes, "PUT ", 4) == 0 ||
                         strncmp(head->bytes, "PATCH ", 6) == 0;
 
-    buffer_init(&call->request, MAX_REQUEST_HEAD_BYTES);
+    call->request.max = MAX_REQUEST_HEAD_BYTES;
+    buffer_clear(&call->request);
     buffer_append(&call->request, head->bytes, head->size);
     http_write_text(&call->request, "Host", call->client->address.authority);
     if (call->request_body || expects_body) {
@@ -255,27 +336,22 @@ enum serin_errc http_call_start(struct http_client *client, const struct buffer 
     if (client->waiting.count >= client->options.max_waiting && must_wait(client))
         return error_set(error, SERIN_LIMIT, "%s: %d connections are in use and %d calls wait, more may not",
                          client->name, client->connection_count, client->waiting.count);
-    call = calloc(1, sizeof(*call));
+    call = call_new(client);
     if (!call)
         return error_set(error, SERIN_NOMEM, "%s: no memory for a call", client->name);
-    call->client = client;
     call->started_ns = clock_now_ns();
-    call->in = call->first_in;
-    call->in_capacity = sizeof(call->first_in);
+    call->due_ms = timeout_ms > 0 ? uv_now(client->loop) + timeout_ms : UINT64_MAX;
     call->answered = answered;
     call->user = user;
     call->request_body = body ? bytes_share(body) : NULL;
     call->is_head = strncmp(head->bytes, "HEAD ", 5) == 0;
-    uv_timer_init(client->loop, &call->timer);
-    call->timer.data = call;
-    client->handles++;
     rc = write_request(call, head, error);
     if (rc != SERIN_OK) {
         call_free(call);
         return rc;
     }
-    if (timeout_ms > 0)
-        uv_timer_start(&call->timer, on_call_timer, timeout_ms, 0);
+    uv_ref((uv_handle_t *)&client->timer);
+    wake_at(client, call->due_ms);
     call_move(call, &client->waiting);
     client_pump(client);
     if (ret_call)
@@ -285,7 +361,7 @@ enum serin_errc http_call_start(struct http_client *client, const struct buffer 
 
 int http_client_in_flight(const struct http_client *client)
 {
-    return client->waiting.count + client->bound.count;
+    return client->waiting.count + client->bound.count + client->due.count;
 }
 
 /* ---- the client ---- */
@@ -319,17 +395,15 @@ enum serin_errc http_client_new(uv_loop_t *loop, const char *endpoint, const str
         client->address_count = 1;
     }
     uv_timer_init(loop, &client->sweep);
-    client->sweep.data = client;
-    client->handles = 1;
+    uv_timer_init(loop, &client->timer);
+    client->sweep.data = client->timer.data = client;
+    client->timer_ms = UINT64_MAX;
+    client->handles = 2;
     uv_timer_start(&client->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-    uv_unref((uv_handle_t *)&client->sweep); /* an idle client is no reason for a loop to go on */
+    uv_unref((uv_handle_t *)&client->sweep);
+    uv_unref((uv_handle_t *)&client->timer);
     *ret = client;
     return SERIN_OK;
-}
-
-static void on_sweep_closed(uv_handle_t *handle)
-{
-    client_handle_gone(handle->data);
 }
 
 void http_client_close(struct http_client *client, void (*done)(void *user), void *user)
@@ -347,9 +421,11 @@ void http_client_close(struct http_client *client, void (*done)(void *user), voi
     for (struct http_call *call = client->bound.first; call; call = call->next)
         if (call->failure.code == SERIN_OK) {
             error_set(&call->failure, SERIN_IO, "%s: closed", client->name);
-            uv_timer_start(&call->timer, on_call_timer, 0, 0);
+            call->due_ms = 0;
         }
+    uv_ref((uv_handle_t *)&client->timer);
+    wake_at(client, 0); /* for the calls, and then for the timer itself */
     if (client->resolving)
         uv_cancel((uv_req_t *)&client->resolver);
-    uv_close((uv_handle_t *)&client->sweep, on_sweep_closed);
+    uv_close((uv_handle_t *)&client->sweep, on_timer_closed);
 }

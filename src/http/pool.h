@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A call is in one list of its client, `waiting` or `bound`, until it has ended; a bound one has a connection, or fails
- * soon. All of an answer lies in its call, so that a connection is free for the next call before the callback runs.
+ * soon. `due` holds those whose time has come while the timer ends them one by one. All of an answer lies in its call,
+ * so that a connection is free for the next call before the callback runs.
  */
 #ifndef HTTP_POOL_H
 #define HTTP_POOL_H
@@ -15,7 +16,9 @@
 
 #define CLIENT_SCRATCH_BYTES   65536
 #define CLIENT_BODY_READ_BYTES 262144
-#define CLIENT_MAX_ADDRESSES   4 /* of a host name, tried in turn */
+#define CLIENT_MAX_ADDRESSES   4    /* of a host name, tried in turn */
+#define CLIENT_MAX_SPARE       32   /* calls' memory that is kept for the next ones, 9 KB each */
+#define CLIENT_SPARE_REQUEST   2048 /* bytes of a request's head that a spare one may hold */
 
 struct call_list {
     struct http_call *first, *last;
@@ -27,7 +30,7 @@ struct http_call {
     struct pool_connection *connection; /* NULL while it waits */
     struct call_list *list;             /* NULL once it has ended */
     struct http_call *previous, *next;
-    uv_timer_t timer; /* its time; or its failure, told from the loop */
+    uint64_t due_ms; /* as uv_now: the end of its time, or 0 where its failure is to be told; UINT64_MAX: none */
     http_answered *answered;
     void *user;
     struct buffer request; /* the request's whole head */
@@ -38,12 +41,13 @@ struct http_call {
 
     char *in; /* what has come of the answer's head, and behind it */
     size_t in_size, in_capacity, scanned;
-    char first_in[4096];
     bool has_head, some_byte;
     int interim_count; /* 1xx answers */
-    struct http_head head;
     struct http_body body;
     uint64_t started_ns, connect_ns, first_byte_ns;
+    /* From here on not set before it is used: 8 KB that a call would begin with clearing. */
+    struct http_head head; /* where has_head */
+    char first_in[4096];
 };
 
 enum pool_state { POOL_CONNECTING, POOL_BUSY, POOL_IDLE, POOL_CLOSED };
@@ -73,9 +77,13 @@ struct http_client {
     uv_getaddrinfo_t resolver;
     struct pool_connection *connections, *idle; /* idle: the one used last comes first */
     int connection_count;                       /* without those that are closing */
-    struct call_list waiting, bound;
-    uv_timer_t sweep;
-    int handles; /* of connections, calls, the resolver and the timer that are still on the loop */
+    struct call_list waiting, bound, due;
+    struct http_call *spare; /* linked by next */
+    int spare_count;
+    uv_timer_t sweep;  /* connections' times */
+    uv_timer_t timer;  /* calls' times: set to the earliest, and not set back when that call ends in time */
+    uint64_t timer_ms; /* when it fires, as uv_now; UINT64_MAX: it does not */
+    int handles;       /* of connections, the resolver and the timers that are still on the loop */
     bool closing;
     void (*closed)(void *user);
     void *closed_user;
