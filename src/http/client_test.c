@@ -71,7 +71,8 @@ struct result {
     char why[400];
     struct bytes *keep; /* the body, where `keeps` */
     bool keeps;
-    int again; /* so many calls more, from the callback */
+    int again;                 /* so many calls more, from the callback */
+    struct http_call *cancels; /* from the callback; NULL: none */
 };
 
 static struct bytes *bytes_of(size_t size)
@@ -147,6 +148,8 @@ static void on_answer(void *user, const struct http_answer *answer)
              (const char *)answer->body->data);
     if (result->keeps)
         result->keep = bytes_share(answer->body);
+    if (result->cancels)
+        http_call_cancel(result->cancels);
     if (result->again-- > 0)
         assert_int_equal(try_call("GET", NULL, 0, result, NULL), SERIN_OK);
 }
@@ -586,6 +589,44 @@ static void a_silent_upstream_times_out(void **state)
     finish();
 }
 
+static void a_call_times_out_behind_one_that_ended_in_time(void **state) /* for which the timer had been set */
+{
+    struct result first = {.count = 0}, second = {.count = 0};
+    struct peer *peer;
+
+    (void)state;
+    begin(standard());
+    assert_int_equal(try_call("GET", NULL, 1000, &first, NULL), SERIN_OK);
+    peer = accept_request();
+    peer_say(&at.loop, peer, plain);
+    TURN_UNTIL(&at.loop, first.count == 1);
+    assert_int_equal(at.client->spare_count, 1);
+    assert_int_equal(try_call("GET", NULL, 1020, &second, NULL), SERIN_OK);
+    assert_int_equal(at.client->spare_count, 0);
+    assert_false(first.timed_out);
+    TURN_UNTIL(&at.loop, second.count == 1);
+    assert_true(second.timed_out);
+    finish();
+}
+
+static void a_call_that_ends_may_cancel_another_whose_time_is_over_too(void **state)
+{
+    struct result first = {.count = 0}, second = {.count = 0}, third = {.count = 0};
+    struct http_call *cancelled;
+
+    (void)state;
+    begin(standard());
+    assert_int_equal(try_call("GET", NULL, 1, &first, NULL), SERIN_OK);
+    assert_int_equal(try_call("GET", NULL, 1, &second, &cancelled), SERIN_OK);
+    assert_int_equal(try_call("GET", NULL, 1, &third, NULL), SERIN_OK);
+    first.cancels = cancelled;
+    TURN_UNTIL(&at.loop, third.count == 1);
+    assert_int_equal(first.count, 1);
+    assert_int_equal(second.count, 0);
+    assert_int_equal(http_client_in_flight(at.client), 0);
+    finish();
+}
+
 static void what_cannot_be_connected_says_so(void **state)
 {
     struct result result;
@@ -906,6 +947,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_says_too_much_is_not_kept),
         cmocka_unit_test(an_early_answer_is_heard_while_the_body_is_sent),
         cmocka_unit_test(a_silent_upstream_times_out),
+        cmocka_unit_test(a_call_times_out_behind_one_that_ended_in_time),
+        cmocka_unit_test(a_call_that_ends_may_cancel_another_whose_time_is_over_too),
         cmocka_unit_test(what_cannot_be_connected_says_so),
         cmocka_unit_test(calls_wait_in_order_and_within_bounds),
         cmocka_unit_test(a_lost_connection_makes_place_for_the_next_call),
