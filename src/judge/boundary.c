@@ -30,10 +30,11 @@ static double share_end(double inside, double outside, double k, double n, doubl
 struct boundary_interval boundary_share(double k, double n, double kappa, double alpha)
 {
     struct boundary_interval interval = {0, 1};
-    double limit = -log(alpha);
+    double limit;
 
     if (!(k >= 0 && k <= n && n < INFINITY && kappa > 0 && alpha > 0 && alpha < 1))
         return (struct boundary_interval){NAN, NAN};
+    limit = -log(alpha);
     if (k > 0)
         interval.lower = share_end(k / n, 0, k, n, kappa, limit);
     if (k < n)

@@ -14,9 +14,12 @@
 
 double mixture_spread(double alpha)
 {
-    double twice = -2 * log(alpha);
+    double twice;
 
-    return alpha > 0 && alpha < 1 ? twice + log1p(twice) : NAN;
+    if (!(alpha > 0 && alpha < 1))
+        return NAN;
+    twice = -2 * log(alpha);
+    return twice + log1p(twice);
 }
 
 double mixture_rho(double v_opt, double alpha_opt, enum special_part part)
@@ -104,6 +107,12 @@ static double normal_log_e(const struct mixture *mixture, double s, double v)
     return log_e + M_LN2 + special_log_normal_cdf(mixture->part == SPECIAL_ABOVE ? z : -z);
 }
 
+/* A count that a sum stands for, which rounding may have taken below 0. */
+static double count_behind(double count, double n)
+{
+    return count < 0 && count > -1e-9 * n ? 0 : count;
+}
+
 double mixture_log_e(const struct mixture *mixture, double s, double v)
 {
     double g = mixture->g, h = mixture->h, c = mixture->c, k;
@@ -114,7 +123,9 @@ double mixture_log_e(const struct mixture *mixture, double s, double v)
     case MIXTURE_NORMAL:
         return normal_log_e(mixture, s, v);
     case MIXTURE_BETA_BINOMIAL:
-        return beta_binomial_log_e(mixture, (v + h * s) / (h * (g + h)), (v - g * s) / (g * (g + h)), s / (g + h));
+        k = v / (g * h);
+        return beta_binomial_log_e(mixture, count_behind((v + h * s) / (h * (g + h)), k),
+                                   count_behind((v - g * s) / (g * (g + h)), k), s / (g + h));
     case MIXTURE_GAMMA_EXPONENTIAL:
         k = (v + mixture->rho) / (c * c);
         return special_log_gamma_mass(SPECIAL_BELOW, k, k + s / c, -s / c) - mixture->log_prior;
@@ -126,11 +137,12 @@ double mixture_log_e(const struct mixture *mixture, double s, double v)
 
 double mixture_bound(const struct mixture *mixture, double v, double alpha)
 {
-    double limit = -log(alpha), low = 0, high = sqrt(v + mixture->rho), middle;
+    double limit, low = 0, high = sqrt(v + mixture->rho), middle;
     int i;
 
     if (!(alpha > 0 && alpha < 1 && v >= 0 && high >= 0) || mixture->part == SPECIAL_BELOW)
         return NAN;
+    limit = -log(alpha);
     if (mixture->kind == MIXTURE_NORMAL && mixture->part == SPECIAL_WHOLE)
         return sqrt((v + mixture->rho) * (log1p(v / mixture->rho) + 2 * limit));
     if (mixture->kind == MIXTURE_BETA_BINOMIAL) {

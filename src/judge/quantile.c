@@ -114,6 +114,7 @@ static double of_samples(double p, double kappa, double margin, bool slower, con
                          const double *b, size_t b_count)
 {
     struct quantile_pair pair;
+    double last = -INFINITY;
     size_t i = 0, j = 0;
 
     if (!pair_is_valid(p, kappa, margin))
@@ -126,16 +127,15 @@ static double of_samples(double p, double kappa, double margin, bool slower, con
         double x = fmin(from_a, from_b);
         struct quantile_counts in_a = {.below = (double)i}, in_b = {.below = (double)j};
 
-        if (!(from_a >= x && from_b >= x && x < INFINITY)) /* a NaN, which no order has */
+        if (!(from_a >= x && from_b >= x && x > last && x < INFINITY)) /* a NaN, or not sorted */
             return NAN;
+        last = x;
         while (i < a_count && a[i] == x)
             i++;
         while (j < b_count && b[j] / (1 + margin) == x)
             j++;
         in_a.through = (double)i;
         in_b.through = (double)j;
-        if (in_a.below == in_a.through && in_b.below == in_b.through)
-            return NAN; /* not sorted */
         pair_try(&pair, in_a, in_b);
     }
     return pair.least;
@@ -200,12 +200,14 @@ double quantile_slower_us(double p, double kappa, double margin, const struct hi
 struct quantile_ranks quantile_ranks(double p, uint64_t n, double kappa, double alpha)
 {
     struct quantile_ranks ranks = {0, n + 1};
-    struct mixture mixture = mixture_counts(p, kappa, SPECIAL_WHOLE);
-    double limit = -log(alpha), middle = floor((double)n * p);
+    double limit, middle = floor((double)n * p);
+    struct mixture mixture;
     uint64_t low, high;
 
     if (!(p > 0 && p < 1 && kappa > 0 && kappa < INFINITY && alpha > 0 && alpha < 1 && n < (uint64_t)1 << 52))
         return ranks;
+    mixture = mixture_counts(p, kappa, SPECIAL_WHOLE);
+    limit = -log(alpha);
     /* Too few at or below the quantile: the largest such count, then one more. */
     if (mixture_counts_log_e(&mixture, 0, (double)n) >= limit) {
         for (low = 0, high = (uint64_t)middle; high - low > 1;) {

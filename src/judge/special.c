@@ -157,7 +157,7 @@ double special_log_beta(double a, double b)
 {
     double s = a + b, larger = fmax(a, b), smaller = fmin(a, b);
 
-    if (!(smaller > 0 && s < INFINITY))
+    if (!(a > 0 && b > 0 && s < INFINITY))
         return NAN;
     return smaller * log(smaller / s) + larger * log1p(-smaller / s) - 0.5 * log(a * (b / s)) + HALF_LOG_TWO_PI +
            stirling_rest(a) + stirling_rest(b) - stirling_rest(s);
@@ -213,11 +213,28 @@ static double log_gamma_fraction(double a, double x)
     return NAN;
 }
 
+/* Below an x <= 0: the mean of 1 / (a + N) over a Poisson variable N with mean -x (DLMF 8.7.1 and 13.2.39). */
+static double log_gamma_below_negative(double a, double x)
+{
+    double term = exp(x), sum = term / a;
+    int n;
+
+    if (x < -40) /* nothing of the integrand is left where its slope has become that of a alone */
+        return tail_integral(&(struct tail){a - x, x, 0, -1}, 0);
+    for (n = 1; n < MAX_TERMS && (n < -x || term > 1e-17 * sum); n++) {
+        term *= -x / n;
+        sum += term / (a + n);
+    }
+    return log(sum);
+}
+
 double special_log_gamma_mass(enum special_part part, double a, double x, double excess)
 {
     enum special_part small = x < a + 1 ? SPECIAL_BELOW : SPECIAL_ABOVE;
     double whole, tail;
 
+    if (part == SPECIAL_BELOW && a > 0 && a < INFINITY && x <= 0 && x > -INFINITY)
+        return log_gamma_below_negative(a, x);
     if (!(a > 0 && x > 0 && a < INFINITY && x < INFINITY))
         return NAN;
     whole = log_gamma_whole(a, x, excess);

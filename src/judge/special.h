@@ -20,7 +20,8 @@ enum special_part { SPECIAL_WHOLE, SPECIAL_ABOVE, SPECIAL_BELOW };
  *   gamma:  integral of t^(a-1) e^-t dt over (0,inf), (x,inf) or (0,x), divided by x^a e^-x
  *
  * a, b, x > 0, 0 < p < 1, q = 1-p (passed since it is known better where p is near 1). excess = a - (a+b) p, or a - x:
- * the caller knows it without cancellation. */
+ * the caller knows it without cancellation. The gamma's part below has a meaning for x <= 0 too: it is the integral of
+ * w^(a-1) e^(x(1-w)) dw over (0,1). */
 double special_log_beta_mass(enum special_part part, double a, double b, double p, double q, double excess);
 double special_log_gamma_mass(enum special_part part, double a, double x, double excess);
 

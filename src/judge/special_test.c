@@ -88,6 +88,28 @@ static void test_parts_make_up_the_whole(void **state)
         }
 }
 
+/* Below an x that is not positive, against Simpson's rule with w = u^(1/a), which takes the pole away. */
+static void test_gamma_below_negative(void **state)
+{
+    static const double sizes[] = {.003, .5, 1, 7, 300};
+    static const double xs[] = {0, -1e-9, -.3, -5, -39.9, -40.1, -90};
+    size_t i, j;
+    int k;
+
+    (void)state;
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (j = 0; j < sizeof(xs) / sizeof(xs[0]); j++) {
+            double a = sizes[i], x = xs[j], sum = 0, found = special_log_gamma_mass(SPECIAL_BELOW, a, x, a - x);
+
+            for (k = 0; k <= 400000; k++)
+                sum += (k == 0 || k == 400000 ? 1 : k % 2 ? 4 : 2) * exp(x * (1 - pow(k / 4e5, 1 / a)));
+            assert_true(fabs(found - log(sum / (3 * 4e5 * a))) < 1e-6);
+        }
+    assert_true(special_log_gamma_mass(SPECIAL_BELOW, 4, 0, 4) == -log(4));
+    assert_true(fabs(special_log_gamma_mass(SPECIAL_BELOW, 4, 1e-12, 4) + log(4)) < 1e-11);
+    assert_true(isfinite(special_log_gamma_mass(SPECIAL_BELOW, .001, -1e9, 1e9)));
+}
+
 static void test_borders(void **state)
 {
     const double terms[] = {-1e4, -1e4, -INFINITY};
@@ -115,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_parts_make_up_the_whole),
+        cmocka_unit_test(test_gamma_below_negative),
         cmocka_unit_test(test_borders),
     };
 
