@@ -136,6 +136,8 @@ static void on_answer(void *user, const struct http_answer *answer)
     result->timed_out = answer->timed_out;
     result->sent = answer->sent;
     assert_true(answer->total_ns > 0);
+    if (result->cancels)
+        http_call_cancel(result->cancels);
     if (answer->rc != SERIN_OK) {
         assert_non_null(answer->why);
         snprintf(result->why, sizeof(result->why), "%s", answer->why);
@@ -148,8 +150,6 @@ static void on_answer(void *user, const struct http_answer *answer)
              (const char *)answer->body->data);
     if (result->keeps)
         result->keep = bytes_share(answer->body);
-    if (result->cancels)
-        http_call_cancel(result->cancels);
     if (result->again-- > 0)
         assert_int_equal(try_call("GET", NULL, 0, result, NULL), SERIN_OK);
 }
