@@ -13,8 +13,10 @@
 
 #include "base/clock.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FIRST_IN_BYTES     4096u
@@ -33,6 +35,26 @@ static void set_state(struct http_connection *connection, enum connection_state 
 {
     connection->state = state;
     connection->since_ms = now_ms(connection);
+    connection->moved_bytes = 0;
+}
+
+/* What must move in each stall_timeout_ms. */
+static size_t least_progress(const struct http_connection *connection)
+{
+    return (size_t)(connection->server->options.stall_timeout_ms * SERVER_MIN_BYTES_PER_S / 1000);
+}
+
+/* What the client has not taken yet: in libuv's queue, and in the kernel's (which holds megabytes, so that the first
+ * moves in leaps that are far apart). */
+static size_t unsent_bytes(const struct http_connection *connection)
+{
+    size_t queued = uv_stream_get_write_queue_size(&connection->socket.stream);
+    uv_os_fd_t fd;
+    int kernel = 0;
+
+    if (uv_fileno(&connection->socket.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &kernel) == 0 && kernel > 0)
+        queued += (size_t)kernel;
+    return queued;
 }
 
 /* ---- life ---- */
@@ -311,7 +333,11 @@ static void on_body(struct http_connection *connection, const char *bytes, size_
     bool complete;
     size_t used;
 
-    connection->since_ms = now_ms(connection);
+    connection->moved_bytes += size;
+    if (connection->moved_bytes >= least_progress(connection)) {
+        connection->since_ms = now_ms(connection);
+        connection->moved_bytes = 0;
+    }
     if (!feed_body(connection, bytes, size, &used, &complete))
         return;
     if (!complete)
@@ -565,7 +591,7 @@ static void answer(struct http_connection *connection, int status, const struct 
     if (uv_write(&connection->write, stream, bufs, count, on_written) != 0)
         connection_close(connection);
     else
-        connection->unsent_bytes = uv_stream_get_write_queue_size(stream);
+        connection->unsent_bytes = unsent_bytes(connection);
 }
 
 void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body)
@@ -607,11 +633,11 @@ void connection_sweep(struct http_connection *connection, uint64_t now)
         return;
     case CONNECTION_BODY:
         if (waited > options->stall_timeout_ms)
-            refuse(connection, 408, "the body of the request came to a halt");
+            refuse(connection, 408, "the body of the request came to a halt, or slower than 1 KiB/s");
         return;
     case CONNECTION_ANSWERING:
-        unsent = uv_stream_get_write_queue_size(&connection->socket.stream);
-        if (unsent < connection->unsent_bytes) {
+        unsent = unsent_bytes(connection);
+        if (unsent + least_progress(connection) <= connection->unsent_bytes) {
             connection->unsent_bytes = unsent;
             connection->since_ms = now;
         } else if (waited > options->stall_timeout_ms) {

@@ -17,7 +17,11 @@
 #define SERVER_MAX_LISTENERS   8
 #define SERVER_SCRATCH_BYTES   65536  /* a read of a chunked body, or of what is thrown away */
 #define SERVER_BODY_READ_BYTES 262144 /* a read straight into a body: the largest that measurably helps */
-#define SERVER_LINGER_MS       2000u  /* a refused client may still be sending for so long */
+/* Of a body or an answer, on the average of each stall_timeout_ms. A picture of 50 KB over the slowest mobile link
+ * (GPRS) comes at several times that; a client that sends a byte a minute would hold its connection and its memory for
+ * weeks. */
+#define SERVER_MIN_BYTES_PER_S 1024
+#define SERVER_LINGER_MS       2000u /* a refused client may still be sending for so long */
 #define SERVER_LINGER_BYTES    (64u << 20)
 
 enum connection_state {
@@ -58,9 +62,10 @@ struct http_connection {
     struct bytes *out_body;
     uv_write_t write, write_continue;
     uv_shutdown_t shutdown;
-    size_t unsent_bytes; /* when last looked at */
+    size_t moved_bytes;  /* of the body that is being received, since since_ms */
+    size_t unsent_bytes; /* of the answer, at since_ms */
     size_t lingered_bytes;
-    uint64_t since_ms; /* when the state began or last made progress, as uv_now */
+    uint64_t since_ms; /* when the state began or last had made enough progress, as uv_now */
     char peer[64];
 };
 

@@ -35,7 +35,7 @@ struct http_server_options {
     uint64_t max_buffered_bytes; /* of all bodies that are being received or held by exchanges; default 1 GiB: 503 */
     uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
     uint64_t idle_timeout_ms;    /* between requests; default 75,000 */
-    uint64_t stall_timeout_ms;   /* a body or an answer that makes no progress; default 30,000 */
+    uint64_t stall_timeout_ms;   /* in each such time a body or an answer must move 1 KiB/s; default 30,000 */
     http_refused *refused;       /* with the handler's user; NULL: nobody is told */
 };
 

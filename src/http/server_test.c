@@ -609,22 +609,97 @@ static void slow_heads_and_bodies_are_ended(void **state)
     finish();
 }
 
+/* As if what has come so far of the only connection's request had taken so long. */
+static void grow_older(uint64_t ms)
+{
+    uv_update_time(&at.loop);
+    at.server->connections->since_ms = uv_now(&at.loop) - ms;
+}
+
 static void a_slow_body_that_makes_progress_is_not_ended(void **state)
 {
+    char *body = pattern(40000);
     struct peer *peer;
 
     (void)state;
     begin(NULL);
-    peer = ask("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na");
-    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 1);
-    uv_update_time(&at.loop);
-    at.server->connections->since_ms = uv_now(&at.loop) - 31000; /* as if it had been silent for so long */
-    peer_say(&at.loop, peer, "b");
-    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 2);
+    peer = ask("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 40001\r\n\r\n");
+    TURN_UNTIL(&at.loop, at.server->connections && at.server->connections->state == CONNECTION_BODY);
+    grow_older(31000); /* above 1 KiB/s */
+    peer_send(&at.loop, peer, body, 40000);
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 40000);
+    later(0);
+    grow_older(29000); /* the last byte has as long again */
     later(0);
     peer_say(&at.loop, peer, "c");
-    TURN_UNTIL(&at.loop, ends_with(peer, "POST /slow abc"));
+    TURN_UNTIL(&at.loop, ends_with(peer, "c"));
     assert_int_equal(http_server_counters(at.server)->timeouts_total, 0);
+    free(body);
+    finish();
+}
+
+/* A byte now and then is no progress, in a body of any kind. */
+static void a_trickled_body_is_ended(void **state)
+{
+    static const char *const heads[] = {"Content-Length: 100000", "Transfer-Encoding: chunked"};
+    size_t i;
+
+    (void)state;
+    begin(NULL);
+    for (i = 0; i < 2; i++) {
+        const char *const piece = i == 0 ? "a" : "1\r\na\r\n";
+        struct peer *peer;
+        char head[100];
+        uint64_t n;
+
+        snprintf(head, sizeof(head), "POST /slow HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", heads[i]);
+        peer = ask(head);
+        TURN_UNTIL(&at.loop, at.server->connections && at.server->connections->state == CONNECTION_BODY);
+        for (n = 1; n <= 3; n++) {
+            grow_older(n * 9000);
+            peer_say(&at.loop, peer, piece);
+            TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == n);
+            later(0);
+            assert_int_equal(peer->size, 0);
+        }
+        grow_older(31000);
+        later(0);
+        TURN_UNTIL(&at.loop, peer->ended);
+        assert_memory_equal(peer->got, "HTTP/1.1 408 ", 13);
+        peer_hang_up(peer);
+        TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 0);
+    }
+    finish();
+}
+
+/* The same of an answer: who takes a little now and then keeps no megabytes waiting. */
+static void a_trickling_reader_is_ended(void **state)
+{
+    char head[100], *body = pattern(30000000);
+    struct http_connection *connection;
+    struct peer *peer;
+    size_t unsent;
+
+    (void)state;
+    begin(NULL);
+    peer = peer_connect(at.port);
+    peer->deaf = true;
+    snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30000000\r\n\r\n");
+    peer_say(&at.loop, peer, head);
+    peer_send(&at.loop, peer, body, 30000000);
+    TURN_UNTIL(&at.loop, at.handled == 1);
+    connection = at.server->connections;
+    do { /* until both kernels' buffers are full */
+        unsent = unsent_bytes(connection);
+        turn(&at.loop);
+    } while (unsent_bytes(connection) < unsent);
+    assert_true(unsent > 1000000);
+    grow_older(31000);
+    connection->unsent_bytes = unsent_bytes(connection) + 1000; /* so much has it taken in the time */
+    later(0);
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 0);
+    assert_int_equal(http_server_counters(at.server)->timeouts_total, 1);
+    free(body);
     finish();
 }
 
@@ -1024,6 +1099,8 @@ int main(void)
         cmocka_unit_test(a_timeout_after_head_has_its_body),
         cmocka_unit_test(refusals_are_told_once),
         cmocka_unit_test(a_client_that_does_not_read_is_ended),
+        cmocka_unit_test(a_trickled_body_is_ended),
+        cmocka_unit_test(a_trickling_reader_is_ended),
         cmocka_unit_test(a_client_that_goes_away_aborts),
         cmocka_unit_test(an_abort_may_be_answered_from_within),
         cmocka_unit_test(a_half_closed_client_has_its_answers),
