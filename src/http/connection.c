@@ -133,7 +133,7 @@ static void move_head(struct http_head *head, const char *from, size_t size, con
     size_t i;
     int f;
 
-    for (i = 0; i < sizeof(slices) / sizeof(*slices); i++)
+    for (i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
         move_slice(slices[i], from, size, to);
     for (f = 0; f < head->field_count; f++) {
         move_slice(&head->fields[f].name, from, size, to);
