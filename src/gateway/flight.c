@@ -295,7 +295,8 @@ static bool ask_breaker(struct flight *flight)
 }
 
 /* Starts a try in the present table, with another replica than not_this. False where the version has been taken away,
- * no replica of it takes requests, or its breaker does not let it through; that is counted here. */
+ * no replica of it takes requests, the budget of retries is spent, or its breaker does not let it through; that is
+ * counted here. */
 static bool start_try(struct flight *flight, const char *tag, const struct upstream *not_this)
 {
     struct thread *thread = flight->thread;
@@ -323,6 +324,10 @@ static bool start_try(struct flight *flight, const char *tag, const struct upstr
         }
         return false;
     }
+    if (not_this && !retry_spend(thread, flight->slot))
+        return false;
+    if (!not_this)
+        retry_earn(thread, flight->slot);
     if (!ask_breaker(flight))
         return false;
     if (http_call_start(upstream->client, &flight->head, http_exchange_body(flight->exchange),
@@ -363,7 +368,7 @@ static void go_on(struct flight *flight, const struct upstream *failed, const st
     if (stable) {
         fall_back(flight, stable);
     } else if (flight->tries < MAX_TRIES && !answer->timed_out && start_try(flight, flight->tag, failed)) {
-        COUNT(flight->thread, flight->slot, retries, 1);
+        return;
     } else if (answer->rc == SERIN_OK && answer->head->status >= 400) {
         finish(flight, answer->head->status, answer->head, answer->body);
     } else {

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REAP_MS 1000
+#define REAP_MS 1000 /* retry.c counts on it */
 
 void gateway_options_init(struct gateway_options *options)
 {
@@ -36,6 +36,7 @@ static void reap(uv_timer_t *timer)
 
     thread_take_table(thread);
     thread_reap_upstreams(thread, false);
+    retry_second_over(thread);
 }
 
 static void server_closed(void *user)
@@ -76,6 +77,7 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
 
     if (rc != SERIN_OK)
         return rc;
+    retry_begin(thread);
     thread->gateway = gateway;
     thread->counters = calloc(GATEWAY_MAX_SLOTS, sizeof(*thread->counters));
     if (!thread->counters)

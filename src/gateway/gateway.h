@@ -56,6 +56,7 @@ struct gateway_table {
     X(fallbacks, "Requests of the version that stable answered instead")                                               \
     X(rescued, "Requests of other versions that this one answered as stable")                                          \
     X(retries, "Tries that were made again on another replica")                                                        \
+    X(retries_refused, "Tries that were not made again, because the budget of retries was spent")                      \
     X(errors, "Requests of the version that ended in an error for the client")                                         \
     X(skipped, "Requests of the version that its breaker sent to stable at once")                                      \
     X(not_ready, "Requests of the version that it was not asked for, because no replica was ready")                    \

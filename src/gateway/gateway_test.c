@@ -219,11 +219,40 @@ static void one_model_that_is_down_is_not_the_gateway(void **state)
     gateway_close(gateway, 1000);
 }
 
+/* Of many requests that fail on one replica few are tried on the other, which fails too. */
+static void an_outage_is_not_doubled(void **state)
+{
+    enum { OUTAGE = 1000 };
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 1);
+    struct gateway_table *table = table_new();
+    struct gateway_totals stable;
+    int i;
+
+    (void)state;
+    add_model(table, "m", true, false);
+    table->entries[0].route.versions[CANARY].weight = 0;
+    table->entries[0].route.versions[STABLE].weight = 1;
+    table->entries[0].versions[STABLE].endpoint_count = 2;
+    strcpy(table->entries[0].versions[STABLE].endpoints[0], "unix:/nonexistent/a");
+    strcpy(table->entries[0].versions[STABLE].endpoints[1], "unix:/nonexistent/b");
+    publish(gateway, table);
+    for (i = 0; i < OUTAGE; i++)
+        expect(gateway, "POST /v1/predict/m", 502, NULL);
+    gateway_read(gateway, STABLE, &stable);
+    assert_int_equal(stable.requests, OUTAGE);
+    assert_int_equal(stable.errors, OUTAGE);
+    assert_in_range(stable.retries + stable.retries_refused, OUTAGE, 2 * OUTAGE); /* of three tries in all */
+    assert_int_equal(stable.failures, OUTAGE + stable.retries);
+    assert_in_range(stable.retries, OUTAGE / 5, OUTAGE * 2 / 3);
+    gateway_close(gateway, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_version_that_is_not_ready_has_not_failed),
         cmocka_unit_test(one_model_that_is_down_is_not_the_gateway),
+        cmocka_unit_test(an_outage_is_not_doubled),
     };
 
     return cmocka_run_group_tests_name("gateway/gateway", tests, start_version, stop_version);

@@ -105,6 +105,7 @@ struct thread {
     uint64_t random_state;
     uint8_t secret[256]; /* random bytes from the kernel, of which the first secret_left are unused */
     size_t secret_left;
+    uint32_t retry_credit[GATEWAY_MAX_SLOTS];
     int mirrors_in_flight;
     uint64_t mirror_bytes;
     bool closing, started;
@@ -142,6 +143,12 @@ uint64_t thread_now_ms(const struct thread *thread);
 MUST_USE enum serin_errc thread_seed(struct thread *thread, struct serin_error *error);
 uint64_t thread_random(struct thread *thread); /* for drawing; never shown to anybody */
 void thread_random_id(struct thread *thread, char id[THREAD_ID_BYTES]);
+
+/* retry.c */
+void retry_begin(struct thread *thread);
+void retry_second_over(struct thread *thread); /* to be called once a second */
+void retry_earn(struct thread *thread, int slot);
+bool retry_spend(struct thread *thread, int slot); /* whether a try may be made again; counted */
 
 /* upstream.c */
 struct upstream *upstream_pick(struct thread *thread, struct upstream *const *endpoints, int count,
