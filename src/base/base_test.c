@@ -147,6 +147,34 @@ static void json_text_is_always_valid(void **state)
     buffer_done(&out);
 }
 
+/* Every byte at every place of a word, among the words that are skipped eight bytes at a time. */
+static void json_escapes_wherever_the_character_stands(void **state)
+{
+    int c, at;
+
+    (void)state;
+    for (c = 1; c < 256; c++)
+        for (at = 0; at < 20; at++) {
+            char text[] = "abcdefghijklmnopqrst", expected[64], escape[8];
+            struct json_writer writer;
+            struct buffer out;
+
+            text[at] = (char)c;
+            if (c == '"' || c == '\\')
+                snprintf(escape, sizeof(escape), "\\%c", c);
+            else if (c < 0x20 || c == 0x7f)
+                snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)c);
+            else
+                snprintf(escape, sizeof(escape), c < 0x80 ? "%c" : "\\ufffd", c);
+            snprintf(expected, sizeof(expected), "\"%.*s%s%s\"", at, text, escape, text + at + 1);
+            buffer_init(&out, 64);
+            json_init(&writer, &out);
+            json_write_string(&writer, text);
+            assert_string_equal(out.bytes, expected);
+            buffer_done(&out);
+        }
+}
+
 static void
 numbers_have_a_point_in_every_locale(void **state) /* "confidence":0,75803 in a program that speaks German */
 {
@@ -216,6 +244,7 @@ int main(void)
         cmocka_unit_test(buffer_never_passes_its_maximum),
         cmocka_unit_test(json_numbers_are_pythons),
         cmocka_unit_test(json_text_is_always_valid),
+        cmocka_unit_test(json_escapes_wherever_the_character_stands),
         cmocka_unit_test(numbers_have_a_point_in_every_locale),
         cmocka_unit_test(file_is_read_whole_or_refused),
     };

@@ -563,7 +563,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         return;
     }
     *flight = (struct flight){.thread = thread, .exchange = exchange};
-    snprintf(flight->model, sizeof(flight->model), "%s", of->route.model);
+    memcpy(flight->model, of->route.model, sizeof(flight->model));
     if (find_key(&of->route, exchange, flight->key, sizeof(flight->key))) {
         request.key = flight->key;
         request.key_size = strlen(flight->key);
@@ -592,7 +592,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         COUNT(thread, of->versions[choice.version].slot, unheld, 1);
         choice.version = route_find(&of->route, of->route.stable);
     }
-    snprintf(flight->assigned, sizeof(flight->assigned), "%s", of->route.versions[choice.version].tag);
+    memcpy(flight->assigned, of->route.versions[choice.version].tag, sizeof(flight->assigned));
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
@@ -612,7 +612,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
 
         flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
     }
-    if (start_try(flight, flight->assigned, NULL))
+    if (start_try(flight, flight->tag, NULL))
         return;
     stable = stable_instead(flight);
     if (stable)
@@ -634,7 +634,7 @@ static bool has_dot_segment(struct http_slice path)
         while (i < path.size && path.bytes[i] != '/') {
             if (path.bytes[i] == '.')
                 dots++, i++;
-            else if (path.size - i >= 3 && strncasecmp(path.bytes + i, "%2e", 3) == 0)
+            else if (path.bytes[i] == '%' && path.size - i >= 3 && strncasecmp(path.bytes + i, "%2e", 3) == 0)
                 dots++, i += 3;
             else
                 dots = 3, i++;
