@@ -32,7 +32,7 @@ struct boundary_interval boundary_share(double k, double n, double kappa, double
     struct boundary_interval interval = {0, 1};
     double limit;
 
-    if (!(k >= 0 && k <= n && n < INFINITY && kappa > 0 && alpha > 0 && alpha < 1))
+    if (!(alpha > 0 && alpha < 1) || !(k >= 0 && k <= n && n < INFINITY && kappa > 0))
         return (struct boundary_interval){NAN, NAN};
     limit = -log(alpha);
     if (k > 0)
