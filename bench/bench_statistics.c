@@ -29,11 +29,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* expression sees i, which changes its arguments a little from call to call. */
+/* expression sees the caller's i, which changes its arguments a little from call to call. */
 #define MEASURE(name, repeats, expression)                                                                             \
     do {                                                                                                               \
         double times_ns[ROUNDS];                                                                                       \
-        int round, i;                                                                                                  \
+        int round;                                                                                                     \
                                                                                                                        \
         for (round = 0; round < ROUNDS; round++) {                                                                     \
             double start = cpu_ns(), sum = 0;                                                                          \
