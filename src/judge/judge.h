@@ -17,7 +17,7 @@
 #define JUDGE_MAX_GUARDS     32
 #define JUDGE_MAX_STEPS      16
 #define JUDGE_MAX_DIMENSIONS 8    /* kinds of slices: "camera", "light" */
-#define JUDGE_MAX_CAMERAS    4096 /* units of assignment that are told apart; more are judged as one */
+#define JUDGE_MAX_CAMERAS    4096 /* units of assignment that are told apart; more are in no test by key */
 #define JUDGE_MAX_NAME       31
 
 enum judge_unit { JUDGE_REQUEST, JUDGE_KEY, JUDGE_KEY_BLOCK };
@@ -77,7 +77,7 @@ struct judge_options {
     double alpha; /* of the rollout: .05 */
     double beta;  /* of one proof of no harm: .05 */
     enum judge_unit unit;
-    double block_s; /* JUDGE_KEY_BLOCK: of a block; else of a pair's unit: one second */
+    double block_s; /* JUDGE_KEY_BLOCK: of a block; JUDGE_KEY: of a key's one unit in a step. 0: 60 s */
     int guard_count, dimension_count, step_count;
     struct judge_guard guards[JUDGE_MAX_GUARDS];
     struct judge_dimension dimensions[JUDGE_MAX_DIMENSIONS];
@@ -123,7 +123,8 @@ struct judge_decision {
 
 /* Brings all tests up to date at t_s and decides. The same as a RECORD_LOOK, then reading. */
 void judge_look(struct judge *judge, double t_s, struct judge_decision *ret);
-int judge_reading_count(const struct judge *judge);
+int judge_reading_count(const struct judge *judge); /* rises as slices are seen; a reading keeps its index */
+enum judge_verdict judge_verdict(const struct judge *judge, int index);           /* of a reading; cheap */
 void judge_read(const struct judge *judge, int index, struct judge_reading *ret); /* as of the last look */
 
 /* The alarm of its own: the arms' sizes are not those of the draw. */
@@ -133,6 +134,8 @@ struct judge_sample_ratio {
 };
 void judge_sample_ratio(const struct judge *judge, struct judge_sample_ratio *ret);
 
-double judge_alpha_spent(const struct judge *judge); /* the sum over tests of min(alpha_j, alpha_j * largest e) */
+/* How near the whole is to a verdict: the sum over tests of alpha_j * min(1, alpha_j * largest e). Under no difference
+ * its mean stays far below alpha. */
+double judge_alpha_spent(const struct judge *judge);
 
 #endif

@@ -1,0 +1,278 @@
+/*
+ * judge_test.c - the judge on streams made here: each kind of harm is found, no harm is proven, and equal versions are
+ * left alone.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "judge/judge.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* splitmix64: small, and the same everywhere. */
+static uint64_t seed;
+
+static double chance(void)
+{
+    uint64_t z = seed += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.;
+}
+
+static double normal(void)
+{
+    return sqrt(-2 * log(1 - chance())) * cos(6.283185307179586 * chance());
+}
+
+static struct judge_options options;
+
+static void start(int guards, const char *const *metrics)
+{
+    int i, k;
+
+    options = (struct judge_options){
+        .alpha = .05, .beta = .05, .guard_count = guards, .step_count = 2, .golden_map = {(double)NAN, (double)NAN}};
+    for (i = 0; i < guards; i++) {
+        struct judge_guard *guard = &options.guards[i];
+
+        guard->metric = judge_metric_find(metrics[i]);
+        assert_non_null(guard->metric);
+        snprintf(guard->name, sizeof(guard->name), "%s", metrics[i]);
+        guard->margin = guard->metric->margin;
+        guard->limit = (double)NAN;
+        guard->alpha_share = 1;
+        guard->action = guard->metric->action;
+        guard->required = true;
+        for (k = 0; k < JUDGE_MAX_STEPS; k++)
+            guard->prove[k] = guard->metric->scale == JUDGE_RELATIVE ? 1 : guard->margin;
+    }
+}
+
+static void slice_by(const char *name, int values)
+{
+    int i;
+
+    snprintf(options.dimensions[options.dimension_count].name, JUDGE_MAX_NAME, "%s", name);
+    options.dimensions[options.dimension_count].values = values;
+    options.dimensions[options.dimension_count].required = true;
+    options.dimensions[options.dimension_count].min_share = .05;
+    for (i = 0; i < options.guard_count; i++)
+        options.guards[i].dimensions |= 1u << options.dimension_count;
+    options.dimension_count++;
+}
+
+static struct judge *make(void)
+{
+    struct serin_error error;
+    struct judge *judge;
+
+    if (judge_new(&options, &judge, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    return judge;
+}
+
+static struct record request(double t_s, double share)
+{
+    struct record record = {.kind = RECORD_REQUEST, .t_s = t_s, .share = share};
+
+    record.arm = chance() < share ? JUDGE_CANARY : JUDGE_STABLE;
+    record.request =
+        (struct record_request){.status = 200, .total_ms = -1, .queue_ms = -1, .inference_ms = -1, .detections = -1};
+    return record;
+}
+
+/* Looks after each tenth record until the answer is not to hold any more, or `most` records. */
+static struct judge_decision run(struct judge *judge, int most, double share, void (*fill)(struct record *),
+                                 int *ret_at)
+{
+    struct judge_decision decision = {.answer = JUDGE_HOLD};
+    int i;
+
+    for (i = 0; i < most && decision.answer == JUDGE_HOLD; i++) {
+        struct record record = request(i * .01, share);
+
+        fill(&record);
+        judge_add(judge, &record);
+        if (i % 10 == 9)
+            judge_look(judge, i * .01, &decision);
+    }
+    *ret_at = i;
+    return decision;
+}
+
+static double bad_rate[2];
+
+static void fill_errors(struct record *record)
+{
+    record->request.status = chance() < bad_rate[record->arm] ? 500 : 200;
+}
+
+static void test_errors_are_found(void **state)
+{
+    static const char *const metrics[] = {"error_rate"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 1;
+    start(1, metrics);
+    judge = make();
+    bad_rate[0] = .01;
+    bad_rate[1] = .05;
+    decision = run(judge, 200000, .05, fill_errors, &at);
+    assert_int_equal(decision.answer, JUDGE_GO_BACK);
+    assert_string_equal(decision.guard, "error_rate");
+    assert_true(at < 20000);
+    print_message("%s\n", decision.why);
+    judge_free(judge);
+}
+
+static void test_equal_errors_are_proven_harmless(void **state)
+{
+    static const char *const metrics[] = {"error_rate"};
+    struct judge_decision decision;
+    struct judge_reading reading;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 2;
+    start(1, metrics);
+    judge = make();
+    bad_rate[0] = bad_rate[1] = .01;
+    decision = run(judge, 200000, .2, fill_errors, &at);
+    assert_int_equal(decision.answer, JUDGE_PASS);
+    assert_true(at > 1000 && at < 60000);
+    judge_read(judge, 0, &reading);
+    assert_int_equal(reading.verdict, JUDGE_NO_HARM);
+    assert_true(reading.upper <= 1 && reading.lower < reading.estimate && reading.estimate < reading.upper);
+    judge_free(judge);
+}
+
+static double slower[2];
+
+static void fill_times(struct record *record)
+{
+    record->request.total_ms = (float)(30 * slower[record->arm] * exp(.3 * normal()));
+}
+
+static void test_slowness_is_found(void **state)
+{
+    static const char *const metrics[] = {"latency_p50", "latency_p95", "latency_p99"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 3;
+    start(3, metrics);
+    judge = make();
+    slower[0] = 1;
+    slower[1] = 1.15;
+    decision = run(judge, 400000, .2, fill_times, &at);
+    assert_int_equal(decision.answer, JUDGE_GO_BACK);
+    print_message("after %d: %s\n", at, decision.why);
+    assert_true(at < 60000);
+    judge_free(judge);
+}
+
+static void test_equal_times_are_proven_harmless(void **state)
+{
+    static const char *const metrics[] = {"latency_p50", "latency_p95", "latency_p99"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 4;
+    start(3, metrics);
+    judge = make();
+    slower[0] = slower[1] = 1;
+    decision = run(judge, 400000, .2, fill_times, &at);
+    assert_int_equal(decision.answer, JUDGE_PASS);
+    print_message("after %d: %s\n", at, decision.why);
+    judge_free(judge);
+}
+
+static double missed_dark[2];
+
+static void fill_label(struct record *record)
+{
+    const bool dark = chance() < .25;
+    const double missed = dark ? missed_dark[record->arm] : .08;
+    int i;
+
+    record->kind = RECORD_LABEL;
+    record->label.both = false;
+    memset(record->label.truth, 0, sizeof(record->label.truth));
+    for (i = 0; i < 4; i++)
+        if (chance() < missed)
+            record->label.truth[record->arm].missed++;
+        else
+            record->label.truth[record->arm].found++;
+    snprintf(record->slices[0].name, sizeof(record->slices[0].name), "light");
+    snprintf(record->slices[0].value, sizeof(record->slices[0].value), "%s", dark ? "dark" : "day");
+    record->slice_count = 1;
+}
+
+static void test_blindness_at_night_is_found_in_its_slice(void **state)
+{
+    static const char *const metrics[] = {"missed", "wrong"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 5;
+    start(2, metrics);
+    slice_by("light", 4);
+    judge = make();
+    missed_dark[0] = .08;
+    missed_dark[1] = .31;
+    decision = run(judge, 40000, .2, fill_label, &at);
+    assert_int_equal(decision.answer, JUDGE_GO_BACK);
+    assert_string_equal(decision.guard, "missed");
+    assert_string_equal(decision.slice, "light=dark");
+    print_message("after %d: %s\n", at, decision.why);
+    assert_true(at < 8000);
+    judge_free(judge);
+}
+
+static void test_equal_eyes_are_proven_harmless(void **state)
+{
+    static const char *const metrics[] = {"missed", "wrong"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 6;
+    start(2, metrics);
+    slice_by("light", 4);
+    judge = make();
+    missed_dark[0] = missed_dark[1] = .08;
+    decision = run(judge, 200000, .5, fill_label, &at);
+    print_message("after %d: %s\n", at, decision.why);
+    assert_int_equal(decision.answer, JUDGE_PASS);
+    judge_free(judge);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors_are_found),
+        cmocka_unit_test(test_equal_errors_are_proven_harmless),
+        cmocka_unit_test(test_slowness_is_found),
+        cmocka_unit_test(test_equal_times_are_proven_harmless),
+        cmocka_unit_test(test_blindness_at_night_is_found_in_its_slice),
+        cmocka_unit_test(test_equal_eyes_are_proven_harmless),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
