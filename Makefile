@@ -4,7 +4,7 @@ BUILD ?= build
 MESON_FLAGS ?= --werror
 PREFIX ?= /usr/local
 
-.PHONY: all help setup run test bench asan tsan fuzz lint fmt install clean
+.PHONY: all help setup run test soak bench asan tsan fuzz lint fmt install clean
 
 all: $(BUILD)/build.ninja ## build build/serin and build/libserin.so (the default)
 	@ninja -C $(BUILD) --quiet
@@ -26,6 +26,9 @@ run: all ## predict on the street footage in examples/ and show the boxes
 
 test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
+
+soak: all ## the tests that have a long form, in it: 100,000 requests over two versions, 1,000 changes of weight
+	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak
 
 bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, and of serve as a whole
 	@python3 bench/bench.py $(BUILD)

@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * http_echo ADDRESS [BYTES]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every answer is
- * that many bytes of 'x' instead. A request that has no body is answered "ok".
+ * that many bytes of 'x' instead. A request that has no body is answered "ok". An echo has the type that it was sent
+ * as.
  */
 #include "http/server.h"
 
@@ -33,7 +34,14 @@ static void on_request(void *user, struct http_exchange *exchange)
         return;
     }
     if (body->size > 0) {
-        http_respond(exchange, 200, NULL, bytes_share(body));
+        const struct http_slice *type = http_find(head, "Content-Type");
+        struct buffer fields;
+
+        buffer_init(&fields, 32768);
+        if (type)
+            http_write_slice(&fields, (struct http_slice){"Content-Type", 12}, *type);
+        http_respond(exchange, 200, &fields, bytes_share(body));
+        buffer_done(&fields);
         return;
     }
     body = bytes_new(2);
