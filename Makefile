@@ -27,8 +27,8 @@ run: all ## predict on the street footage in examples/ and show the boxes
 test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
 
-soak: all ## the tests that have a long form, in it: 100,000 requests over two versions, 1,000 changes of weight
-	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak
+soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, all hostile requests
+	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden
 
 bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, and of serve as a whole
 	@python3 bench/bench.py $(BUILD)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs as often as you like: what is there already is left alone, and then it needs no network.
-#   tools/setup.sh [build|test|lint|gpu]     which packages (default: build); gpu adds the CUDA and TensorRT providers
+#   tools/setup.sh [build|test|peers|lint|gpu]   which packages (default: build); peers adds other people's servers and clients
+#                                                that tests meet, gpu the CUDA and TensorRT providers
 # ONNX Runtime lies in $SERIN_CACHE (default: ${XDG_CACHE_HOME:-~/.cache}/serin); its path is the last line printed.
 set -eu
 
@@ -19,6 +20,8 @@ ORT_SHA256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
 libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev'
 TEST='libcmocka-dev python3 python3-pytest python3-numpy mandoc'
+PEERS='nginx-light apache2-bin lighttpd haproxy python3-h11 python3-waitress python3-gunicorn python3-tornado
+python3-werkzeug python3-cheroot python3-aiohttp libmicrohttpd-dev curl wrk'
 LINT='clang clang-format clang-tidy cppcheck libclang-rt-dev llvm'
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -27,8 +30,9 @@ packages=$BUILD
 case ${1:-build} in
 build | gpu) ;;
 test) packages="$BUILD $TEST" ;;
+peers) packages="$BUILD $TEST $PEERS" ;;
 lint) packages="$BUILD $TEST $LINT" ;;
-*) say "unknown set '$1': build, test, lint or gpu"; exit 2 ;;
+*) say "unknown set '$1': build, test, peers, lint or gpu"; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -54,7 +58,8 @@ if [ -n "$missing" ]; then
     fi
     say "installing$missing"
     # A fresh machine may be at its own first updates: wait for their lock. What apt says matters only where it fails.
-    apt='env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0'
+    # RUNLEVEL: no server is started as a service.
+    apt='env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0'
     log=$(mktemp)
     # shellcheck disable=SC2086  # the lists are meant to be split
     { $sudo $apt update && $sudo $apt install -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null || {

@@ -645,6 +645,13 @@ static bool has_dot_segment(struct http_slice path)
     return false;
 }
 
+/* No model server needs others, and some take what they do not know for what they do: gunicorn 20 answers "get". */
+static bool is_known_method(struct http_slice method)
+{
+    return http_slice_is(method, "POST") || http_slice_is(method, "GET") || http_slice_is(method, "HEAD") ||
+           http_slice_is(method, "OPTIONS");
+}
+
 void flight_start(void *user, struct http_exchange *exchange)
 {
     struct thread *thread = user;
@@ -652,6 +659,11 @@ void flight_start(void *user, struct http_exchange *exchange)
     int entry;
 
     thread_take_table(thread);
+    if (!is_known_method(http_exchange_head(exchange)->method)) {
+        own_respond_error(thread, exchange, 501,
+                          "the methods here are GET, HEAD, POST, and OPTIONS for browsers' preflights");
+        return;
+    }
     if (cors_answer(thread, exchange) || own_answer(thread, exchange) || feedback_answer(thread, exchange))
         return;
     if (has_dot_segment(http_exchange_head(exchange)->path)) {

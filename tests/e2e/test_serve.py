@@ -187,6 +187,14 @@ def test_a_path_with_dot_segments_goes_nowhere(serve, two):
         assert sum(len(fake.asked) for fake in two.fakes) == before
 
 
+@pytest.mark.parametrize("method", ("PUT", "DELETE", "PATCH", "TRACE", "get", "POSTT", "FOO"))
+def test_other_methods_reach_nobody(serve, two, method):
+    """gunicorn takes "get" for GET, and TRACE gives back what a client may not see."""
+    found = serve.ask(method, f"/v1/predict/{two.name}")
+    assert found.status == 501 and "POST" in found.json()["error"]
+    assert [fake.count for fake in two.fakes] == [0, 0]
+
+
 def test_changes_are_not_taken_from_web_pages(serve, two):
     """A page in somebody's browser may send these without a preflight, or under a name of its own for this address."""
     path, body = f"/api/v1/routes/{two.name}/weights", {"a": 99}
@@ -319,6 +327,7 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
         ("POST /v1/predict/nobody HTTP/1.1", page, 404, True),
         (f"GET /v2/models/{two.name}/versions/none HTTP/1.1", page, 404, True),
         ("GET /a/../b HTTP/1.1", page, 400, True),
+        ("PUT /v1/predict/any HTTP/1.1", page, 501, True),
         (f"POST /v1/predict/{two.name} HTTP/1.1", page + "Content-Length: 4000001\r\n", 413, True),
         ("POST /expects HTTP/1.1", page + "Content-Length: 1\r\nExpect: wonders\r\n", 417, True),
         ("POST /chunks HTTP/1.1", page + "Transfer-Encoding: chunked\r\n\r\nzz", 400, True),
