@@ -15,6 +15,7 @@
 #include "runtime/landlock.h"
 #include "runtime/limits.h"
 #include "runtime/log_lines.h"
+#include "runtime/other_user.h"
 #include "runtime/ready_probe.h"
 #include "runtime/sandbox.h"
 #include "runtime/spec.h"
@@ -255,7 +256,11 @@ static enum serin_errc spawn(struct replica *replica, struct serin_error *error)
     enum serin_errc rc = SERIN_OK;
 
     remove_socket(spec->socket_path);
-    if (plan.features & SANDBOX_FILES)
+    if ((plan.features & SANDBOX_OTHER_USER) && !other_user_can_run(spec))
+        plan.features &= ~(unsigned)SANDBOX_OTHER_USER;
+    if (plan.features & SANDBOX_OTHER_USER)
+        rc = other_user_own(spec->run_dir, error);
+    if (rc == SERIN_OK && (plan.features & SANDBOX_FILES))
         rc = landlock_rules_new(spec, &plan.landlock_fd, error);
     if (rc == SERIN_OK)
         rc = sandbox_spawn(&plan, &replica->pid, error);
@@ -343,7 +348,8 @@ static enum serin_errc make_run_dir(const char *path, struct serin_error *error)
         return SERIN_OK;
     if (errno != EEXIST)
         return error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
-    if (lstat(path, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+    if (lstat(path, &status) != 0 || !S_ISDIR(status.st_mode) ||
+        (status.st_uid != geteuid() && (geteuid() != 0 || status.st_uid != OTHER_USER)))
         return error_set(error, SERIN_INVALID, "%s is not a folder of ours", path);
     return SERIN_OK;
 }
@@ -464,7 +470,8 @@ static void process_usage(struct replica *replica, struct replica_usage *ret)
 {
     uint64_t peak;
 
-    *ret = (struct replica_usage){.restarts = replica->lives > 1 ? replica->lives - 1 : 0, .pid = replica->pid};
+    *ret = (struct replica_usage){
+        .restarts = replica->lives > 1 ? replica->lives - 1 : 0, .pid = replica->pid, .user = -1};
     if (!replica->pid)
         return;
     usage_of_process(replica->pid, ret);
@@ -518,7 +525,8 @@ static const char *process_describe(char *text, size_t size)
             append(text, size, "%s: %s\n", controllers[i], without[i]);
     }
     for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-        append(text, size, "%s%s\n", features & (1u << i) ? "" : "NOT enforced: ", meanings[i]);
+        if (i != SANDBOX_INDEX_OTHER_USER || geteuid() == 0) /* others' workers are who they are */
+            append(text, size, "%s%s\n", features & (1u << i) ? "" : "NOT enforced: ", meanings[i]);
     if (gpu_count() < 0)
         append(text, size, "gpu: NVML is not here; a GPU's memory and utilisation are not known\n");
     for (i = 0; (int)i < gpu_count(); i++) {

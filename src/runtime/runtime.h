@@ -56,7 +56,8 @@ struct replica_usage {
     uint64_t gpu_bytes;     /* 0 where there is no NVML */
     double gpu_utilisation; /* 0..1 */
     int restarts;
-    int pid; /* 0: none */
+    int pid;  /* 0: none */
+    int user; /* its id, as we see it; -1: not known */
 };
 
 struct replica_callbacks {

@@ -14,6 +14,7 @@
 #include "runtime/sandbox.h"
 
 #include "runtime/landlock.h"
+#include "runtime/other_user.h"
 #include "runtime/syscall_filter.h"
 
 #include <errno.h>
@@ -47,6 +48,7 @@
     X(PARENT_DEATH, "dying with its parent")                                                                           \
     X(DESCRIPTORS, "its three descriptors")                                                                            \
     X(LIMITS, "its resource limits")                                                                                   \
+    X(USER, "its user")                                                                                                \
     X(AFFINITY, "its cores")                                                                                           \
     X(NO_NEW_PRIVILEGES, "giving up new privileges")                                                                   \
     X(FILES, "its Landlock rules")                                                                                     \
@@ -154,6 +156,19 @@ static void hide_other_processes(int landlock)
         landlock_grant_mounted(landlock, "/proc");
 }
 
+/* The kernel forgets what a parent's death means when the user changes; a parent that died before it was said again has
+ * closed the barrier. */
+static int change_user(int barrier)
+{
+    char nothing;
+
+    if (syscall(SYS_setgroups, 0, NULL) != 0 || syscall(SYS_setresgid, OTHER_USER, OTHER_USER, OTHER_USER) != 0 ||
+        syscall(SYS_setresuid, OTHER_USER, OTHER_USER, OTHER_USER) != 0 ||
+        syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return -1;
+    return syscall(SYS_recvfrom, barrier, &nothing, 1, MSG_DONTWAIT | MSG_PEEK, NULL, NULL) == 0 ? -1 : 0;
+}
+
 static int give_up_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -185,6 +200,8 @@ static _Noreturn void child_runs(const struct sandbox_plan *plan, struct descrip
         child_fails(fds.barrier, STEP_AFFINITY);
     if (features & SANDBOX_PROCESSES)
         hide_other_processes(fds.landlock);
+    if ((features & SANDBOX_OTHER_USER) && change_user(fds.barrier) != 0)
+        child_fails(fds.barrier, STEP_USER);
     if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         child_fails(fds.barrier, STEP_NO_NEW_PRIVILEGES);
     if ((features & SANDBOX_FILES) && landlock_enforce(fds.landlock) != 0)
@@ -218,20 +235,21 @@ static int write_text(const char *path, const char *text)
     return written < 0 ? -1 : 0;
 }
 
-/* It stays the user that it is, and is nobody else. */
-static enum serin_errc map_ids(pid_t pid, struct serin_error *error)
+/* It stays the user that it is, or becomes the other one, and is nobody else. */
+static enum serin_errc map_ids(pid_t pid, bool other_user, struct serin_error *error)
 {
+    const unsigned user = other_user ? OTHER_USER : geteuid(), group = other_user ? OTHER_USER : getegid();
     char path[64], map[64];
 
     snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
-    if (write_text(path, "deny") != 0 && errno != ENOENT)
+    if (!other_user && write_text(path, "deny") != 0 && errno != ENOENT) /* the other one gives up ours by it */
         goto fail;
     snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
-    snprintf(map, sizeof(map), "%u %u 1", (unsigned)geteuid(), (unsigned)geteuid());
+    snprintf(map, sizeof(map), "%u %u 1", user, user);
     if (write_text(path, map) != 0)
         goto fail;
     snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
-    snprintf(map, sizeof(map), "%u %u 1", (unsigned)getegid(), (unsigned)getegid());
+    snprintf(map, sizeof(map), "%u %u 1", group, group);
     if (write_text(path, map) == 0)
         return SERIN_OK;
 fail:
@@ -244,7 +262,7 @@ static enum serin_errc admit(const struct sandbox_plan *plan, pid_t pid, int bar
     char path[64];
 
     if (plan->features & SANDBOX_USER_NAMESPACE)
-        rc = map_ids(pid, error);
+        rc = map_ids(pid, plan->features & SANDBOX_OTHER_USER, error);
     if (rc == SERIN_OK && plan->admit)
         rc = plan->admit(plan->user, pid, error);
     if (rc != SERIN_OK)
@@ -389,6 +407,8 @@ static void find_features(void)
     for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]) && !found; i++)
         if (rehearse(&plan, namespaces[i]))
             found = namespaces[i];
+    if ((found & SANDBOX_USER_NAMESPACE) && other_user_is_possible() && rehearse(&plan, found | SANDBOX_OTHER_USER))
+        found |= SANDBOX_OTHER_USER;
     if (syscall_filter_new(false, &filter, NULL) == SERIN_OK) {
         plan.filter = filter;
         if (rehearse(&plan, found | SANDBOX_SYSCALL_FILTER))

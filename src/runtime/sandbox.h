@@ -24,7 +24,8 @@
     X(PROCESSES, "pid and mount namespaces: it sees itself only, and nothing of it outlives it")                       \
     X(SYSCALL_FILTER,                                                                                                  \
       "seccomp: listens on unix sockets only, no new processes; ptrace, mount, bpf, modules, clocks end it")           \
-    X(FILES, "landlock: writes in its run_dir only, reads what it was given and libraries")
+    X(FILES, "landlock: writes in its run_dir only, reads what it was given and libraries")                            \
+    X(OTHER_USER, "user: of root's server they are nobody, where all they read is open to everybody")
 
 enum sandbox_feature_index {
 #define X(name, meaning) SANDBOX_INDEX_##name,

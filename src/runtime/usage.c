@@ -38,12 +38,15 @@ void usage_of_process(int pid, struct replica_usage *ret)
 {
     unsigned long user, system;
     char path[64], text[4096];
-    const char *rest;
+    const char *rest, *found;
 
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
     if (read_text(path, text, sizeof(text))) {
         read_kib(text, "\nVmRSS:", &ret->resident_bytes);
         read_kib(text, "\nVmHWM:", &ret->peak_bytes);
+        found = strstr(text, "\nUid:");
+        if (found)
+            sscanf(found, "\nUid: %d", &ret->user);
     }
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     if (!read_text(path, text, sizeof(text)))

@@ -7,7 +7,7 @@
 
 #include "runtime/runtime.h"
 
-/* Fills resident_bytes, peak_bytes and cpu_seconds; leaves them where the process is gone. */
+/* Fills resident_bytes, peak_bytes, cpu_seconds and user; leaves them where the process is gone. */
 void usage_of_process(int pid, struct replica_usage *ret);
 
 #endif

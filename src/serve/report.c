@@ -60,6 +60,8 @@ static void write_replicas(struct server *server, struct json_writer *json, cons
         write_text(json, "health", !replica->health ? "unknown" : health_texts[health_state(replica->health)]);
         write_text(json, "why", replica->why);
         write_number(json, "pid", (uint64_t)usage.pid);
+        json_key(json, "user");
+        json_write_integer(json, usage.user);
         write_text(json, "endpoint", replica->endpoint);
         write_number(json, "resident_bytes", usage.resident_bytes);
         write_number(json, "gpu_bytes", usage.gpu_bytes);

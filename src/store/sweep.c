@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,8 +77,7 @@ static void sweep_folder(struct bundles *bundles, const struct digests *needed)
 
         if (strlen(entry->d_name) != DIGITS)
             continue;
-        memcpy(digest, "sha256:", 7);
-        memcpy(digest + 7, entry->d_name, DIGITS + 1);
+        snprintf(digest, sizeof(digest), "sha256:%s", entry->d_name);
         if (oci_digest_check(digest) &&
             (needed->count == 0 || !bsearch(digest, needed->list, needed->count, sizeof(*needed->list), compare)))
             blobs_remove(&bundles->blobs, digest);
