@@ -446,6 +446,22 @@ def test_the_urgent_overtake(jpeg):
         assert all(future.result()[0] == 200 for future in futures)
 
 
+def test_in_a_full_queue_the_urgent_displace_the_others(jpeg):
+    with running("--max-queue", 6, "--max-batch", 1, "--threads", 1) as one:
+        body, kind = form(*[("file", jpeg, "x.jpg")] * 4)  # the two that are being decoded keep their places
+        with busy(one, jpeg, 6) as futures:
+            status, _, answer = one.predict(body, Content_Type=kind, X_Priority="1")
+            assert status == 200 and len(answer["images"]) == 4
+        answers = [future.result() for future in futures]
+        displaced = [(fields, answer) for status, fields, answer in answers if status == 503]
+        assert displaced and all(status in (200, 503) for status, _, _ in answers)
+        for fields, answer in displaced:
+            assert 1 <= int(fields["Retry-After"]) <= 60 and "more urgent goes first" in answer["error"]["message"]
+        counted = one.statistics()["images"]
+        assert counted["displaced"] == len(displaced) and counted["succeeded"] == 10 - len(displaced)
+        assert counted["refused"] == 0
+
+
 def test_a_client_that_goes_away_costs_no_inference(jpeg):
     with running("--max-batch", 1, "--threads", 1) as one:
         with busy(one, jpeg, 5) as futures:
