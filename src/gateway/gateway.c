@@ -10,6 +10,7 @@
 #include "http/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,22 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
+/* Of TCP each thread has a socket of its own, among which the kernel spreads the connections. A unix socket is a file
+ * that a second one would take away, so there the threads accept at the first one's. */
+static enum serin_errc listen_with(struct gateway *gateway, struct thread *thread, bool share,
+                                   struct serin_error *error)
+{
+    int fds[HTTP_SERVER_MAX_SOCKETS], fd;
+
+    if (thread == gateway->threads || strncmp(gateway->listen, "unix:", 5) != 0)
+        return http_server_listen(thread->server, gateway->listen, share, error);
+    BUG_ON(http_server_sockets(gateway->threads[0].server, fds) != 1);
+    fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "%s: %s", gateway->listen, strerror(errno));
+    return http_server_adopt(thread->server, fd, error);
+}
+
 static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *thread, bool share,
                                       struct serin_error *error)
 {
@@ -91,7 +108,7 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
     gateway->options.server.refused = own_refused;
     rc = http_server_new(&thread->loop, &gateway->options.server, flight_start, thread, &thread->server, error);
     if (rc == SERIN_OK)
-        rc = http_server_listen(thread->server, gateway->listen, share, error);
+        rc = listen_with(gateway, thread, share, error);
     return rc;
 }
 

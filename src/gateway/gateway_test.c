@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -247,12 +249,44 @@ static void an_outage_is_not_doubled(void **state)
     gateway_close(gateway, 1000);
 }
 
+/* A unix socket is one file: who bound it last would have all the connections. */
+static void threads_share_a_unix_socket(void **state)
+{
+    enum { THREADS = 3 };
+    char folder[] = "/tmp/serin-gateway-XXXXXX", listen[64];
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct gateway *gateway;
+    struct stat first, other;
+    int fds[HTTP_SERVER_MAX_SOCKETS], i;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s/socket", folder);
+    snprintf(listen, sizeof(listen), "unix:%s", name.sun_path);
+    gateway = gateway_on(listen, THREADS);
+    for (i = 0; i < THREADS; i++) {
+        assert_int_equal(http_server_sockets(gateway->threads[i].server, fds), 1);
+        assert_int_equal(fstat(fds[0], i == 0 ? &first : &other), 0);
+        assert_true(i == 0 || other.st_ino == first.st_ino);
+    }
+    for (i = 0; i < REQUESTS; i++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+        assert_memory_equal(ask(fd, "GET /v2/health/live"), "HTTP/1.1 200 ", 13);
+    }
+    gateway_close(gateway, 1000);
+    unlink(name.sun_path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_version_that_is_not_ready_has_not_failed),
         cmocka_unit_test(one_model_that_is_down_is_not_the_gateway),
         cmocka_unit_test(an_outage_is_not_doubled),
+        cmocka_unit_test(threads_share_a_unix_socket),
     };
 
     return cmocka_run_group_tests_name("gateway/gateway", tests, start_version, stop_version);

@@ -14,7 +14,6 @@
 #include "http/body.h"
 #include "http/server.h"
 
-#define SERVER_MAX_LISTENERS   8
 #define SERVER_SCRATCH_BYTES   65536  /* a read of a chunked body, or of what is thrown away */
 #define SERVER_BODY_READ_BYTES 262144 /* a read straight into a body: the largest that measurably helps */
 /* Of a body or an answer, on the average of each stall_timeout_ms. A picture of 50 KB over the slowest mobile link
@@ -82,7 +81,7 @@ struct http_server {
     http_handler *handler;
     void *user;
     struct http_connection *connections;
-    struct http_listener listeners[SERVER_MAX_LISTENERS];
+    struct http_listener listeners[HTTP_SERVER_MAX_SOCKETS];
     int listener_count, open_listeners;
     int port;
     uv_timer_t sweep; /* one for all connections: times are limits, not schedules */

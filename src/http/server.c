@@ -170,9 +170,9 @@ enum serin_errc http_server_adopt(struct http_server *server, int fd, struct ser
     int type = 0, rc;
     socklen_t type_size = sizeof(type);
 
-    if (server->listener_count == SERVER_MAX_LISTENERS || server->closing) {
+    if (server->listener_count == HTTP_SERVER_MAX_SOCKETS || server->closing) {
         close(fd);
-        return error_set(error, SERIN_LIMIT, "a server listens on %d sockets at most", SERVER_MAX_LISTENERS);
+        return error_set(error, SERIN_LIMIT, "a server listens on %d sockets at most", HTTP_SERVER_MAX_SOCKETS);
     }
     if (getsockname(fd, (struct sockaddr *)&name, &name_size) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 || type != SOCK_STREAM ||
@@ -256,6 +256,17 @@ enum serin_errc http_server_listen(struct http_server *server, const char *addre
 int http_server_port(const struct http_server *server)
 {
     return server->port;
+}
+
+int http_server_sockets(const struct http_server *server, int *fds)
+{
+    int count = 0, i;
+    uv_os_fd_t fd;
+
+    for (i = 0; i < server->listener_count; i++)
+        if (uv_fileno(&server->listeners[i].socket.handle, &fd) == 0)
+            fds[count++] = fd;
+    return count;
 }
 
 const struct http_server_counters *http_server_counters(const struct http_server *server)

@@ -65,6 +65,10 @@ MUST_USE enum serin_errc http_server_listen(struct http_server *server, const ch
  */
 MUST_USE enum serin_errc http_server_adopt(struct http_server *server, int fd, struct serin_error *error);
 int http_server_port(const struct http_server *server); /* 0 for unix sockets */
+/* The descriptors it listens on, at most HTTP_SERVER_MAX_SOCKETS, into fds; returns how many. They stay the server's.
+ * From any thread, until it is closed. */
+#define HTTP_SERVER_MAX_SOCKETS 8
+int http_server_sockets(const struct http_server *server, int *fds);
 const struct http_server_counters *http_server_counters(const struct http_server *server);
 
 /* Stops listening, lets requests in flight end (of connections that were not yet accepted too), closes idle connections
