@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from conftest import ROOT, serin
+from conftest import MINIATURE, ROOT, serin
 from serve_fixture import serving, until
 
 MODEL = ROOT / "examples" / "models" / "street-person" / "v1.0.0.onnx"
@@ -19,8 +19,8 @@ PICTURES = [DAY / "day-0580.jpg", DAY / "day-0622.jpg"]
 pytestmark = pytest.mark.skipif("thread" in os.environ.get("SERIN_CC", ""), reason="no workers under ThreadSanitizer")
 
 
-def push(data, tag, *options):
-    found = serin("push", f"street:{tag}", "--model", MODEL, "--data-dir", data, *options)
+def push(data, tag, *options, model=MODEL):
+    found = serin("push", f"street:{tag}", "--model", model, "--data-dir", data, *options)
     assert found.returncode == 0, found.stderr
 
 
@@ -67,6 +67,8 @@ def store(tmp_path_factory):
     push(data, "v2-golden", "--golden", PICTURES[0], "--golden", PICTURES[1])
     push(data, "v3-blind", "--set", "max_det=1", "--eval", ROOT / "examples" / "footage" / "day.yaml")
     push(data, "v4-unmeasured", "--set", "conf=.3")
+    push(data, "v7-classes", model=MINIATURE / "detect.onnx")
+    push(data, "v8-task", model=MINIATURE / "pose.onnx")
     forge(data, "v2-golden", "v5-surer", surer)
     forge(data, "v2-golden", "v6-missing", one_more)
     return data
@@ -143,6 +145,14 @@ def test_golden_pictures_decide(serve):
     confirmed(serve, "v6-missing", "is missing")
     assert set(serve.versions("street")) == {"v2-golden", "v6-missing"}
     assert deploy(serve, "v6-missing", stable=True).status == 200  # once it is let in it is not asked again
+
+
+def test_clients_of_stable_must_be_able_to_read_it(serve):
+    assert deploy(serve, "v1").status == 200
+    refused(serve, "v7-classes", "v7-classes has the classes [", 'stable v1 has ["person"]', "--confirm")
+    refused(serve, "v8-task", "v8-task does pose, stable v1 does detect", "--confirm")
+    confirmed(serve, "v7-classes", "has the classes [")
+    confirmed(serve, "v8-task", "does pose")
 
 
 def test_accuracy_is_measured_against_stable(serve):
