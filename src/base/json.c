@@ -125,6 +125,14 @@ void json_key(struct json_writer *writer, const char *key)
     writer->after_key = true;
 }
 
+void json_raw_key(struct json_writer *writer, const char *key)
+{
+    BUG_ON(writer->after_key);
+    separate(writer);
+    buffer_append_text(writer->out, key);
+    writer->after_key = true;
+}
+
 void json_write_string(struct json_writer *writer, const char *text)
 {
     if (!text) {

@@ -30,6 +30,8 @@ void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
+void json_raw_key(struct json_writer *writer, const char *key); /* a key that is JSON already, as JSON_KEY makes it */
+#define JSON_KEY(literal) "\"" literal "\":"
 void json_write_string(struct json_writer *writer,
                        const char *text); /* NULL writes null; bytes that are not UTF-8 become U+FFFD */
 void json_write_integer(struct json_writer *writer, int64_t value);
