@@ -1,44 +1,39 @@
 /*
- * boundary.c - confidence sequences, in closed form or by bisection.
+ * boundary.c - confidence sequences, in closed form or by searching where a test begins to reject.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "judge/boundary.h"
 
-#include <math.h>
+#include "judge/crossing.h"
 
-#define MAX_HALVINGS 200
+#include <math.h>
 
 /* ---- a probability ---- */
 
-/* Where between inside (not rejected) and outside (rejected) the hypothesis begins to be rejected; the outer end. */
-static double share_end(double inside, double outside, double k, double n, double kappa, double limit)
+struct share_search {
+    double k, n, kappa, limit;
+};
+
+static double share_rejected(const void *with, double p)
 {
-    int i;
+    const struct share_search *search = with;
+    struct mixture mixture = mixture_counts(p, search->kappa, SPECIAL_WHOLE);
 
-    for (i = 0; i < MAX_HALVINGS && fabs(outside - inside) > 1e-14 * fmax(outside, inside); i++) {
-        double p = inside + (outside - inside) / 2;
-        struct mixture mixture = mixture_counts(p, kappa, SPECIAL_WHOLE);
-
-        if (mixture_counts_log_e(&mixture, k, n) < limit)
-            inside = p;
-        else
-            outside = p; /* 0 or 1 itself too, where the logarithm is NaN */
-    }
-    return outside;
+    return mixture_counts_log_e(&mixture, search->k, search->n) - search->limit;
 }
 
 struct boundary_interval boundary_share(double k, double n, double kappa, double alpha)
 {
+    struct share_search search = {.k = k, .n = n, .kappa = kappa};
     struct boundary_interval interval = {0, 1};
-    double limit;
 
     if (!(alpha > 0 && alpha < 1) || !(k >= 0 && k <= n && n < INFINITY && kappa > 0))
         return (struct boundary_interval){NAN, NAN};
-    limit = -log(alpha);
+    search.limit = -log(alpha);
     if (k > 0)
-        interval.lower = share_end(k / n, 0, k, n, kappa, limit);
+        interval.lower = crossing(share_rejected, &search, k / n, 0);
     if (k < n)
-        interval.upper = share_end(k / n, 1, k, n, kappa, limit);
+        interval.upper = crossing(share_rejected, &search, k / n, 1);
     return interval;
 }
 
@@ -96,62 +91,60 @@ static double lil_error(double C, double A, double eta)
     return 4 * exp(-gamma * C) * (1 + 1 / ((gamma - 1) * log(eta)));
 }
 
-/* The least error over eta, which lies where gamma > 1; it falls and then rises. By golden sections. */
-static double lil_least_error(double C, double A)
+struct lil_search {
+    double alpha, A, C;
+};
+
+/* Where gamma comes down to 1. */
+static double lil_past_gamma_one(const void *with, double eta)
+{
+    const struct lil_search *search = with;
+
+    return sqrt(eta / 2) + sqrt(2 * (eta - 1) / search->C) - search->A;
+}
+
+/* alpha less the least error over eta, which falls and then rises until gamma is 1. By golden sections. */
+static double lil_spare(const void *with, double C)
 {
     const double golden = 0.61803398874989484820;
-    double low = 1, high = 2 * A * A, left, right, left_error, right_error;
+    struct lil_search search = *(const struct lil_search *)with;
+    double low = 1, high, left, right, left_error, right_error;
     int i;
 
-    for (i = 0; i < 60; i++) { /* the eta at which gamma has come down to 1 */
-        double middle = (low + high) / 2;
-
-        if (sqrt(middle / 2) + sqrt(2 * (middle - 1) / C) < A)
-            low = middle;
-        else
-            high = middle;
-    }
-    high = low;
-    low = 1;
+    search.C = C;
+    high = crossing(lil_past_gamma_one, &search, 1, 2 * search.A * search.A);
     left = high - golden * (high - low);
     right = low + golden * (high - low);
-    left_error = lil_error(C, A, left);
-    right_error = lil_error(C, A, right);
+    left_error = lil_error(C, search.A, left);
+    right_error = lil_error(C, search.A, right);
     for (i = 0; i < 50; i++)
         if (left_error < right_error) {
             high = right;
             right = left;
             right_error = left_error;
             left = high - golden * (high - low);
-            left_error = lil_error(C, A, left);
+            left_error = lil_error(C, search.A, left);
         } else {
             low = left;
             left = right;
             left_error = right_error;
             right = low + golden * (high - low);
-            right_error = lil_error(C, A, right);
+            right_error = lil_error(C, search.A, right);
         }
-    return fmin(left_error, right_error);
+    return search.alpha - fmin(left_error, right_error);
 }
 
 double boundary_lil_constant(double alpha, double A)
 {
-    double low = 0, high = 1;
+    struct lil_search search = {.alpha = alpha, .A = A};
+    double high = 1;
     int i;
 
     if (!(alpha > 0 && alpha < 1 && A > M_SQRT1_2 && A < INFINITY))
         return NAN;
-    for (i = 0; i < 60 && !(lil_least_error(high, A) <= alpha); i++)
+    for (i = 0; i < 60 && lil_spare(&search, high) < 0; i++)
         high *= 2;
-    for (i = 0; i < MAX_HALVINGS && high - low > 1e-13 * high; i++) {
-        double middle = (low + high) / 2;
-
-        if (lil_least_error(middle, A) <= alpha)
-            high = middle;
-        else
-            low = middle;
-    }
-    return high;
+    return crossing(lil_spare, &search, high / 2, high);
 }
 
 double boundary_lil(double n, double n_min, double A, double C)

@@ -8,6 +8,8 @@
  */
 #include "judge/mixture.h"
 
+#include "judge/crossing.h"
+
 #include <math.h>
 
 #define LEAST_KAPPA .001 /* as confseq has it: a prior must be worth something */
@@ -135,33 +137,38 @@ double mixture_log_e(const struct mixture *mixture, double s, double v)
     }
 }
 
+struct bound_search {
+    const struct mixture *mixture;
+    double v, limit;
+};
+
+static double beyond_limit(const void *with, double s)
+{
+    const struct bound_search *search = with;
+
+    return mixture_log_e(search->mixture, s, search->v) - search->limit;
+}
+
 double mixture_bound(const struct mixture *mixture, double v, double alpha)
 {
-    double limit, low = 0, high = sqrt(v + mixture->rho), middle;
+    struct bound_search search = {.mixture = mixture, .v = v};
+    double high = sqrt(v + mixture->rho);
     int i;
 
     if (!(alpha > 0 && alpha < 1 && v >= 0 && high >= 0) || mixture->part == SPECIAL_BELOW)
         return NAN;
-    limit = -log(alpha);
+    search.limit = -log(alpha);
     if (mixture->kind == MIXTURE_NORMAL && mixture->part == SPECIAL_WHOLE)
-        return sqrt((v + mixture->rho) * (log1p(v / mixture->rho) + 2 * limit));
+        return sqrt((v + mixture->rho) * (log1p(v / mixture->rho) + 2 * search.limit));
     if (mixture->kind == MIXTURE_BETA_BINOMIAL) {
         high = v / mixture->g; /* all steps were h */
-        if (!(beta_binomial_log_e(mixture, v / (mixture->g * mixture->h), 0, high / (mixture->g + mixture->h)) >=
-              limit))
+        if (!(beyond_limit(&search, high) >= 0))
             return INFINITY;
     } else {
-        for (i = 0; mixture_log_e(mixture, high, v) < limit && i < 100; i++)
+        for (i = 0; beyond_limit(&search, high) < 0 && i < 100; i++)
             high *= 2;
     }
-    for (i = 0; i < 100 && high - low > 1e-14 * high; i++) {
-        middle = low + (high - low) / 2;
-        if (mixture_log_e(mixture, middle, v) < limit)
-            low = middle;
-        else
-            high = middle;
-    }
-    return high;
+    return crossing(beyond_limit, &search, 0, high);
 }
 
 double mixture_uniform_log_e(double k, double n, double p)
