@@ -93,6 +93,15 @@ def bench_memory(model, pictures):
     add(f"peak memory of predict, {model.name}", peak_mb, "limit: model x 4 + 100 MB", limit_mb, "MB")
 
 
+def bench_statistics():
+    rounds = {}
+    for _ in range(ROUNDS):
+        for row in run_json(BUILD / "bench/bench_statistics"):
+            rounds.setdefault(row["name"], []).append(row["median_ns"] / 1000)
+    for name in ("mixture_counts_log_e", "mixture_counts_log_e_one_sided", "boundary_mean_add"):  # what may run once a request
+        add(f"CPU time of {name}", median_of(rounds[name]), "limit", 2.0, "us")
+
+
 def main():
     shared = DATA / "models"
     frames = sorted((ROOT / "examples/footage/images/day").glob("*.jpg"))
@@ -101,6 +110,7 @@ def main():
     subprocess.run([BUILD / "bench/make_picture", frames[0], picture], check=True)
     bench_decode_and_letterbox(picture)
     bench_suppression()
+    bench_statistics()
     photo = DATA / "photos" / "bus.jpg"
     bench_share_of_inference(models[0], photo if photo.exists() else frames[0])
     if shared.exists():
