@@ -33,9 +33,20 @@ double cell_proof(const struct judge *judge, const struct cell *cell)
     return least;
 }
 
+/* What has once been proven stays so, which Ville's inequality allows, until what came later has undone all of it. */
 bool cell_proven(const struct judge *judge, const struct cell *cell)
 {
-    return cell_proof(judge, cell) >= cell->guard->log_beta_needed;
+    const int *sides = cell->guard->proof[judge->step];
+    int i, proven = 0, asked = 0;
+
+    for (i = 0; i < 2; i++)
+        if (sides[i] >= 0) {
+            const struct bet *bet = &cell->sides[sides[i]].bet;
+
+            asked++;
+            proven += bet->best >= cell->guard->log_beta_needed && bet_log_e(bet) > 0;
+        }
+    return asked > 0 && proven == asked;
 }
 
 double cell_left_s(const struct judge *judge, const struct cell *cell)
@@ -44,7 +55,7 @@ double cell_left_s(const struct judge *judge, const struct cell *cell)
     const int from = isnan(cell->seen_t_s[0]) ? 1 : 0;
     const double passed_s = judge->t_s - cell->seen_t_s[from], grown = now - cell->seen_log_e[from];
 
-    if (now >= needed)
+    if (cell_proven(judge, cell))
         return 0;
     return passed_s > 0 && grown > 0 ? (needed - now) / grown * passed_s : (double)NAN;
 }

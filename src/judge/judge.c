@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_BLOCK_S 60
-#define PAIR_BLOCK_S    1
-#define QUIET_S         60 /* nothing for so long, or for QUIET_GAPS usual gaps, is no traffic */
-#define QUIET_GAPS      20
+#define KEY_BLOCK_S  60 /* of a key that is drawn once for all: its one unit in a step */
+#define PAIR_BLOCK_S 1
+#define QUIET_S      60 /* nothing for so long, or for QUIET_GAPS usual gaps, is no traffic */
+#define QUIET_GAPS   20
 
 /* ---- checking ---- */
 
@@ -60,6 +60,8 @@ static enum serin_errc check_options(const struct judge_options *options, struct
     if (options->step_count < 1 || options->step_count > JUDGE_MAX_STEPS)
         return error_set(error, SERIN_INVALID, "%d steps, from 1 to %d are possible", options->step_count,
                          JUDGE_MAX_STEPS);
+    if (options->unit == JUDGE_KEY_BLOCK && !(options->block_s >= 1 && options->block_s <= 86400))
+        return error_set(error, SERIN_INVALID, "a block of %g s, from 1 to 86400 are possible", options->block_s);
     if (options->dimension_count < 0 || options->dimension_count > JUDGE_MAX_DIMENSIONS)
         return error_set(error, SERIN_INVALID, "%d kinds of slices, the limit is %d", options->dimension_count,
                          JUDGE_MAX_DIMENSIONS);
@@ -159,7 +161,7 @@ enum serin_errc judge_new(const struct judge_options *options, struct judge **re
         rc = names_init(&judge->values[i], options->dimensions[i].values, error);
     if (rc == SERIN_OK)
         rc = names_init(&judge->cameras, JUDGE_MAX_CAMERAS, error);
-    block_s = options->block_s > 0 ? options->block_s : DEFAULT_BLOCK_S;
+    block_s = options->unit == JUDGE_KEY_BLOCK ? options->block_s : KEY_BLOCK_S;
     if (rc == SERIN_OK)
         rc = units_init(&judge->paired, JUDGE_MAX_CAMERAS, options->unit == JUDGE_KEY_BLOCK ? block_s : PAIR_BLOCK_S,
                         false, error);

@@ -77,7 +77,7 @@ struct judge_options {
     double alpha; /* of the rollout: .05 */
     double beta;  /* of one proof of no harm: .05 */
     enum judge_unit unit;
-    double block_s; /* JUDGE_KEY_BLOCK: of a block; JUDGE_KEY: of a key's one unit in a step. 0: 60 s */
+    double block_s; /* JUDGE_KEY_BLOCK: of a block. Else a pair's unit is a second, and a key's a minute */
     int guard_count, dimension_count, step_count;
     struct judge_guard guards[JUDGE_MAX_GUARDS];
     struct judge_dimension dimensions[JUDGE_MAX_DIMENSIONS];

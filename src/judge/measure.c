@@ -197,8 +197,10 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
     bool first = true;
 
     place->drawn = record->share > 0 && record->share < 1;
-    if (!place->drawn)
+    if (!place->drawn) {
+        judge->step_units += record->share >= 1 && stream == UNITS_REQUESTS; /* all traffic: watched, not compared */
         return;
+    }
     if (judge->options.unit == JUDGE_REQUEST) {
         set_rho(judge, record->share);
     } else {

@@ -117,7 +117,7 @@ static void agree_with_verdict(const struct judge *judge, const struct cell *cel
     for (i = 0; i < 2; i++) {
         int index = guard->proof[judge->step][i];
 
-        if (index < 0 || bet_log_e(&cell->sides[index].bet) < guard->log_beta_needed)
+        if (index < 0 || !cell_proven(judge, cell))
             continue;
         if (i == 0)
             ret->upper = fmin(ret->upper, guard->sides[index].margin);
