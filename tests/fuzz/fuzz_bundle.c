@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The first byte says as what the rest is read: 'm' a manifest, 'i' an index, 'd' a description, 's' a scan report, 'l'
- * oci-layout. What is accepted is written and read again, and must then be the same.
+ * oci-layout, 'g' golden pictures. What is accepted is written and read again, and must then be the same.
  */
+#include "version/golden.h"
 #include "version/index.h"
 
 #include <stdlib.h>
@@ -101,6 +102,27 @@ static enum serin_errc try_scan(const uint8_t *bytes, size_t size, struct serin_
     return rc;
 }
 
+/* Each picture's results against those of the next. */
+static enum serin_errc try_golden(const uint8_t *bytes, size_t size, struct serin_error *error)
+{
+    char *text = strndup((const char *)bytes, size);
+    json_t *root = NULL;
+    enum serin_errc rc = text ? golden_parse(text, &root, error) : SERIN_OK;
+    int count = golden_count(root), i;
+
+    free(text);
+    for (i = 0; i < count; i++) {
+        const json_t *next = json_array_get(json_object_get(root, "pictures"), (size_t)((i + 1) % count));
+        struct serin_error why = {.code = SERIN_OK};
+        enum serin_errc compared = golden_compare(root, i, json_object_get(next, "results"), .25, &why);
+
+        if (!golden_name(root, i) || compared != why.code || (compared != SERIN_OK && why.message[0] == '\0'))
+            abort();
+    }
+    json_decref(root);
+    return rc;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct serin_error error = {.code = SERIN_OK};
@@ -116,6 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         rc = try_description(bytes + 1, size - 1, &error);
     else if (bytes[0] == 's')
         rc = try_scan(bytes + 1, size - 1, &error);
+    else if (bytes[0] == 'g')
+        rc = try_golden(bytes + 1, size - 1, &error);
     else if (bytes[0] == 'l')
         rc = index_check_layout(bytes + 1, size - 1, &error);
     if (rc != error.code || (rc != SERIN_OK && error.message[0] == '\0'))
