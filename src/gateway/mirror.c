@@ -58,7 +58,9 @@ static void copy_answered(void *user, const struct http_answer *answer)
         copy->answer.status = answer->head->status;
         copy->answer.body = bytes_share(answer->body);
     }
-    upstream_ended(thread, copy->upstream, failed, copy->answer.latency_ms);
+    /* A copy lacks credentials, and may come when there is too much to do: neither its failure leaves the replica out
+     * for clients, nor does its success bring one back that fails them. */
+    upstream_given_up(copy->upstream);
     if (failed)
         COUNT(thread, copy->slot, mirror_failures, 1);
     else

@@ -24,8 +24,9 @@ static bool is_one_of(struct http_slice name, const char *const *names, size_t c
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
                       bool for_mirror)
 {
-    static const char *const own[] = {"Host",         "Content-Length",  "Expect",         "Via",
-                                      "X-Request-Id", "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding"};
+    static const char *const own[] = {"Host",           "Content-Length",  "Expect",         "Via",
+                                      "X-Request-Id",   "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding",
+                                      "Accept-Encoding" /* a compressed answer could not be looked at */};
     static const char *const secret[] = {"Authorization", "Cookie", "X-Api-Key"};
     static const struct http_slice get = {"GET", 3}, forwarded = {"X-Forwarded-For", 15};
     const char *colon = strrchr(peer, ':');

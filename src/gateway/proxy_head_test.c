@@ -26,6 +26,7 @@ static const char request[] = "POST /v1/predict/m?a=%20 HTTP/1.1\r\n"
                               "via: 1.0 other\r\n"
                               "X-Forwarded-For: 1.2.3.4\r\n"
                               "X-Serin-Mirror: 1\r\n"
+                              "accept-encoding: gzip\r\n"
                               "X-Camera: seven\r\n"
                               "X-Request-Id: given\r\n\r\n";
 
