@@ -274,6 +274,8 @@ static void fold_side(struct guard *guard, struct cell *cell, int index, double 
     struct bet_line line;
     struct bet_stakes stakes;
 
+    if (guard->shape == SHAPE_EVENTS && side->kind != SIDE_LIMIT && sums[0].x + sums[1].x == 0)
+        return; /* without events nobody is paid, and most cells of most looks have none */
     if (guard->exact && side->have_factors) {
         bet_fold_counts(&state->bet, &side->factors, sums);
     } else if (sums[0].n + sums[1].n > 0) {
