@@ -386,8 +386,8 @@ static void handle(void *user, struct http_exchange *exchange)
         http_respond_error(exchange, 404, "no such path; GET /api/v1/status shows what is there");
 }
 
-enum serin_errc api_new(uv_loop_t *loop, const char *address, const struct admin_target *target, struct api **ret,
-                        struct serin_error *error)
+enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
+                        struct api **ret, struct serin_error *error)
 {
     struct http_server_options options;
     struct api *api = calloc(1, sizeof(*api));
@@ -401,7 +401,9 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, const struct admin
     options.max_connections = 256;
     options.stall_timeout_ms = 300000; /* a deploy answers when the model is ready */
     rc = http_server_new(loop, &options, handle, api, &api->server, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK && socket >= 0)
+        rc = http_server_adopt(api->server, socket, error);
+    else if (rc == SERIN_OK)
         rc = http_server_listen(api->server, address, false, error);
     if (rc != SERIN_OK) {
         if (api->server)
@@ -429,9 +431,19 @@ static void server_closed(void *user)
         closed(closed_user);
 }
 
-void api_close(struct api *api, void (*done)(void *user), void *user)
+int api_socket(const struct api *api)
+{
+    int fds[HTTP_SERVER_MAX_SOCKETS];
+
+    return http_server_sockets(api->server, fds) > 0 ? fds[0] : -1;
+}
+
+void api_close(struct api *api, bool handed_over, void (*done)(void *user), void *user)
 {
     api->closed = done;
     api->closed_user = user;
-    http_server_close(api->server, CLOSE_MS, server_closed, api);
+    if (handed_over)
+        http_server_hand_over(api->server, CLOSE_MS, server_closed, api);
+    else
+        http_server_close(api->server, CLOSE_MS, server_closed, api);
 }

@@ -51,11 +51,14 @@ struct admin_target {
 
 struct api;
 
-/* Listens at address ("127.0.0.1:8081"). target is copied. */
-MUST_USE enum serin_errc api_new(uv_loop_t *loop, const char *address, const struct admin_target *target,
+/* Listens at address ("127.0.0.1:8081"), or on a socket that does so already (taken over; -1: none). target is copied.
+ */
+MUST_USE enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
                                  struct api **ret, struct serin_error *error);
 int api_port(const struct api *api);
-void api_close(struct api *api, void (*done)(void *user), void *user);
+int api_socket(const struct api *api); /* it listens there; stays the API's */
+/* handed_over: another process accepts at the socket. done may be NULL. */
+void api_close(struct api *api, bool handed_over, void (*done)(void *user), void *user);
 
 /* Ends a deploy's exchange: rc SERIN_OK with the JSON of the route in text, else with the error's sentence. */
 void api_deploy_done(struct http_exchange *exchange, enum serin_errc rc, const char *text);

@@ -19,7 +19,7 @@ struct serve_settings {
     const char *data_dir, *listen, *admin, *log, *access_log, *gateway_threads, *worker_threads, *max_body_mb,
         *mirrors_in_flight, *drain_seconds, *log_sample, *cors_origins;
     struct cli_texts set;
-    bool check, dump;
+    bool check, dump, takeover;
 };
 
 #define KEY(key, what, text, words)                                                                                    \
@@ -51,6 +51,12 @@ static const struct cli_option options[] = {
      .type = CLI_TEXTS,
      .offset = offsetof(struct serve_settings, set),
      .help = "any key that --dump shows, such as health_interval_ms=500; may be given several times"},
+    {.name = "takeover",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct serve_settings, takeover),
+     .help =
+         "take the sockets over, without losing a request, from the serin serve that runs on the same folder; without "
+         "one, start as usual"},
     {.name = "check",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, check),
@@ -146,6 +152,7 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         puts("the configuration is good");
         return CLI_OK;
     }
+    serve.takeover = settings->takeover;
     length = readlink("/proc/self/exe", program, sizeof(program) - 1);
     if (length < 0) {
         error_set(&error, SERIN_IO, "/proc/self/exe does not tell where this program lies");

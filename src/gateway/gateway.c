@@ -43,12 +43,15 @@ static void reap(uv_timer_t *timer)
 static void server_closed(void *user)
 {
     struct thread *thread = user;
+    struct gateway *gateway = thread->gateway;
 
     thread_reap_upstreams(thread, true);
     snapshot_free(thread->snapshot);
     thread->snapshot = NULL;
     uv_close((uv_handle_t *)&thread->wake, NULL);
     uv_close((uv_handle_t *)&thread->reaper, NULL);
+    if (atomic_fetch_sub(&gateway->running, 1) == 1 && gateway->stopped)
+        gateway->stopped(gateway->stopped_user);
 }
 
 static void woken(uv_async_t *async)
@@ -58,7 +61,10 @@ static void woken(uv_async_t *async)
     thread_take_table(thread);
     if (atomic_load(&thread->gateway->stopping) && !thread->closing) {
         thread->closing = true;
-        http_server_close(thread->server, thread->gateway->deadline_ms, server_closed, thread);
+        if (thread->gateway->handed_over)
+            http_server_hand_over(thread->server, thread->gateway->deadline_ms, server_closed, thread);
+        else
+            http_server_close(thread->server, thread->gateway->deadline_ms, server_closed, thread);
     }
 }
 
@@ -87,6 +93,23 @@ static enum serin_errc listen_with(struct gateway *gateway, struct thread *threa
     return http_server_adopt(thread->server, fd, error);
 }
 
+/* Each handed-over socket has a thread that accepts there, whatever their numbers: with more threads than sockets some
+ * are accepted at by several. */
+static enum serin_errc adopt_sockets(struct gateway *gateway, struct thread *thread, struct serin_error *error)
+{
+    int threads = gateway->options.threads, count = gateway->options.socket_count;
+    int at = (int)(thread - gateway->threads), i;
+    enum serin_errc rc = SERIN_OK;
+
+    for (i = at % count; i < count && rc == SERIN_OK; i += threads) {
+        int fd = fcntl(gateway->options.sockets[i], F_DUPFD_CLOEXEC, 0);
+
+        rc = fd < 0 ? error_set(error, SERIN_IO, "socket %d: %s", gateway->options.sockets[i], strerror(errno))
+                    : http_server_adopt(thread->server, fd, error);
+    }
+    return rc;
+}
+
 static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *thread, bool share,
                                       struct serin_error *error)
 {
@@ -107,7 +130,9 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
     uv_timer_start(&thread->reaper, reap, REAP_MS, REAP_MS);
     gateway->options.server.refused = own_refused;
     rc = http_server_new(&thread->loop, &gateway->options.server, flight_start, thread, &thread->server, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK && gateway->options.socket_count > 0)
+        rc = adopt_sockets(gateway, thread, error);
+    else if (rc == SERIN_OK)
         rc = listen_with(gateway, thread, share, error);
     return rc;
 }
@@ -148,7 +173,8 @@ enum serin_errc gateway_new(const struct gateway_options *options, struct gatewa
     gateway->options = *options;
     snprintf(gateway->listen, sizeof(gateway->listen), "%s", options->listen);
     pthread_mutex_init(&gateway->lock, NULL);
-    rc = check_free(gateway->listen, error);
+    if (options->socket_count == 0)
+        rc = check_free(gateway->listen, error);
     for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
         rc = prepare_thread(gateway, &gateway->threads[i], options->threads > 1, error);
         if (rc == SERIN_OK && i == 0 && strncmp(gateway->listen, "unix:", 5) != 0) {
@@ -159,18 +185,39 @@ enum serin_errc gateway_new(const struct gateway_options *options, struct gatewa
                 snprintf(colon, sizeof(gateway->listen) - (size_t)(colon - gateway->listen), ":%d", gateway->port);
         }
     }
-    for (i = 0; i < options->threads && rc == SERIN_OK; i++) {
-        if (pthread_create(&gateway->threads[i].id, NULL, run_thread, &gateway->threads[i]) != 0)
-            rc = error_set(error, SERIN_NOMEM, "no gateway thread %d of %d", i + 1, options->threads);
-        else
-            gateway->threads[i].started = true;
-    }
+    for (i = 0; i < options->socket_count; i++) /* the threads have copies */
+        close(options->sockets[i]);
     if (rc != SERIN_OK) {
-        gateway_close(gateway, 0);
+        gateway_close(gateway);
         return rc;
     }
     *ret = gateway;
     return SERIN_OK;
+}
+
+enum serin_errc gateway_start(struct gateway *gateway, struct serin_error *error)
+{
+    int i;
+
+    for (i = 0; i < gateway->options.threads; i++) {
+        if (pthread_create(&gateway->threads[i].id, NULL, run_thread, &gateway->threads[i]) != 0)
+            return error_set(error, SERIN_NOMEM, "no gateway thread %d of %d", i + 1, gateway->options.threads);
+        gateway->threads[i].started = true;
+    }
+    return SERIN_OK;
+}
+
+int gateway_sockets(const struct gateway *gateway, int *fds)
+{
+    int count = 0, i;
+
+    for (i = 0; i < gateway->options.threads && count < GATEWAY_MAX_SOCKETS; i++) {
+        int own[HTTP_SERVER_MAX_SOCKETS], own_count = http_server_sockets(gateway->threads[i].server, own), k;
+
+        for (k = 0; k < own_count && count < GATEWAY_MAX_SOCKETS; k++)
+            fds[count++] = own[k];
+    }
+    return count;
 }
 
 int gateway_port(const struct gateway *gateway)
@@ -204,27 +251,43 @@ void gateway_breaker_reset(struct gateway *gateway, int slot)
     breaker_reset(&gateway->breakers[slot]);
 }
 
-void gateway_close(struct gateway *gateway, uint64_t deadline_ms)
+void gateway_stop(struct gateway *gateway, uint64_t deadline_ms, bool handed_over, void (*stopped)(void *user),
+                  void *user)
+{
+    int i;
+
+    gateway->deadline_ms = deadline_ms;
+    gateway->handed_over = handed_over;
+    gateway->stopped = stopped;
+    gateway->stopped_user = user;
+    for (i = 0; i < gateway->options.threads; i++)
+        atomic_fetch_add(&gateway->running, gateway->threads[i].server != NULL);
+    atomic_store(&gateway->stopping, true);
+    for (i = 0; i < gateway->options.threads; i++) /* all stop listening before one is waited for */
+        if (gateway->threads[i].server)
+            uv_async_send(&gateway->threads[i].wake);
+}
+
+void gateway_close(struct gateway *gateway)
 {
     struct gateway_sighting *sighting;
     int i;
 
     if (!gateway)
         return;
-    gateway->deadline_ms = deadline_ms;
-    atomic_store(&gateway->stopping, true);
-    for (i = 0; i < gateway->options.threads; i++) /* all stop listening before one is waited for */
-        if (gateway->threads[i].server)
-            uv_async_send(&gateway->threads[i].wake);
+    if (!atomic_load(&gateway->stopping))
+        gateway_stop(gateway, 0, false, NULL, NULL);
     for (i = 0; i < gateway->options.threads; i++) {
         struct thread *thread = &gateway->threads[i];
 
         if (!thread->server) /* it was never made, or not wholly */
             continue;
-        if (thread->started)
+        if (thread->started) {
             pthread_join(thread->id, NULL);
-        else
+        } else { /* it stops listening first, lest its loop takes a connection that it will not answer */
+            woken(&thread->wake);
             run_thread(thread);
+        }
     }
     for (i = 0; i < gateway->options.threads; i++) {
         free(gateway->threads[i].counters);

@@ -82,6 +82,8 @@ typedef void gateway_log(void *user, const char *line, size_t size);
 
 struct gateway_options {
     const char *listen; /* "127.0.0.1:8080" */
+    const int *sockets; /* that listen there already, handed over by another process; they are taken over */
+    int socket_count;   /* 0: it listens itself */
     int threads;        /* 1..64 */
     struct http_server_options server;
     uint64_t answer_max_bytes;    /* of a version's answer; default 64 MiB */
@@ -99,10 +101,17 @@ void gateway_options_init(struct gateway_options *options);
 
 struct gateway;
 
-/* Starts the threads and listens. SERIN_INVALID, SERIN_IO, SERIN_NOMEM. */
+#define GATEWAY_MAX_SOCKETS 64
+
+/* Makes what the threads need, and listens; nothing is answered before gateway_start. Options are copied, but for what
+ * they point to. SERIN_INVALID, SERIN_IO, SERIN_NOMEM. */
 MUST_USE enum serin_errc gateway_new(const struct gateway_options *options, struct gateway **ret,
                                      struct serin_error *error);
+MUST_USE enum serin_errc gateway_start(struct gateway *gateway, struct serin_error *error); /* SERIN_NOMEM */
 int gateway_port(const struct gateway *gateway);
+/* The descriptors that its threads listen on, at most GATEWAY_MAX_SOCKETS; they stay the gateway's. Before it is
+ * stopped. */
+int gateway_sockets(const struct gateway *gateway, int *fds);
 
 /* Checks and copies the table and puts it in force. From one thread only. SERIN_INVALID, SERIN_NOMEM. */
 MUST_USE enum serin_errc gateway_publish(struct gateway *gateway, const struct gateway_table *table,
@@ -115,8 +124,13 @@ void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals
 bool gateway_breaker_open(const struct gateway *gateway, int slot);
 void gateway_breaker_reset(struct gateway *gateway, int slot);
 
-/* Stops listening, lets requests end for at most deadline_ms, joins the threads, frees. */
-void gateway_close(struct gateway *gateway, uint64_t deadline_ms);
+/* Stops listening and lets requests end for at most deadline_ms; stopped is called on a thread of the gateway when the
+ * last of them has ended. handed_over: another process accepts at the sockets (http_server_hand_over). No table may be
+ * published after this. */
+void gateway_stop(struct gateway *gateway, uint64_t deadline_ms, bool handed_over, void (*stopped)(void *user),
+                  void *user);
+/* Stops it at once where it was not stopped, waits for the threads, frees. NULL is fine. */
+void gateway_close(struct gateway *gateway);
 
 /* ---- rollouts ---- */
 

@@ -143,7 +143,7 @@ static struct gateway *gateway_on(const char *listen, int threads)
     gateway_options_init(&options);
     options.listen = listen;
     options.threads = threads;
-    if (gateway_new(&options, &gateway, &error) != SERIN_OK)
+    if (gateway_new(&options, &gateway, &error) != SERIN_OK || gateway_start(gateway, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     return gateway;
 }
@@ -197,7 +197,7 @@ static void a_version_that_is_not_ready_has_not_failed(void **state)
     gateway_read(gateway, STABLE, &stable);
     assert_int_equal(stable.not_ready, 1);
     assert_int_equal(stable.failures, 0);
-    gateway_close(gateway, 1000);
+    gateway_close(gateway);
 }
 
 static void one_model_that_is_down_is_not_the_gateway(void **state)
@@ -218,7 +218,7 @@ static void one_model_that_is_down_is_not_the_gateway(void **state)
     expect(gateway, "GET /v2/health/ready", 200, "{\"ready\":true}");
     expect(gateway, "GET /v2/models/down/ready", 503, NULL);
     expect(gateway, "GET /v2/models/up/ready", 200, NULL);
-    gateway_close(gateway, 1000);
+    gateway_close(gateway);
 }
 
 /* Of many requests that fail on one replica few are tried on the other, which fails too. */
@@ -246,7 +246,7 @@ static void an_outage_is_not_doubled(void **state)
     assert_in_range(stable.retries + stable.retries_refused, OUTAGE, 2 * OUTAGE); /* of three tries in all */
     assert_int_equal(stable.failures, OUTAGE + stable.retries);
     assert_in_range(stable.retries, OUTAGE / 5, OUTAGE * 2 / 3);
-    gateway_close(gateway, 1000);
+    gateway_close(gateway);
 }
 
 /* A unix socket is one file: who bound it last would have all the connections. */
@@ -275,7 +275,7 @@ static void threads_share_a_unix_socket(void **state)
         assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
         assert_memory_equal(ask(fd, "GET /v2/health/live"), "HTTP/1.1 200 ", 13);
     }
-    gateway_close(gateway, 1000);
+    gateway_close(gateway);
     unlink(name.sun_path);
     rmdir(folder);
 }

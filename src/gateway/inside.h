@@ -124,6 +124,10 @@ struct gateway {
     _Atomic uint64_t revision;
     atomic_bool stopping;
     uint64_t deadline_ms;
+    bool handed_over;
+    atomic_int running; /* threads that have not closed their server yet */
+    void (*stopped)(void *user);
+    void *stopped_user;
     struct breaker breakers[GATEWAY_MAX_SLOTS];
     _Atomic uint64_t trials_until_ms; /* monotonic: gateway_hold_trials */
     struct thread threads[MAX_THREADS];

@@ -119,8 +119,10 @@ static void take_waiting(struct http_listener *listener)
     }
 }
 
-void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user)
+static void close_server(struct http_server *server, uint64_t deadline_ms, bool handed_over, void (*done)(void *user),
+                         void *user)
 {
+    uint64_t idle_ms = deadline_ms < CLOSE_IDLE_MS || handed_over ? deadline_ms : CLOSE_IDLE_MS;
     struct http_connection *connection;
     int i;
 
@@ -129,9 +131,9 @@ void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*
     server->closed = done;
     server->closed_user = user;
     server->close_at_ms = uv_now(server->loop) + deadline_ms;
-    server->close_idle_at_ms = uv_now(server->loop) + (deadline_ms < CLOSE_IDLE_MS ? deadline_ms : CLOSE_IDLE_MS);
+    server->close_idle_at_ms = uv_now(server->loop) + idle_ms;
     for (i = 0; i < server->listener_count; i++) {
-        if (deadline_ms > 0)
+        if (deadline_ms > 0 && !handed_over)
             take_waiting(&server->listeners[i]);
         uv_close(&server->listeners[i].socket.handle, on_listener_closed);
     }
@@ -139,6 +141,16 @@ void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*
         connection_close(connection);
     uv_timer_start(&server->sweep, on_sweep, deadline_ms < SWEEP_MS ? deadline_ms : SWEEP_MS, SWEEP_MS);
     finish_if_over(server);
+}
+
+void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user)
+{
+    close_server(server, deadline_ms, false, done, user);
+}
+
+void http_server_hand_over(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user)
+{
+    close_server(server, deadline_ms, true, done, user);
 }
 
 /* ---- the beginning ---- */

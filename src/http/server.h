@@ -67,15 +67,19 @@ MUST_USE enum serin_errc http_server_adopt(struct http_server *server, int fd, s
 int http_server_port(const struct http_server *server); /* 0 for unix sockets */
 /* The descriptors it listens on, at most HTTP_SERVER_MAX_SOCKETS, into fds; returns how many. They stay the server's.
  * From any thread, until it is closed. */
-#define HTTP_SERVER_MAX_SOCKETS 8
+#define HTTP_SERVER_MAX_SOCKETS 64
 int http_server_sockets(const struct http_server *server, int *fds);
 const struct http_server_counters *http_server_counters(const struct http_server *server);
 
 /* Stops listening, lets requests in flight end (of connections that were not yet accepted too), closes idle connections
- * after a moment, in which a request that is on its way still comes, and the rest after deadline_ms and the rest after
- * deadline_ms; then calls done on the loop's thread, once each exchange has been answered. Frees the server after done
- * has returned. done may be NULL. */
+ * after a moment, in which a request that is on its way still comes, and the rest after deadline_ms; then calls done on
+ * the loop's thread, once each exchange has been answered. Frees the server after done has returned. done may be NULL.
+ */
 void http_server_close(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user);
+
+/* The same where another process goes on accepting at the same sockets: what waits there is left to it, and idle
+ * connections have all of deadline_ms to send one more request, whose answer tells them that it was the last. */
+void http_server_hand_over(struct http_server *server, uint64_t deadline_ms, void (*done)(void *user), void *user);
 
 /* ---- within an exchange ---- */
 

@@ -153,15 +153,19 @@ void deploy_look(struct server *server)
         uv_timer_stop(&server->deploy_clock);
 }
 
-void deploy_forget(struct server *server)
+void deploy_end_all(struct server *server)
 {
     while (server->deployments) {
         struct deployment *deployment = server->deployments;
+        struct serin_error error;
 
         server->deployments = deployment->next;
         golden_check_cancel(deployment->golden);
+        error_set(&error, SERIN_IO, "serin serve is ending: %s was not deployed", deployment->deploy.name);
+        answer(server, deployment, error.code, &error);
         free(deployment);
     }
+    uv_timer_stop(&server->deploy_clock);
 }
 
 static void client_left(void *user)
@@ -186,6 +190,9 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     struct fleet_version *version = NULL;
     enum serin_errc rc;
 
+    rc = takeover_check(server, error);
+    if (rc != SERIN_OK)
+        return rc;
     for (deployment = server->deployments; deployment; deployment = deployment->next)
         if (strcmp(deployment->deploy.name, deploy->name) == 0)
             return error_set(error, SERIN_LIMIT, "%s is being deployed already, by %s", deploy->name,
@@ -221,6 +228,9 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
     enum serin_errc rc;
     int at, v, i;
 
+    rc = takeover_check(server, error);
+    if (rc != SERIN_OK)
+        return rc;
     if (!version || version->leaving)
         return error_set(error, SERIN_NOT_FOUND, "'%s' is not served", name);
     deploy_split_name(name, model, tag, sizeof(model));

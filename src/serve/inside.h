@@ -10,6 +10,7 @@
 #include "serve/fleet.h"
 #include "serve/log.h"
 #include "serve/serve.h"
+#include "serve/takeover.h"
 #include "store/state.h"
 
 struct deployment { /* somebody waits for a version to be ready */
@@ -38,9 +39,19 @@ struct server {
     struct deployment *deployments;
     uv_timer_t deploy_clock; /* runs while somebody waits */
     uv_signal_t terminated, interrupted;
+    uv_async_t gateway_stopped;
+    struct takeover *takeover;
+    int lock; /* of the data folder */
     uint64_t started_ms;
-    bool announced, stopping;
+    bool open, announced, stopping; /* open: it answers on both ports */
+    struct serin_error failure;     /* what it ends with; code SERIN_OK: none */
 };
+
+/* serve.c */
+MUST_USE enum serin_errc serve_open(struct server *server, struct serin_error *error); /* starts answering */
+/* Begins the end. handed_over: another process accepts at the sockets. */
+void serve_end(struct server *server, bool handed_over);
+void serve_fail(struct server *server, enum serin_errc rc, const char *sentence); /* ends, with an error */
 
 /* table.c: routes in force, disk first */
 int table_find(const struct server *server, const char *model); /* -1 */
@@ -56,8 +67,8 @@ MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *e
 /* deploy.c */
 MUST_USE enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
                                       struct serin_error *error);
-void deploy_look(struct server *server);   /* ends those that are ready, or have failed */
-void deploy_forget(struct server *server); /* at the program's end, when the admin API is closed */
+void deploy_look(struct server *server);    /* ends those that are ready, or have failed */
+void deploy_end_all(struct server *server); /* at the program's end */
 bool deploy_is_in_route(const struct server *server, const char *name);
 void deploy_split_name(const char *name, char *model, char *tag, size_t size); /* size: of each */
 MUST_USE enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error);

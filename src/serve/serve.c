@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Start: folders, state, bundles, gateway (it listens, and answers 503 until something is ready), what was served
- * before, admin API. End, on SIGTERM or SIGINT: the gateway stops listening and lets requests in flight end, then the
- * workers drain, then the rest.
+ * before, admin API. One that takes over gets the sockets and answers nothing before all is ready. End, on SIGTERM or
+ * SIGINT, or when another one has taken over: the gateway stops listening and lets requests in flight end, then the
+ * workers drain, then the admin API, which has told of all this, closes.
  */
 #include "serve/inside.h"
 
@@ -56,13 +57,18 @@ static enum serin_errc lock_folder(const char *path, int *ret_fd, struct serin_e
     return SERIN_OK;
 }
 
-/* A socket's path has 107 bytes at most; a data folder with a longer one gets its sockets in /tmp. */
+/* A socket's path has 107 bytes at most; a data folder with a longer one gets its sockets in /tmp. Who takes over needs
+ * another folder than the one before, whose workers still run. */
 static enum serin_errc choose_run_dir(struct server *server, struct serin_error *error)
 {
-    int n = snprintf(server->run_dir, sizeof(server->run_dir), "%s/run", server->options.data_dir);
+    const char *elder = takeover_handed(server)->run_dir;
+    int n = snprintf(server->run_dir, sizeof(server->run_dir), "%s/run/0", server->options.data_dir);
 
-    if (n > 0 && n <= 60 && server->options.data_dir[0] == '/')
+    if (n > 0 && n <= 60 && server->options.data_dir[0] == '/') {
+        if (strcmp(server->run_dir, elder) == 0)
+            server->run_dir[n - 1] = '1';
         return make_folder(server->run_dir, 0700, error);
+    }
     snprintf(server->run_dir, sizeof(server->run_dir), "/tmp/serin-XXXXXX");
     if (!mkdtemp(server->run_dir))
         return error_set(error, SERIN_IO, "/tmp: %s", strerror(errno));
@@ -92,7 +98,7 @@ static bool is_settled(const struct server *server)
 
 static void announce(struct server *server)
 {
-    if (server->announced || !is_settled(server))
+    if (server->announced || !server->open || !is_settled(server))
         return;
     server->announced = true;
     printf("serving on %s, admin on %s\n", server->options.listen, server->options.admin);
@@ -115,6 +121,7 @@ static void fleet_changed(void *user, struct fleet_version *version)
                       version->replicas[i].why);
     table_refresh(server);
     deploy_look(server);
+    takeover_look(server);
     announce(server);
 }
 
@@ -130,36 +137,87 @@ static void nothing_left(void *user)
     (void)user;
 }
 
-static void fleet_stopped(void *user)
-{
-    struct server *server = user;
+/* ---- the end ---- */
 
+static void close_handles(struct server *server)
+{
     uv_close((uv_handle_t *)&server->terminated, NULL);
     uv_close((uv_handle_t *)&server->interrupted, NULL);
     uv_close((uv_handle_t *)&server->deploy_clock, NULL);
+    uv_close((uv_handle_t *)&server->gateway_stopped, NULL);
 }
 
 static void api_closed(void *user)
 {
+    close_handles(user);
+}
+
+static void fleet_stopped(void *user)
+{
     struct server *server = user;
 
-    deploy_forget(server);
-    gateway_close(server->gateway, (uint64_t)(server->options.drain_seconds * 1000));
-    server->gateway = NULL;
+    if (server->api)
+        api_close(server->api, false, api_closed, server);
+    else
+        close_handles(server);
+}
+
+static void stop_fleet(uv_async_t *gateway_stopped)
+{
+    struct server *server = gateway_stopped->data;
+
     fleet_stop(server->fleet, fleet_stopped, server);
 }
 
-/* The control API goes first: it asks the gateway. */
+/* On a thread of the gateway. */
+static void gateway_has_stopped(void *user)
+{
+    uv_async_send(&((struct server *)user)->gateway_stopped);
+}
+
+void serve_end(struct server *server, bool handed_over)
+{
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    deploy_end_all(server);
+    takeover_end(server, handed_over);
+    if (server->api && handed_over) {
+        api_close(server->api, true, NULL, NULL);
+        server->api = NULL;
+    }
+    if (server->open)
+        gateway_stop(server->gateway, (uint64_t)(server->options.drain_seconds * 1000), handed_over,
+                     gateway_has_stopped, server);
+    else
+        gateway_has_stopped(server);
+}
+
+void serve_fail(struct server *server, enum serin_errc rc, const char *sentence)
+{
+    if (server->stopping)
+        return;
+    error_set(&server->failure, rc, "%s", sentence);
+    log_event(server->log, "error", "ending", "%s", sentence);
+    serve_end(server,
+              takeover_is_heir(server)); /* what it may have begun to accept, the one before goes on accepting */
+}
+
 static void asked_to_end(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
 
-    if (server->stopping)
-        return;
-    server->stopping = true;
-    log_event(server->log, "info", "ending", "on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
-    api_close(server->api, api_closed, server);
+    log_event(server->log, "info", "ending", "on %s%s", number == SIGTERM ? "SIGTERM" : "SIGINT",
+              server->stopping ? ", the second one: at once" : "");
+    if (server->stopping) { /* the kernel ends the workers with this process */
+        log_close(server->access_log);
+        log_close(server->log);
+        _exit(1);
+    }
+    serve_end(server, false);
 }
+
+/* ---- what the admin API asks ---- */
 
 static enum serin_errc put_route(void *server, const struct route *route, const char *author, struct serin_error *error)
 {
@@ -173,7 +231,7 @@ static enum serin_errc remove_route(void *server, const char *model, const char 
 
 /* ---- the whole ---- */
 
-static enum serin_errc start_gateway(struct server *server, struct serin_error *error)
+static enum serin_errc make_gateway(struct server *server, struct serin_error *error)
 {
     struct gateway_options options;
     enum serin_errc rc;
@@ -188,6 +246,8 @@ static enum serin_errc start_gateway(struct server *server, struct serin_error *
     options.log_user = server->access_log;
     options.log_sample = server->options.log_sample;
     options.cors_origins = server->options.cors_origins;
+    options.sockets = takeover_handed(server)->data;
+    options.socket_count = takeover_handed(server)->data_count;
     rc = gateway_new(&options, &server->gateway, error);
     if (rc == SERIN_OK) { /* port 0 became a number */
         char *colon = strrchr(server->options.listen, ':');
@@ -210,11 +270,24 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .changes = report_changes,
                                         .metrics = report_metrics,
                                         .deploy = deploy_start};
-    enum serin_errc rc = api_new(&server->loop, server->options.admin, &target, &server->api, error);
+    enum serin_errc rc =
+        api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target, &server->api, error);
     char *colon = strrchr(server->options.admin, ':');
 
     if (rc == SERIN_OK && colon && strcmp(colon, ":0") == 0)
         snprintf(colon, 8, ":%d", api_port(server->api));
+    return rc;
+}
+
+enum serin_errc serve_open(struct server *server, struct serin_error *error)
+{
+    enum serin_errc rc = gateway_start(server->gateway, error);
+
+    server->open = true; /* some threads may run: they are to be stopped */
+    if (rc == SERIN_OK)
+        rc = start_api(server, error);
+    if (rc == SERIN_OK)
+        rc = takeover_open_door(server, error);
     return rc;
 }
 
@@ -243,11 +316,11 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     if (rc == SERIN_OK)
         rc = fleet_new(&server->loop, server->bundles, &fleet, &server->fleet, error);
     if (rc == SERIN_OK)
-        rc = start_gateway(server, error);
+        rc = make_gateway(server, error);
     if (rc == SERIN_OK)
         rc = table_load(server, error);
-    if (rc == SERIN_OK)
-        rc = start_api(server, error);
+    if (rc == SERIN_OK && !takeover_is_heir(server))
+        rc = serve_open(server, error);
     return rc;
 }
 
@@ -256,7 +329,6 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     struct server *server = calloc(1, sizeof(*server));
     char absolute[PATH_MAX];
     enum serin_errc rc;
-    int lock = -1;
 
     if (!server)
         return error_set(error, SERIN_NOMEM, "no memory for the server");
@@ -266,15 +338,20 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     mallopt(M_MMAP_THRESHOLD, KEPT_BODY_BYTES);
     mallopt(M_TRIM_THRESHOLD, KEPT_HEAP_BYTES);
     server->options = *options;
+    server->lock = -1;
     uv_loop_init(&server->loop);
     uv_update_time(&server->loop);
     server->started_ms = uv_now(&server->loop);
     uv_signal_init(&server->loop, &server->terminated);
     uv_signal_init(&server->loop, &server->interrupted);
     uv_timer_init(&server->loop, &server->deploy_clock);
+    uv_async_init(&server->loop, &server->gateway_stopped, stop_fleet);
+    server->gateway_stopped.data = server;
     server->deploy_clock.data = server;
     server->terminated.data = server->interrupted.data = server;
-    rc = make_folder(options->data_dir, 0755, error);
+    rc = takeover_new(&server->takeover, error);
+    if (rc == SERIN_OK)
+        rc = make_folder(options->data_dir, 0755, error);
     if (rc == SERIN_OK && !realpath(options->data_dir, absolute)) /* workers run in a folder of their own */
         rc = error_set(error, SERIN_IO, "%s: %s", options->data_dir, strerror(errno));
     if (rc == SERIN_OK && strlen(absolute) >= sizeof(server->options.data_dir))
@@ -282,23 +359,31 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
                        sizeof(server->options.data_dir) - 1);
     if (rc == SERIN_OK)
         memcpy(server->options.data_dir, absolute, strlen(absolute) + 1);
-    if (rc == SERIN_OK)
-        rc = lock_folder(options->data_dir, &lock, error);
+    if (rc == SERIN_OK && options->takeover)
+        rc = takeover_ask(server, error);
+    if (rc == SERIN_OK && server->lock < 0)
+        rc = lock_folder(options->data_dir, &server->lock, error);
     if (rc == SERIN_OK)
         rc = start(server, program, error);
     if (rc == SERIN_OK) {
         uv_signal_start(&server->terminated, asked_to_end, SIGTERM);
         uv_signal_start(&server->interrupted, asked_to_end, SIGINT);
+        takeover_look(server);
         announce(server);
         uv_run(&server->loop, UV_RUN_DEFAULT);
+        gateway_close(server->gateway);
+        if (server->failure.code != SERIN_OK)
+            rc = error_set(error, server->failure.code, "%s", server->failure.message);
     } else { /* what was started ends with the process; only the workers must not be left */
-        gateway_close(server->gateway, 0);
+        gateway_close(server->gateway);
         server->stopping = true;
+        if (server->takeover)
+            takeover_end(server, false);
+        if (server->api)
+            api_close(server->api, false, NULL, NULL);
         if (server->fleet)
             fleet_stop(server->fleet, nothing_left, NULL);
-        uv_close((uv_handle_t *)&server->terminated, NULL);
-        uv_close((uv_handle_t *)&server->interrupted, NULL);
-        uv_close((uv_handle_t *)&server->deploy_clock, NULL);
+        close_handles(server);
         uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     fleet_free(server->fleet);
@@ -309,8 +394,9 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     uv_loop_close(&server->loop);
     if (strncmp(server->run_dir, "/tmp/", 5) == 0) /* a folder of its own, unless the data lie there */
         (void)rmdir(server->run_dir);
-    if (lock >= 0)
-        close(lock);
+    if (server->lock >= 0)
+        close(server->lock);
+    takeover_free(server->takeover);
     free(server);
     return rc;
 }

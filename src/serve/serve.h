@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 struct buffer;
 
 struct serve_options {
@@ -30,6 +32,7 @@ struct serve_options {
     double health_interval_ms, health_timeout_ms;
     double health_rise, health_fall; /* checks in a row */
     double url_wait_seconds;         /* a deploy waits for somebody's server */
+    bool takeover;                   /* of the folder from the one that serves it, if there is one */
 };
 
 void serve_options_init(struct serve_options *options);
@@ -43,8 +46,9 @@ MUST_USE enum serin_errc serve_options_read(struct serve_options *options, const
 /* Writes them as such a file, each with its help. */
 void serve_options_dump(const struct serve_options *options, struct buffer *out);
 
-/* Runs until SIGTERM or SIGINT. Prints "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every
- * stable version is ready (or has failed). program: the path of serin, for its workers. */
+/* Runs until SIGTERM or SIGINT, of which a second one ends it at once, or until another one has taken over. Prints
+ * "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every stable version is ready (or has failed).
+ * program: the path of serin, for its workers. */
 MUST_USE enum serin_errc serve_run(const struct serve_options *options, const char *program, struct serin_error *error);
 
 #endif

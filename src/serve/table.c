@@ -120,6 +120,9 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
     struct buffer json;
     enum serin_errc rc;
 
+    rc = takeover_check(server, error);
+    if (rc != SERIN_OK)
+        return rc;
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
     /* Two people who change a route at once must not undo each other's work without knowing. */
@@ -155,6 +158,9 @@ enum serin_errc table_remove(struct server *server, const char *model, const cha
     int at = table_find(server, model), i;
     enum serin_errc rc;
 
+    rc = takeover_check(server, error);
+    if (rc != SERIN_OK)
+        return rc;
     if (at < 0)
         return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
     rc = state_remove_route(server->state, model, author, error);

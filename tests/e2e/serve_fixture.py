@@ -67,6 +67,8 @@ class Fake:
         self.checks = 0
         self.well = threading.Event()
         self.well.set()
+        self.deaf = threading.Event()  # health checks of processes that come now hang
+        self.hearing = set()
         self.close = close
         self.ended = threading.Event()
         self.asked, self.count = [], 0
@@ -111,6 +113,10 @@ class Fake:
                 asked = Asked(head, stream.read(int(found[1])) if found else b"")
                 if asked.get("User-Agent") == "serin-health":
                     self.checks += 1
+                    if self.deaf.is_set() and connection not in self.hearing:
+                        self.ended.wait(.2)
+                        return
+                    self.hearing.add(connection)
                     connection.sendall(answer() if self.well.is_set() else answer(400, b""))
                     continue
                 with self.lock:
@@ -166,20 +172,40 @@ class Serve:
         self.options = options
         self.process = None
 
-    def start(self):
+    def spawn(self, *more):
+        """Another process of the program on the folder."""
         with open(self.folder / "stderr", "ab") as stderr:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [BIN, "serve", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-                 "--log", self.folder / "events", "--access-log", self.folder / "access", *self.options],
+                 "--log", self.folder / "events", "--access-log", self.folder / "access", *self.options, *more],
                 stdout=subprocess.PIPE, stderr=stderr)
+
+    def wait_for(self, process):
+        """Until it serves; its ports."""
         with selectors.DefaultSelector() as waiting:
-            waiting.register(self.process.stdout, selectors.EVENT_READ)
+            waiting.register(process.stdout, selectors.EVENT_READ)
             assert waiting.select(DEADLINE_S), "serin serve says nothing"
-        line = self.process.stdout.readline().decode()
+        line = process.stdout.readline().decode()
         found = re.fullmatch(r"serving on 127\.0\.0\.1:(\d+), admin on 127\.0\.0\.1:(\d+)\n", line)
         assert found, (line, (self.folder / "stderr").read_text())
-        self.port, self.admin = int(found[1]), int(found[2])
+        return int(found[1]), int(found[2])
+
+    def start(self):
+        self.process = self.spawn()
+        self.port, self.admin = self.wait_for(self.process)
         return self
+
+    def take_over(self, *more):
+        """A new process in the place of the one that runs, which must end well."""
+        heir, elder = self.spawn("--takeover", *more), self.process
+        self.process = heir
+        try:
+            assert self.wait_for(heir) == (self.port, self.admin)
+            assert elder.wait(DEADLINE_S) == 0
+        finally:
+            elder.kill()
+            elder.wait(DEADLINE_S)
+            elder.stdout.close()
 
     def client(self):
         return Client(self.port)
