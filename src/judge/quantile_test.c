@@ -235,6 +235,28 @@ static void test_histograms_are_the_least_of_their_buckets(void **state)
     }
 }
 
+/* Arms that share no bucket: what is faster is not slower, and how far apart they are does not matter. */
+static void test_arms_apart(void **state)
+{
+    static struct arm fast, slow;
+    double kappa = mixture_kappa(300, .05, SPECIAL_ABOVE), slower, differs;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 200; i++) {
+        fast.values[fast.count++] = 3;
+        slow.values[slow.count++] = 12;
+    }
+    fast.sum.counts[3] = fast.sum.total = 200;
+    slow.sum.counts[12] = slow.sum.total = 200;
+    slower = quantile_slower_us(.5, kappa, 0, &fast.sum, &slow.sum);
+    differs = quantile_differs_us(.5, kappa, &fast.sum, &slow.sum);
+    assert_true(quantile_slower_us(.5, kappa, 0, &slow.sum, &fast.sum) < 0);
+    assert_true(slower > 50 && differs > 50);
+    assert_true(fabs(quantile_slower(.5, kappa, 0, fast.values, 200, slow.values, 200) - slower) < 1e-10);
+    assert_true(fabs(quantile_differs(.5, kappa, fast.values, 200, slow.values, 200) - differs) < 1e-10);
+}
+
 /* Counts at which the two-sided evidence is least, found by trying them all in hundredths. */
 static void test_likeliest_count(void **state)
 {
@@ -338,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_interval_holds_the_ranks),
         cmocka_unit_test(test_histograms_of_single_values_are_samples),
         cmocka_unit_test(test_histograms_are_the_least_of_their_buckets),
+        cmocka_unit_test(test_arms_apart),
         cmocka_unit_test(test_likeliest_count),
         cmocka_unit_test(test_false_alarms_and_power),
         cmocka_unit_test(test_what_no_test_can_have),
