@@ -13,6 +13,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_versions, /* what is in the store */
     &cli_diff,     /* what differs between two versions of it */
     &cli_rm,       /* take a version out of it */
+    &cli_lint,     /* is a plan of a release right, and what do its steps need */
     &cli_judge,    /* decide from recorded observations */
     &cli_serve,    /* run versions side by side, and send each request to one of them */
     &cli_worker,   /* serve one version over HTTP */

@@ -36,7 +36,7 @@
 struct plan_step {
     uint32_t weight_per_million;       /* canary's share; 0 in a step that only mirrors */
     uint32_t mirror_per_million;       /* of stable's requests copied to the canary, and answered by no client */
-    uint32_t noise_per_million;        /* of those copied to stable again, for the noise floor */
+    uint32_t noise_per_million;        /* of stable's requests copied to stable again, for the noise floor */
     double min_evidence, max_evidence; /* of the canary, in the unit of assignment; max INFINITY: none */
     double min_time_s, max_time_s;     /* max: then a person is called; INFINITY: none */
     bool pause;                        /* wait for a person before the next step */
@@ -101,12 +101,14 @@ struct plan_traffic {
 };
 struct plan_need { /* of one guard in one step */
     int step;
-    const struct judge_guard *guard;
-    double units; /* of the canary, median under no difference, for the step's proof; INFINITY: it cannot */
-    double time_s;
+    const struct judge_guard *guard; /* NULL: the step's least evidence and time */
+    double units;  /* of the canary, about the median under no difference, for the step's proof: requests, blocks,
+                      labelled frames, or pairs; INFINITY: it cannot; NAN: it depends on what is not known before */
+    double time_s; /* INFINITY and NAN as units; INFINITY where nothing of the kind comes */
 };
-/* Calls need for every step and guard, and warn for what a person should know (a margin that its share cannot prove in
- * the step's max time, a fleet too small to split, a guard without its source, ...). */
+/* Calls need for every step but the last and each guard with a margin there, required or not, and warn for what a
+ * person should know (a margin that its share cannot prove in the step's max time, a fleet too small to split, a guard
+ * without its source, ...). */
 void plan_lint(const struct plan *plan, const struct plan_traffic *traffic,
                void (*need)(void *user, const struct plan_need *need), void (*warn)(void *user, const char *sentence),
                void *user);

@@ -49,7 +49,7 @@ static const struct plan_key keys[] = {
 
     {PLAN_TOP, "guards", PLAN_OF_GUARDS, PLAN_GUARD, 0, 0, 1, JUDGE_MAX_GUARDS, 0, NULL,
      "what the new version must not do; given, they take the place of the default ones"},
-    {PLAN_GUARD, "metric", PLAN_OF_METRIC, 0, 0, 0, 0, 0, 0, NULL, "what is measured; the list is below"},
+    {PLAN_GUARD, "metric", PLAN_OF_METRIC, 0, 0, 0, 0, 0, 0, NULL, "what is measured; docs/plans.md has the list"},
     {PLAN_GUARD, "name", PLAN_TEXT, 0, AT(judge_guard, name), 0, 0, 0, NULL,
      "what steps call it; the metric's name where it is not given"},
     {PLAN_GUARD, "margin", PLAN_NUMBER, 0, AT(judge_guard, margin), 0, 1e6, 0, NULL,

@@ -4,6 +4,9 @@
  */
 #include "rollout/plan.c"
 
+#include "base/buffer.h"
+#include "base/file.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,12 +160,49 @@ static void test_dates_and_times(void **state)
     assert_string_equal(plan_write_minute(365, text), "06:05");
 }
 
+/* docs/plans.md holds the list of metrics, as the table has it. */
+static void test_the_document_has_the_metrics(void **state)
+{
+    static const char *const sources[] = {"requests", "pairs", "labels", "choices", "gauges", "golden set"};
+    static const char *const directions[] = {"higher", "lower", "either"};
+    static const char *const actions[] = {"roll_back", "call_person", "note"};
+    const char *root = getenv("SERIN_SOURCE_DIR");
+    const struct judge_metric *metric;
+    struct serin_error error;
+    struct buffer list;
+    uint8_t *document;
+    char path[4096];
+    size_t size;
+    int i;
+
+    (void)state;
+    if (!root)
+        skip();
+    snprintf(path, sizeof(path), "%s/docs/plans.md", root);
+    if (file_read(path, 1 << 20, &document, &size, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    buffer_init(&list, 1 << 16);
+    buffer_append_text(
+        &list, "| metric | from | worse is | margin | action | what |\n| --- | --- | --- | --- | --- | --- |\n");
+    for (i = 0; (metric = judge_metric_at(i)); i++)
+        buffer_printf(&list, "| `%s` | %s | %s | %g %s | %s | %s (%s) |\n", metric->name, sources[metric->source],
+                      directions[metric->direction], metric->margin,
+                      metric->scale == JUDGE_RELATIVE ? "relative" : "absolute", actions[metric->action], metric->help,
+                      metric->unit);
+    if (!strstr((char *)document, list.bytes)) {
+        printf("%s", list.bytes);
+        fail_msg("%s must hold the list above", path);
+    }
+    free(document);
+    buffer_done(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_default_plan), cmocka_unit_test(test_what_a_plan_must_be),
         cmocka_unit_test(test_durations),        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_dates_and_times),
+        cmocka_unit_test(test_dates_and_times),  cmocka_unit_test(test_the_document_has_the_metrics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

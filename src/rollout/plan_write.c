@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 
-#include <math.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,9 +16,9 @@
  * refuses them. */
 static void write_text(struct buffer *out, const char *text)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-/";
+    static const char plain[] = "0123456789_-/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-    if (text[0] && strspn(text, plain) == strlen(text) && text[0] != '-') {
+    if (isalpha((unsigned char)text[0]) && text[strspn(text, plain)] == '\0') {
         buffer_append_text(out, text);
         return;
     }
