@@ -158,6 +158,11 @@ static enum serin_errc check_steps(const struct plan *plan, struct serin_error *
                              step->weight_per_million / 1e4);
         if (step->weight_per_million == 0 && step->mirror_per_million == 0)
             return error_set(error, SERIN_INVALID, "step %d: neither weight nor mirror: it would learn nothing", i + 1);
+        if (step->weight_per_million == 0 && step->min_evidence > 0)
+            return error_set(error, SERIN_INVALID,
+                             "step %d: min evidence of %g: it is counted in requests that the new version answers, and "
+                             "a step that only mirrors has none",
+                             i + 1, step->min_evidence);
         if (step->pause && i == count - 1)
             return error_set(error, SERIN_INVALID, "step %d: a pause behind the last step: nothing comes after it",
                              i + 1);

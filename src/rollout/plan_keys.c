@@ -76,7 +76,7 @@ static const struct plan_key keys[] = {
      "by guard: the margin that this step must prove, or none"},
     {PLAN_STEP, "min", PLAN_MAP, PLAN_STEP_MIN, 0, 0, 0, 0, 0, NULL, "what a step needs at least"},
     {PLAN_STEP_MIN, "evidence", PLAN_NUMBER, 0, AT(plan_step, min_evidence), 0, MANY, 0, NULL,
-     "of the new version, in units of assignment"},
+     "of the new version, in units of assignment; a step that only mirrors has none"},
     {PLAN_STEP_MIN, "time", PLAN_DURATION, 0, AT(plan_step, min_time_s), 0, YEAR_S, 0, NULL, ""},
     {PLAN_STEP, "max", PLAN_MAP, PLAN_STEP_MAX, 0, 0, 0, 0, 0, NULL,
      "where a step is not proven by then, a person is called"},

@@ -487,8 +487,18 @@ static enum serin_errc read_tester(struct reader *reader, const yaml_node_t *nod
 
 static enum serin_errc read_step(struct reader *reader, const yaml_node_t *node, int i)
 {
-    plan_init_step(&reader->plan->steps[i]);
-    return read_map(reader, PLAN_STEP, "a step", node, &reader->plan->steps[i]);
+    struct plan_step *step = &reader->plan->steps[i];
+    const yaml_node_t *min;
+    enum serin_errc rc;
+
+    plan_init_step(step);
+    rc = read_map(reader, PLAN_STEP, "a step", node, step);
+    if (rc != SERIN_OK)
+        return rc;
+    min = find(reader, node, "min");
+    if (step->weight_per_million == 0 && !(min && find(reader, min, "evidence")))
+        step->min_evidence = 0; /* no client's request is any */
+    return SERIN_OK;
 }
 
 static enum serin_errc read_list(struct reader *reader, const struct plan_key *key, const yaml_node_t *node)

@@ -63,6 +63,8 @@ static void test_everything_is_read(void **state)
     assert_int_equal(judge->step_count, 4);
     assert_int_equal(plan->steps[0].mirror_per_million, 100000);
     assert_int_equal(plan->steps[0].noise_per_million, 20000);
+    assert_true(plan->steps[0].min_evidence == 0); /* it only mirrors */
+    assert_true(plan->steps[2].min_evidence == 100);
     assert_int_equal(plan->steps[1].weight_per_million, 10000);
     assert_int_equal(plan->steps[2].weight_per_million, 500000);
     assert_true(plan->steps[2].pause);

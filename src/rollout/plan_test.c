@@ -67,6 +67,9 @@ static void test_what_a_plan_must_be(void **state)
     REFUSED(plan->steps[4].weight_per_million = 1000000,
             "step 5: a weight of 100 %: the last step, and no other, gives 100 %");
     REFUSED(plan->steps[0].mirror_per_million = 0, "step 1: neither weight nor mirror: it would learn nothing");
+    REFUSED(plan->steps[0].min_evidence = 1,
+            "step 1: min evidence of 1: it is counted in requests that the new version answers, and a step that only "
+            "mirrors has none");
     REFUSED(plan->steps[5].pause = true, "step 6: a pause behind the last step: nothing comes after it");
     REFUSED(plan->steps[1].max_time_s = 59, "step 2: min is more than max");
     REFUSED(plan->steps[1].max_evidence = 99, "step 2: min is more than max");
