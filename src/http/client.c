@@ -198,7 +198,7 @@ static void on_timer(uv_timer_t *timer)
     wake_at(client, gather_due(client, &client->waiting, now));
     wake_at(client, gather_due(client, &client->bound, now));
     while (client->due.first)
-        end_due(client->due.first);
+        end_due(client->due.first); /* NOLINT: which takes it out of the list, unlike what clang-analyzer believes */
     if (client->closing && http_client_in_flight(client) == 0 && !uv_is_closing((uv_handle_t *)timer))
         uv_close((uv_handle_t *)timer, on_timer_closed);
 }
