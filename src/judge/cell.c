@@ -98,7 +98,7 @@ enum serin_errc guard_init(struct guard *guard, const struct judge_guard *given,
     else if (guard->measure == MEASURE_MEMORY_GROWTH)
         guard->scale = given->margin > 0 ? 8 * given->margin : 8;
     if (guard->measure == MEASURE_CHOICES)
-        guard->floor = .5;
+        guard->floor[0] = guard->floor[1] = .5;
     guard->sides = calloc(MAX_SIDES, sizeof(*guard->sides));
     if (!guard->sides)
         return error_set(error, SERIN_NOMEM, "no memory for the guard %s", given->name);
@@ -230,7 +230,7 @@ static struct bet_line line_of(const struct guard *guard, const struct cell *cel
     case SHAPE_LEVEL:
         if (side->kind == SIDE_LIMIT)
             return bet_level(scaled(guard, side->margin), side->sign);
-        return bet_level(guard->floor + scaled(guard, side->margin), side->sign);
+        return bet_level(guard->floor[side->kind == SIDE_HARM] + scaled(guard, side->margin), side->sign);
     default:
         break;
     }
@@ -330,7 +330,7 @@ static void add_bounds(struct guard *guard, struct cell *cell, double rho)
     if (cell->waiting_both.n > 0)
         add_level_bounds(bounds, &cell->waiting_both, 0, -1);
     if (guard->shape == SHAPE_LEVEL) {
-        add_level_bounds(bounds, canary, guard->floor, guard->lowest);
+        add_level_bounds(bounds, canary, guard->floor[0], guard->lowest);
     } else if (guard->shape != SHAPE_MEAN && guard->shape != SHAPE_EVENTS) {
         return;
     } else if (!guard->given->metric || guard->given->metric->scale == JUDGE_RELATIVE) {

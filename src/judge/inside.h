@@ -56,11 +56,11 @@ struct guard {
     const struct judge_guard *given;
     enum measure measure;
     enum shape shape;
-    bool per_side; /* canary's x differs by side (its margin lies in the threshold) */
-    bool exact;    /* x is 0 or 1 and each is a unit */
-    double lowest; /* of x: 0, or -1 */
-    double scale;  /* the metric's unit of x = 1; 0: not known yet, and nothing counts */
-    double floor;  /* SHAPE_LEVEL: of stable with itself */
+    bool per_side;   /* canary's x differs by side (its margin lies in the threshold) */
+    bool exact;      /* x is 0 or 1 and each is a unit */
+    double lowest;   /* of x: 0, or -1 */
+    double scale;    /* the metric's unit of x = 1; 0: not known yet, and nothing counts */
+    double floor[2]; /* SHAPE_LEVEL: of stable with itself; its mean, and as much as it may well be */
     double log_beta_needed, log_alpha_whole, log_alpha_slice[JUDGE_MAX_DIMENSIONS]; /* ln(1/alpha) for each side */
     int side_count, harm_sides;
     struct side *sides;

@@ -436,16 +436,19 @@ bool measure_close(struct judge *judge, double t_s)
     return judge->options.unit != JUDGE_REQUEST && units_close(&judge->drawn, t_s, close_unit, judge);
 }
 
-/* What stable disagrees with itself: the mean, and two standard errors for what is not known of it. */
-static double floor_of(const struct bet_sums *noise)
+/* What stable disagrees with itself: the mean for a proof, and for harm two standard errors more, of a variance that is
+ * thought large while little has been seen. */
+static void renew_floor(struct guard *guard)
 {
+    const struct bet_sums *noise = &guard->seen;
     double mean, variance;
 
     if (noise->n < 1)
-        return 0;
+        return;
     mean = noise->x / noise->n;
-    variance = fmax(0, noise->xx / noise->n - mean * mean);
-    return mean + 2 * sqrt(variance / noise->n);
+    variance = fmax(0, noise->xx / noise->n - mean * mean) + .25 / noise->n;
+    guard->floor[0] = mean;
+    guard->floor[1] = mean + 2 * sqrt(variance / noise->n);
 }
 
 void measure_renew(struct judge *judge)
@@ -468,7 +471,7 @@ void measure_renew(struct judge *judge)
             if (guard->measure == MEASURE_DETECTIONS)
                 guard->scale = fmax(guard->scale, 8);
         } else if (guard->given->metric->source == JUDGE_FROM_PAIRS && guard->lowest == 0) {
-            guard->floor = floor_of(&guard->seen);
+            renew_floor(guard);
         }
     }
 }

@@ -87,7 +87,7 @@ static void read_values(const struct judge *judge, const struct cell *cell, stru
     if (guard->shape == SHAPE_QUANTILE) {
         read_times(judge, cell, ret);
     } else if (guard->shape == SHAPE_LEVEL) {
-        ret->stable = guard->floor * unit;
+        ret->stable = guard->floor[0] * unit;
     } else if (guard->shape == SHAPE_GOLDEN) {
         ret->stable = judge->options.golden_map[JUDGE_STABLE];
         ret->canary = judge->options.golden_map[JUDGE_CANARY];
