@@ -232,6 +232,13 @@ static void do_undeploy(struct call *call)
     answer_done(call, call->api->target.undeploy(call->api->target.user, call->argument, call->author, &error), &error);
 }
 
+static void do_reload(struct call *call)
+{
+    struct serin_error error = {0};
+
+    answer_done(call, call->api->target.reload(call->api->target.user, &error), &error);
+}
+
 static void do_deploy(struct call *call)
 {
     const struct bytes *body = http_exchange_body(call->exchange);
@@ -301,6 +308,7 @@ static const struct {
     {"POST", "/api/v1/deploy", do_deploy},
     {"DELETE", "/api/v1/serving/*", do_undeploy},
     {"GET", "/api/v1/changes", do_changes},
+    {"POST", "/api/v1/reload", do_reload},
     {"GET", "/metrics", do_metrics},
 };
 

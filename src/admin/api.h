@@ -42,6 +42,7 @@ struct admin_target {
     enum serin_errc (*remove_route)(void *user, const char *model, const char *author, struct serin_error *error);
     enum serin_errc (*undeploy)(void *user, const char *name, const char *author, struct serin_error *error);
     enum serin_errc (*changes)(void *user, int limit, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*reload)(void *user, struct serin_error *error); /* of the configuration */
     enum serin_errc (*metrics)(void *user, struct buffer *out, struct serin_error *error);
     /* Answers later, by api_deploy_done with the same exchange; deploy and its strings are valid during the call only.
      * The target asks http_exchange_on_abort itself. */

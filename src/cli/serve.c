@@ -128,6 +128,11 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
     return rc;
 }
 
+static enum serin_errc read_again(const void *settings, struct serve_options *ret, struct serin_error *error)
+{
+    return apply(settings, ret, error);
+}
+
 static int run(const void *all_settings, char *const *operands, size_t operand_count)
 {
     const struct serve_settings *settings = all_settings;
@@ -153,6 +158,8 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         return CLI_OK;
     }
     serve.takeover = settings->takeover;
+    serve.read = read_again;
+    serve.read_user = settings;
     length = readlink("/proc/self/exe", program, sizeof(program) - 1);
     if (length < 0) {
         error_set(&error, SERIN_IO, "/proc/self/exe does not tell where this program lies");

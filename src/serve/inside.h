@@ -27,7 +27,8 @@ struct deployment { /* somebody waits for a version to be ready */
 
 struct server {
     uv_loop_t loop;
-    struct serve_options options;
+    struct serve_options options; /* in force, with a port and a folder for what was left open */
+    struct serve_options read;    /* as they were read */
     char run_dir[128];
     struct bundles *bundles;
     struct state *state;
@@ -38,7 +39,7 @@ struct server {
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */
     struct deployment *deployments;
     uv_timer_t deploy_clock; /* runs while somebody waits */
-    uv_signal_t terminated, interrupted;
+    uv_signal_t terminated, interrupted, hung_up;
     uv_async_t gateway_stopped;
     struct takeover *takeover;
     int lock; /* of the data folder */

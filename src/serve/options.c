@@ -22,6 +22,7 @@ struct option {
     const char *key;
     size_t offset, size; /* size: of a text; 0 for a number */
     double low, high;    /* high AS_ENGINES: what an engine takes on this machine */
+    bool live;           /* may change while it runs; else that takes a new process */
     const char *help;
 };
 
@@ -29,11 +30,16 @@ struct option {
 
 #define TEXT(name, help)                                                                                               \
     {                                                                                                                  \
-#name, offsetof(struct serve_options, name), sizeof(((struct serve_options *)0)->name), 0, 0, help             \
+#name, offsetof(struct serve_options, name), sizeof(((struct serve_options *)0)->name), 0, 0, false, help      \
     }
 #define NUMBER(name, low, high, help)                                                                                  \
     {                                                                                                                  \
-#name, offsetof(struct serve_options, name), 0, low, high, help                                                \
+#name, offsetof(struct serve_options, name), 0, low, high, false, help                                         \
+    }
+
+#define LIVE_NUMBER(name, low, high, help) /* the control thread alone reads it */                                     \
+    {                                                                                                                  \
+#name, offsetof(struct serve_options, name), 0, low, high, true, help                                          \
     }
 
 static const struct option table[] = {
@@ -50,17 +56,17 @@ static const struct option table[] = {
     NUMBER(max_body_mb, 1, 1024, "largest request body, in MB; more is refused with 413"),
     NUMBER(max_buffered_mb, 1, 1048576, "bodies that a gateway thread holds at once, in MB; more is refused with 503"),
     NUMBER(mirrors_in_flight, 0, 100000, "copies of requests that a gateway thread sends at once; more are dropped"),
-    NUMBER(min_map, 0, 1, "least accuracy (mAP50-95, top-1) of what is deployed; 0 is none"),
-    NUMBER(map_margin, 0, 1,
-           "how much less accurate than stable a version may be, where both were evaluated on the same data"),
-    NUMBER(memory_reserve_mb, 0, 1e9, "memory that must stay free when a version is deployed, in MB"),
-    NUMBER(drain_seconds, 0, 3600, "time for requests in flight when the program ends"),
+    LIVE_NUMBER(min_map, 0, 1, "least accuracy (mAP50-95, top-1) of what is deployed; 0 is none"),
+    LIVE_NUMBER(map_margin, 0, 1,
+                "how much less accurate than stable a version may be, where both were evaluated on the same data"),
+    LIVE_NUMBER(memory_reserve_mb, 0, 1e9, "memory that must stay free when a version is deployed, in MB"),
+    LIVE_NUMBER(drain_seconds, 0, 3600, "time for requests in flight when the program ends"),
     TEXT(health_path, "what each replica is asked, and answers with a status of 2xx where it is ready"),
-    NUMBER(health_interval_ms, 10, 3600000, "time from the end of one check of a replica to the next"),
-    NUMBER(health_timeout_ms, 1, 600000, "a check without an answer for so long has failed"),
-    NUMBER(health_rise, 1, 100, "good checks in a row after which a replica that was down gets requests again"),
-    NUMBER(health_fall, 1, 100, "failed checks in a row after which a replica gets no more"),
-    NUMBER(url_wait_seconds, 0, 3600, "time that a server given by its URL has to get ready in a deploy"),
+    LIVE_NUMBER(health_interval_ms, 10, 3600000, "time from the end of one check of a replica to the next"),
+    LIVE_NUMBER(health_timeout_ms, 1, 600000, "a check without an answer for so long has failed"),
+    LIVE_NUMBER(health_rise, 1, 100, "good checks in a row after which a replica that was down gets requests again"),
+    LIVE_NUMBER(health_fall, 1, 100, "failed checks in a row after which a replica gets no more"),
+    LIVE_NUMBER(url_wait_seconds, 0, 3600, "time that a server given by its URL has to get ready in a deploy"),
 };
 
 #define COUNT (sizeof(table) / sizeof(table[0]))
@@ -194,6 +200,30 @@ enum serin_errc serve_options_read(struct serve_options *options, const char *pa
     yaml_parser_delete(&parser);
     free(bytes);
     return rc;
+}
+
+static bool is_same(const struct option *option, const struct serve_options *a, const struct serve_options *b)
+{
+    const char *one = (const char *)a + option->offset, *other = (const char *)b + option->offset;
+
+    return option->size ? strcmp(one, other) == 0 : memcmp(one, other, sizeof(double)) == 0;
+}
+
+enum serin_errc serve_options_change(const struct serve_options *before, const struct serve_options *wish,
+                                     struct serve_options *in_force, struct serin_error *error)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT; i++)
+        if (!table[i].live && !is_same(&table[i], before, wish))
+            return error_set(error, SERIN_LIMIT,
+                             "%s cannot change while it runs, so nothing was changed: start the new configuration with "
+                             "serin serve --takeover, which loses no request",
+                             table[i].key);
+    for (i = 0; i < COUNT; i++)
+        if (table[i].live)
+            memcpy((char *)in_force + table[i].offset, (const char *)wish + table[i].offset, sizeof(double));
+    return SERIN_OK;
 }
 
 void serve_options_dump(const struct serve_options *options, struct buffer *out)

@@ -143,6 +143,7 @@ static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *)&server->terminated, NULL);
     uv_close((uv_handle_t *)&server->interrupted, NULL);
+    uv_close((uv_handle_t *)&server->hung_up, NULL);
     uv_close((uv_handle_t *)&server->deploy_clock, NULL);
     uv_close((uv_handle_t *)&server->gateway_stopped, NULL);
 }
@@ -219,6 +220,34 @@ static void asked_to_end(uv_signal_t *handle, int number)
 
 /* ---- what the admin API asks ---- */
 
+static enum serin_errc reload(void *user, struct serin_error *error)
+{
+    struct server *server = user;
+    struct serve_options wish;
+    enum serin_errc rc = takeover_check(server, error);
+
+    if (rc == SERIN_OK)
+        rc = server->read.read(server->read.read_user, &wish, error);
+    if (rc == SERIN_OK)
+        rc = serve_options_change(&server->read, &wish, &server->options, error);
+    if (rc == SERIN_OK) {
+        wish.read = server->read.read;
+        wish.read_user = server->read.read_user;
+        server->read = wish;
+    }
+    log_event(server->log, rc == SERIN_OK ? "info" : "error", "reading the configuration again", "%s",
+              rc == SERIN_OK ? "it is in force" : error->message);
+    return rc;
+}
+
+static void hung_up(uv_signal_t *handle, int number)
+{
+    struct serin_error error;
+
+    (void)number;
+    (void)!reload(handle->data, &error); /* the log has it */
+}
+
 static enum serin_errc put_route(void *server, const struct route *route, const char *author, struct serin_error *error)
 {
     return table_put(server, route, NULL, author, error);
@@ -268,6 +297,7 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .remove_route = remove_route,
                                         .undeploy = deploy_undo,
                                         .changes = report_changes,
+                                        .reload = reload,
                                         .metrics = report_metrics,
                                         .deploy = deploy_start};
     enum serin_errc rc =
@@ -337,13 +367,15 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
      * time the kernel would clear every page of them. */
     mallopt(M_MMAP_THRESHOLD, KEPT_BODY_BYTES);
     mallopt(M_TRIM_THRESHOLD, KEPT_HEAP_BYTES);
-    server->options = *options;
+    server->options = server->read = *options;
     server->lock = -1;
     uv_loop_init(&server->loop);
     uv_update_time(&server->loop);
     server->started_ms = uv_now(&server->loop);
     uv_signal_init(&server->loop, &server->terminated);
     uv_signal_init(&server->loop, &server->interrupted);
+    uv_signal_init(&server->loop, &server->hung_up);
+    server->hung_up.data = server;
     uv_timer_init(&server->loop, &server->deploy_clock);
     uv_async_init(&server->loop, &server->gateway_stopped, stop_fleet);
     server->gateway_stopped.data = server;
@@ -368,6 +400,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     if (rc == SERIN_OK) {
         uv_signal_start(&server->terminated, asked_to_end, SIGTERM);
         uv_signal_start(&server->interrupted, asked_to_end, SIGINT);
+        uv_signal_start(&server->hung_up, hung_up, SIGHUP);
         takeover_look(server);
         announce(server);
         uv_run(&server->loop, UV_RUN_DEFAULT);

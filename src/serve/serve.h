@@ -33,6 +33,9 @@ struct serve_options {
     double health_rise, health_fall; /* checks in a row */
     double url_wait_seconds;         /* a deploy waits for somebody's server */
     bool takeover;                   /* of the folder from the one that serves it, if there is one */
+    /* Reads the configuration again; NULL: it cannot be. */
+    enum serin_errc (*read)(const void *user, struct serve_options *ret, struct serin_error *error);
+    const void *read_user;
 };
 
 void serve_options_init(struct serve_options *options);
@@ -43,6 +46,10 @@ MUST_USE enum serin_errc serve_option_set(struct serve_options *options, const c
                                           struct serin_error *error);
 /* Reads a YAML file of key: value. Errors have the line. */
 MUST_USE enum serin_errc serve_options_read(struct serve_options *options, const char *path, struct serin_error *error);
+/* Puts in force what differs between two readings of the configuration, all or nothing. SERIN_LIMIT names the key that
+ * takes a new process. */
+MUST_USE enum serin_errc serve_options_change(const struct serve_options *before, const struct serve_options *wish,
+                                              struct serve_options *in_force, struct serin_error *error);
 /* Writes them as such a file, each with its help. */
 void serve_options_dump(const struct serve_options *options, struct buffer *out);
 

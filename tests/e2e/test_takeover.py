@@ -222,3 +222,35 @@ def test_the_control_port_answers_during_a_drain_and_a_second_signal_ends_at_onc
             assert serve.end() == 1
         assert "at once" in (tmp_path / "events").read_text()
         fake.stop()
+
+
+# ---- the configuration, read again ----
+
+def test_the_configuration_is_read_again(tmp_path):
+    """All that has changed comes into force or nothing, and no request is lost."""
+    config = tmp_path / "serin.yaml"
+    config.write_text("health_interval_ms: 3600000\nurl_wait_seconds: 3600\n")
+    with serving(tmp_path, "--config", config) as serve:
+        def reload():
+            return serin("reload", "--admin", f"127.0.0.1:{serve.admin}")
+
+        models = Models(serve, "m")
+        fake = models.add("a", stable=True)
+        with Load(serve, "m") as load:
+            load.more(5)
+            config.write_text("health_interval_ms: 20\nurl_wait_seconds: 0.1\nmax_body_mb: 7\n")
+            found = reload()
+            assert found.returncode == 1 and "max_body_mb cannot change" in found.stderr and "--takeover" in found.stderr
+            config.write_text("health_interval_ms: 20\nurl_wait_seconds: never\n")
+            found = reload()
+            assert found.returncode == 1 and ":2: url_wait_seconds is 'never'" in found.stderr
+            config.write_text("health_interval_ms: 20\nurl_wait_seconds: 0.1\n")
+            assert reload().returncode == 0
+            serve.process.send_signal(signal.SIGHUP)
+            until(lambda: (tmp_path / "events").read_text().count("it is in force") == 2, "the second reading")
+            load.more(5)
+        assert not load.lost
+        dead = Fake()
+        dead.stop()
+        assert "not ready after 0.1 s" in serve.call("POST", "/api/v1/deploy", {"name": "n:a", "url": dead.url}).json()["error"]
+        fake.stop()
