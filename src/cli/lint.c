@@ -236,15 +236,19 @@ static int print_default(struct plan *plan)
 static int lint_file(const struct settings *settings, const char *path, struct report *report)
 {
     const struct plan_traffic traffic = {settings->requests, settings->labels, settings->error_rate, settings->cameras};
+    struct judge *judge = NULL;
     struct serin_error error;
     int64_t until_ms;
     bool frozen;
 
+    /* The calendar and the judge are asked too, since a plan that they refuse would not start. */
     if (plan_read_file(path, &report->plan, &error) != SERIN_OK ||
-        plan_frozen(&report->plan, (int64_t)clock_wall_ms(), &frozen, &until_ms, &error) != SERIN_OK) {
+        plan_frozen(&report->plan, (int64_t)clock_wall_ms(), &frozen, &until_ms, &error) != SERIN_OK ||
+        judge_new(&report->plan.judge, &judge, &error) != SERIN_OK) {
         terminal_complain("lint: %s", error.message);
         return CLI_FAILED;
     }
+    judge_free(judge);
     plan_lint(&report->plan, &traffic, take_need, take_warning, report);
     if (settings->output == OUTPUT_JSON)
         return print_json(report);

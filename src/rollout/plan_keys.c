@@ -35,7 +35,7 @@ static const struct plan_key keys[] = {
     {PLAN_UNIT, "key", PLAN_TEXT, 0, AT(plan, key_name), 0, 0, 0, NULL,
      "name of the header, cookie or parameter that tells cameras apart"},
     {PLAN_UNIT, "source", PLAN_CHOICE, 0, AT(plan, key_source), 0, 0, 0, sources, "where the key is found"},
-    {PLAN_UNIT, "block", PLAN_DURATION, 0, AT(plan, judge.block_s), 1, 7 * 86400.0, 0, NULL,
+    {PLAN_UNIT, "block", PLAN_DURATION, 0, AT(plan, judge.block_s), 1, 86400, 0, NULL,
      "a key keeps its version so long and is then drawn anew; without it, for the whole rollout"},
 
     {PLAN_TOP, "slices", PLAN_OF_SLICES, PLAN_SLICE, 0, 0, 0, JUDGE_MAX_DIMENSIONS, 0, NULL,

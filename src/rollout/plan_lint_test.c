@@ -167,7 +167,7 @@ static void test_what_is_warned_of(void **state)
 static void test_any_traffic_is_taken(void **state)
 {
     static const double rates[] = {0, 1e-9, 1, 1e9}, error_rates[] = {1e-9, .5, 1};
-    static const char *const units[] = {"request", "key", "{key: X-Camera, block: 1s}", "{key: X-Camera, block: 7d}"};
+    static const char *const units[] = {"request", "key", "{key: X-Camera, block: 1s}", "{key: X-Camera, block: 1d}"};
     struct plan *plan = malloc(sizeof(*plan));
     char yaml[64];
     size_t r, e, u;

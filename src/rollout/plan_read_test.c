@@ -165,7 +165,7 @@ static void test_sentences_about_wrong_plans(void **state)
         {"unit: kye", "line 1: unknown unit 'kye', did you mean 'key'?"},
         {"unit: {key: \"a b\"}", "line 1: key is 'a b', which is no name of a header"},
         {"unit: {source: cooky}", "line 1: unknown source 'cooky', did you mean 'cookie'?"},
-        {"unit: {block: 8d}", "line 1: block is 8d, it lies within 1s and 7d"},
+        {"unit: {block: 8d}", "line 1: block is 8d, it lies within 1s and 1d"},
         {"unit: {block: 90}", "line 1: block is '90', it must be a duration as 90s, 5m, 1h or 7d"},
         {"unit: {block: 1.5s}", "unit: a block of 1.5 s: whole seconds from 1"},
         {"slices: [lihgt]", "line 1: unknown slice 'lihgt', did you mean 'light'?"},

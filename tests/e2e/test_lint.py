@@ -63,6 +63,9 @@ def test_the_document_has_the_default_plan():
     ("guards: [mised]\n", "line 1: unknown metric 'mised', did you mean 'missed'?"),
     ("freeze: {zone: Europe/Berlln}\n", "there is no time zone 'Europe/Berlln'"),
     ("steps: [\n", "line 2: "),
+    ("slices: [" + ", ".join(f"{{X-{i}: {{values: 4096}}}}" for i in range(8)) + "]\n"
+     "guards: [" + ", ".join(f"{{metric: missed, name: g{i}, slices: [X-0, X-1, X-2, X-3, X-4, X-5]}}" for i in range(8))
+     + "]\n", "guards by values of slices are"),
 ])
 def test_a_wrong_plan_is_an_error_with_its_place(tmp_path, text, sentence):
     path = tmp_path / "plan.yaml"
