@@ -294,7 +294,7 @@ static enum serin_errc take(struct server *server, const char *text, const int *
         rc = error_set(error, SERIN_LIMIT, "the running serin serve does not hand over: %s", refused);
     else if (json_unpack(root, "{s:s, s:s, s:s, s:i, s:O}", "run_dir", &run_dir, "listen", &listen, "admin", &admin,
                          "sockets", &count, "ready", &ready) != 0 ||
-             fd_count != count + 2 || !json_is_object(ready))
+             count < 1 || fd_count != count + 2 || !json_is_object(ready))
         rc = error_set(error, SERIN_CORRUPT, "the running serin serve hands over in another way than this one knows");
     server->takeover->ready = ready;
     if (rc == SERIN_OK) {
@@ -323,7 +323,7 @@ enum serin_errc takeover_ask(struct server *server, struct serin_error *error)
 {
     static char text[MAX_MESSAGE_BYTES];
     const struct timeval patience = {.tv_sec = ANSWER_S};
-    int fds[GATEWAY_MAX_SOCKETS + 2], fd_count, folder, fd;
+    int fds[GATEWAY_MAX_SOCKETS + 2] = {0}, fd_count, folder, fd;
     struct sockaddr_un address;
     enum serin_errc rc;
 
