@@ -171,3 +171,22 @@ double bet_log_e_of_sums(double s, double v, double b)
         terms[i] = u / b * s - psi(u) / (b * b) * v - log(BET_POINTS);
     return log_sum_exp(terms);
 }
+
+double bet_log_e_of_events(const struct bet_events *events, int count, double ratio, double sign)
+{
+    double terms[BET_POINTS];
+    int i, k;
+
+    for (i = 0; i < BET_POINTS; i++) {
+        const double r = ratio * (sign > 0 ? excess[i] : deficit[i]);
+
+        terms[i] = -log(BET_POINTS);
+        for (k = 0; k < count; k++) {
+            const double rho = events[k].rho;
+
+            terms[i] += events[k].canary * log(r / ratio) -
+                        (events[k].canary + events[k].stable) * log((rho * r + 1 - rho) / (rho * ratio + 1 - rho));
+        }
+    }
+    return log_sum_exp(terms);
+}

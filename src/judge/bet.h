@@ -87,4 +87,13 @@ void bet_note_best(struct bet *bet);
  * alone. */
 double bet_log_e_of_sums(double s, double v, double b);
 
+/* Events of both arms at one share. */
+struct bet_events {
+    double rho, stable, canary;
+};
+
+/* How much events, at a few shares, speak against "ratio <= `ratio`" (sign 1) or ">=" (sign -1): the same bets as those
+ * of BET_EXCESS and BET_DEFICIT, for any ratio. For bounds. */
+double bet_log_e_of_events(const struct bet_events *events, int count, double ratio, double sign);
+
 #endif

@@ -350,6 +350,29 @@ static void add_bounds(struct guard *guard, struct cell *cell, double rho)
     }
 }
 
+/* Events are kept by share for bounds that are exact. Most rollouts have as many shares as steps. */
+static void keep_events(struct cell *cell, double rho)
+{
+    const double stable = cell->waiting[JUDGE_STABLE].x, canary = cell->waiting[JUDGE_CANARY].x;
+    int i;
+
+    if (stable + canary == 0 || cell->event_count > MAX_EVENT_SHARES)
+        return;
+    if (!cell->events)
+        cell->events = calloc(MAX_EVENT_SHARES, sizeof(*cell->events));
+    for (i = 0; i < cell->event_count && cell->events[i].rho != rho; i++)
+        ;
+    if (i == cell->event_count)
+        cell->event_count++;
+    if (!cell->events || cell->event_count > MAX_EVENT_SHARES) {
+        cell->event_count = MAX_EVENT_SHARES + 1;
+        return;
+    }
+    cell->events[i].rho = rho;
+    cell->events[i].stable += stable;
+    cell->events[i].canary += canary;
+}
+
 /* Mean and variance of stable's x from the past, with one observation's worth of doubt. */
 static void renew_predictions(struct cell *cell)
 {
@@ -394,6 +417,8 @@ void cell_fold(struct judge *judge, struct cell *cell)
         }
     }
     add_bounds(guard, cell, rho);
+    if (guard->shape == SHAPE_EVENTS)
+        keep_events(cell, rho);
     cell->weight[JUDGE_CANARY] += (1 - rho) * cell->waiting[JUDGE_CANARY].n;
     cell->weighted[JUDGE_CANARY] += (1 - rho) * cell->waiting[JUDGE_CANARY].x;
     cell->weight[JUDGE_STABLE] += (level ? 1 : rho) * cell->waiting[JUDGE_STABLE].n;

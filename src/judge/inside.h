@@ -17,8 +17,9 @@
 #include "judge/timing.h"
 #include "judge/units.h"
 
-#define MAX_SIDES (4 * (JUDGE_MAX_STEPS + 1))
-#define MAX_CELLS 65536
+#define MAX_SIDES        (4 * (JUDGE_MAX_STEPS + 1))
+#define MAX_CELLS        65536
+#define MAX_EVENT_SHARES 16
 #define SAMPLE_ALPHA                                                                                                   \
     .001 /* of the alarm on the sizes of the arms: rare, since it says that the split itself is broken */
 
@@ -94,6 +95,8 @@ struct cell {
     uint64_t count[2];                        /* units */
     double weight[2], weighted[2];            /* for means that are comparable over steps */
     struct bound_sums bounds;
+    struct bet_events *events; /* SHAPE_EVENTS: by share; NULL: none yet */
+    int event_count;           /* of events; over MAX_EVENT_SHARES: too many shares, so bounds are of the sums */
     bool harmed;
     double harmed_t_s;
     int harmed_side;

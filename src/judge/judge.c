@@ -182,8 +182,10 @@ void judge_free(struct judge *judge)
 
     if (!judge)
         return;
-    for (i = 0; i < judge->cell_count; i++)
+    for (i = 0; i < judge->cell_count; i++) {
+        free(judge->cells[i]->events);
         free(judge->cells[i]);
+    }
     for (i = 0; i <= judge->guard_count; i++) {
         guard_done(&judge->guards[i]);
         for (k = 0; k < JUDGE_MAX_DIMENSIONS; k++)

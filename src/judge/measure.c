@@ -195,6 +195,7 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
     const struct record *record = place->record;
     struct cell *sizes = judge->guards[judge->guard_count].whole;
     bool first = true;
+    double at_s;
 
     place->drawn = record->share > 0 && record->share < 1;
     if (!place->drawn) {
@@ -205,7 +206,8 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
         set_rho(judge, record->share);
     } else {
         place->camera = names_number(&judge->cameras, record->camera);
-        place->draw = units_draw(&judge->drawn, place->camera, stream, record->arm, record->share, judge->t_s, &first);
+        at_s = judge->t_s - (stream == UNITS_LABELS ? record->label.age_s : 0);
+        place->draw = units_draw(&judge->drawn, place->camera, stream, record->arm, record->share, at_s, &first);
         if (!place->draw) {
             place->drawn = false;
             return;

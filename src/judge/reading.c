@@ -7,31 +7,37 @@
  * request nothing.
  */
 #include "judge/inside.h"
+#include "judge/quantile.h"
 
 #include <math.h>
 
+#define TIMES_OF_INTEREST 1000 /* of an arm: where intervals of quantiles are sharpest */
+
 /* How much speaks against theta as the excess of canary: sign 1, that it is more; -1, that it is less. */
-static double against(const struct bound_sums *bounds, double theta, double sign)
+static double against(const struct cell *cell, double theta, double sign)
 {
+    const struct bound_sums *bounds = &cell->bounds;
     const double s = sign * (bounds->p - theta * bounds->q);
     const double v = fmax(0, bounds->pp - 2 * theta * bounds->pq + theta * theta * bounds->qq);
     const double b =
         sign > 0 ? bounds->low + fabs(theta) * bounds->low_by : bounds->high + fabs(theta) * bounds->high_by;
 
+    if (cell->guard->shape == SHAPE_EVENTS && cell->event_count <= MAX_EVENT_SHARES)
+        return bet_log_e_of_events(cell->events, cell->event_count, fmax(theta, 1e-9), sign);
     return bet_log_e_of_sums(s, v, fmax(b, 1e-9));
 }
 
 /* The last theta from `inside` towards `outside` that is not spoken against; `outside` where there is no end. */
-static double bound(const struct bound_sums *bounds, double inside, double outside, double sign, double needed)
+static double bound(const struct cell *cell, double inside, double outside, double sign, double needed)
 {
     int i;
 
-    if (against(bounds, outside, sign) < needed)
+    if (against(cell, outside, sign) < needed)
         return outside;
     for (i = 0; i < 60; i++) {
         double middle = inside + (outside - inside) / 2;
 
-        if (against(bounds, middle, sign) < needed)
+        if (against(cell, middle, sign) < needed)
             inside = middle;
         else
             outside = middle;
@@ -45,7 +51,10 @@ static void read_bounds(const struct judge *judge, const struct cell *cell, stru
     const bool relative =
         guard->shape != SHAPE_LEVEL && (!guard->given->metric || guard->given->metric->scale == JUDGE_RELATIVE);
     const double unit = relative ? 1 : guard->scale, start = relative ? 1 : 0;
-    const double best = cell->bounds.q > 0 ? cell->bounds.p / cell->bounds.q : (double)NAN;
+    /* Events of the canary alone are more than any ratio. */
+    const double best = cell->bounds.q > 0                                   ? cell->bounds.p / cell->bounds.q
+                        : guard->shape == SHAPE_EVENTS && cell->bounds.p > 0 ? 1000
+                                                                             : (double)NAN;
 
     ret->lower = -start;
     ret->upper = relative ? (double)INFINITY : unit;
@@ -53,9 +62,36 @@ static void read_bounds(const struct judge *judge, const struct cell *cell, stru
         ret->lower = -unit;
     if (isnan(best))
         return;
-    ret->lower = (bound(&cell->bounds, best, relative ? 0 : -1, 1, cell_needed(judge, cell)) - start) * unit;
-    ret->upper = bound(&cell->bounds, best, relative ? fmax(1000, 2 * best) : 1, -1, guard->log_beta_needed);
+    ret->lower = (bound(cell, best, relative ? 0 : -1, 1, cell_needed(judge, cell)) - start) * unit;
+    ret->upper = bound(cell, best, relative ? fmax(1000, 2 * best) : 1, -1, guard->log_beta_needed);
     ret->upper = relative && ret->upper >= 1000 ? (double)INFINITY : (ret->upper - start) * unit;
+}
+
+/* The interval of an arm's quantile, in us (Howard and Ramdas 2022, Theorem 1). */
+static struct boundary_interval interval_us(const struct timing *timing, enum judge_arm arm, double level, double alpha)
+{
+    struct histogram_sum sum = {.total = timing->total[arm]};
+    int i;
+
+    for (i = 0; i < HISTOGRAM_BUCKETS; i++)
+        sum.counts[i] = timing->counts[arm][i];
+    return quantile_interval_us(&sum, level, mixture_kappa(TIMES_OF_INTEREST, alpha, SPECIAL_WHOLE), alpha);
+}
+
+/* From the intervals of both arms, for people: they hold for times that are independent and alike, which the verdict
+ * does not ask for. */
+static void read_time_bounds(const struct judge *judge, const struct cell *cell, const struct timing *timing,
+                             struct judge_reading *ret)
+{
+    const double level = measure_level(cell->guard->measure);
+    struct boundary_interval stable, canary;
+
+    stable = interval_us(timing, JUDGE_STABLE, level, exp(-cell_needed(judge, cell)));
+    canary = interval_us(timing, JUDGE_CANARY, level, exp(-cell_needed(judge, cell)));
+    ret->lower = stable.upper > 0 && !isinf(stable.upper) ? canary.lower / stable.upper - 1 : -1;
+    stable = interval_us(timing, JUDGE_STABLE, level, judge->options.beta);
+    canary = interval_us(timing, JUDGE_CANARY, level, judge->options.beta);
+    ret->upper = stable.lower > 0 ? canary.upper / stable.lower - 1 : (double)INFINITY;
 }
 
 static void read_times(const struct judge *judge, const struct cell *cell, struct judge_reading *ret)
@@ -70,6 +106,8 @@ static void read_times(const struct judge *judge, const struct cell *cell, struc
         return;
     ret->stable = timing_quantile(timing, JUDGE_STABLE, level);
     ret->canary = timing_quantile(timing, JUDGE_CANARY, level);
+    if (timing->total[JUDGE_STABLE] > 0 && timing->total[JUDGE_CANARY] > 0)
+        read_time_bounds(judge, cell, timing, ret);
 }
 
 static double mean_of(const struct cell *cell, enum judge_arm arm)
@@ -175,10 +213,10 @@ void judge_read(const struct judge *judge, int index, struct judge_reading *ret)
     for (i = 0; i < guard->harm_sides; i++)
         ret->log_e_harm =
             fmax(isnan(ret->log_e_harm) ? -(double)INFINITY : ret->log_e_harm, bet_log_e(&cell->sides[i].bet));
-    if (guard->shape == SHAPE_EVENTS || guard->shape == SHAPE_MEAN || guard->shape == SHAPE_LEVEL) {
+    if (guard->shape == SHAPE_EVENTS || guard->shape == SHAPE_MEAN || guard->shape == SHAPE_LEVEL)
         read_bounds(judge, cell, ret);
+    if (guard->shape != SHAPE_HALF)
         agree_with_verdict(judge, cell, ret);
-    }
 }
 
 void judge_sample_ratio(const struct judge *judge, struct judge_sample_ratio *ret)

@@ -271,12 +271,13 @@ static void read_pair(struct reader *outer, struct record *record)
 
 static void read_label(struct reader *outer, struct record *record)
 {
-    static const char *const one[] = {"arm", "share", "camera", "found", "missed", "wrong", NULL};
-    static const char *const two[] = {"camera", "stable", "canary", NULL};
+    static const char *const one[] = {"age", "arm", "share", "camera", "found", "missed", "wrong", NULL};
+    static const char *const two[] = {"age", "camera", "stable", "canary", NULL};
     struct reader reader = open_object(outer, "label", take(outer, "label"));
 
     record->kind = RECORD_LABEL;
     take_camera(&reader, record);
+    record->label.age_s = take_number(&reader, "age", 0, MAX_TIME_S, 0);
     record->label.both = json_object_get(reader.object, "stable") || json_object_get(reader.object, "canary");
     if (!record->label.both) {
         record->arm = take_arm(&reader);

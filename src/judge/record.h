@@ -11,7 +11,7 @@
  *      "slice":{"light":"dark"}}
  *     {"t":1.6,"pair":{"camera":"c7","agreed":3,"lost":1,"gained":0,"flipped":0,"jitter":0.04,"score_shift":-0.02,
  *      "noise":false},"slice":{},"parts":[{"class":"person","agreed":2,"lost":1,"gained":0,"flipped":0}]}
- *     {"t":9,"label":{"arm":"canary","share":0.01,"camera":"c7","found":3,"missed":1,"wrong":0},
+ *     {"t":9,"label":{"age":4,"arm":"canary","share":0.01,"camera":"c7","found":3,"missed":1,"wrong":0},
  *      "parts":[{"size":"small","found":0,"missed":1,"wrong":0}]}
  *     {"t":9,"label":{"camera":"c7","stable":{"found":4,"missed":0,"wrong":0},
  *      "canary":{"found":3,"missed":1,"wrong":0}}}
@@ -99,7 +99,8 @@ struct record {
             float score_shift; /* mean of canary's score - stable's over agreed boxes, -1..1 */
         } pair;
         struct {
-            bool both; /* both arms answered this frame: truth[0] and truth[1]; else truth[arm] */
+            double age_s; /* how long before t_s the frame was asked; 0 where it is not known */
+            bool both;    /* both arms answered this frame: truth[0] and truth[1]; else truth[arm] */
             struct record_truth truth[2];
         } label;
         enum { RECORD_NEITHER, RECORD_STABLE_RIGHT, RECORD_CANARY_RIGHT, RECORD_BOTH } choice;

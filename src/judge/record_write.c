@@ -216,6 +216,11 @@ static void put_pair(struct out *out, const struct record *record)
 static void put_label(struct out *out, const struct record *record)
 {
     TEXT(out, ",\"label\":{");
+    if (record->label.age_s > 0) {
+        TEXT(out, "\"age\":");
+        put_fixed(out, record->label.age_s, 3);
+        *out->at++ = ',';
+    }
     put_camera(out, record, false);
     if (!record->label.both) {
         put_draw(out, record);
@@ -392,6 +397,8 @@ void record_round(struct record *record)
             record->pair.jitter = -1;
             record->pair.score_shift = 0;
         }
+    } else if (record->kind == RECORD_LABEL) {
+        record->label.age_s = record->label.age_s > 0 ? rounded(record->label.age_s, 3) : 0;
     } else if (record->kind == RECORD_GAUGE) {
         record->gauge.memory_mb = record->gauge.memory_mb >= 0 ? rounded(record->gauge.memory_mb, 3) : -1;
         record->gauge.gpu_memory_mb = record->gauge.gpu_memory_mb >= 0 ? rounded(record->gauge.gpu_memory_mb, 3) : -1;
