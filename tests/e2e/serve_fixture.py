@@ -275,7 +275,7 @@ def serving(folder, *options):
     try:
         yield serve.start()
         if serve.process.poll() is None:
-            assert serve.end() == 0, (serve.folder / "stderr").read_text()
+            assert (ended := serve.end()) == 0, (ended, (serve.folder / "stderr").read_text())
         assert (serve.folder / "stderr").read_text() == ""  # no word of a sanitizer
     finally:
         serve.kill()
