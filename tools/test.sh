@@ -8,8 +8,7 @@ log=$build/meson-logs/testlog.json
 # UndefinedBehaviorSanitizer only prints unless told to stop; the others stop by themselves.
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
-# ONNX Runtime and libstdc++ are not instrumented, so what ThreadSanitizer thinks of their mutexes is wrong; races of ours still stop it.
-export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp:halt_on_error=1:report_mutex_bugs=0:report_signal_unsafe=0:allocator_may_return_null=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp:halt_on_error=1:allocator_may_return_null=1}"
 meson test -C "$build" --no-rebuild --print-errorlogs
 status=$?
 python3 - "$log" <<'PYTHON'

@@ -720,6 +720,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(nothing_outlives_a_killed_server),
     };
 
+    unsetenv("TSAN_OPTIONS"); /* it names a file of suppressions, which a worker in its sandbox may not read */
     if (count > 2 && strcmp(arguments[1], "fake") == 0)
         return fake_worker_main(count - 2, arguments + 2);
     if (!realpath("/proc/self/exe", self))

@@ -4,7 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 
 ORIGINS has a function for each that gives its command line; is_installed() tells whether it is there. All log a line a request:
 id, method, target, bytes of the body (those of programs) or its declared length (those of servers with a log format, which
-then show a smuggled request as a line of its own; "?" where they do not tell). What lies in garden/ are the programs.
+then show a smuggled request as a line of its own; "?" where they do not tell). Servers that log once the answer is away have
+one thread, so that their lines keep the order of the requests. What lies in garden/ are the programs.
 """
 import contextlib
 import functools
@@ -69,8 +70,8 @@ Listen 127.0.0.1:{port}
 PidFile {folder}/pid
 ErrorLog {folder}/errors
 ServerLimit 1
-ThreadsPerChild 4
-MaxRequestWorkers 4
+ThreadsPerChild 1
+MaxRequestWorkers 1
 DocumentRoot {www(folder)}
 AllowEncodedSlashes NoDecode
 LogFormat "%{{X-Request-Id}}i\\t%r\\t%{{Content-Length}}i" garden
@@ -95,6 +96,7 @@ def haproxy(folder, port, log):
 global
     log stdout format raw local0 info
     maxconn 200
+    nbthread 1
 defaults
     mode http
     timeout client 60s

@@ -29,7 +29,7 @@ REFUSED = (400, 411, 413, 417, 431, 499, 500, 501, 502, 503, 504, 505)  # an ori
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("garden"), "--drain-seconds", "2", "--max-body-mb", "1") as found:
+    with serving(tmp_path_factory.mktemp("garden"), "--drain-seconds", "2", "--max-body-mb", "1", "--gateway-threads", "1") as found:
         yield found
 
 
