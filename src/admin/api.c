@@ -28,6 +28,7 @@ struct call {
     struct api *api;
     struct http_exchange *exchange;
     char argument[256]; /* the path's variable part, decoded */
+    const char *word;   /* the last segment of the pattern */
     char author[160];
 };
 
@@ -272,6 +273,78 @@ static void do_deploy(struct call *call)
         http_respond_error(call->exchange, status_of(rc), "%s", error.message);
 }
 
+static void do_rollouts(struct call *call)
+{
+    answer_written(call, call->api->target.rollouts, "application/json");
+}
+
+typedef enum serin_errc named_writer(void *user, const char *name, struct buffer *out, struct serin_error *error);
+
+static void answer_named(struct call *call, named_writer *write)
+{
+    struct serin_error error = {0};
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    rc = write(call->api->target.user, call->argument, &out, &error);
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+}
+
+static void do_rollout(struct call *call)
+{
+    answer_named(call, call->api->target.rollout);
+}
+
+static void do_rollout_history(struct call *call)
+{
+    answer_named(call, call->api->target.rollout_history);
+}
+
+static void do_start_rollout(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    struct admin_rollout start = {.plan = "", .author = call->author};
+    struct serin_error error = {0};
+    int supersede = 0;
+    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:s, s?:b}", "name", &start.name, "plan", &start.plan,
+                                "supersede", &supersede) != 0) {
+        rc = error_set(&error, SERIN_INVALID, "a rollout is {\"name\": \"MODEL:TAG\", \"plan\": \"YAML\"}");
+    } else {
+        start.supersede = supersede;
+        rc = call->api->target.start_rollout(call->api->target.user, &start, &out, &error);
+    }
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+    json_decref(root);
+}
+
+static void do_act_on_rollout(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    struct serin_error error = {0};
+    const char *why = "";
+    json_t *root = body->size ? json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    if (body->size && (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s?:s}", "why", &why) != 0))
+        rc = error_set(&error, SERIN_INVALID, "the body may be {\"why\": \"a sentence\"}");
+    else
+        rc = call->api->target.act_on_rollout(call->api->target.user, call->argument, call->word, call->author, why,
+                                              &out, &error);
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+    json_decref(root);
+}
+
 static void do_changes(struct call *call)
 {
     const struct http_head *head = http_exchange_head(call->exchange);
@@ -309,6 +382,17 @@ static const struct {
     {"DELETE", "/api/v1/serving/*", do_undeploy},
     {"GET", "/api/v1/changes", do_changes},
     {"POST", "/api/v1/reload", do_reload},
+    {"GET", "/api/v1/rollouts", do_rollouts},
+    {"POST", "/api/v1/rollouts", do_start_rollout},
+    {"GET", "/api/v1/rollouts/*", do_rollout},
+    {"GET", "/api/v1/rollouts/*/history", do_rollout_history},
+    {"POST", "/api/v1/rollouts/*/pause", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/resume", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/promote", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/promote-full", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/abort", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/retry", do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/undo", do_act_on_rollout},
     {"GET", "/metrics", do_metrics},
 };
 
@@ -384,6 +468,7 @@ static void handle(void *user, struct http_exchange *exchange)
         path_known = true;
         if (http_slice_is(head->method, actions[i].method) ||
             (strcmp(actions[i].method, "GET") == 0 && http_slice_is(head->method, "HEAD"))) {
+            call.word = strrchr(actions[i].path, '/') + 1;
             actions[i].run(&call);
             return;
         }

@@ -2,15 +2,21 @@
  * api.h - the control API: JSON over HTTP on the admin port.  Depends on base, http, gateway/route.h, libuv.
  * SPDX-License-Identifier: Apache-2.0
  *
- *     GET    /api/v1/status                   everything at a glance
- *     GET    /api/v1/routes                   all routes
- *     GET    /api/v1/routes/MODEL             one
- *     PUT    /api/v1/routes/MODEL             replaces it (route_from_json)
- *     PATCH  /api/v1/routes/MODEL/weights     {"TAG": WEIGHT, ...}; the others stay
+ *     GET    /api/v1/status                everything at a glance
+ *     GET    /api/v1/routes                all routes
+ *     GET    /api/v1/routes/MODEL          one
+ *     PUT    /api/v1/routes/MODEL          replaces it (route_from_json)
+ *     PATCH  /api/v1/routes/MODEL/weights  {"TAG": WEIGHT, ...}; the others stay
  *     DELETE /api/v1/routes/MODEL
- *     POST   /api/v1/deploy                   {"name", "replicas", "url", "stable", "min_map", "confirm"}; answers when
- * it is ready DELETE /api/v1/serving/MODEL:TAG        stops its replicas GET    /api/v1/changes?limit=N          who
- * changed what GET    /metrics                         Prometheus' text format
+ *     POST   /api/v1/deploy                {"name", "replicas", "url", "stable", "confirm"}; waits until it is ready
+ *     DELETE /api/v1/serving/MODEL:TAG     stops its replicas
+ *     GET    /api/v1/changes?limit=N       who changed what
+ *     GET    /api/v1/rollouts              the newest rollout of each model
+ *     POST   /api/v1/rollouts              {"name": "MODEL:TAG", "plan": "YAML", "supersede"}; starts one
+ *     GET    /api/v1/rollouts/ID           how it stands; by its id, or its model's name
+ *     GET    /api/v1/rollouts/ID/history   its decisions, oldest first
+ *     POST   /api/v1/rollouts/ID/VERB      pause, resume, promote, promote-full, abort, retry, undo; {"why"}
+ *     GET    /metrics                      Prometheus' text format
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */
@@ -31,6 +37,14 @@ struct admin_deploy {
     const char *author;
 };
 
+/* What the start of a rollout asks for. */
+struct admin_rollout {
+    const char *name; /* "model:tag" */
+    const char *plan; /* YAML; "": the default plan */
+    const char *author;
+    bool supersede;
+};
+
 struct admin_target {
     void *user;
     /* These write JSON (or text) into out, or return an error whose sentence goes to the client. SERIN_NOT_FOUND: 404,
@@ -44,6 +58,13 @@ struct admin_target {
     enum serin_errc (*changes)(void *user, int limit, struct buffer *out, struct serin_error *error);
     enum serin_errc (*reload)(void *user, struct serin_error *error); /* of the configuration */
     enum serin_errc (*metrics)(void *user, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*rollouts)(void *user, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*rollout)(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*rollout_history)(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*start_rollout)(void *user, const struct admin_rollout *start, struct buffer *out,
+                                     struct serin_error *error);
+    enum serin_errc (*act_on_rollout)(void *user, const char *rollout, const char *verb, const char *author,
+                                      const char *why, struct buffer *out, struct serin_error *error);
     /* Answers later, by api_deploy_done with the same exchange; deploy and its strings are valid during the call only.
      * The target asks http_exchange_on_abort itself. */
     enum serin_errc (*deploy)(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,

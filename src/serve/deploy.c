@@ -9,6 +9,7 @@
 #include "serve/inside.h"
 
 #include "serve/golden_check.h"
+#include "serve/rollouts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,16 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     deployment = calloc(1, sizeof(*deployment));
     if (!deployment)
         return error_set(error, SERIN_NOMEM, "no memory for a deploy");
+    if (deploy->stable) {
+        char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+
+        deploy_split_name(deploy->name, model, tag, sizeof(model));
+        rc = rollouts_check_free(server->rollouts, model, NULL, error);
+        if (rc != SERIN_OK) {
+            free(deployment);
+            return rc;
+        }
+    }
     deployment->server = server;
     deployment->started_ms = uv_now(&server->loop);
     deployment->exchange = exchange;
@@ -234,6 +245,9 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
     if (!version || version->leaving)
         return error_set(error, SERIN_NOT_FOUND, "'%s' is not served", name);
     deploy_split_name(name, model, tag, sizeof(model));
+    rc = rollouts_check_free(server->rollouts, model, tag, error);
+    if (rc != SERIN_OK)
+        return rc;
     at = table_find(server, model);
     v = at < 0 ? -1 : route_find(&server->table.entries[at].route, tag);
     if (v >= 0) {

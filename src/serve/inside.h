@@ -25,6 +25,8 @@ struct deployment { /* somebody waits for a version to be ready */
     struct serin_error why; /* refused */
 };
 
+struct rollouts;
+
 struct server {
     uv_loop_t loop;
     struct serve_options options; /* in force, with a port and a folder for what was left open */
@@ -35,6 +37,7 @@ struct server {
     struct fleet *fleet;
     struct gateway *gateway;
     struct api *api;
+    struct rollouts *rollouts;
     struct log *log, *access_log;
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */
     struct deployment *deployments;
@@ -62,6 +65,11 @@ MUST_USE enum serin_errc table_put(struct server *server, const struct route *ro
                                    const struct state_serving *serving, const char *author, struct serin_error *error);
 MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
                                       struct serin_error *error);
+/* For a rollout's controller: the same without asking whether who gains weight is ready, for a way back must be open
+ * always; and whether the route is on trial. */
+MUST_USE enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial,
+                                           const char *author, struct serin_error *error);
+void table_set_trial(struct server *server, const char *model, bool on_trial);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
 

@@ -2,7 +2,7 @@
  * report.c - the state of things as JSON, and as Prometheus' text format.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "serve/inside.h"
+#include "serve/rollouts.h"
 
 #include "base/json.h"
 #include "serin_config.h"
@@ -259,6 +259,7 @@ enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_erro
     }
     GATEWAY_COUNTERS(X)
 #undef X
+    rollouts_metrics(server->rollouts, out);
     buffer_append_text(out, "# HELP serin_route_weight Weight of the version in its route.\n"
                             "# TYPE serin_route_weight gauge\n");
     FOR_EACH_VERSION

@@ -7,7 +7,7 @@
  * SIGINT, or when another one has taken over: the gateway stops listening and lets requests in flight end, then the
  * workers drain, then the admin API, which has told of all this, closes.
  */
-#include "serve/inside.h"
+#include "serve/rollouts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,6 +181,8 @@ void serve_end(struct server *server, bool handed_over)
     if (server->stopping)
         return;
     server->stopping = true;
+    rollouts_close(server->rollouts); /* an heir takes them up; else the dead-man rule sends all to stable */
+    server->rollouts = NULL;
     deploy_end_all(server);
     takeover_end(server, handed_over);
     if (server->api && handed_over) {
@@ -250,12 +252,16 @@ static void hung_up(uv_signal_t *handle, int number)
 
 static enum serin_errc put_route(void *server, const struct route *route, const char *author, struct serin_error *error)
 {
-    return table_put(server, route, NULL, author, error);
+    enum serin_errc rc = rollouts_check_free(((struct server *)server)->rollouts, route->model, NULL, error);
+
+    return rc == SERIN_OK ? table_put(server, route, NULL, author, error) : rc;
 }
 
 static enum serin_errc remove_route(void *server, const char *model, const char *author, struct serin_error *error)
 {
-    return table_remove(server, model, author, error);
+    enum serin_errc rc = rollouts_check_free(((struct server *)server)->rollouts, model, NULL, error);
+
+    return rc == SERIN_OK ? table_remove(server, model, author, error) : rc;
 }
 
 /* ---- the whole ---- */
@@ -299,7 +305,12 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .changes = report_changes,
                                         .reload = reload,
                                         .metrics = report_metrics,
-                                        .deploy = deploy_start};
+                                        .deploy = deploy_start,
+                                        .rollouts = rollouts_list,
+                                        .rollout = rollouts_report,
+                                        .rollout_history = rollouts_history,
+                                        .start_rollout = rollouts_start,
+                                        .act_on_rollout = rollouts_act};
     enum serin_errc rc =
         api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target, &server->api, error);
     char *colon = strrchr(server->options.admin, ':');
@@ -314,6 +325,8 @@ enum serin_errc serve_open(struct server *server, struct serin_error *error)
     enum serin_errc rc = gateway_start(server->gateway, error);
 
     server->open = true; /* some threads may run: they are to be stopped */
+    if (rc == SERIN_OK)
+        rc = rollouts_new(server, &server->rollouts, error);
     if (rc == SERIN_OK)
         rc = start_api(server, error);
     if (rc == SERIN_OK)
@@ -408,6 +421,8 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
         if (server->failure.code != SERIN_OK)
             rc = error_set(error, server->failure.code, "%s", server->failure.message);
     } else { /* what was started ends with the process; only the workers must not be left */
+        rollouts_close(server->rollouts);
+        server->rollouts = NULL;
         gateway_close(server->gateway);
         server->stopping = true;
         if (server->takeover)

@@ -105,15 +105,19 @@ static enum serin_errc check_served(const struct server *server, const struct ro
 static void put_entry(struct server *server, const struct route *route)
 {
     int at = table_find(server, route->model);
+    bool on_trial = false;
 
     if (at < 0)
         at = server->table.entry_count++;
+    else
+        on_trial = server->table.entries[at].on_trial;
     memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
     server->table.entries[at].route = *route;
+    server->table.entries[at].on_trial = on_trial;
 }
 
-enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *serving,
-                          const char *author, struct serin_error *error)
+static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,
+                           bool must_be_served, const char *author, struct serin_error *error)
 {
     int at = table_find(server, route->model);
     struct route numbered = *route;
@@ -132,7 +136,7 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
                          route->model, (unsigned long long)server->table.entries[at].route.revision,
                          (unsigned long long)route->revision);
     rc = route_check(route, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK && must_be_served)
         rc = check_served(server, route, error);
     if (rc != SERIN_OK)
         return rc;
@@ -151,6 +155,37 @@ enum serin_errc table_put(struct server *server, const struct route *route, cons
     }
     buffer_done(&json);
     return rc;
+}
+
+enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *serving,
+                          const char *author, struct serin_error *error)
+{
+    return put(server, route, serving, true, author, error);
+}
+
+enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial, const char *author,
+                                  struct serin_error *error)
+{
+    int at = table_find(server, route->model);
+    bool before = at >= 0 && server->table.entries[at].on_trial;
+    enum serin_errc rc;
+
+    if (at >= 0)
+        server->table.entries[at].on_trial = on_trial;
+    rc = put(server, route, NULL, false, author, error);
+    if (rc != SERIN_OK && at >= 0)
+        server->table.entries[at].on_trial = before;
+    return rc;
+}
+
+void table_set_trial(struct server *server, const char *model, bool on_trial)
+{
+    int at = table_find(server, model);
+
+    if (at < 0 || server->table.entries[at].on_trial == on_trial)
+        return;
+    server->table.entries[at].on_trial = on_trial;
+    table_refresh(server);
 }
 
 enum serin_errc table_remove(struct server *server, const char *model, const char *author, struct serin_error *error)

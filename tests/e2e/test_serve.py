@@ -374,7 +374,7 @@ def test_metrics(serve, two):
             assert line.split()[2] not in types
             types[line.split()[2]] = line.split()[3]
         elif not line.startswith("# HELP "):
-            name = re.fullmatch(r'([a-z_]+)\{model="[^"]+",version="[^"]+"(?:,le="[^"]+")?\} [0-9.e+]+', line)[1]
+            name = re.fullmatch(r'([a-z_]+)(?:\{model="[^"]+",version="[^"]+"(?:,le="[^"]+")?\})? [0-9.e+]+', line)[1]
             assert name in types or re.sub("_(bucket|sum|count)$", "", name) in types
     assert f'serin_requests_total{{model="{two.name}",version="a"}} 7\n' in text
     assert f'serin_latency_seconds_count{{model="{two.name}",version="a"}} 7\n' in text

@@ -1,0 +1,409 @@
+/*
+ * rollout.c - serin rollout: releases a version step by step, and takes it back.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The verbs have the names of Argo Rollouts' where that has them. All of them ask the admin API; nothing is decided
+ * here.
+ */
+#include "base/file.h"
+#include "cli/admin_call.h"
+#include "cli/rollout_view.h"
+#include "cli/terminal.h"
+#include "rollout/plan.h"
+#include "version/name.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEPLOY_TIMEOUT_MS 600000u
+#define LOOK_NS           500000000L
+#define MAX_FAILED_LOOKS  20 /* of watch and status, in a row */
+
+struct rollout_settings {
+    const char *admin, *plan, *why, *url;
+    int output, replicas;
+    double timeout_s;
+    bool full, supersede, confirm;
+};
+
+enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
+
+static const struct cli_option options[] = {
+    ADMIN_OPTION(rollout_settings),
+    {.name = "output",
+     .letter = 'o',
+     .value = "table|json|yaml",
+     .type = CLI_CHOICE,
+     .fallback = "table",
+     .offset = offsetof(struct rollout_settings, output),
+     .help = "lines for people, or what the admin API says, as JSON or YAML"},
+    {.name = "plan",
+     .value = "FILE",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct rollout_settings, plan),
+     .help = "start: the plan, as YAML (serin lint checks one, and prints the default one)"},
+    {.name = "replicas",
+     .value = "N",
+     .type = CLI_INTEGER,
+     .fallback = "1",
+     .min = 1,
+     .max = 16,
+     .offset = offsetof(struct rollout_settings, replicas),
+     .help = "start: how many workers serve the version"},
+    {.name = "url",
+     .value = "URL",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct rollout_settings, url),
+     .help = "start: a server that runs elsewhere serves the version"},
+    {.name = "confirm",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct rollout_settings, confirm),
+     .help = "start: let it in although admission found a difference from stable (see serin deploy)"},
+    {.name = "supersede",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct rollout_settings, supersede),
+     .help = "start: abort the rollout of this model that is under way, or end its time to undo"},
+    {.name = "full",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct rollout_settings, full),
+     .help = "promote: to all traffic at once, past all steps"},
+    {.name = "why",
+     .value = "TEXT",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct rollout_settings, why),
+     .help = "what the record of decisions says of your word"},
+    {.name = "timeout",
+     .value = "SECONDS",
+     .type = CLI_REAL,
+     .fallback = "0",
+     .max = 604800,
+     .offset = offsetof(struct rollout_settings, timeout_s),
+     .help = "status: wait so long for it to be promoted or to end; 0 looks once"},
+    {0},
+};
+
+static const struct cli_example examples[] = {
+    {"serin rollout start yolov8n:v1.1.0-cpu --plan plan.yaml", "release it over the stable version, by evidence"},
+    {"serin rollout watch yolov8n", "a live view"},
+    {"serin rollout abort yolov8n --why 'blind at gate 4'", "all traffic to stable, now"},
+    {"serin rollout undo yolov8n", "back to the version before, also after it was promoted"},
+    {"serin rollout status yolov8n --timeout 3600", "for scripts: exit code 0 once it is promoted, 1 if it goes back"},
+    {"serin rollout history yolov8n", "who decided what, when, and why"},
+    {0},
+};
+
+/* ---- asking ---- */
+
+static enum serin_errc ask(const struct rollout_settings *settings, const char *method, const char *rollout,
+                           const char *suffix, const char *body, json_t **ret, struct serin_error *error)
+{
+    char path[ADMIN_MAX_PATH];
+    enum serin_errc rc = admin_path(path, "/api/v1/rollouts/", rollout, suffix, error);
+
+    return rc == SERIN_OK ? admin_call(admin_address(settings->admin), method, path, body, ADMIN_TIMEOUT_MS, ret, error)
+                          : rc;
+}
+
+static int fail(const struct serin_error *error)
+{
+    terminal_complain("rollout: %s", error->message);
+    return CLI_FAILED;
+}
+
+static int print(const struct rollout_settings *settings, const json_t *answer,
+                 void (*people)(FILE *out, const json_t *answer))
+{
+    char *text;
+
+    if (settings->output == OUTPUT_YAML) {
+        rollout_view_yaml(stdout, answer);
+    } else if (settings->output == OUTPUT_JSON) {
+        text = json_dumps(answer, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
+        puts(text ? text : "null");
+        free(text);
+    } else {
+        people(stdout, answer);
+    }
+    return CLI_OK;
+}
+
+static void print_one(FILE *out, const json_t *rollout)
+{
+    rollout_view_print(out, rollout, isatty(fileno(out)));
+}
+
+static int ask_and_print(const struct rollout_settings *settings, const char *rollout, const char *suffix,
+                         void (*people)(FILE *out, const json_t *answer))
+{
+    struct serin_error error;
+    json_t *answer = NULL;
+    int code;
+
+    if (ask(settings, "GET", rollout, suffix, NULL, &answer, &error) != SERIN_OK)
+        return fail(&error);
+    code = print(settings, answer, people);
+    json_decref(answer);
+    return code;
+}
+
+/* ---- start ---- */
+
+static enum serin_errc deploy(const struct rollout_settings *settings, const char *name, struct serin_error *error)
+{
+    json_t *body = json_pack("{s:s, s:b, s:b}", "name", name, "stable", 0, "confirm", settings->confirm),
+           *answer = NULL;
+    enum serin_errc rc;
+    char *text;
+
+    if (settings->url)
+        json_object_set_new(body, "url", json_string(settings->url));
+    else
+        json_object_set_new(body, "replicas", json_integer(settings->replicas));
+    text = json_dumps(body, JSON_COMPACT);
+    rc = text ? admin_call(admin_address(settings->admin), "POST", "/api/v1/deploy", text, DEPLOY_TIMEOUT_MS, &answer,
+                           error)
+              : error_set(error, SERIN_INVALID, "the name or URL is no UTF-8 text");
+    free(text);
+    json_decref(body);
+    json_decref(answer);
+    return rc;
+}
+
+static enum serin_errc read_plan(const char *path, char **ret, struct serin_error *error)
+{
+    static struct plan plan; /* large */
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    enum serin_errc rc;
+
+    *ret = NULL;
+    if (!path)
+        return SERIN_OK;
+    rc = file_read(path, PLAN_MAX_BYTES, &bytes, &size, error);
+    if (rc != SERIN_OK)
+        return rc;
+    plan_init(&plan);
+    rc = plan_read((const char *)bytes, size, &plan, error); /* here the sentence can name the file */
+    rc = error_prefix(error, rc, "%s", path);
+    if (rc == SERIN_OK) {
+        *ret = strndup((const char *)bytes, size);
+        if (!*ret)
+            rc = error_set(error, SERIN_NOMEM, "no memory for a plan");
+    }
+    free(bytes);
+    return rc;
+}
+
+static int start(const struct rollout_settings *settings, const char *name)
+{
+    json_t *body = NULL, *answer = NULL;
+    struct version_name parsed;
+    struct serin_error error;
+    char *plan = NULL, *text = NULL;
+    enum serin_errc rc;
+
+    if (version_name_parse(name, &parsed, &error) != SERIN_OK) {
+        terminal_complain("rollout: %s", error.message);
+        return CLI_USAGE;
+    }
+    rc = read_plan(settings->plan, &plan, &error);
+    if (rc == SERIN_OK)
+        rc = deploy(settings, name, &error);
+    if (rc == SERIN_OK) {
+        body = json_pack("{s:s, s:s, s:b}", "name", name, "plan", plan ? plan : "", "supersede", settings->supersede);
+        text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        rc = text ? admin_call(admin_address(settings->admin), "POST", "/api/v1/rollouts", text, ADMIN_TIMEOUT_MS,
+                               &answer, &error)
+                  : error_set(&error, SERIN_INVALID, "the plan is no UTF-8 text");
+    }
+    free(plan);
+    free(text);
+    json_decref(body);
+    if (rc != SERIN_OK)
+        return fail(&error);
+    print(settings, answer, print_one);
+    json_decref(answer);
+    return CLI_OK;
+}
+
+/* ---- a person's word ---- */
+
+static int act(const struct rollout_settings *settings, const char *verb, const char *rollout)
+{
+    json_t *body = json_object(), *answer = NULL;
+    struct serin_error error;
+    enum serin_errc rc;
+    char suffix[32], *text;
+
+    snprintf(suffix, sizeof(suffix), "/%s%s", verb, strcmp(verb, "promote") == 0 && settings->full ? "-full" : "");
+    if (settings->why)
+        json_object_set_new(body, "why", json_string(settings->why));
+    text = json_dumps(body, JSON_COMPACT);
+    rc = ask(settings, "POST", rollout, suffix, text, &answer, &error);
+    free(text);
+    json_decref(body);
+    if (rc != SERIN_OK)
+        return fail(&error);
+    print(settings, answer, print_one);
+    json_decref(answer);
+    return CLI_OK;
+}
+
+/* ---- watching ---- */
+
+static bool has_ended(const json_t *rollout)
+{
+    const char *phase = json_string_value(json_object_get(rollout, "phase"));
+
+    return json_is_true(json_object_get(rollout, "ended")) || (phase && strcmp(phase, "Promoted") == 0);
+}
+
+static bool has_succeeded(const json_t *rollout)
+{
+    const char *phase = json_string_value(json_object_get(rollout, "phase"));
+
+    return phase && (strcmp(phase, "Promoted") == 0 || strcmp(phase, "Completed") == 0);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Looks again and again; a server that is starting again is waited for. *ret is the last look, or NULL. */
+static enum serin_errc look_until(const struct rollout_settings *settings, const char *rollout, double until_s,
+                                  bool draw, json_t **ret, struct serin_error *error)
+{
+    const struct timespec pause = {0, LOOK_NS};
+    enum serin_errc rc = SERIN_OK;
+    int failed = 0;
+
+    *ret = NULL;
+    for (;;) {
+        json_t *answer = NULL;
+
+        rc = ask(settings, "GET", rollout, "", NULL, &answer, error);
+        if (rc == SERIN_OK) {
+            json_decref(*ret);
+            *ret = answer;
+            failed = 0;
+            if (draw && isatty(STDOUT_FILENO))
+                fputs("\033[H\033[2J", stdout);
+            if (draw)
+                print(settings, answer, print_one);
+            if ((draw && !terminal_flush()) || has_ended(answer))
+                return SERIN_OK;
+        } else if (rc != SERIN_IO || ++failed > MAX_FAILED_LOOKS) {
+            return rc;
+        }
+        if (until_s > 0 && seconds_now() >= until_s)
+            return rc;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static int watch(const struct rollout_settings *settings, const char *rollout)
+{
+    struct serin_error error;
+    json_t *last = NULL;
+    enum serin_errc rc = look_until(settings, rollout, 0, true, &last, &error);
+
+    json_decref(last);
+    return rc == SERIN_OK ? CLI_OK : fail(&error);
+}
+
+/* Exit code 0: promoted. 1: it went back, or not yet (a sentence says which). */
+static int status(const struct rollout_settings *settings, const char *rollout)
+{
+    struct serin_error error;
+    json_t *last = NULL;
+    enum serin_errc rc;
+    int code = CLI_FAILED;
+
+    rc = look_until(settings, rollout, seconds_now() + settings->timeout_s, false, &last, &error);
+    if (rc != SERIN_OK && !last)
+        return fail(&error);
+    print(settings, last, print_one);
+    if (has_succeeded(last))
+        code = CLI_OK;
+    else if (!has_ended(last) && settings->timeout_s > 0)
+        terminal_complain("rollout: it has not ended after %g s", settings->timeout_s);
+    json_decref(last);
+    return code;
+}
+
+static int list(const struct rollout_settings *settings)
+{
+    struct serin_error error;
+    json_t *answer = NULL;
+
+    if (admin_call(admin_address(settings->admin), "GET", "/api/v1/rollouts", NULL, ADMIN_TIMEOUT_MS, &answer,
+                   &error) != SERIN_OK)
+        return fail(&error);
+    print(settings, answer, rollout_view_list);
+    json_decref(answer);
+    return CLI_OK;
+}
+
+static int rollout(const void *given, char *const *operands, size_t operand_count)
+{
+    static const char *const words[] = {"pause", "resume", "promote", "abort", "retry", "undo"};
+    const struct rollout_settings *settings = given;
+    const char *verb = operands[0];
+    size_t i;
+
+    if (strcmp(verb, "list") == 0 && operand_count == 1)
+        return terminal_finish(list(settings));
+    if (operand_count != 2) {
+        terminal_complain("rollout: 'serin rollout %s' takes %s", verb,
+                          strcmp(verb, "list") == 0    ? "no name"
+                          : strcmp(verb, "start") == 0 ? "NAME:TAG"
+                                                       : "a rollout's id, or a model's name");
+        return CLI_USAGE;
+    }
+    if (strcmp(verb, "start") == 0)
+        return terminal_finish(start(settings, operands[1]));
+    if (strcmp(verb, "get") == 0)
+        return terminal_finish(ask_and_print(settings, operands[1], "", print_one));
+    if (strcmp(verb, "history") == 0)
+        return terminal_finish(ask_and_print(settings, operands[1], "/history", rollout_view_history));
+    if (strcmp(verb, "watch") == 0)
+        return terminal_finish(watch(settings, operands[1]));
+    if (strcmp(verb, "status") == 0)
+        return terminal_finish(status(settings, operands[1]));
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(verb, words[i]) == 0)
+            return terminal_finish(act(settings, verb, operands[1]));
+    terminal_complain(
+        "rollout: '%s' is not known: start, get, list, watch, pause, resume, promote, abort, retry, undo, "
+        "status, history",
+        verb);
+    return CLI_USAGE;
+}
+
+const struct cli_verb cli_rollout = {
+    .name = "rollout",
+    .summary = "release a version step by step, by evidence, and take it back",
+    .operands = "VERB [NAME:TAG | ROLLOUT | MODEL]",
+    .min_operands = 1,
+    .max_operands = 2,
+    .text =
+        "start NAME:TAG deploys the version as canary and begins its rollout: the canary gets the share of the plan's "
+        "first step, then more with every step that is proven harmless, and none at once where it does harm. One "
+        "rollout a model at a time.\n\n"
+        "get, list and watch show how it stands; pause, resume, promote, abort, retry and undo are a person's word; "
+        "status is for scripts; history shows every decision. ROLLOUT is an id (yolov8n-1), or a model's name for "
+        "its newest.\n\n"
+        "A rollout that is Inconclusive waits for a person: the versions differ, and nobody has said which is right. "
+        "undo works after the promotion too, and needs no steps.",
+    .options = options,
+    .examples = examples,
+    .settings_bytes = sizeof(struct rollout_settings),
+    .run = rollout,
+};

@@ -1,0 +1,347 @@
+/*
+ * rollout_view.c - how a rollout is printed.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * At 3 a.m. the first line must say how it stands, the second why, and the guards come with the worst first.
+ */
+#include "cli/rollout_view.h"
+
+#include "cli/terminal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RED    "\033[31m"
+#define GREEN  "\033[32m"
+#define YELLOW "\033[33m"
+#define BOLD   "\033[1m"
+#define PLAIN  "\033[0m"
+
+#define MAX_SLICES_PRINTED 8
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static int integer_of(const json_t *object, const char *key)
+{
+    return (int)json_integer_value(json_object_get(object, key));
+}
+
+static void put(FILE *out, const char *label, const char *text)
+{
+    if (!text[0])
+        return;
+    fprintf(out, "  %-9s ", label);
+    terminal_text(out, text);
+    fputc('\n', out);
+}
+
+static const char *colour_of_phase(const char *phase, int colours)
+{
+    if (!colours)
+        return "";
+    if (strcmp(phase, "Promoted") == 0 || strcmp(phase, "Completed") == 0)
+        return GREEN;
+    if (strcmp(phase, "RolledBack") == 0 || strcmp(phase, "Undone") == 0 || strcmp(phase, "Aborted") == 0)
+        return RED;
+    return strcmp(phase, "Progressing") == 0 ? BOLD : YELLOW;
+}
+
+static void put_duration(char *text, size_t size, double seconds)
+{
+    if (!isfinite(seconds))
+        snprintf(text, size, "-");
+    else if (seconds < 90)
+        snprintf(text, size, "%.0f s", seconds);
+    else if (seconds < 5400)
+        snprintf(text, size, "%.0f min", seconds / 60);
+    else if (seconds < 129600)
+        snprintf(text, size, "%.1f h", seconds / 3600);
+    else
+        snprintf(text, size, "%.1f d", seconds / 86400);
+}
+
+/* ---- steps ---- */
+
+static void put_steps(FILE *out, const json_t *rollout, int colours)
+{
+    const json_t *steps = json_object_get(rollout, "plan_steps"), *step;
+    int at = integer_of(rollout, "step");
+    const char *phase = text_of(rollout, "phase");
+    int ended_well = strcmp(phase, "Promoted") == 0 || strcmp(phase, "Completed") == 0;
+    size_t i;
+
+    fputs("  steps     ", out);
+    json_array_foreach(steps, i, step)
+    {
+        double weight = number_of(step, "weight_percent"), mirror = number_of(step, "mirror_percent");
+        int number = (int)i + 1, passed = number < at || ended_well;
+
+        if (i > 0)
+            fputs(" > ", out);
+        if (number == at && !ended_well && colours)
+            fputs(BOLD, out);
+        if (number == at && !ended_well)
+            fputc('[', out);
+        if (weight > 0)
+            fprintf(out, "%g %%", weight);
+        else
+            fprintf(out, "mirror %g %%", mirror);
+        if (number == at && !ended_well)
+            fputs(json_is_true(json_object_get(rollout, "step_begun")) ? "]" : "?]", out);
+        if (number == at && !ended_well && colours)
+            fputs(PLAIN, out);
+        if (passed)
+            fputs(" ok", out);
+    }
+    fputc('\n', out);
+}
+
+/* ---- guards ---- */
+
+static int rank_of(const json_t *guard)
+{
+    const char *verdict = text_of(guard, "verdict");
+
+    return strcmp(verdict, "harm") == 0 ? 0 : strcmp(verdict, "unknown") == 0 ? 1 : 2;
+}
+
+/* Harm first; then what is nearest to it. */
+static int by_weight(const void *left, const void *right)
+{
+    const json_t *a = *(const json_t *const *)left, *b = *(const json_t *const *)right;
+    double near_a, near_b;
+
+    if (rank_of(a) != rank_of(b))
+        return rank_of(a) - rank_of(b);
+    near_a = number_of(a, "log_e_harm") - number_of(a, "log_e_harm_needed");
+    near_b = number_of(b, "log_e_harm") - number_of(b, "log_e_harm_needed");
+    near_a = isfinite(near_a) ? near_a : -1e9;
+    near_b = isfinite(near_b) ? near_b : -1e9;
+    return near_a > near_b ? -1 : near_a < near_b;
+}
+
+static void put_number(FILE *out, double number, int width)
+{
+    if (!isfinite(number))
+        fprintf(out, " %*s", width, "-");
+    else
+        fprintf(out, " %*.*f", width, fabs(number) >= 100 ? 0 : fabs(number) >= 10 ? 1 : 3, number);
+}
+
+static void put_guard(FILE *out, const json_t *guard, int colours)
+{
+    const char *verdict = text_of(guard, "verdict"), *slice = text_of(guard, "slice"), *colour = "";
+    char name[96], bounds[64], left[32];
+
+    if (colours)
+        colour = rank_of(guard) == 0 ? RED : rank_of(guard) == 2 ? GREEN : "";
+    snprintf(name, sizeof(name), "%s%s%s", text_of(guard, "guard"), slice[0] ? " " : "", slice);
+    fprintf(out, "  %s%-30.30s", colour, name);
+    put_number(out, number_of(guard, "stable"), 9);
+    put_number(out, number_of(guard, "canary"), 9);
+    put_number(out, number_of(guard, "estimate"), 9);
+    if (isfinite(number_of(guard, "lower")) || isfinite(number_of(guard, "upper")))
+        snprintf(bounds, sizeof(bounds), "%.3g .. %.3g", number_of(guard, "lower"), number_of(guard, "upper"));
+    else
+        snprintf(bounds, sizeof(bounds), "-");
+    put_duration(left, sizeof(left), number_of(guard, "left_s"));
+    fprintf(out, "  %-20s %8.3g  %-8s %s%s\n", bounds, number_of(guard, "margin"), verdict,
+            strcmp(verdict, "unknown") == 0 ? left : "", colours ? PLAIN : "");
+}
+
+static void put_guards(FILE *out, const json_t *rollout, int colours)
+{
+    const json_t *guards = json_object_get(rollout, "guards"), *guard;
+    size_t count = json_array_size(guards), i;
+    int slices = 0, hidden = 0;
+    const json_t **sorted;
+
+    if (count == 0)
+        return;
+    sorted = calloc(count, sizeof(json_t *));
+    if (!sorted)
+        return;
+    json_array_foreach(guards, i, guard) sorted[i] = guard;
+    qsort(sorted, count, sizeof(json_t *), by_weight);
+    fprintf(out, "\n  %-30s %9s %9s %9s  %-20s %8s  %s\n", "GUARD", "STABLE", "CANARY", "CHANGE", "BOUNDS", "MARGIN",
+            "VERDICT");
+    for (i = 0; i < count; i++) {
+        if (text_of(sorted[i], "slice")[0] && rank_of(sorted[i]) != 0 && ++slices > MAX_SLICES_PRINTED) {
+            hidden++;
+            continue;
+        }
+        put_guard(out, sorted[i], colours);
+    }
+    if (hidden)
+        fprintf(out, "  and %d more slices (-o json)\n", hidden);
+    free(sorted);
+}
+
+void rollout_view_print(FILE *out, const json_t *rollout, int colours)
+{
+    const char *phase = text_of(rollout, "phase");
+    const json_t *ratio = json_object_get(rollout, "sample_ratio"), *verb;
+    char left[32];
+    size_t i;
+
+    fprintf(out, "%s%s%s  ", colours ? BOLD : "", text_of(rollout, "id"), colours ? PLAIN : "");
+    terminal_text(out, text_of(rollout, "canary"));
+    fputs(" against ", out);
+    terminal_text(out, text_of(rollout, "stable"));
+    fprintf(out, "  %s%s%s, step %d of %d, %g %% of the requests\n", colour_of_phase(phase, colours), phase,
+            colours ? PLAIN : "", integer_of(rollout, "step"), integer_of(rollout, "steps"),
+            number_of(rollout, "share_percent"));
+    put(out, "why", text_of(rollout, "why"));
+    put(out, "now", text_of(rollout, "waiting"));
+    put_duration(left, sizeof(left), number_of(rollout, "left_s"));
+    if (strcmp(phase, "Progressing") == 0 && strcmp(left, "-") != 0)
+        fprintf(out, "  %-9s about %s at the present traffic\n", "left", left);
+    if (json_object_get(rollout, "undo_left_s")) {
+        put_duration(left, sizeof(left), number_of(rollout, "undo_left_s"));
+        fprintf(out, "  %-9s %s left (serin rollout undo %s)\n", "undo", left, text_of(rollout, "id"));
+    }
+    put_steps(out, rollout, colours);
+    if (json_is_true(json_object_get(ratio, "alarm")))
+        fprintf(out, "  %-9s the canary got %.3g %% of the requests where the draw says %.3g %%\n", "ALARM",
+                100 * number_of(ratio, "seen"), 100 * number_of(ratio, "expected"));
+    fputs("  possible ", out);
+    json_array_foreach(json_object_get(rollout, "possible"), i, verb)
+        fprintf(out, "%s %s", i ? "," : "", json_string_value(verb));
+    fputc('\n', out);
+    put_guards(out, rollout, colours);
+}
+
+/* ---- lists ---- */
+
+static void put_time(FILE *out, double time_ms)
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm at;
+    char text[32] = "-";
+
+    if (localtime_r(&seconds, &at))
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &at);
+    fputs(text, out);
+}
+
+void rollout_view_list(FILE *out, const json_t *list)
+{
+    const json_t *rollout;
+    size_t i;
+
+    if (json_array_size(list) == 0) {
+        fputs("no rollouts yet: 'serin rollout start NAME:TAG' begins one\n", out);
+        return;
+    }
+    fprintf(out, "%-28s %-20s %-20s %-13s %-6s %8s\n", "ROLLOUT", "CANARY", "STABLE", "PHASE", "STEP", "SHARE");
+    json_array_foreach(list, i, rollout)
+    {
+        char step[32];
+
+        snprintf(step, sizeof(step), "%d/%d", integer_of(rollout, "step"), integer_of(rollout, "steps"));
+        fprintf(out, "%-28.28s %-20.20s %-20.20s %-13s %-6s %6g %%\n", text_of(rollout, "id"),
+                text_of(rollout, "canary"), text_of(rollout, "stable"), text_of(rollout, "phase"), step,
+                number_of(rollout, "share_percent"));
+    }
+}
+
+void rollout_view_history(FILE *out, const json_t *decisions)
+{
+    const json_t *decision;
+    size_t i;
+
+    json_array_foreach(decisions, i, decision)
+    {
+        const json_t *state = json_object_get(decision, "state");
+
+        fprintf(out, "%4d  ", integer_of(decision, "number"));
+        put_time(out, number_of(decision, "time_ms"));
+        fprintf(out, "  %-13s %-13s ", text_of(decision, "event"), text_of(state, "phase"));
+        terminal_text(out, text_of(decision, "author"));
+        fputs(": ", out);
+        terminal_text(out, text_of(decision, "why"));
+        fputc('\n', out);
+    }
+}
+
+/* ---- YAML ---- */
+
+static void yaml_text(FILE *out, const char *text)
+{
+    char *quoted;
+    json_t *value;
+
+    if (text[0] && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(text) &&
+        strspn(text, "0123456789-") == 0 && strcmp(text, "true") != 0 && strcmp(text, "false") != 0 &&
+        strcmp(text, "null") != 0 && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0 && strcmp(text, "on") != 0 &&
+        strcmp(text, "off") != 0 && strcmp(text, "y") != 0 && strcmp(text, "n") != 0) {
+        fputs(text, out);
+        return;
+    }
+    value = json_string(text); /* a JSON string is a YAML one */
+    quoted = json_dumps(value, JSON_ENCODE_ANY);
+    fputs(quoted ? quoted : "\"\"", out);
+    free(quoted);
+    json_decref(value);
+}
+
+static void yaml_value(FILE *out, const json_t *value, int depth);
+
+static void yaml_member(FILE *out, const json_t *value, int depth)
+{
+    int is_block =
+        (json_is_object(value) && json_object_size(value) > 0) || (json_is_array(value) && json_array_size(value) > 0);
+
+    fputs(is_block ? "\n" : " ", out);
+    yaml_value(out, value, depth);
+}
+
+static void yaml_value(FILE *out, const json_t *value, int depth)
+{
+    const char *key;
+    const json_t *member;
+    char *text;
+    size_t i;
+
+    if (json_is_object(value) && json_object_size(value) > 0) {
+        json_object_foreach((json_t *)value, key, member)
+        {
+            fprintf(out, "%*s", 2 * depth, "");
+            yaml_text(out, key);
+            fputc(':', out);
+            yaml_member(out, member, depth + 1);
+        }
+    } else if (json_is_array(value) && json_array_size(value) > 0) {
+        json_array_foreach(value, i, member)
+        {
+            fprintf(out, "%*s-", 2 * depth, "");
+            yaml_member(out, member, depth + 1);
+        }
+    } else if (json_is_string(value)) {
+        yaml_text(out, json_string_value(value));
+        fputc('\n', out);
+    } else {
+        text = json_dumps(value, JSON_ENCODE_ANY);
+        fprintf(out, "%s\n", text ? text : "null");
+        free(text);
+    }
+}
+
+void rollout_view_yaml(FILE *out, const json_t *value)
+{
+    yaml_value(out, value, 0);
+}

@@ -1,0 +1,19 @@
+/*
+ * rollout_view.h - a rollout for people: as lines, and as YAML.  Depends on jansson.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CLI_ROLLOUT_VIEW_H
+#define CLI_ROLLOUT_VIEW_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+void rollout_view_list(FILE *out, const json_t *list);
+/* colours: where out is a terminal. */
+void rollout_view_print(FILE *out, const json_t *rollout, int colours);
+void rollout_view_history(FILE *out, const json_t *decisions);
+
+/* YAML 1.2 in block style; strings are quoted where a plain one could be read as something else. */
+void rollout_view_yaml(FILE *out, const json_t *value);
+
+#endif

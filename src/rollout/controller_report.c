@@ -1,0 +1,257 @@
+/*
+ * controller_report.c - a rollout as JSON: for the log of decisions, for people, for webhooks.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * One shape for a guard's reading wherever it is shown: {"guard", "slice", "verdict", ...}. Numbers that are not known
+ * are null.
+ */
+#include "rollout/controller_inside.h"
+
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_SLICES_SHOWN 200 /* of all guards; slices with harm come besides */
+
+static const char *const verdict_names[] = {"unknown", "harm", "no harm"};
+static const char *const answer_names[] = {"hold", "pass", "ask", "go back"};
+static const char *const action_names[] = {"roll back", "call a person", "note"};
+
+static void put_text(struct json_writer *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_write_string(json, text);
+}
+
+static void put_number(struct json_writer *json, const char *key, double number)
+{
+    json_key(json, key);
+    if (isfinite(number))
+        json_write_number(json, number);
+    else
+        json_write_null(json);
+}
+
+static void put_integer(struct json_writer *json, const char *key, int64_t number)
+{
+    json_key(json, key);
+    json_write_integer(json, number);
+}
+
+static void put_boolean(struct json_writer *json, const char *key, bool value)
+{
+    json_key(json, key);
+    json_write_boolean(json, value);
+}
+
+static void write_reading(struct json_writer *json, const struct judge_reading *reading)
+{
+    char slice[RECORD_MAX_NAME + RECORD_MAX_VALUE + 16] = "";
+
+    if (reading->dimension)
+        snprintf(slice, sizeof(slice), "%s=%s", reading->dimension, reading->value);
+    json_begin_object(json);
+    put_text(json, "guard", reading->guard->name);
+    put_text(json, "metric", reading->guard->metric->name);
+    put_text(json, "unit", reading->guard->metric->unit);
+    put_text(json, "slice", slice);
+    put_text(json, "verdict", verdict_names[reading->verdict]);
+    put_text(json, "on_harm", action_names[reading->guard->action]);
+    put_boolean(json, "required", reading->guard->required);
+    put_number(json, "margin", reading->guard->margin);
+    put_number(json, "stable", reading->stable);
+    put_number(json, "canary", reading->canary);
+    put_number(json, "estimate", reading->estimate);
+    put_number(json, "lower", reading->lower);
+    put_number(json, "upper", reading->upper);
+    put_number(json, "log_e_harm", reading->log_e_harm);
+    put_number(json, "log_e_harm_needed", reading->log_e_harm_needed);
+    put_number(json, "log_e_no_harm", reading->log_e_no_harm);
+    put_number(json, "log_e_no_harm_needed", reading->log_e_no_harm_needed);
+    put_number(json, "left_s", reading->left_s);
+    put_integer(json, "stable_count", (int64_t)reading->stable_count);
+    put_integer(json, "canary_count", (int64_t)reading->canary_count);
+    put_number(json, "decided_t_s", reading->decided_t_s);
+    json_end_object(json);
+}
+
+static void write_readings(struct json_writer *json, const struct judge *judge)
+{
+    int count = judge_reading_count(judge), slices = 0, i;
+
+    json_key(json, "guards");
+    json_begin_array(json);
+    for (i = 0; i < count; i++) {
+        struct judge_reading reading;
+
+        judge_read(judge, i, &reading);
+        if (!reading.guard->metric) /* the sample ratio, which is shown apart */
+            continue;
+        if (reading.dimension && reading.verdict != JUDGE_HARM && ++slices > MAX_SLICES_SHOWN)
+            continue;
+        write_reading(json, &reading);
+    }
+    json_end_array(json);
+}
+
+static void write_judge(struct json_writer *json, const struct trial *trial)
+{
+    const struct judge_decision *last = &trial->last;
+    struct judge_sample_ratio ratio;
+
+    judge_sample_ratio(trial->judge, &ratio);
+    put_text(json, "answer", answer_names[last->answer]);
+    put_text(json, "judged", last->why);
+    put_text(json, "guard", last->guard);
+    put_text(json, "slice", last->slice);
+    put_number(json, "left_s", last->left_s);
+    put_boolean(json, "no_traffic", last->no_traffic);
+    put_number(json, "t_s", trial->t_s);
+    put_number(json, "alpha", trial->plan.judge.alpha);
+    put_number(json, "alpha_spent", judge_alpha_spent(trial->judge));
+    json_key(json, "sample_ratio");
+    json_begin_object(json);
+    put_number(json, "expected", ratio.expected);
+    put_number(json, "seen", ratio.seen);
+    put_number(json, "log_e", ratio.log_e);
+    put_boolean(json, "alarm", ratio.alarm);
+    json_end_object(json);
+    write_readings(json, trial->judge);
+}
+
+void report_numbers(const struct trial *trial, struct buffer *out)
+{
+    struct json_writer json;
+
+    json_init(&json, out);
+    json_begin_object(&json);
+    if (trial->judge)
+        write_judge(&json, trial);
+    json_end_object(&json);
+}
+
+/* The members of rollout_to_json, without its braces, into an object that is open. */
+static void write_state(struct json_writer *json, const struct trial *trial)
+{
+    const struct rollout *rollout = &trial->state;
+
+    put_text(json, "id", rollout->id);
+    put_text(json, "model", rollout->model);
+    put_text(json, "stable", rollout->stable);
+    put_text(json, "canary", rollout->canary);
+    put_text(json, "phase", rollout_phase_name(rollout->phase));
+    put_boolean(json, "ended", rollout_phase_ended(rollout->phase));
+    put_integer(json, "step", rollout->step + 1);
+    put_integer(json, "steps", trial->plan.judge.step_count);
+    put_boolean(json, "step_begun", rollout->step_begun);
+    put_integer(json, "attempt", rollout->attempt);
+    put_integer(json, "decision", (int64_t)rollout->number);
+    put_integer(json, "started_ms", rollout->started_ms);
+    put_integer(json, "ended_ms", rollout->ended_ms);
+    put_text(json, "why", rollout->why);
+}
+
+/* The canary's share that is in force, in percent. */
+static double share_percent(const struct trial *trial)
+{
+    struct route route = {.version_count = 2};
+
+    snprintf(route.versions[0].tag, sizeof(route.versions[0].tag), "%s", trial->state.stable);
+    snprintf(route.versions[1].tag, sizeof(route.versions[1].tag), "%s", trial->state.canary);
+    machine_wish(&trial->state, &trial->plan, &route);
+    return 100.0 * route.versions[1].weight / ((double)route.versions[0].weight + route.versions[1].weight);
+}
+
+static void write_steps(struct json_writer *json, const struct plan *plan)
+{
+    int i;
+
+    json_key(json, "plan_steps");
+    json_begin_array(json);
+    for (i = 0; i < plan->judge.step_count; i++) {
+        json_begin_object(json);
+        put_number(json, "weight_percent", plan->steps[i].weight_per_million / 1e4);
+        put_number(json, "mirror_percent", plan->steps[i].mirror_per_million / 1e4);
+        put_number(json, "min_time_s", plan->steps[i].min_time_s);
+        put_number(json, "max_time_s", plan->steps[i].max_time_s);
+        put_boolean(json, "pause", plan->steps[i].pause);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+static const char *doing(const struct trial *trial)
+{
+    if (trial->waiting[0])
+        return trial->waiting;
+    return trial->judge && trial->state.phase == ROLLOUT_PROGRESSING ? trial->last.why : "";
+}
+
+void report_hook(const struct trial *trial, const char *event, struct buffer *out)
+{
+    struct json_writer json;
+
+    json_init(&json, out);
+    json_begin_object(&json);
+    put_text(&json, "event", event);
+    write_state(&json, trial);
+    put_number(&json, "share_percent", share_percent(trial));
+    json_end_object(&json);
+}
+
+enum serin_errc controller_report(struct controller *controller, const char *rollout, struct buffer *out,
+                                  struct serin_error *error)
+{
+    const struct trial *trial = trial_find(controller, rollout);
+    struct json_writer json;
+    uint32_t events;
+    int event;
+
+    if (!trial)
+        return error_set(error, SERIN_NOT_FOUND, "no rollout '%s'", rollout);
+    events = machine_possible(&trial->state);
+    json_init(&json, out);
+    json_begin_object(&json);
+    write_state(&json, trial);
+    put_number(&json, "share_percent", share_percent(trial));
+    put_boolean(&json, "route_in_force", !trial->route_pending);
+    put_text(&json, "waiting", doing(trial));
+    json_key(&json, "possible");
+    json_begin_array(&json);
+    for (event = ROLLOUT_ON_PAUSE; event <= ROLLOUT_ON_UNDO; event++)
+        if (events >> event & 1)
+            json_write_string(&json, rollout_event_name((enum rollout_event)event));
+    json_end_array(&json);
+    if (trial->state.phase == ROLLOUT_PROMOTED) {
+        put_number(&json, "undo_left_s", trial->countdown_s);
+        put_number(&json, "analysis_left_s", fmax(0, trial->plan.analysis_s - trial->watched_s));
+    }
+    write_steps(&json, &trial->plan);
+    if (trial->judge)
+        write_judge(&json, trial);
+    json_end_object(&json);
+    return SERIN_OK;
+}
+
+void controller_list(struct controller *controller, struct buffer *out)
+{
+    struct json_writer json;
+    int i;
+
+    json_init(&json, out);
+    json_begin_array(&json);
+    for (i = 0; i < CONTROLLER_MAX_ROLLOUTS; i++) {
+        const struct trial *trial = &controller->trials[i];
+
+        if (!trial->used)
+            continue;
+        json_begin_object(&json);
+        write_state(&json, trial);
+        put_number(&json, "share_percent", share_percent(trial));
+        put_text(&json, "waiting", doing(trial));
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+}

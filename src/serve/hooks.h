@@ -1,0 +1,38 @@
+/*
+ * hooks.h - webhooks: a POST of JSON, and what came back.  Depends on libuv, libcurl, rollout/plan.h.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls run on libuv's pool of threads, so that a host that hangs holds up nobody: at most HOOKS_IN_FLIGHT at once,
+ * more are refused. http and https only, no redirects, the answer's body is not kept but for its first bytes, which may
+ * say why a gate refuses.
+ */
+#ifndef SERVE_HOOKS_H
+#define SERVE_HOOKS_H
+
+#include "base/error.h"
+#include "rollout/plan.h"
+
+#include <uv.h>
+
+#define HOOKS_IN_FLIGHT 16
+
+struct hooks;
+
+struct hook_answer {
+    uint64_t ticket;
+    int status;    /* 0: none came */
+    char why[200]; /* the beginning of its body, or what went wrong */
+};
+
+/* answered is called on the loop's thread for each call, unless the hooks are closed. */
+MUST_USE enum serin_errc hooks_new(uv_loop_t *loop,
+                                   void (*answered)(void *user, const struct plan_webhook *hook,
+                                                    const struct hook_answer *answer),
+                                   void *user, struct hooks **ret, struct serin_error *error);
+/* Posts body (copied). SERIN_LIMIT: too many are under way. */
+MUST_USE enum serin_errc hooks_call(struct hooks *hooks, const struct plan_webhook *hook, const char *body,
+                                    uint64_t ticket, struct serin_error *error);
+/* Those in flight end by their timeouts, and nobody is told. The memory goes with the last of them. NULL is fine. */
+void hooks_close(struct hooks *hooks);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * observe.c - records of requests, pairs and labels.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A request becomes a record of its own; with a copy's answer it becomes a pair, too; and its boxes are kept for labels
+ * that come later. The slices of a frame are measured by the worker that answered, from the picture alone, so that both
+ * arms see the same.
+ */
+#include "serve/observe.h"
+
+#include "serve/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define DARK_BELOW    0.20 /* mean luma: night scenes lie at .05 to .15, days indoors from .3 */
+#define DIM_BELOW     0.35
+#define BLURRED_BELOW 50.0 /* variance of the Laplacian of luma 0..255 on the worker's thumbnail */
+#define SOFT_BELOW    200.0
+
+const char *observe_light_band(double light)
+{
+    return light < 0 ? NULL : light < DARK_BELOW ? "dark" : light < DIM_BELOW ? "dim" : "bright";
+}
+
+const char *observe_sharpness_band(double sharpness)
+{
+    return sharpness < 0 ? NULL : sharpness < BLURRED_BELOW ? "blurred" : sharpness < SOFT_BELOW ? "soft" : "sharp";
+}
+
+static void add_slice(struct record *record, const char *name, const char *value)
+{
+    struct record_slice *slice = &record->slices[record->slice_count];
+
+    if (!value || !value[0] || record->slice_count == RECORD_MAX_SLICES || strlen(name) > RECORD_MAX_NAME ||
+        strlen(value) > RECORD_MAX_VALUE)
+        return;
+    memcpy(slice->name, name, strlen(name) + 1);
+    memcpy(slice->value, value, strlen(value) + 1);
+    record->slice_count++;
+}
+
+static void add_slices(struct record *record, const struct gateway_sighting *sighting, const struct answer *answer)
+{
+    time_t seconds = (time_t)(sighting->time_ms / 1000);
+    char hour[8];
+    struct tm at;
+
+    add_slice(record, "light", observe_light_band(answer->light));
+    add_slice(record, "sharpness", observe_sharpness_band(answer->sharpness));
+    if (gmtime_r(&seconds, &at)) {
+        snprintf(hour, sizeof(hour), "%02d", at.tm_hour);
+        add_slice(record, "hour", hour);
+    }
+}
+
+static void read_answer(const struct gateway_answer *from, struct answer *ret)
+{
+    bool good = from->body && from->status >= 200 && from->status < 300;
+
+    answer_read(good ? from->body->data : NULL, good ? from->body->size : 0, ret);
+}
+
+static struct record begin_record(enum record_kind kind, enum judge_arm arm, const struct gateway_sighting *sighting)
+{
+    struct record record = {.kind = kind, .arm = arm, .share = sighting->drawn ? sighting->trial_share : 0};
+
+    if (strlen(sighting->key) <= RECORD_MAX_VALUE)
+        memcpy(record.camera, sighting->key, strlen(sighting->key) + 1);
+    else /* a long key's beginning stands for it, with its length, so that cameras are seldom taken for one another */
+        snprintf(record.camera, sizeof(record.camera), "%.50s~%zu", sighting->key, strlen(sighting->key));
+    return record;
+}
+
+static void tell_request(struct observer *observer, const struct gateway_sighting *sighting, enum judge_arm arm,
+                         const struct answer *answer, double now_s)
+{
+    struct record record = begin_record(RECORD_REQUEST, arm, sighting);
+    struct record_request *request = &record.request;
+    int i;
+
+    request->status = sighting->own.status;
+    request->fallback = sighting->fell_back;
+    request->total_ms = (float)sighting->own.latency_ms;
+    request->queue_ms = (float)answer->queue_ms;
+    request->inference_ms = (float)answer->inference_ms;
+    request->detections = answer->has_boxes ? answer->detections : -1;
+    for (i = 0; i < answer->box_count && request->score_count < RECORD_MAX_SCORES; i++)
+        request->scores[request->score_count++] = answer->boxes[i].confidence;
+    add_slices(&record, sighting, answer);
+    controller_add(observer->controller, sighting->model, &record, now_s);
+    observer->requests++;
+}
+
+static void tell_pair(struct observer *observer, const struct gateway_sighting *sighting, const struct answer *stable,
+                      const struct answer *other, bool noise, double now_s)
+{
+    struct record record = begin_record(RECORD_PAIR, JUDGE_STABLE, sighting);
+
+    if (!stable->has_boxes || !other->has_boxes)
+        return;
+    match_pair(stable->boxes, stable->box_count, other->boxes, other->box_count, &record);
+    record.pair.noise = noise;
+    add_slices(&record, sighting, stable);
+    controller_add(observer->controller, sighting->model, &record, now_s);
+    observer->pairs++;
+}
+
+static void keep(struct observer *observer, const struct gateway_sighting *sighting, const struct rollout *rollout,
+                 enum judge_arm arm, const struct answer *const by_arm[2])
+{
+    const struct answer *any = by_arm[arm] ? by_arm[arm] : by_arm[!arm];
+    struct kept_answer kept = {.request_id = sighting->request_id,
+                               .rollout = rollout->id,
+                               .attempt = rollout->attempt,
+                               .time_ms = (int64_t)sighting->time_ms,
+                               .arm = arm,
+                               .share = sighting->drawn ? sighting->trial_share : 0};
+    uint8_t packed[2][ANSWERS_MAX_BYTES];
+    struct record record = begin_record(RECORD_LABEL, arm, sighting);
+    char slices[RECORD_MAX_SLICES * (RECORD_MAX_NAME + RECORD_MAX_VALUE + 3)];
+    struct serin_error error;
+    size_t used = 0;
+    int i;
+
+    if (!any)
+        return;
+    add_slices(&record, sighting, any);
+    slices[0] = '\0';
+    for (i = 0; i < record.slice_count; i++)
+        used += (size_t)snprintf(slices + used, sizeof(slices) - used, "%s=%s\n", record.slices[i].name,
+                                 record.slices[i].value);
+    kept.slices = slices;
+    kept.camera = record.camera;
+    for (i = 0; i < 2; i++)
+        if (by_arm[i]) {
+            kept.sizes[i] = answer_pack(by_arm[i], packed[i], sizeof(packed[i]));
+            kept.boxes[i] = packed[i];
+        }
+    if (answers_put(observer->answers, &kept, &error) != SERIN_OK)
+        observer->unkept++;
+}
+
+static void observe_request(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
+{
+    static struct answer own, copies[2]; /* large; all on the control thread */
+    const struct answer *by_arm[2] = {NULL, NULL};
+    struct controller_trial trial;
+    enum judge_arm arm;
+    int i;
+
+    if (!controller_find(observer->controller, sighting->model, &trial))
+        return;
+    if (strcmp(sighting->own.tag, trial.rollout->canary) == 0)
+        arm = JUDGE_CANARY;
+    else if (strcmp(sighting->own.tag, trial.rollout->stable) == 0)
+        arm = JUDGE_STABLE;
+    else
+        return;
+    read_answer(&sighting->own, &own);
+    tell_request(observer, sighting, arm, &own, now_s);
+    if (own.has_boxes)
+        by_arm[arm] = &own;
+    for (i = 0; i < sighting->copy_count; i++) {
+        bool is_canary = strcmp(sighting->copies[i].tag, trial.rollout->canary) == 0;
+
+        if (!is_canary && strcmp(sighting->copies[i].tag, trial.rollout->stable) != 0)
+            continue;
+        read_answer(&sighting->copies[i], &copies[is_canary]);
+        if (arm == JUDGE_STABLE && !is_canary)
+            tell_pair(observer, sighting, &own, &copies[0], true, now_s);
+        else if (arm != (is_canary ? JUDGE_CANARY : JUDGE_STABLE))
+            tell_pair(observer, sighting, is_canary ? &own : &copies[0], is_canary ? &copies[1] : &own, false, now_s);
+        if (copies[is_canary].has_boxes && !by_arm[is_canary])
+            by_arm[is_canary] = &copies[is_canary];
+    }
+    keep(observer, sighting, trial.rollout, arm, by_arm);
+}
+
+/* ---- labels ---- */
+
+struct joining {
+    struct observer *observer;
+    const struct gateway_feedback *feedback;
+    double now_s;
+    bool joined;
+};
+
+static void read_slices(const char *text, struct record *record)
+{
+    while (*text) {
+        const char *equals = strchr(text, '='), *end = strchr(text, '\n');
+        char name[RECORD_MAX_NAME + 1], value[RECORD_MAX_VALUE + 1];
+
+        if (!equals || !end || equals > end)
+            return;
+        snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
+        snprintf(value, sizeof(value), "%.*s", (int)(end - equals - 1), equals + 1);
+        add_slice(record, name, value);
+        text = end + 1;
+    }
+}
+
+static int read_truth(const struct gateway_feedback *feedback, struct match_box *boxes)
+{
+    int count = feedback->box_count < MATCH_MAX_BOXES ? feedback->box_count : MATCH_MAX_BOXES, i;
+
+    for (i = 0; i < count; i++) {
+        const struct gateway_box *box = &feedback->boxes[i];
+
+        boxes[i] = (struct match_box){box->name, box->x1, box->y1, box->x2, box->y2, 1};
+    }
+    return count;
+}
+
+static void join(void *user, const struct kept_answer *kept)
+{
+    static struct answer answer;
+    static struct match_box truth[MATCH_MAX_BOXES];
+    struct joining *joining = user;
+    struct observer *observer = joining->observer;
+    struct record record = {.kind = joining->feedback->is_choice ? RECORD_CHOICE : RECORD_LABEL,
+                            .arm = kept->arm ? JUDGE_CANARY : JUDGE_STABLE,
+                            .share = kept->share};
+    const struct rollout *rollout = controller_rollout(observer->controller, kept->rollout);
+    int arm, count;
+
+    if (!rollout || rollout->attempt != kept->attempt || rollout_phase_ended(rollout->phase))
+        return;
+    snprintf(record.camera, sizeof(record.camera), "%s", kept->camera);
+    read_slices(kept->slices, &record);
+    if (joining->feedback->is_choice) {
+        if (!kept->boxes[0] || !kept->boxes[1])
+            return;
+        record.choice = joining->feedback->choice == GATEWAY_STABLE_RIGHT   ? RECORD_STABLE_RIGHT
+                        : joining->feedback->choice == GATEWAY_CANARY_RIGHT ? RECORD_CANARY_RIGHT
+                        : joining->feedback->choice == GATEWAY_BOTH_RIGHT   ? RECORD_BOTH
+                                                                            : RECORD_NEITHER;
+        observer->choices++;
+    } else {
+        count = read_truth(joining->feedback, truth);
+        record.label.both = kept->boxes[0] && kept->boxes[1];
+        if (!kept->boxes[record.arm] && !record.label.both)
+            return; /* the version that it was drawn for did not answer it: that is an error, and no miss */
+        for (arm = 0; arm < 2; arm++)
+            if (kept->boxes[arm]) {
+                answer_unpack(kept->boxes[arm], kept->sizes[arm], &answer);
+                match_truth(answer.boxes, answer.box_count, truth, count, (enum judge_arm)arm, &record);
+            }
+        observer->labels++;
+    }
+    controller_add(observer->controller, rollout->model, &record, joining->now_s);
+    joining->joined = true;
+}
+
+void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
+{
+    struct joining joining = {.observer = observer, .feedback = sighting->feedback, .now_s = now_s};
+    struct serin_error error;
+
+    if (sighting->kind == GATEWAY_SAW_REQUEST) {
+        observe_request(observer, sighting, now_s);
+        return;
+    }
+    if (answers_find(observer->answers, sighting->request_id, join, &joining, &error) != SERIN_OK || !joining.joined)
+        observer->unmatched++;
+}

@@ -1,0 +1,35 @@
+/*
+ * observe.h - from what the gateway saw to what the judge is told.  Depends on gateway, rollout, store/answers.h.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SERVE_OBSERVE_H
+#define SERVE_OBSERVE_H
+
+#include "gateway/gateway.h"
+#include "rollout/controller.h"
+#include "store/answers.h"
+
+#define OBSERVE_COUNTERS(X)                                                                                            \
+    X(requests, "Requests of rollouts that the judge was told of")                                                     \
+    X(pairs, "Frames that both versions answered, or stable twice")                                                    \
+    X(labels, "Labels that met a kept answer")                                                                         \
+    X(choices, "Choices between two answers that met a kept pair")                                                     \
+    X(unkept, "Answers that could not be kept for labels")                                                             \
+    X(unmatched, "Feedback for requests whose answers are not kept, or whose rollout has ended")
+
+struct observer {
+    struct controller *controller;
+    struct answers *answers;
+#define X(name, help) uint64_t name;
+    OBSERVE_COUNTERS(X)
+#undef X
+};
+
+/* Tells the controller what follows from a sighting. */
+void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s);
+
+/* "dark", "dim", "bright"; "blurred", "soft", "sharp"; NULL: not known. */
+const char *observe_light_band(double light);
+const char *observe_sharpness_band(double sharpness);
+
+#endif

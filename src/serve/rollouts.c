@@ -1,0 +1,623 @@
+/*
+ * rollouts.c - what the controller of rollouts can reach: routes, replicas, disk, webhooks; and the clock that drives
+ * it. SPDX-License-Identifier: Apache-2.0
+ *
+ * DATA/rollouts/ID/ATTEMPT.ndjson are the records; decisions are in the state file; answers.db keeps what labels may
+ * still come for. Every TICK_MS the gateway's sightings are taken, told, and the controller ticks.
+ */
+#include "serve/rollouts.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "serve/hooks.h"
+#include "serve/observe.h"
+#include "store/decisions.h"
+#include "store/disk.h"
+#include "store/records.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define TICK_MS        20
+#define FLUSH_MS       200
+#define MAX_SIGHTINGS  2000 /* told of in one tick, so that the control thread stays with its other work */
+#define MAX_LISTED     1000
+#define MAX_JSON_BYTES ((size_t)16 << 20)
+
+struct recording { /* the open file of a rollout's attempt */
+    struct recording *next;
+    char rollout[ROLLOUT_MAX_ID + 1];
+    int attempt;
+    struct records *records;
+};
+
+struct rollouts {
+    struct server *server;
+    struct controller *controller;
+    struct observer observer;
+    struct hooks *hooks;
+    struct recording *recordings;
+    uv_timer_t clock;
+    uint64_t flushed_ms;
+    char dir[1100];
+    int lock;    /* of the folder of records: who has it decides */
+    bool active; /* the lock is ours, and what is stored has been taken up */
+};
+
+static struct controller_now now_of(void)
+{
+    return (struct controller_now){(double)clock_now_ns() / 1e9, (int64_t)clock_wall_ms()};
+}
+
+static void name_of(const char *model, const char *tag, char *name, size_t size)
+{
+    snprintf(name, size, "%s:%s", model, tag);
+}
+
+/* ---- what the controller can reach ---- */
+
+static enum serin_errc get_route(void *user, const char *model, struct route *ret, struct serin_error *error)
+{
+    struct rollouts *rollouts = user;
+    int at = table_find(rollouts->server, model);
+
+    if (at < 0)
+        return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
+    *ret = rollouts->server->table.entries[at].route;
+    return SERIN_OK;
+}
+
+static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
+                                 struct serin_error *error)
+{
+    struct rollouts *rollouts = user;
+
+    return table_put_rollout(rollouts->server, route, on_trial, author, error);
+}
+
+static void set_trial(void *user, const char *model, bool on_trial)
+{
+    struct rollouts *rollouts = user;
+
+    table_set_trial(rollouts->server, model, on_trial);
+}
+
+static const struct fleet_version *find_version(const struct rollouts *rollouts, const char *model, const char *tag)
+{
+    char name[2 * ROUTE_MAX_TEXT + 2];
+    const struct fleet_version *version;
+
+    name_of(model, tag, name, sizeof(name));
+    version = fleet_find(rollouts->server->fleet, name);
+    return version && !version->leaving ? version : NULL;
+}
+
+static bool is_ready(void *user, const char *model, const char *tag)
+{
+    const struct fleet_version *version = find_version(user, model, tag);
+
+    return version && fleet_ready_count(version) > 0;
+}
+
+static bool is_broken(void *user, const char *model, const char *tag)
+{
+    const struct fleet_version *version = find_version(user, model, tag);
+
+    return version && gateway_breaker_open(((struct rollouts *)user)->server->gateway, version->slot);
+}
+
+static bool usage(void *user, const char *model, const char *tag, struct controller_usage *ret)
+{
+    const struct rollouts *rollouts = user;
+    const struct fleet_version *version = find_version(rollouts, model, tag);
+    struct gateway_totals totals;
+    int i;
+
+    if (!version || version->url[0])
+        return false;
+    *ret = (struct controller_usage){-1, -1, 0};
+    for (i = 0; i < version->replica_count; i++) {
+        struct replica_usage of;
+
+        if (!version->replicas[i].replica)
+            continue;
+        fleet_usage(rollouts->server->fleet, &version->replicas[i], &of);
+        if (of.resident_bytes > 0)
+            ret->memory_mb = fmax(ret->memory_mb, (double)of.resident_bytes / 1e6);
+        if (of.gpu_bytes > 0)
+            ret->gpu_memory_mb = fmax(ret->gpu_memory_mb, (double)of.gpu_bytes / 1e6);
+    }
+    gateway_read(rollouts->server->gateway, version->slot, &totals);
+    ret->requests = (double)(totals.answered + totals.mirrored);
+    return ret->memory_mb > 0;
+}
+
+static double golden_map(void *user, const char *model, const char *tag)
+{
+    struct rollouts *rollouts = user;
+    struct bundle bundle = {0};
+    const char *unit;
+    double accuracy = -1;
+    char name[2 * ROUTE_MAX_TEXT + 2];
+
+    name_of(model, tag, name, sizeof(name));
+    if (bundles_find(rollouts->server->bundles, name, &bundle, NULL) == SERIN_OK)
+        accuracy = bundle_accuracy(&bundle, &unit);
+    bundle_done(&bundle);
+    return accuracy < 0 ? (double)NAN : accuracy;
+}
+
+/* Stable of before has had its time: out of the route, and its replicas stop. */
+static void release(void *user, const char *model, const char *tag)
+{
+    struct rollouts *rollouts = user;
+    char name[2 * ROUTE_MAX_TEXT + 2];
+    struct serin_error error;
+
+    name_of(model, tag, name, sizeof(name));
+    if (find_version(rollouts, model, tag) && deploy_undo(rollouts->server, name, "rollout", &error) != SERIN_OK)
+        log_event(rollouts->server->log, "warn", "ending a rollout", "%s keeps running: %s", name, error.message);
+}
+
+static void hold(void *user, uint64_t for_ms)
+{
+    struct rollouts *rollouts = user;
+
+    gateway_hold_trials(rollouts->server->gateway, for_ms);
+}
+
+static void say(void *user, const char *level, const char *sentence)
+{
+    struct rollouts *rollouts = user;
+
+    log_event(rollouts->server->log, level, "releasing", "%s", sentence);
+}
+
+/* ---- records and decisions ---- */
+
+/* The file of the rollout's attempt; an older attempt's is closed. NULL: it cannot be opened. */
+static struct records *recording_of(struct rollouts *rollouts, const struct rollout *rollout,
+                                    void (*each)(void *user, const char *line, size_t size), void *user,
+                                    struct serin_error *error)
+{
+    struct recording *recording;
+
+    for (recording = rollouts->recordings; recording; recording = recording->next)
+        if (strcmp(recording->rollout, rollout->id) == 0)
+            break;
+    if (recording && recording->records && recording->attempt == rollout->attempt)
+        return recording->records;
+    if (!recording) {
+        recording = calloc(1, sizeof(*recording));
+        if (!recording) {
+            error_set(error, SERIN_NOMEM, "no memory for a rollout's records");
+            return NULL;
+        }
+        snprintf(recording->rollout, sizeof(recording->rollout), "%s", rollout->id);
+        recording->next = rollouts->recordings;
+        rollouts->recordings = recording;
+    }
+    records_close(recording->records);
+    recording->records = NULL;
+    recording->attempt = rollout->attempt;
+    if (records_open(rollouts->dir, rollout->id, rollout->attempt, each, user, &recording->records, error) != SERIN_OK)
+        return NULL;
+    return recording->records;
+}
+
+static void record_line(void *user, const struct rollout *rollout, const char *line, size_t size)
+{
+    struct rollouts *rollouts = user;
+    struct serin_error error;
+    struct records *records = recording_of(rollouts, rollout, NULL, NULL, &error);
+
+    if (records)
+        records_append(records, line, size);
+}
+
+static enum serin_errc each_record(void *user, const struct rollout *rollout,
+                                   void (*each)(void *each_user, const char *line, size_t size), void *each_user,
+                                   struct serin_error *error)
+{
+    return recording_of(user, rollout, each, each_user, error) ? SERIN_OK : error->code;
+}
+
+static void close_recordings(struct rollouts *rollouts)
+{
+    while (rollouts->recordings) {
+        struct recording *recording = rollouts->recordings;
+
+        rollouts->recordings = recording->next;
+        records_close(recording->records);
+        free(recording);
+    }
+}
+
+static enum serin_errc decide(void *user, const struct controller_decision *decision, uint64_t *ret_number,
+                              struct serin_error *error)
+{
+    struct rollouts *rollouts = user;
+    struct decision row = {.time_ms = decision->time_ms,
+                           .rollout = decision->after->id,
+                           .model = decision->after->model,
+                           .author = decision->author,
+                           .event = decision->event,
+                           .why = decision->why,
+                           .numbers = decision->numbers};
+    struct records *records = recording_of(rollouts, decision->after, NULL, NULL, error);
+    struct buffer state;
+    enum serin_errc rc;
+
+    if (!records)
+        return error->code;
+    rc = records_sync(records, &row.records, row.records_hash, error);
+    buffer_init(&state, 64 << 10);
+    rollout_to_json(decision->after, &state);
+    if (rc == SERIN_OK)
+        rc = buffer_check(&state, "a rollout's state", error);
+    row.state = state.bytes;
+    if (rc == SERIN_OK)
+        rc = decisions_append(rollouts->server->state, &row, decision->plan, error);
+    buffer_done(&state);
+    if (rc == SERIN_OK)
+        *ret_number = (uint64_t)row.number;
+    return rc;
+}
+
+/* ---- webhooks ---- */
+
+static void hook_answered(void *user, const struct plan_webhook *hook, const struct hook_answer *answer)
+{
+    struct rollouts *rollouts = user;
+    bool agrees = answer->status >= 200 && answer->status < 300;
+
+    if (!agrees)
+        log_event(rollouts->server->log, "warn", "calling a webhook", "%.200s: status %d %s", hook->url, answer->status,
+                  answer->why);
+    controller_gate_answered(rollouts->controller, answer->ticket,
+                             agrees ? CONTROLLER_GATE_AGREES : CONTROLLER_GATE_REFUSES, answer->why);
+}
+
+static void call_hook(void *user, const struct plan_webhook *hook, const char *body, uint64_t ticket)
+{
+    struct rollouts *rollouts = user;
+    struct serin_error error;
+
+    if (hooks_call(rollouts->hooks, hook, body, ticket, &error) != SERIN_OK) {
+        log_event(rollouts->server->log, "warn", "calling a webhook", "%.200s: %s", hook->url, error.message);
+        controller_gate_answered(rollouts->controller, ticket, CONTROLLER_GATE_REFUSES, error.message);
+    }
+}
+
+/* ---- the clock ---- */
+
+static void flush(struct rollouts *rollouts)
+{
+    uint64_t now_ms = uv_now(&rollouts->server->loop);
+    struct recording *recording;
+    struct serin_error error;
+
+    if (now_ms - rollouts->flushed_ms < FLUSH_MS)
+        return;
+    rollouts->flushed_ms = now_ms;
+    for (recording = rollouts->recordings; recording; recording = recording->next)
+        if (recording->records)
+            records_flush(recording->records);
+    if (answers_flush(rollouts->observer.answers, &error) != SERIN_OK)
+        log_event(rollouts->server->log, "error", "keeping answers", "%s", error.message);
+}
+
+/* ---- beginning and end ---- */
+
+struct resuming {
+    struct rollouts *rollouts;
+    struct serin_error *error;
+    enum serin_errc rc;
+    int count;
+    struct {
+        char model[ROUTE_MAX_TEXT + 1];
+    } seen[CONTROLLER_MAX_ROLLOUTS];
+};
+
+/* They come newest first; of each model only that one can be acted on. */
+static void resume_one(void *user, const char *id, const char *json, const char *plan)
+{
+    struct resuming *resuming = user;
+    struct controller_now now = now_of();
+    struct rollout rollout;
+    int i;
+
+    if (resuming->rc != SERIN_OK || resuming->count == CONTROLLER_MAX_ROLLOUTS)
+        return;
+    resuming->rc = rollout_from_json(json, strlen(json), &rollout, resuming->error);
+    if (resuming->rc != SERIN_OK) {
+        resuming->rc = error_prefix(resuming->error, resuming->rc, "the stored rollout %s", id);
+        return;
+    }
+    for (i = 0; i < resuming->count; i++)
+        if (strcmp(resuming->seen[i].model, rollout.model) == 0)
+            return;
+    snprintf(resuming->seen[resuming->count++].model, sizeof(resuming->seen[0].model), "%s", rollout.model);
+    resuming->rc = controller_resume(resuming->rollouts->controller, &rollout, plan, &now, resuming->error);
+}
+
+static enum serin_errc resume(struct rollouts *rollouts, struct serin_error *error)
+{
+    struct resuming resuming = {.rollouts = rollouts, .error = error};
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+    enum serin_errc rc = decisions_verify(rollouts->server->state, &count, last, error);
+
+    if (rc == SERIN_OK)
+        rc = decisions_each_rollout(rollouts->server->state, NULL, MAX_LISTED, resume_one, &resuming, error);
+    return rc == SERIN_OK ? resuming.rc : rc;
+}
+
+/* Where the lock is ours, or has become so: what is stored is taken up. */
+static enum serin_errc take_up(struct rollouts *rollouts, struct serin_error *error)
+{
+    enum serin_errc rc;
+
+    if (flock(rollouts->lock, LOCK_EX | LOCK_NB) != 0)
+        return SERIN_OK;
+    rc = resume(rollouts, error);
+    rollouts->active = rc == SERIN_OK;
+    return rc;
+}
+
+static void tick(uv_timer_t *clock)
+{
+    struct rollouts *rollouts = clock->data;
+    struct controller_now now = now_of();
+    struct gateway_sighting *sighting;
+    int taken = 0;
+
+    if (!rollouts->active) {
+        struct serin_error error;
+
+        if (take_up(rollouts, &error) != SERIN_OK)
+            serve_fail(rollouts->server, error.code, error.message);
+        if (!rollouts->active || rollouts->server->stopping)
+            return;
+    }
+    while (taken++ < MAX_SIGHTINGS && (sighting = gateway_take_sighting(rollouts->server->gateway)) != NULL) {
+        observe(&rollouts->observer, sighting, now.now_s);
+        gateway_sighting_free(sighting);
+    }
+    controller_tick(rollouts->controller, &now);
+    flush(rollouts);
+}
+
+enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struct serin_error *error)
+{
+    struct rollouts *rollouts = calloc(1, sizeof(*rollouts));
+    const struct controller_target target = {.user = rollouts,
+                                             .get_route = get_route,
+                                             .put_route = put_route,
+                                             .set_trial = set_trial,
+                                             .is_ready = is_ready,
+                                             .is_broken = is_broken,
+                                             .usage = usage,
+                                             .golden_map = golden_map,
+                                             .release = release,
+                                             .hold = hold,
+                                             .decide = decide,
+                                             .record = record_line,
+                                             .each_record = each_record,
+                                             .call_hook = call_hook,
+                                             .log = say};
+    char path[1200];
+    enum serin_errc rc;
+
+    if (!rollouts)
+        return error_set(error, SERIN_NOMEM, "no memory for rollouts");
+    rollouts->server = server;
+    uv_timer_init(&server->loop, &rollouts->clock);
+    rollouts->clock.data = rollouts;
+    snprintf(rollouts->dir, sizeof(rollouts->dir), "%s/rollouts", server->options.data_dir);
+    rc = disk_make_folders(rollouts->dir, error);
+    snprintf(path, sizeof(path), "%s/lock", rollouts->dir);
+    rollouts->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (rc == SERIN_OK && rollouts->lock < 0)
+        rc = error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    snprintf(path, sizeof(path), "%s/answers.db", server->options.data_dir);
+    if (rc == SERIN_OK)
+        rc = controller_new(&target, &rollouts->controller, error);
+    rollouts->observer.controller = rollouts->controller;
+    if (rc == SERIN_OK)
+        rc = answers_open(path, ANSWERS_MAX, &rollouts->observer.answers, error);
+    if (rc == SERIN_OK)
+        rc = hooks_new(&server->loop, hook_answered, rollouts, &rollouts->hooks, error);
+    if (rc == SERIN_OK)
+        rc = take_up(rollouts, error);
+    if (rc != SERIN_OK) {
+        rollouts_close(rollouts);
+        return rc;
+    }
+    uv_timer_start(&rollouts->clock, tick, TICK_MS, TICK_MS);
+    *ret = rollouts;
+    return SERIN_OK;
+}
+
+static void clock_closed(uv_handle_t *clock)
+{
+    free(clock->data);
+}
+
+void rollouts_close(struct rollouts *rollouts)
+{
+    if (!rollouts)
+        return;
+    hooks_close(rollouts->hooks);
+    controller_free(rollouts->controller);
+    close_recordings(rollouts);
+    answers_close(rollouts->observer.answers);
+    if (rollouts->lock >= 0)
+        close(rollouts->lock); /* and with it the lock: an heir may go on */
+    uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
+}
+
+/* What the API needs before it asks. */
+static enum serin_errc check_active(const struct server *server, struct serin_error *error)
+{
+    if (server->rollouts && server->rollouts->active)
+        return SERIN_OK;
+    return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
+}
+
+enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
+                                    struct serin_error *error)
+{
+    const struct rollout *rollout = NULL;
+
+    if (rollouts && !rollouts->active)
+        return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
+    if (rollouts)
+        rollout = controller_rollout(rollouts->controller, model);
+    if (!rollout || rollout_phase_ended(rollout->phase) ||
+        (tag && strcmp(tag, rollout->stable) != 0 && strcmp(tag, rollout->canary) != 0))
+        return SERIN_OK;
+    return error_set(error, SERIN_LIMIT, "rollout %s has %s in its hands (%s): end it first, or use its own verbs",
+                     rollout->id, model, rollout_phase_name(rollout->phase));
+}
+
+/* ---- for the admin API ---- */
+
+enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error)
+{
+    struct server *server = user;
+    enum serin_errc rc = check_active(server, error);
+
+    if (rc == SERIN_OK)
+        controller_list(server->rollouts->controller, out);
+    return rc;
+}
+
+enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
+{
+    struct server *server = user;
+    enum serin_errc rc = check_active(server, error);
+
+    return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
+}
+
+static void write_decision(void *user, const struct decision *decision)
+{
+    struct json_writer *json = user;
+    char hash[2 * DECISION_HASH_BYTES + 1];
+    int i;
+
+    for (i = 0; i < DECISION_HASH_BYTES; i++)
+        snprintf(hash + 2 * (size_t)i, 3, "%02x", decision->hash[i]);
+    json_begin_object(json);
+    json_key(json, "number");
+    json_write_integer(json, decision->number);
+    json_key(json, "time_ms");
+    json_write_integer(json, decision->time_ms);
+    json_key(json, "rollout");
+    json_write_string(json, decision->rollout);
+    json_key(json, "author");
+    json_write_string(json, decision->author);
+    json_key(json, "event");
+    json_write_string(json, decision->event);
+    json_key(json, "why");
+    json_write_string(json, decision->why);
+    json_key(json, "records");
+    json_write_integer(json, decision->records);
+    json_key(json, "state");
+    json_write_raw(json, decision->state);
+    json_key(json, "numbers");
+    json_write_raw(json, decision->numbers);
+    json_key(json, "hash");
+    json_write_string(json, hash);
+    json_end_object(json);
+}
+
+enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
+{
+    struct server *server = user;
+    enum serin_errc rc = check_active(server, error);
+    const struct rollout *newest;
+    struct json_writer json;
+
+    if (rc != SERIN_OK)
+        return rc;
+    newest = controller_rollout(server->rollouts->controller, rollout);
+    json_init(&json, out);
+    json_begin_array(&json);
+    rc = decisions_each(server->state, newest ? newest->id : rollout, write_decision, &json, error);
+    json_end_array(&json);
+    return rc;
+}
+
+enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, struct buffer *out,
+                               struct serin_error *error)
+{
+    struct server *server = user;
+    struct controller_now now = now_of();
+    struct controller_start how = {.plan_yaml = start->plan, .author = start->author, .supersede = start->supersede};
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    uint8_t last[DECISION_HASH_BYTES];
+    const char *id = NULL;
+    int64_t count = 0;
+    enum serin_errc rc = check_active(server, error);
+
+    deploy_split_name(start->name, model, tag, sizeof(model));
+    how.model = model;
+    how.canary = tag;
+    if (rc == SERIN_OK)
+        rc = decisions_verify(server->state, &count, last,
+                              error); /* nothing is released on a log that was tampered with */
+    how.sequence = (uint64_t)count + 1;
+    if (getrandom(&how.salt, sizeof(how.salt), 0) != (ssize_t)sizeof(how.salt))
+        how.salt = uv_hrtime();
+    if (rc == SERIN_OK)
+        rc = controller_start(server->rollouts->controller, &how, &now, &id, error);
+    if (rc == SERIN_OK)
+        rc = controller_report(server->rollouts->controller, id, out, error);
+    return rc;
+}
+
+enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
+                             struct buffer *out, struct serin_error *error)
+{
+    static const enum rollout_event events[] = {ROLLOUT_ON_PAUSE,        ROLLOUT_ON_RESUME, ROLLOUT_ON_PROMOTE,
+                                                ROLLOUT_ON_PROMOTE_FULL, ROLLOUT_ON_ABORT,  ROLLOUT_ON_RETRY,
+                                                ROLLOUT_ON_UNDO};
+    struct server *server = user;
+    struct controller_now now = now_of();
+    enum serin_errc rc = check_active(server, error);
+    size_t i;
+
+    if (rc != SERIN_OK)
+        return rc;
+    for (i = 0; i < sizeof(events) / sizeof(events[0]) && strcmp(rollout_event_name(events[i]), verb) != 0; i++)
+        ;
+    if (i == sizeof(events) / sizeof(events[0]))
+        return error_set(error, SERIN_NOT_FOUND,
+                         "'%.40s' is no verb: pause, resume, promote, promote-full, abort, retry, undo", verb);
+    rc = controller_act(server->rollouts->controller, rollout, events[i], author, why, &now, error);
+    return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
+}
+
+void rollouts_metrics(const struct rollouts *rollouts, struct buffer *out)
+{
+    static const struct observer none = {0};
+    const struct observer *observer = rollouts ? &rollouts->observer : &none;
+
+#define X(name, help)                                                                                                  \
+    buffer_printf(out,                                                                                                 \
+                  "# HELP serin_judge_%s_total %s.\n# TYPE serin_judge_%s_total counter\nserin_judge_%s_total "        \
+                  "%llu\n",                                                                                            \
+                  #name, help, #name, #name, (unsigned long long)observer->name);
+    OBSERVE_COUNTERS(X)
+#undef X
+}

@@ -1,0 +1,34 @@
+/*
+ * rollouts.h - the rollouts of a serving process: the controller's hands, and the folder of their records.
+ * For src/serve alone; all on the control thread. SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SERVE_ROLLOUTS_H
+#define SERVE_ROLLOUTS_H
+
+#include "serve/inside.h"
+
+struct rollouts;
+
+/* Takes up the rollouts that are stored, and begins to tick; while another process still has them in its hands (one
+ * that this one takes over from) it waits for that. SERIN_CORRUPT: a stored rollout, or the log of decisions, is not
+ * what was written. */
+MUST_USE enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struct serin_error *error);
+/* Stops ticking and lets go of them: the gateway's dead-man rule is the last to act. The memory goes when the loop has
+ * let go of the clock. NULL is fine, as for all below: then there are none in hand. */
+void rollouts_close(struct rollouts *rollouts);
+
+/* SERIN_LIMIT where a rollout that has not ended has the model (and, if given, the version of it) in its hands. */
+MUST_USE enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
+                                             struct serin_error *error);
+
+/* For the admin API; verb: "pause", "resume", "promote", "promote-full", "abort", "retry", "undo". */
+enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error);
+enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, struct buffer *out,
+                               struct serin_error *error);
+enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
+                             struct buffer *out, struct serin_error *error);
+void rollouts_metrics(const struct rollouts *rollouts, struct buffer *out);
+
+#endif
