@@ -94,9 +94,11 @@ static void note_lack(const struct judge *judge, const struct cell *cell, struct
 
 static void lacks_of_guard(const struct judge *judge, const struct guard *guard, struct lack *lack)
 {
-    const double whole = (double)(guard->whole->count[0] + guard->whole->count[1]);
+    double whole;
     int i, value;
 
+    BUG_ON(!guard->whole);
+    whole = (double)(guard->whole->count[0] + guard->whole->count[1]);
     if (guard->shape == SHAPE_GOLDEN) {
         if (!golden_proven(judge, guard))
             note_lack(judge, guard->whole, lack);

@@ -9,6 +9,7 @@
 #include "judge/inside.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,6 +281,17 @@ void judge_add(struct judge *judge, const struct record *record)
     measure_record(judge, record);
 }
 
+/* That nothing comes is the first thing to know of a step that does not end. */
+static void say_quiet(const struct judge *judge, struct judge_decision *decision)
+{
+    char why[sizeof(decision->why)];
+
+    memcpy(why, decision->why, sizeof(why));
+    snprintf(decision->why, sizeof(decision->why), "no request has come for %.0f s; %s", judge->t_s - judge->last_t_s,
+             why);
+    decision->left_s = (double)NAN;
+}
+
 void judge_look(struct judge *judge, double t_s, struct judge_decision *ret)
 {
     look(judge, t_s);
@@ -287,4 +299,6 @@ void judge_look(struct judge *judge, double t_s, struct judge_decision *ret)
     judge_decide(judge, ret);
     ret->no_traffic =
         judge->t_s - judge->last_t_s > fmin(QUIET_S, isnan(judge->gap_s) ? QUIET_S : QUIET_GAPS * judge->gap_s);
+    if (ret->no_traffic && ret->answer == JUDGE_HOLD)
+        say_quiet(judge, ret);
 }

@@ -19,8 +19,9 @@ static double against(const struct cell *cell, double theta, double sign)
     const struct bound_sums *bounds = &cell->bounds;
     const double s = sign * (bounds->p - theta * bounds->q);
     const double v = fmax(0, bounds->pp - 2 * theta * bounds->pq + theta * theta * bounds->qq);
-    const double b =
-        sign > 0 ? bounds->low + fabs(theta) * bounds->low_by : bounds->high + fabs(theta) * bounds->high_by;
+    const double low = bounds->low + fabs(theta) * bounds->low_by, high = bounds->high + fabs(theta) * bounds->high_by;
+    /* Any b over the loss will do; one far under the gain would leave no stake that is small enough. */
+    const double b = sign > 0 ? fmax(low, high / 8) : fmax(high, low / 8);
 
     if (cell->guard->shape == SHAPE_EVENTS && cell->event_count <= MAX_EVENT_SHARES)
         return bet_log_e_of_events(cell->events, cell->event_count, fmax(theta, 1e-9), sign);

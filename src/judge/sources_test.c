@@ -9,6 +9,7 @@
 /* ---- mirrored pairs ---- */
 
 static double lost_share, noise_share;
+static double bad[2];
 
 static void fill_pair(struct record *record)
 {
@@ -136,6 +137,89 @@ static void test_labels_of_both_answers_are_compared_frame_by_frame(void **state
     judge_free(judge);
 }
 
+/* ---- both directions, and bounds ---- */
+
+static void fill_bad(struct record *record)
+{
+    record->request.status = chance() < bad[record->arm] ? 503 : 200;
+    record->request.total_ms = (float)(40 + 40 * chance());
+    record->request.detections = (int)(6 * chance());
+}
+
+static double fewer;
+
+static void fill_boxes(struct record *record)
+{
+    int i;
+
+    record->request.detections = 0;
+    for (i = 0; i < 8; i++)
+        record->request.detections += chance() < .5 * (record->arm == JUDGE_CANARY ? fewer : 1);
+}
+
+/* That there are not more boxes is soon proven; that there are not fewer is not, since there are. */
+static void test_one_direction_is_half_a_proof(void **state)
+{
+    static const char *const metrics[] = {"detections"};
+    struct judge_decision decision;
+    const struct cell *cell;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 11;
+    start(1, metrics);
+    options.guards[0].action = JUDGE_NOTE;
+    options.guards[0].margin = .2;
+    options.guards[0].prove[0] = .2;
+    judge = make();
+    fewer = .7;
+    decision = run(judge, 5000, .3, fill_boxes, &at);
+    cell = judge->guards[0].whole;
+    assert_true(cell->sides[judge->guards[0].proof[0][0]].bet.best > cell->guard->log_beta_needed);
+    assert_false(cell_proven(judge, cell));
+    assert_int_equal(decision.answer, JUDGE_HOLD);
+    assert_true(cell->harmed && judge->guards[0].sides[cell->harmed_side].sign < 0); /* noted, and no more */
+    judge_free(judge);
+}
+
+static void test_bounds_hold_the_truth_and_close_around_it(void **state)
+{
+    static const char *const metrics[] = {"detections", "error_rate", "latency_p50"};
+    struct judge_decision decision;
+    struct judge_reading reading;
+    struct judge *judge;
+    int metric, at, runs, outside, i;
+
+    (void)state;
+    fewer = 1.1;
+    bad[0] = .1;
+    bad[1] = .15;
+    for (metric = 0; metric < 3; metric++)
+        for (runs = outside = 0; runs < 40; runs++) {
+            static void (*const fills[])(struct record *) = {fill_boxes, fill_bad, fill_bad};
+            static const double truths[] = {.1, .5, 0}, widths[] = {.2, .9, .35};
+
+            seed = 100 + (uint64_t)runs;
+            start(1, &metrics[metric]);
+            options.guards[0].action = JUDGE_NOTE;
+            options.guards[0].margin = 5; /* nothing is decided */
+            for (i = 0; i < 2; i++)
+                options.guards[0].prove[i] = (double)INFINITY;
+            options.min_evidence[0] = 1e9;
+            judge = make();
+            decision = run(judge, 6000, .3, fills[metric], &at);
+            assert_int_equal(decision.answer, JUDGE_HOLD);
+            judge_read(judge, 0, &reading);
+            outside += reading.lower > truths[metric] || reading.upper < truths[metric];
+            assert_true(reading.lower > truths[metric] - widths[metric] &&
+                        reading.upper < truths[metric] + widths[metric]);
+            assert_true(reading.lower < reading.estimate && reading.estimate < reading.upper);
+            judge_free(judge);
+        }
+    assert_true(outside <= 4); /* 2 of 40 each way at most, in the mean */
+}
+
 /* ---- choices ---- */
 
 static void test_people_who_prefer_stable_are_heard(void **state)
@@ -233,15 +317,6 @@ static void test_the_golden_set_is_two_numbers(void **state)
 }
 
 /* ---- hard limits ---- */
-
-static double bad[2];
-
-static void fill_bad(struct record *record)
-{
-    record->request.status = chance() < bad[record->arm] ? 503 : 200;
-    record->request.total_ms = (float)(40 + 40 * chance());
-    record->request.detections = (int)(6 * chance());
-}
 
 static void test_a_limit_holds_whatever_stable_does(void **state)
 {
@@ -607,6 +682,7 @@ static void test_silence_is_told(void **state)
     assert_false(decision.no_traffic);
     judge_look(judge, 30, &decision);
     assert_true(decision.no_traffic);
+    assert_non_null(strstr(decision.why, "no request has come for 28 s; "));
     assert_int_equal(decision.answer, JUDGE_HOLD);
     judge_free(judge);
 }
@@ -618,6 +694,8 @@ int main(void)
         cmocka_unit_test(test_what_stable_does_to_itself_is_no_harm),
         cmocka_unit_test(test_pairs_of_a_camera_in_a_second_count_once),
         cmocka_unit_test(test_labels_of_both_answers_are_compared_frame_by_frame),
+        cmocka_unit_test(test_one_direction_is_half_a_proof),
+        cmocka_unit_test(test_bounds_hold_the_truth_and_close_around_it),
         cmocka_unit_test(test_people_who_prefer_stable_are_heard),
         cmocka_unit_test(test_memory_and_leaks),
         cmocka_unit_test(test_the_golden_set_is_two_numbers),
