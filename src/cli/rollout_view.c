@@ -134,33 +134,53 @@ static int by_weight(const void *left, const void *right)
     return near_a > near_b ? -1 : near_a < near_b;
 }
 
-static void put_number(FILE *out, double number, int width)
+/* A value of the metric: "3.1 %" of a share, "36.0 ms". */
+static void value_text(char *text, size_t size, double value, const char *unit)
 {
-    if (!isfinite(number))
-        fprintf(out, " %*s", width, "-");
+    if (!isfinite(value))
+        snprintf(text, size, "-");
+    else if (strcmp(unit, "share") == 0)
+        snprintf(text, size, "%.3g %%", 100 * value);
     else
-        fprintf(out, " %*.*f", width, fabs(number) >= 100 ? 0 : fabs(number) >= 10 ? 1 : 3, number);
+        snprintf(text, size, "%.4g %s", value, unit);
+}
+
+/* A difference from stable: "+12 %", or in points where the metric is a share itself. */
+static void change_text(char *text, size_t size, double change, const json_t *guard)
+{
+    const char *unit = text_of(guard, "unit");
+
+    if (!isfinite(change))
+        snprintf(text, size, "?");
+    else if (json_is_true(json_object_get(guard, "relative")))
+        snprintf(text, size, "%+.3g %%", 100 * change);
+    else if (strcmp(unit, "share") == 0)
+        snprintf(text, size, "%+.3g pt", 100 * change);
+    else
+        snprintf(text, size, "%+.3g", change);
 }
 
 static void put_guard(FILE *out, const json_t *guard, int colours)
 {
     const char *verdict = text_of(guard, "verdict"), *slice = text_of(guard, "slice"), *colour = "";
-    char name[96], bounds[64], left[32];
+    char name[96], stable[32], canary[32], change[32], lower[32], upper[32], bounds[80], margin[32], left[32];
 
     if (colours)
         colour = rank_of(guard) == 0 ? RED : rank_of(guard) == 2 ? GREEN : "";
     snprintf(name, sizeof(name), "%s%s%s", text_of(guard, "guard"), slice[0] ? " " : "", slice);
-    fprintf(out, "  %s%-30.30s", colour, name);
-    put_number(out, number_of(guard, "stable"), 9);
-    put_number(out, number_of(guard, "canary"), 9);
-    put_number(out, number_of(guard, "estimate"), 9);
-    if (isfinite(number_of(guard, "lower")) || isfinite(number_of(guard, "upper")))
-        snprintf(bounds, sizeof(bounds), "%.3g .. %.3g", number_of(guard, "lower"), number_of(guard, "upper"));
-    else
-        snprintf(bounds, sizeof(bounds), "-");
+    value_text(stable, sizeof(stable), number_of(guard, "stable"), text_of(guard, "unit"));
+    value_text(canary, sizeof(canary), number_of(guard, "canary"), text_of(guard, "unit"));
+    change_text(change, sizeof(change), number_of(guard, "estimate"), guard);
+    change_text(lower, sizeof(lower), number_of(guard, "lower"), guard);
+    change_text(upper, sizeof(upper), number_of(guard, "upper"), guard);
+    change_text(margin, sizeof(margin), number_of(guard, "margin"), guard);
+    snprintf(bounds, sizeof(bounds), "%s .. %s", lower, upper);
     put_duration(left, sizeof(left), number_of(guard, "left_s"));
-    fprintf(out, "  %-20s %8.3g  %-8s %s%s\n", bounds, number_of(guard, "margin"), verdict,
-            strcmp(verdict, "unknown") == 0 ? left : "", colours ? PLAIN : "");
+    fprintf(out, "  %s%-30.30s %10s %10s %9s  %-20s %9s  %-8s", colour, name, stable, canary,
+            strcmp(change, "?") == 0 ? "-" : change, strcmp(bounds, "? .. ?") == 0 ? "-" : bounds, margin, verdict);
+    if (strcmp(verdict, "unknown") == 0 && strcmp(left, "-") != 0)
+        fprintf(out, " %s", left);
+    fprintf(out, "%s\n", colours ? PLAIN : "");
 }
 
 static void put_guards(FILE *out, const json_t *rollout, int colours)
@@ -177,8 +197,8 @@ static void put_guards(FILE *out, const json_t *rollout, int colours)
         return;
     json_array_foreach(guards, i, guard) sorted[i] = guard;
     qsort(sorted, count, sizeof(json_t *), by_weight);
-    fprintf(out, "\n  %-30s %9s %9s %9s  %-20s %8s  %s\n", "GUARD", "STABLE", "CANARY", "CHANGE", "BOUNDS", "MARGIN",
-            "VERDICT");
+    fprintf(out, "\n  %-30s %10s %10s %9s  %-20s %9s  %s\n", "GUARD", "STABLE", "CANARY", "CHANGE", "SURELY WITHIN",
+            "MARGIN", "VERDICT");
     for (i = 0; i < count; i++) {
         if (text_of(sorted[i], "slice")[0] && rank_of(sorted[i]) != 0 && ++slices > MAX_SLICES_PRINTED) {
             hidden++;

@@ -56,6 +56,7 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_text(json, "guard", reading->guard->name);
     put_text(json, "metric", reading->guard->metric->name);
     put_text(json, "unit", reading->guard->metric->unit);
+    put_boolean(json, "relative", reading->guard->metric->scale == JUDGE_RELATIVE);
     put_text(json, "slice", slice);
     put_text(json, "verdict", verdict_names[reading->verdict]);
     put_text(json, "on_harm", action_names[reading->guard->action]);
