@@ -276,7 +276,9 @@ static void fold_side(struct guard *guard, struct cell *cell, int index, double 
 
     if (guard->shape == SHAPE_EVENTS && side->kind != SIDE_LIMIT && sums[0].x + sums[1].x == 0)
         return; /* without events nobody is paid, and most cells of most looks have none */
-    if (guard->exact && side->have_factors) {
+    if (rho >= 1 && is_drawn(guard, side)) {
+        /* All traffic is the canary's, and nothing was drawn: only limits speak, and what both have answered. */
+    } else if (guard->exact && side->have_factors) {
         bet_fold_counts(&state->bet, &side->factors, sums);
     } else if (sums[0].n + sums[1].n > 0) {
         line = line_of(guard, cell, side, rho);
@@ -331,7 +333,7 @@ static void add_bounds(struct guard *guard, struct cell *cell, double rho)
         add_level_bounds(bounds, &cell->waiting_both, 0, -1);
     if (guard->shape == SHAPE_LEVEL) {
         add_level_bounds(bounds, canary, guard->floor[0], guard->lowest);
-    } else if (guard->shape != SHAPE_MEAN && guard->shape != SHAPE_EVENTS) {
+    } else if ((guard->shape != SHAPE_MEAN && guard->shape != SHAPE_EVENTS) || rho >= 1) {
         return;
     } else if (!guard->given->metric || guard->given->metric->scale == JUDGE_RELATIVE) {
         bounds->p += out * canary->x;
@@ -417,13 +419,14 @@ void cell_fold(struct judge *judge, struct cell *cell)
         }
     }
     add_bounds(guard, cell, rho);
-    if (guard->shape == SHAPE_EVENTS)
+    if (guard->shape == SHAPE_EVENTS && rho < 1)
         keep_events(cell, rho);
     cell->weight[JUDGE_CANARY] += (1 - rho) * cell->waiting[JUDGE_CANARY].n;
     cell->weighted[JUDGE_CANARY] += (1 - rho) * cell->waiting[JUDGE_CANARY].x;
     cell->weight[JUDGE_STABLE] += (level ? 1 : rho) * cell->waiting[JUDGE_STABLE].n;
     cell->weighted[JUDGE_STABLE] += (level ? 1 : rho) * cell->waiting[JUDGE_STABLE].x;
     gather(&cell->past, &cell->waiting[level ? JUDGE_CANARY : JUDGE_STABLE]);
+    gather(&cell->seen, &cell->waiting[JUDGE_CANARY]);
     gather(&cell->past_both, &cell->waiting_both);
     memset(cell->waiting, 0, sizeof(cell->waiting));
     memset(&cell->waiting_both, 0, sizeof(cell->waiting_both));

@@ -90,6 +90,7 @@ struct cell {
     int dimension, value; /* -1: the whole */
     bool dirty;
     struct bet_sums waiting[2], waiting_both; /* since the last fold; both: differences on frames that both answered */
+    struct bet_sums seen;                     /* of the canary, all of it */
     struct bet_sums past, past_both;          /* stable's (fading): what predictions come from */
     double mean, variance, variance_both;     /* predictions */
     uint64_t count[2];                        /* units */

@@ -197,11 +197,9 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
     bool first = true;
     double at_s;
 
-    place->drawn = record->share > 0 && record->share < 1;
-    if (!place->drawn) {
-        judge->step_units += record->share >= 1 && stream == UNITS_REQUESTS; /* all traffic: watched, not compared */
+    place->drawn = record->share > 0;
+    if (!place->drawn)
         return;
-    }
     if (judge->options.unit == JUDGE_REQUEST) {
         set_rho(judge, record->share);
     } else {
@@ -216,7 +214,8 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
     if (first && stream == UNITS_REQUESTS) {
         if (place->draw)
             set_rho(judge, place->draw->rho);
-        cell_add(judge, sizes, record->arm, -1, 1);
+        if (record->share < 1) /* all traffic is watched, and compared with nothing */
+            cell_add(judge, sizes, record->arm, -1, 1);
         judge->step_units += record->arm == JUDGE_CANARY;
     }
 }

@@ -113,7 +113,10 @@ static void read_times(const struct judge *judge, const struct cell *cell, struc
 
 static double mean_of(const struct cell *cell, enum judge_arm arm)
 {
-    return cell->weight[arm] > 0 ? cell->weighted[arm] / cell->weight[arm] : (double)NAN;
+    if (cell->weight[arm] > 0)
+        return cell->weighted[arm] / cell->weight[arm];
+    /* With all traffic no arm has a weight. */
+    return arm == JUDGE_CANARY && cell->seen.n > 0 ? cell->seen.x / cell->seen.n : (double)NAN;
 }
 
 static void read_values(const struct judge *judge, const struct cell *cell, struct judge_reading *ret)

@@ -343,6 +343,14 @@ static void test_a_limit_holds_whatever_stable_does(void **state)
     assert_int_equal(decision.answer, JUDGE_GO_BACK);
     assert_non_null(strstr(decision.why, "the limit is 60 ms"));
     judge_free(judge);
+    /* also after promotion, when there is nothing to compare with */
+    options.guards[0].limit = .1;
+    options.guards[1].limit = (double)NAN;
+    judge = make();
+    decision = run(judge, 10000, 1, fill_bad, &at);
+    assert_int_equal(decision.answer, JUDGE_GO_BACK);
+    assert_non_null(strstr(decision.why, "the limit is 10 %"));
+    judge_free(judge);
 }
 
 static void test_a_canary_that_only_fails_is_off_after_a_few(void **state)
