@@ -10,6 +10,7 @@
 
 #include "serve/answer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -183,6 +184,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
 struct joining {
     struct observer *observer;
     const struct gateway_feedback *feedback;
+    uint64_t time_ms; /* when it was posted */
     double now_s;
     bool joined;
 };
@@ -240,6 +242,7 @@ static void join(void *user, const struct kept_answer *kept)
         observer->choices++;
     } else {
         count = read_truth(joining->feedback, truth);
+        record.label.age_s = fmax(0, ((double)joining->time_ms - (double)kept->time_ms) / 1000);
         record.label.both = kept->boxes[0] && kept->boxes[1];
         if (!kept->boxes[record.arm] && !record.label.both)
             return; /* the version that it was drawn for did not answer it: that is an error, and no miss */
@@ -256,7 +259,8 @@ static void join(void *user, const struct kept_answer *kept)
 
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
 {
-    struct joining joining = {.observer = observer, .feedback = sighting->feedback, .now_s = now_s};
+    struct joining joining = {
+        .observer = observer, .feedback = sighting->feedback, .time_ms = sighting->time_ms, .now_s = now_s};
     struct serin_error error;
 
     if (sighting->kind == GATEWAY_SAW_REQUEST) {
