@@ -79,6 +79,10 @@ enum serin_errc footage_load(const char *folder, struct footage *ret, struct ser
             rc = error_set(error, SERIN_LIMIT, "%s: its first %zu of %zu frames have %zu bytes, the limit is %llu",
                            folder, footage.count, sources.count, bytes, (unsigned long long)FOOTAGE_MAX_BYTES);
     }
+    if (rc == SERIN_OK) {
+        footage.paths = sources.paths; /* handed over: there are as many as frames */
+        sources = (struct sources){.paths = NULL};
+    }
     sources_done(&sources);
     if (rc == SERIN_OK)
         *ret = footage;
@@ -91,9 +95,16 @@ void footage_done(struct footage *footage)
 {
     size_t i;
 
-    for (i = 0; i < footage->count; i++)
+    for (i = 0; i < footage->count; i++) {
         bytes_drop(footage->frames[i]);
+        if (footage->paths)
+            free(footage->paths[i]);
+        if (footage->truths)
+            bytes_drop(footage->truths[i]);
+    }
     free(footage->frames);
     free(footage->types);
+    free(footage->paths);
+    free(footage->truths);
     *footage = (struct footage){.frames = NULL};
 }

@@ -13,6 +13,9 @@
 struct footage {
     struct bytes **frames; /* [count], never changed */
     const char **types;    /* [count], "image/jpeg" */
+    char **paths;          /* [count], of the files */
+    struct bytes **truths; /* [count], what feedback says of a frame; an entry is NULL where it has no labels, and all
+                              is NULL until truth_load */
     size_t count;
 };
 

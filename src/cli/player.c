@@ -15,12 +15,14 @@
 #include <signal.h>
 #include <string.h>
 
-#define MAX_CONNECTIONS 1000
-#define MAX_HEAD_BYTES  1024
-#define STRETCH_SECONDS 10 /* of day or of dark */
-#define REPORT_MS       1000
-#define GOLDEN          .6180339887498949 /* multiples of it, modulo 1, fill 0..1 evenly */
-#define MAX_LAG_SECONDS 1                 /* older turns are dropped at once: the machine slept */
+#define MAX_CONNECTIONS    1000
+#define MAX_HEAD_BYTES     1024
+#define MAX_WAITING_LABELS 1000 /* for a connection, besides frames */
+#define STRETCH_SECONDS    10   /* of day or of dark */
+#define REPORT_MS          1000
+#define GOLDEN             .6180339887498949 /* multiples of it, modulo 1, fill 0..1 evenly */
+#define MAX_REQUEST_ID     63
+#define MAX_LAG_SECONDS    1 /* older turns are dropped at once: the machine slept */
 
 struct camera {
     int in_flight;
@@ -28,19 +30,30 @@ struct camera {
     bool switched;
 };
 
+/* What will be said of a frame. */
+struct label {
+    struct label *next;
+    uint64_t due_ns;
+    struct bytes *truth;
+    char request_id[MAX_REQUEST_ID + 1];
+};
+
 struct player {
     const struct player_options *options;
     player_report *report;
     void *user;
     uv_loop_t loop;
-    uv_timer_t clock, reporter;
+    uv_timer_t clock, reporter, labeller;
     uv_signal_t interrupt;
     struct http_client *client;
     struct camera *cameras;
     struct buffer head;
     uint64_t start_ns, reported_ns, turn, turns; /* turns: 0: no end */
     int in_flight;
-    bool stopping, aborted, closed;
+    struct label *labels, **labels_end; /* by due_ns */
+    int label_count;
+    uint64_t label_turn;
+    bool stopping, interrupted, aborted, closed;
     struct histogram latency, last_latency;
     struct player_tally tally;
     enum serin_errc rc;
@@ -51,7 +64,20 @@ struct player {
 struct shot {
     struct player *player;
     int camera;
+    struct bytes *truth; /* the footage's; NULL: the frame has no labels */
 };
+
+static void forget_labels(struct player *player)
+{
+    while (player->labels) {
+        struct label *label = player->labels;
+
+        player->labels = label->next;
+        free(label);
+    }
+    player->labels_end = &player->labels;
+    player->label_count = 0;
+}
 
 /* ---- the end ---- */
 
@@ -63,8 +89,16 @@ static void finish(struct player *player)
     player->tally.seconds = (double)(clock_now_ns() - player->start_ns) / 1e9;
     uv_close((uv_handle_t *)&player->clock, NULL);
     uv_close((uv_handle_t *)&player->reporter, NULL);
+    uv_close((uv_handle_t *)&player->labeller, NULL);
+    forget_labels(player);
     uv_close((uv_handle_t *)&player->interrupt, NULL);
     http_client_close(player->client, NULL, NULL);
+}
+
+static void finish_if_done(struct player *player)
+{
+    if (player->stopping && player->in_flight == 0 && (player->label_count == 0 || player->interrupted))
+        finish(player);
 }
 
 static void stop(struct player *player)
@@ -73,8 +107,7 @@ static void stop(struct player *player)
     if (player->closed)
         return;
     uv_timer_stop(&player->clock);
-    if (player->in_flight == 0)
-        finish(player);
+    finish_if_done(player);
 }
 
 static void on_interrupt(uv_signal_t *handle, int number)
@@ -86,7 +119,106 @@ static void on_interrupt(uv_signal_t *handle, int number)
         player->aborted = true;
         finish(player);
     }
+    player->interrupted = true;
     stop(player);
+}
+
+/* ---- labels ---- */
+
+static void note_error(struct player *player, const char *who, const struct http_answer *answer)
+{
+    char *said = player->tally.first_error;
+    size_t size = sizeof(player->tally.first_error);
+    json_error_t fault;
+    json_t *body = NULL, *found;
+    const char *reason;
+
+    if (said[0])
+        return;
+    if (answer->rc != SERIN_OK) {
+        snprintf(said, size, "%s: %s", who, answer->why);
+        return;
+    }
+    if (answer->body->size > 0)
+        body = json_loadb((const char *)answer->body->data, answer->body->size, 0, &fault);
+    found = json_object_get(body, "error"); /* a sentence, or {"code", "message"} */
+    reason = json_string_value(json_is_object(found) ? json_object_get(found, "message") : found);
+    snprintf(said, size, "%s: %d %s%s%s", who, answer->head->status, http_status_text(answer->head->status),
+             reason ? ": " : "", reason ? reason : "");
+    json_decref(body);
+}
+
+static void on_label_answer(void *user, const struct http_answer *answer)
+{
+    struct player *player = user;
+
+    player->in_flight--;
+    if (player->aborted || player->rc != SERIN_OK)
+        ; /* as for frames */
+    else if (answer->rc == SERIN_OK && answer->head->status / 100 == 2)
+        player->tally.labels++;
+    else if (player->tally.label_errors++ == 0)
+        note_error(player, "a label", answer);
+    finish_if_done(player);
+}
+
+static void post_label(struct player *player, const struct label *label)
+{
+    char target[MAX_REQUEST_ID + 32];
+    int length = snprintf(target, sizeof(target), "/v1/feedback/%s", label->request_id);
+    struct serin_error error;
+
+    buffer_clear(&player->head);
+    http_write_request_line(&player->head, (struct http_slice){"POST", 4}, (struct http_slice){target, (size_t)length});
+    http_write_field(&player->head, "Content-Type", "%s", "application/json");
+    if (http_call_start(player->client, &player->head, label->truth, player->options->timeout_ms, on_label_answer,
+                        player, NULL, &error) == SERIN_OK)
+        player->in_flight++;
+    else
+        player->tally.label_errors++;
+}
+
+static void on_labels_due(uv_timer_t *timer)
+{
+    struct player *player = timer->data;
+    uint64_t now = clock_now_ns();
+
+    while (player->labels && player->labels->due_ns <= now) {
+        struct label *label = player->labels;
+
+        player->labels = label->next;
+        if (!player->labels)
+            player->labels_end = &player->labels;
+        player->label_count--;
+        post_label(player, label);
+        free(label);
+    }
+    if (player->labels)
+        uv_timer_start(timer, on_labels_due, (player->labels->due_ns - now) / 1000000 + 1, 0);
+    finish_if_done(player);
+}
+
+/* Which answers: multiples of the golden ratio spread over cameras and frames alike. */
+static void plan_label(struct player *player, struct bytes *truth, const struct http_answer *answer)
+{
+    const struct http_slice *id = http_find(answer->head, "X-Request-Id");
+    struct label *label;
+
+    if (!truth || player->interrupted || fmod((double)player->label_turn++ * GOLDEN, 1) >= player->options->label_share)
+        return;
+    label = player->label_count < PLAYER_MAX_LABELS ? malloc(sizeof(*label)) : NULL;
+    if (!label || !id || !http_slice_copy(*id, label->request_id, sizeof(label->request_id))) {
+        player->tally.label_errors++;
+        free(label);
+        return;
+    }
+    label->next = NULL;
+    label->truth = truth;
+    label->due_ns = clock_now_ns() + (uint64_t)(player->options->label_delay_s * 1e9);
+    *player->labels_end = label;
+    player->labels_end = &label->next;
+    if (player->label_count++ == 0)
+        uv_timer_start(&player->labeller, on_labels_due, (uint64_t)(player->options->label_delay_s * 1e3), 0);
 }
 
 /* ---- answers ---- */
@@ -130,34 +262,13 @@ static void count_answer(struct player *player, struct camera *camera, const str
         camera->version = assigned;
 }
 
-static void count_error(struct player *player, int camera, const struct http_answer *answer)
-{
-    struct player_tally *tally = &player->tally;
-    json_error_t fault;
-    json_t *body = NULL, *said;
-    const char *reason;
-
-    if (tally->errors++ > 0)
-        return;
-    if (answer->rc != SERIN_OK) {
-        snprintf(tally->first_error, sizeof(tally->first_error), "camera c%d: %s", camera + 1, answer->why);
-        return;
-    }
-    if (answer->body->size > 0)
-        body = json_loadb((const char *)answer->body->data, answer->body->size, 0, &fault);
-    said = json_object_get(body, "error"); /* a sentence, or {"code", "message"} */
-    reason = json_string_value(json_is_object(said) ? json_object_get(said, "message") : said);
-    snprintf(tally->first_error, sizeof(tally->first_error), "camera c%d: %d %s%s%s", camera + 1, answer->head->status,
-             http_status_text(answer->head->status), reason ? ": " : "", reason ? reason : "");
-    json_decref(body);
-}
-
 static void on_answer(void *user, const struct http_answer *answer)
 {
     struct shot *shot = user;
     struct player *player = shot->player;
     struct camera *camera = &player->cameras[shot->camera];
     bool first = player->tally.answered == 0 && player->tally.errors == 0;
+    char who[24];
 
     camera->in_flight--;
     player->in_flight--;
@@ -165,16 +276,18 @@ static void on_answer(void *user, const struct http_answer *answer)
         ; /* it is over: what was cut off is nobody's error */
     } else if (answer->rc == SERIN_OK && answer->head->status / 100 == 2) {
         count_answer(player, camera, answer);
+        plan_label(player, shot->truth, answer);
     } else if (first && answer->rc == SERIN_IO && !answer->sent && !answer->timed_out) {
         player->rc = error_set(player->error, SERIN_IO, "no gateway there: %s", answer->why);
         player->stopping = true;
         finish(player);
     } else {
-        count_error(player, shot->camera, answer);
+        snprintf(who, sizeof(who), "camera c%d", shot->camera + 1);
+        player->tally.errors++;
+        note_error(player, who, answer);
     }
     free(shot);
-    if (player->stopping && player->in_flight == 0)
-        finish(player);
+    finish_if_done(player);
 }
 
 /* ---- frames ---- */
@@ -218,7 +331,7 @@ static void send_frame(struct player *player, int number, uint64_t frame)
     write_head(player, number, footage->types[at]);
     shot = malloc(sizeof(*shot));
     if (shot)
-        *shot = (struct shot){player, number};
+        *shot = (struct shot){player, number, footage->truths ? footage->truths[at] : NULL};
     if (!shot || http_call_start(player->client, &player->head, footage->frames[at], player->options->timeout_ms,
                                  on_answer, shot, NULL, &error) != SERIN_OK) {
         free(shot);
@@ -302,7 +415,7 @@ static enum serin_errc begin(struct player *player, struct serin_error *error)
         return error_set(error, SERIN_IO, "no event loop: %s", uv_strerror(code));
     http_client_options_init(&client_options);
     client_options.max_connections = wanted < MAX_CONNECTIONS ? wanted : MAX_CONNECTIONS;
-    client_options.max_waiting = wanted;
+    client_options.max_waiting = wanted + MAX_WAITING_LABELS;
     rc = http_client_new(&player->loop, options->to, &client_options, &player->client, error);
     if (rc != SERIN_OK) {
         uv_loop_close(&player->loop);
@@ -310,8 +423,10 @@ static enum serin_errc begin(struct player *player, struct serin_error *error)
     }
     uv_timer_init(&player->loop, &player->clock);
     uv_timer_init(&player->loop, &player->reporter);
+    uv_timer_init(&player->loop, &player->labeller);
     uv_signal_init(&player->loop, &player->interrupt);
-    player->clock.data = player->reporter.data = player->interrupt.data = player;
+    player->clock.data = player->reporter.data = player->labeller.data = player->interrupt.data = player;
+    player->labels_end = &player->labels;
     player->start_ns = player->reported_ns = clock_now_ns();
     player->turns = options->loop ? 0 : (uint64_t)options->day->count * (uint64_t)options->cameras;
     uv_signal_start(&player->interrupt, on_interrupt, SIGINT);

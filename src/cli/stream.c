@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/player.h"
 #include "cli/terminal.h"
+#include "cli/truth.h"
 #include "version/name.h"
 
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 #define MAX_JSON_BYTES 65536
 
 struct stream_settings {
-    const char *dir, *dark, *to, *model;
-    double fps, dark_share, seconds;
+    const char *dir, *dark, *to, *model, *labels, *data;
+    double fps, dark_share, seconds, label_share, label_delay;
     int cameras, in_flight, timeout_ms;
     bool loop, json;
 };
@@ -78,6 +79,31 @@ static const struct cli_option options[] = {
      .max = 1,
      .offset = offsetof(struct stream_settings, dark_share),
      .help = "the share of the stretches that are dark"},
+    {.name = "labels",
+     .value = "DIR|auto",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct stream_settings, labels),
+     .help = "post labels of the frames as feedback, as an inspection station would: a folder of STEM.txt, or auto: "
+             "labels/ beside images/"},
+    {.name = "data",
+     .value = "YAML",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct stream_settings, data),
+     .help = "the file that names the classes of the labels"},
+    {.name = "label-share",
+     .value = "X",
+     .type = CLI_REAL,
+     .fallback = ".5",
+     .max = 1,
+     .offset = offsetof(struct stream_settings, label_share),
+     .help = "the share of the answered frames that are labelled"},
+    {.name = "label-delay",
+     .value = "S",
+     .type = CLI_REAL,
+     .fallback = "3",
+     .max = 86400,
+     .offset = offsetof(struct stream_settings, label_delay),
+     .help = "how long after its answer a frame's labels are posted"},
     {.name = "in-flight",
      .value = "N",
      .type = CLI_INTEGER,
@@ -105,6 +131,8 @@ static const struct cli_example examples[] = {
     {"serin stream --dir frames --model yolov8n --loop", "eight cameras of ten frames a second, until interrupted"},
     {"serin stream --dir day --dark night --dark-share .2 --model yolov8n --cameras 40 --seconds 600 --loop --json",
      "forty cameras, a fifth of their time at night, for ten minutes"},
+    {"serin stream --dir frames/images --model yolov8n --loop --labels auto --data data.yaml --label-share .1",
+     "labels of every tenth frame come 3 s after its answer"},
     {0},
 };
 
@@ -135,6 +163,8 @@ static void show_live(void *user, const struct player_tally *tally)
         buffer_printf(&line, "  %llu fallbacks", (unsigned long long)tally->fallbacks);
     if (tally->dropped)
         buffer_printf(&line, "  %llu dropped", (unsigned long long)tally->dropped);
+    if (tally->labels + tally->label_errors)
+        buffer_printf(&line, "  %llu labelled", (unsigned long long)tally->labels);
     if (line.bytes)
         terminal_live(line.bytes);
     buffer_done(&line);
@@ -159,6 +189,9 @@ static void print_summary(const struct stream_settings *settings, const struct p
     if (tally->version_count)
         printf("; %llu fallbacks; %d of %d cameras changed versions\n", (unsigned long long)tally->fallbacks,
                tally->cameras_switched, settings->cameras);
+    if (settings->labels)
+        printf("labels: %llu posted, %llu not taken\n", (unsigned long long)tally->labels,
+               (unsigned long long)tally->label_errors);
 }
 
 static void write_count(struct json_writer *json, const char *key, uint64_t value)
@@ -194,6 +227,8 @@ static enum serin_errc print_json(const struct stream_settings *settings, const 
     write_count(&json, "errors", tally->errors);
     write_count(&json, "dropped", tally->dropped);
     write_count(&json, "fallbacks", tally->fallbacks);
+    write_count(&json, "labels", tally->labels);
+    write_count(&json, "label_errors", tally->label_errors);
     write_count(&json, "cameras_switched", (uint64_t)tally->cameras_switched);
     json_key(&json, "latency_ms");
     json_begin_object(&json);
@@ -231,11 +266,17 @@ static enum serin_errc play(const struct stream_settings *settings, struct playe
         .cameras = settings->cameras,
         .in_flight = settings->in_flight,
         .timeout_ms = (unsigned)settings->timeout_ms,
+        .label_share = settings->label_share,
+        .label_delay_s = settings->label_delay,
     };
     enum serin_errc rc = footage_load(settings->dir, &day, error);
 
     if (rc == SERIN_OK && settings->dark)
         rc = footage_load(settings->dark, &dark, error);
+    if (rc == SERIN_OK && settings->labels)
+        rc = truth_load(&day, settings->labels, settings->data, error);
+    if (rc == SERIN_OK && settings->labels && settings->dark)
+        rc = truth_load(&dark, settings->labels, settings->data, error);
     if (rc == SERIN_OK)
         rc = player_run(&play, show_live, NULL, ret, error);
     terminal_live("");
@@ -257,6 +298,10 @@ static int stream(const void *given, char *const *operands, size_t operand_count
         terminal_complain("stream: %s", error.message);
         return CLI_USAGE;
     }
+    if (settings->labels && !settings->data) {
+        terminal_complain("stream: --labels needs --data, the YAML file that names their classes");
+        return CLI_USAGE;
+    }
     rc = play(settings, &tally, &error);
     if (rc == SERIN_OK && settings->json)
         rc = print_json(settings, &tally, &error);
@@ -266,9 +311,10 @@ static int stream(const void *given, char *const *operands, size_t operand_count
         terminal_complain("stream: %s", error.message);
         return CLI_FAILED;
     }
-    if (tally.errors > 0 && terminal_flush())
-        terminal_complain("stream: %llu errors, the first: %s", (unsigned long long)tally.errors, tally.first_error);
-    return tally.errors > 0 ? CLI_FAILED : CLI_OK;
+    if (tally.errors + tally.label_errors > 0 && terminal_flush())
+        terminal_complain("stream: %llu errors, the first: %s", (unsigned long long)(tally.errors + tally.label_errors),
+                          tally.first_error[0] ? tally.first_error : "a label could not be posted");
+    return tally.errors + tally.label_errors > 0 ? CLI_FAILED : CLI_OK;
 }
 
 const struct cli_verb cli_stream = {
@@ -278,7 +324,7 @@ const struct cli_verb cli_stream = {
         "Each camera sends the frames of the footage in order, at its rate, beginning at another place. A late answer "
         "does not delay the next frame. On a terminal a line shows the rate, the latencies of the last second and "
         "the share of each version; a summary follows at the end or after Ctrl-C. The exit code is 1 if a camera got "
-        "an error.",
+        "an error, or a label was not taken.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct stream_settings),
