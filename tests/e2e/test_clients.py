@@ -5,10 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import copy
 import http.server
+import itertools
 import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -384,6 +386,93 @@ def test_stream_counts_errors(frames, error):
         run = play(server, frames, "--cameras", "2", "--in-flight", "64", "--json")
     assert run.returncode == 1 and json.loads(run.stdout)["errors"] == 4 and json.loads(run.stdout)["answered"] == 4
     assert run.stderr == "serin: stream: 4 errors, the first: camera c2: 503 Service Unavailable: too busy\n"
+
+
+# ---- labels ----
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Two pictures of 64 x 64 pixels, one of them labelled."""
+    images, labels = tmp_path / "images" / "day", tmp_path / "labels" / "day"
+    images.mkdir(parents=True)
+    labels.mkdir(parents=True)
+    for name in ("a", "b"):
+        shutil.copy(PICTURES / "shapes-64x64.png", images / f"{name}.png")
+    (labels / "a.txt").write_text("1 0.5 0.5 0.25 0.5\n0 0.25 0.25 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("path: .\nval: images/day\nnames:\n  0: cat\n  1: dog\n")
+    return tmp_path
+
+
+TRUTH = {"boxes": [{"name": "dog", "box": {"x1": 24, "y1": 16, "x2": 40, "y2": 48}},
+                   {"name": "cat", "box": {"x1": 0, "y1": 0, "x2": 32, "y2": 32}}]}
+
+
+def play_labels(folder, *arguments, status=202, labels="auto"):
+    """Plays, and gives the run, the ids of labelled frames, and the feedback by its path."""
+    count = itertools.count()
+    labelled_ids = set()
+
+    def answer(_, path, __, body):
+        if path.startswith("/v1/feedback/"):
+            return status, {"error": "no room"} if status != 202 else {}
+        name = f"id-{next(count)}"
+        labelled_ids.add(name)
+        return 200, {}, {"X-Request-Id": name}
+
+    with serve(answer) as server:
+        run = play(server, folder / "images" / "day", "--labels", labels, "--data", folder / "data.yaml", "--cameras", "2",
+                   "--in-flight", "64", "--label-delay", ".02", "--json", *arguments)
+    told = {seen[1].rpartition("/")[2]: seen for seen in server.seen if "feedback" in seen[1]}
+    return run, labelled_ids, told
+
+
+def test_stream_posts_labels(labelled):
+    run, ids, told = play_labels(labelled, "--label-share", "1")
+    assert run.returncode == 0, run.stderr
+    summary = json.loads(run.stdout)
+    assert (summary["sent"], summary["labels"], summary["label_errors"]) == (4, 2, 0)
+    assert len(told) == 2 and told.keys() < ids
+    for method, _, headers, body in told.values():
+        assert (method, headers["Content-Type"], json.loads(body)) == ("POST", "application/json", TRUTH)
+
+
+def test_stream_finds_labels_in_a_folder(labelled):
+    (labelled / "labels" / "day" / "b.txt").write_text("")  # looked at, and there is nothing
+    run, _, told = play_labels(labelled, "--label-share", "1", labels=labelled / "labels" / "day")
+    assert run.returncode == 0, run.stderr
+    assert sorted(len(json.loads(seen[3])["boxes"]) for seen in told.values()) == [0, 0, 2, 2]
+
+
+def test_stream_labels_a_share(labelled):
+    run, _, told = play_labels(labelled, "--label-share", ".25", "--seconds", ".4", "--loop", "--fps", "500")
+    summary = json.loads(run.stdout)
+    assert summary["label_errors"] == 0 and summary["labels"] == len(told)
+    assert abs(summary["labels"] - summary["answered"] / 2 * .25) <= 2 + summary["answered"] * .02
+
+
+def test_stream_says_when_labels_are_not_taken(labelled):
+    run, _, _ = play_labels(labelled, "--label-share", "1", status=503)
+    assert run.returncode == 1 and json.loads(run.stdout)["label_errors"] == 2
+    assert run.stderr == "serin: stream: 2 errors, the first: a label: 503 Service Unavailable: no room\n"
+
+
+@pytest.mark.parametrize("change,words", [
+    (lambda at: (at / "labels" / "day" / "a.txt").write_text("7 .5 .5 .1 .1\n"), ["a.txt:1"]),
+    (lambda at: (at / "labels" / "day" / "a.txt").write_text("0 5 5 1 1\n"), ["a.txt:1", "0 to 1"]),
+    (lambda at: (at / "labels" / "day" / "a.txt").unlink(), ["no label file"]),
+    (lambda at: (at / "data.yaml").write_text("path: .\nval: images/day\n"), ["names"]),
+    (lambda at: (at / "data.yaml").unlink(), ["data.yaml"]),
+    (lambda at: (at / "images" / "day" / "a.png").write_bytes(b"no picture"), ["a.png"])])
+def test_stream_says_what_is_wrong_with_labels(labelled, change, words):
+    change(labelled)
+    run, _, _ = play_labels(labelled)
+    assert run.returncode == 1 and not run.stdout and all(word in run.stderr for word in words), run.stderr
+
+
+def test_stream_needs_names_for_labels(labelled):
+    run = serin("stream", "--dir", labelled / "images" / "day", "--model", "m", "--labels", "auto")
+    assert run.returncode == 2 and "--data" in run.stderr
 
 
 def test_late_answers_do_not_delay_frames_and_too_many_are_dropped(frames):
