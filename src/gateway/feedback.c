@@ -104,7 +104,7 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
     static const char root[] = "/v1/feedback/";
     const struct http_head *head = http_exchange_head(exchange);
     const struct bytes *body = http_exchange_body(exchange);
-    struct http_slice rest = {head->path.bytes + sizeof(root) - 1, head->path.size - (sizeof(root) - 1)};
+    struct http_slice id;
     struct gateway_sighting *sighting;
     struct serin_error error;
     enum serin_errc rc;
@@ -125,7 +125,8 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
         return true;
     }
     sighting->kind = GATEWAY_SAW_FEEDBACK;
-    if (!http_decode_segment(rest, sighting->request_id, sizeof(sighting->request_id))) {
+    id = (struct http_slice){head->path.bytes + sizeof(root) - 1, head->path.size - (sizeof(root) - 1)};
+    if (!http_decode_segment(id, sighting->request_id, sizeof(sighting->request_id))) {
         own_respond_error(thread, exchange, 404, "no request id of 1 to 63 bytes");
         gateway_sighting_free(sighting);
         return true;

@@ -143,13 +143,19 @@ static void count_answer(struct flight *flight, int status, bool of_version, siz
     COUNT(thread, flight->slot, answer_bytes, body_bytes);
 }
 
+/* 499 is our own word for a client that has gone. */
+static bool blames_client(int status)
+{
+    return status >= 400 && status < 499;
+}
+
 /* The judge is told how it ended; by the mirrors, where there are some, once their answers are there too. */
 static void tell_judge(struct flight *flight, int status)
 {
     struct gateway_sighting *sighting = flight->sighting;
 
     if (sighting) {
-        bool agreed = sighting->own.status >= 400 && sighting->own.status < 500 && status >= 400 && status < 500;
+        bool agreed = blames_client(sighting->own.status) && blames_client(status);
 
         sighting->fell_back = fell_back(flight) && !agreed; /* both blame the client: then it was the client */
         sighting->total_ms = clock_ms_since(http_exchange_started_ns(flight->exchange));
@@ -176,7 +182,10 @@ static void finish(struct flight *flight, int status, const struct http_head *he
         of_version = true;
         memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
         flight->slot = flight->assigned_slot;
-        buffer_append(&fields, refused->bytes, refused->size);
+        if (refused->failed == SERIN_OK)
+            buffer_append(&fields, refused->bytes, refused->size);
+        else
+            fields.failed = refused->failed;
     } else if (head) {
         proxy_fields_write(&fields, head);
     } else {
@@ -455,77 +464,6 @@ static void client_went_away(void *user)
 
 /* ---- the start ---- */
 
-/* "/v1/predict/MODEL", "/v2/models/MODEL/..." and its "versions/TAG". False where the path names no model. */
-static bool read_path(struct http_slice path, char *model, char *tag, size_t size)
-{
-    static const char *const roots[] = {"/v1/predict/", "/v2/models/"};
-    struct http_slice rest, segment;
-    size_t i;
-
-    tag[0] = '\0';
-    for (i = 0; i < 2; i++) {
-        size_t length = strlen(roots[i]);
-        const char *slash;
-
-        if (path.size <= length || memcmp(path.bytes, roots[i], length) != 0)
-            continue;
-        rest = (struct http_slice){path.bytes + length, path.size - length};
-        slash = memchr(rest.bytes, '/', rest.size);
-        segment = (struct http_slice){rest.bytes, slash ? (size_t)(slash - rest.bytes) : rest.size};
-        if (!http_decode_segment(segment, model, size) || !model[0])
-            return false;
-        if (slash && rest.size - segment.size > 10 && memcmp(slash, "/versions/", 10) == 0) {
-            rest = (struct http_slice){slash + 10, rest.size - segment.size - 10};
-            slash = memchr(rest.bytes, '/', rest.size);
-            segment = (struct http_slice){rest.bytes, slash ? (size_t)(slash - rest.bytes) : rest.size};
-            if (!http_decode_segment(segment, tag, size))
-                return false;
-        }
-        return true;
-    }
-    return false;
-}
-
-static bool find_key(const struct route *route, struct http_exchange *exchange, char *key, size_t size)
-{
-    const struct http_head *head = http_exchange_head(exchange);
-    const struct http_slice *field;
-    struct http_slice value;
-    const char *colon;
-
-    switch (route->key_source) {
-    case ROUTE_KEY_HEADER:
-        field = http_find(head, route->key_name);
-        return field && field->size > 0 && http_slice_copy(*field, key, size);
-    case ROUTE_KEY_COOKIE:
-        field = http_find(head, "Cookie");
-        return field && http_cookie_get(*field, route->key_name, &value) && value.size > 0 &&
-               http_slice_copy(value, key, size);
-    case ROUTE_KEY_QUERY:
-        return http_query_get(head->query, route->key_name, key, size) && key[0];
-    case ROUTE_KEY_ADDRESS:
-        colon = strrchr(http_exchange_peer(exchange), ':');
-        value = (struct http_slice){http_exchange_peer(exchange), 0};
-        value.size = colon ? (size_t)(colon - value.bytes) : strlen(value.bytes);
-        return http_slice_copy(value, key, size);
-    }
-    return false;
-}
-
-static const char *find_rule(const struct route *route, const struct http_head *head)
-{
-    const char *tag = NULL;
-    int i;
-
-    for (i = 0; i < head->field_count && !tag && route->rule_count > 0; i++) {
-        char name[ROUTE_MAX_TEXT + 1];
-
-        if (http_slice_copy(head->fields[i].name, name, sizeof(name)))
-            tag = route_match_rule(route, name, head->fields[i].value.bytes, head->fields[i].value.size);
-    }
-    return tag;
-}
-
 /* The dead-man rule: whether the controller of the route's rollout, if it has one, is alive. */
 static bool is_held(const struct thread *thread, const struct gateway_entry *entry)
 {
@@ -533,16 +471,64 @@ static bool is_held(const struct thread *thread, const struct gateway_entry *ent
            atomic_load_explicit(&thread->gateway->trials_until_ms, memory_order_relaxed) > thread_now_ms(thread);
 }
 
-static struct gateway_sighting *begin_sighting(const struct flight *flight, const struct gateway_entry *entry,
-                                               bool drawn)
+/* What a model tells of itself (metadata, configuration, statistics): a client that reads several of these must not be
+ * told of two versions, and they are nothing to judge a version by. */
+static bool asks_for_document(const struct http_head *head)
 {
-    struct gateway_sighting *sighting = sighting_new(entry, flight->request_id, flight->key);
+    return !http_slice_is(head->method, "POST");
+}
 
-    if (sighting) {
-        sighting->drawn = drawn;
-        memcpy(sighting->own.tag, flight->assigned, sizeof(flight->assigned));
+/* Which version the request is for. path_tag: that its path names, or "". Its reason is told in *ret; -1: none. */
+static struct route_choice choose(struct flight *flight, const struct gateway_entry *of, const char *path_tag,
+                                  bool held, bool *ret_drawn)
+{
+    const struct route *route = &of->route;
+    const struct http_head *head = http_exchange_head(flight->exchange);
+    struct route_request request = {.random = thread_random(flight->thread), .now_ms = clock_wall_ms()};
+    int stable = route_find(route, route->stable);
+    struct route_choice choice;
+
+    if (request_find_key(route, head, http_exchange_peer(flight->exchange), flight->key, sizeof(flight->key))) {
+        request.key = flight->key;
+        request.key_size = strlen(flight->key);
+    } else {
+        flight->key[0] = '\0';
     }
-    return sighting;
+    flight->pinned = path_tag[0] && route_find(route, path_tag) >= 0;
+    request.forced = flight->pinned ? path_tag : request_find_rule(route, head);
+    if (asks_for_document(head) && !request.forced && stable >= 0)
+        request.forced = route->stable;
+    choice = route_pick(route, &request);
+    if (flight->pinned || asks_for_document(head))
+        choice.reason = ROUTE_BY_TAG;
+    *ret_drawn = !request.forced;
+    if (!held && *ret_drawn && stable >= 0 && choice.version >= 0 && choice.version != stable) {
+        COUNT(flight->thread, of->versions[choice.version].slot, unheld, 1);
+        choice.version = stable;
+    }
+    return choice;
+}
+
+/* The judge is told of it, and copies are sent, where the route is held. */
+static void watch_request(struct flight *flight, int entry, bool drawn, bool is_pinned)
+{
+    struct thread *thread = flight->thread;
+    const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
+    const struct mirror_request copy = {.head = http_exchange_head(flight->exchange),
+                                        .body = http_exchange_body(flight->exchange),
+                                        .request_id = flight->request_id,
+                                        .peer = http_exchange_peer(flight->exchange)};
+
+    if (of->on_trial) {
+        flight->sighting = sighting_new(of, flight->request_id, flight->key);
+        if (flight->sighting) {
+            flight->sighting->drawn = drawn;
+            memcpy(flight->sighting->own.tag, flight->assigned, sizeof(flight->assigned));
+        }
+    }
+    /* A path that names a version means nothing to another one. */
+    if (of->route.mirror_count > 0 && !is_pinned)
+        flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy, flight->sighting != NULL);
 }
 
 static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag)
@@ -550,31 +536,16 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     const struct http_head *head = http_exchange_head(exchange);
     const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
     struct flight *flight = malloc(sizeof(*flight));
-    struct route_request request = {.random = thread_random(thread), .now_ms = clock_wall_ms()};
-    const char *stable;
+    bool held = is_held(thread, of), drawn;
     struct route_choice choice;
-    /* What a model tells of itself (metadata, configuration, statistics): a client that reads several of these must not
-     * be told of two versions, and they are nothing to judge a version by. */
-    bool is_document = http_slice_is(head->method, "GET") || http_slice_is(head->method, "HEAD");
-    bool held;
+    const char *stable;
 
     if (!flight) {
         own_respond_error(thread, exchange, 503, "no memory for the request");
         return;
     }
     *flight = (struct flight){.thread = thread, .exchange = exchange};
-    memcpy(flight->model, of->route.model, sizeof(flight->model));
-    if (find_key(&of->route, exchange, flight->key, sizeof(flight->key))) {
-        request.key = flight->key;
-        request.key_size = strlen(flight->key);
-    } else {
-        flight->key[0] = '\0';
-    }
-    flight->pinned = path_tag[0] && route_find(&of->route, path_tag) >= 0;
-    request.forced = flight->pinned ? path_tag : find_rule(&of->route, head);
-    if (is_document && !request.forced && of->route.stable[0])
-        request.forced = of->route.stable;
-    choice = route_pick(&of->route, &request);
+    choice = choose(flight, of, path_tag, held, &drawn);
     if (choice.version < 0 || (path_tag[0] && !flight->pinned && strspn(path_tag, "0123456789") != strlen(path_tag))) {
         free(flight);
         if (path_tag[0])
@@ -585,13 +556,8 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
                               of->route.model);
         return;
     }
-    flight->reason = flight->pinned || is_document ? ROUTE_BY_TAG : choice.reason;
-    held = is_held(thread, of);
-    if (!held && !request.forced && route_find(&of->route, of->route.stable) >= 0 &&
-        strcmp(of->route.versions[choice.version].tag, of->route.stable) != 0) {
-        COUNT(thread, of->versions[choice.version].slot, unheld, 1);
-        choice.version = route_find(&of->route, of->route.stable);
-    }
+    flight->reason = choice.reason;
+    memcpy(flight->model, of->route.model, sizeof(flight->model));
     memcpy(flight->assigned, of->route.versions[choice.version].tag, sizeof(flight->assigned));
     flight->assigned_slot = flight->slot = of->versions[choice.version].slot;
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
@@ -601,17 +567,8 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
-    if (of->on_trial && held && !is_document)
-        flight->sighting = begin_sighting(flight, of, !request.forced);
-    /* A path that names a version means nothing to another one. */
-    if (of->route.mirror_count > 0 && held && !path_tag[0] && !is_document) {
-        const struct mirror_request copy = {.head = head,
-                                            .body = http_exchange_body(exchange),
-                                            .request_id = flight->request_id,
-                                            .peer = http_exchange_peer(exchange)};
-
-        flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy);
-    }
+    if (held && !asks_for_document(head))
+        watch_request(flight, entry, drawn, path_tag[0]);
     if (start_try(flight, flight->tag, NULL))
         return;
     stable = stable_instead(flight);
@@ -621,35 +578,10 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
         finish_with_error(flight, 503, "no replica of the model takes requests");
 }
 
-/* "." and "..", plain or percent-encoded: servers that resolve them would see another path than the one that was
- * routed. */
-static bool has_dot_segment(struct http_slice path)
-{
-    size_t i = 0;
-
-    while (i < path.size) {
-        size_t dots = 0, start;
-
-        start = ++i; /* behind the slash */
-        while (i < path.size && path.bytes[i] != '/') {
-            if (path.bytes[i] == '.')
-                dots++, i++;
-            else if (path.bytes[i] == '%' && path.size - i >= 3 && strncasecmp(path.bytes + i, "%2e", 3) == 0)
-                dots++, i += 3;
-            else
-                dots = 3, i++;
-        }
-        if (i > start && (dots == 1 || dots == 2))
-            return true;
-    }
-    return false;
-}
-
 /* No model server needs others, and some take what they do not know for what they do: gunicorn 20 answers "get". */
 static bool is_known_method(struct http_slice method)
 {
-    return http_slice_is(method, "POST") || http_slice_is(method, "GET") || http_slice_is(method, "HEAD") ||
-           http_slice_is(method, "OPTIONS");
+    return http_slice_is(method, "POST") || http_slice_is(method, "GET") || http_slice_is(method, "HEAD");
 }
 
 void flight_start(void *user, struct http_exchange *exchange)
@@ -659,18 +591,20 @@ void flight_start(void *user, struct http_exchange *exchange)
     int entry;
 
     thread_take_table(thread);
+    if (cors_answer(thread, exchange))
+        return;
     if (!is_known_method(http_exchange_head(exchange)->method)) {
         own_respond_error(thread, exchange, 501,
                           "the methods here are GET, HEAD, POST, and OPTIONS for browsers' preflights");
         return;
     }
-    if (cors_answer(thread, exchange) || own_answer(thread, exchange) || feedback_answer(thread, exchange))
+    if (own_answer(thread, exchange) || feedback_answer(thread, exchange))
         return;
-    if (has_dot_segment(http_exchange_head(exchange)->path)) {
+    if (request_has_dot_segment(http_exchange_head(exchange)->path)) {
         own_respond_error(thread, exchange, 400, "a path with '.' or '..' segments");
         return;
     }
-    if (!read_path(http_exchange_head(exchange)->path, model, tag, sizeof(model))) {
+    if (!request_read_path(http_exchange_head(exchange)->path, model, tag, sizeof(model))) {
         own_respond_error(thread, exchange, 404,
                           "no such path: POST /v1/predict/MODEL, or the Open Inference Protocol at /v2");
         return;

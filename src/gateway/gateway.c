@@ -48,7 +48,9 @@ static void server_closed(void *user)
     thread_reap_upstreams(thread, true);
     snapshot_free(thread->snapshot);
     thread->snapshot = NULL;
+    pthread_mutex_lock(&gateway->lock); /* gateway_stop may still be about to wake this thread */
     uv_close((uv_handle_t *)&thread->wake, NULL);
+    pthread_mutex_unlock(&gateway->lock);
     uv_close((uv_handle_t *)&thread->reaper, NULL);
     if (atomic_fetch_sub(&gateway->running, 1) == 1 && gateway->stopped)
         gateway->stopped(gateway->stopped_user);
@@ -262,10 +264,12 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ms, bool handed_ove
     gateway->stopped_user = user;
     for (i = 0; i < gateway->options.threads; i++)
         atomic_fetch_add(&gateway->running, gateway->threads[i].server != NULL);
+    pthread_mutex_lock(&gateway->lock); /* a thread that sees this before it is woken must still be there to be woken */
     atomic_store(&gateway->stopping, true);
     for (i = 0; i < gateway->options.threads; i++) /* all stop listening before one is waited for */
         if (gateway->threads[i].server)
             uv_async_send(&gateway->threads[i].wake);
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 void gateway_close(struct gateway *gateway)

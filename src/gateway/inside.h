@@ -128,6 +128,7 @@ struct gateway {
     atomic_int running; /* threads that have not closed their server yet */
     void (*stopped)(void *user);
     void *stopped_user;
+    int taken_last; /* the thread of which the last sighting was taken; only who takes them touches it */
     struct breaker breakers[GATEWAY_MAX_SLOTS];
     _Atomic uint64_t trials_until_ms; /* monotonic: gateway_hold_trials */
     struct thread threads[MAX_THREADS];
@@ -163,6 +164,18 @@ void upstream_given_up(struct upstream *upstream); /* the client went away: noth
 
 /* flight.c */
 void flight_start(void *user, struct http_exchange *exchange); /* the server's handler */
+
+/* request.c */
+/* "/v1/predict/MODEL", "/v2/models/MODEL/..." and its "versions/TAG"; size: of both. False where the path names no
+ * model. */
+bool request_read_path(struct http_slice path, char *model, char *tag, size_t size);
+/* "." and "..", plain or percent-encoded: servers that resolve them would see another path than the one that was
+ * routed. */
+bool request_has_dot_segment(struct http_slice path);
+/* The value that the route's key has in the request; false where there is none, or a longer one than size takes. */
+bool request_find_key(const struct route *route, const struct http_head *head, const char *peer, char *key,
+                      size_t size);
+const char *request_find_rule(const struct route *route, const struct http_head *head); /* its tag, or NULL */
 
 /* own.c: answers that no version gives. Each has its line in the access log, a request id, and what a web page needs.
  */
@@ -223,9 +236,10 @@ struct mirror_request { /* what of a request a copy needs; taken over by mirror_
 };
 struct mirrors; /* the copies of one request, and its own answer when it comes */
 struct mirrors *mirror_start(struct thread *thread, int entry, const char *primary_tag,
-                             const struct mirror_request *request); /* NULL: none is to be sent */
-/* The client has its answer. sighting (NULL: nobody wants it) waits for the copies' answers and goes to the judge with
- * them. Called once where mirror_start gave something. */
+                             const struct mirror_request *request,
+                             bool is_watched); /* whether the copies' answers will be asked for; NULL: none is sent */
+/* The client has its answer. sighting (NULL where it is not watched) waits for the copies' answers and goes to the
+ * judge with them. Called once where mirror_start gave something. */
 void mirror_primary_answered(struct mirrors *mirrors, int slot, struct gateway_sighting *sighting);
 
 /* proxy_head.c */

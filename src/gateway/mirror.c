@@ -21,9 +21,9 @@ struct copy {
 
 struct mirrors {
     struct thread *thread;
-    bool primary_done;
+    bool primary_done, is_watched;
     int primary_slot;
-    struct gateway_sighting *sighting; /* NULL: nobody wants it */
+    struct gateway_sighting *sighting; /* of one that is watched, once its own answer is there */
     size_t body_bytes;
     int count, pending;
     struct copy copies[ROUTE_MAX_MIRRORS];
@@ -36,12 +36,8 @@ static void end_if_complete(struct mirrors *mirrors)
 
     if (!mirrors->primary_done || mirrors->pending > 0)
         return;
-    for (i = 0; i < mirrors->count; i++) {
-        if (sighting)
-            sighting->copies[sighting->copy_count++] = mirrors->copies[i].answer;
-        else
-            bytes_drop(mirrors->copies[i].answer.body);
-    }
+    for (i = 0; i < mirrors->count && sighting; i++)
+        sighting->copies[sighting->copy_count++] = mirrors->copies[i].answer;
     tap_push_request(mirrors->thread, mirrors->primary_slot, sighting);
     free(mirrors);
 }
@@ -56,7 +52,8 @@ static void copy_answered(void *user, const struct http_answer *answer)
     copy->answer.latency_ms = (double)answer->total_ns / 1e6;
     if (answer->rc == SERIN_OK) {
         copy->answer.status = answer->head->status;
-        copy->answer.body = bytes_share(answer->body);
+        if (mirrors->is_watched)
+            copy->answer.body = bytes_share(answer->body);
     }
     /* A copy lacks credentials, and may come when there is too much to do: neither its failure leaves the replica out
      * for clients, nor does its success bring one back that fails them. */
@@ -90,7 +87,7 @@ static bool start_copy(struct mirrors *mirrors, struct copy *copy, const struct 
 }
 
 struct mirrors *mirror_start(struct thread *thread, int entry, const char *primary_tag,
-                             const struct mirror_request *request)
+                             const struct mirror_request *request, bool is_watched)
 {
     struct snapshot *snapshot = thread->snapshot;
     const struct gateway_entry *of = &snapshot->table->table.entries[entry];
@@ -112,6 +109,7 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
             if (!mirrors)
                 break;
             mirrors->thread = thread;
+            mirrors->is_watched = is_watched;
             mirrors->body_bytes = request->body->size;
             proxy_head_write(&head, request->head, request->peer, request->request_id, true);
         }
