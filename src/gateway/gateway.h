@@ -183,8 +183,9 @@ struct gateway_sighting {
     struct gateway_feedback *feedback;               /* what was posted */
 };
 
-/* Takes a sighting, of each thread's the oldest first; NULL where none waits. At most 1024 wait on each thread, and
- * 16 MiB of answers; what comes then is dropped and counted. Free it with gateway_sighting_free. From one thread only.
+/* Takes a sighting, from the threads in turn, of each the oldest first; NULL where none waits. At most 1024 wait on
+ * each thread, and 16 MiB of answers; what comes then is dropped and counted. Free it with gateway_sighting_free. From
+ * one thread only.
  */
 struct gateway_sighting *gateway_take_sighting(struct gateway *gateway);
 void gateway_sighting_free(struct gateway_sighting *sighting);

@@ -92,23 +92,30 @@ void tap_push_request(struct thread *thread, int slot, struct gateway_sighting *
         COUNT(thread, slot, untold, 1);
 }
 
+static struct gateway_sighting *take(struct tap *tap)
+{
+    uint32_t taken = atomic_load_explicit(&tap->taken, memory_order_relaxed);
+    struct gateway_sighting *sighting;
+
+    if (taken == atomic_load_explicit(&tap->written, memory_order_acquire))
+        return NULL;
+    sighting = tap->ring[taken % TAP_SIGHTINGS];
+    atomic_fetch_sub_explicit(&tap->bytes, size_of(sighting), memory_order_relaxed);
+    atomic_store_explicit(&tap->taken, taken + 1, memory_order_release);
+    return sighting;
+}
+
+/* In turn: a camera stays with one thread, and where there are too many to take all, none must go unheard for long. */
 struct gateway_sighting *gateway_take_sighting(struct gateway *gateway)
 {
+    struct gateway_sighting *sighting = NULL;
     int i;
 
-    for (i = 0; i < gateway->options.threads; i++) {
-        struct tap *tap = &gateway->threads[i].tap;
-        uint32_t taken = atomic_load_explicit(&tap->taken, memory_order_relaxed);
-        struct gateway_sighting *sighting;
-
-        if (taken == atomic_load_explicit(&tap->written, memory_order_acquire))
-            continue;
-        sighting = tap->ring[taken % TAP_SIGHTINGS];
-        atomic_fetch_sub_explicit(&tap->bytes, size_of(sighting), memory_order_relaxed);
-        atomic_store_explicit(&tap->taken, taken + 1, memory_order_release);
-        return sighting;
+    for (i = 0; i < gateway->options.threads && !sighting; i++) {
+        gateway->taken_last = (gateway->taken_last + 1) % gateway->options.threads;
+        sighting = take(&gateway->threads[gateway->taken_last].tap);
     }
-    return NULL;
+    return sighting;
 }
 
 void gateway_hold_trials(struct gateway *gateway, uint64_t for_ms)

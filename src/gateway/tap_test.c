@@ -107,6 +107,25 @@ static void keeps_no_more_than_its_room(void **state)
     assert_int_equal(thread->counters[3].untold, 6);
 }
 
+static void a_busy_thread_does_not_silence_the_others(void **state)
+{
+    struct gateway *gateway = *state;
+    struct gateway_entry entry = entry_of(1, 1);
+    struct gateway_sighting *sighting;
+    int i, heard = 0;
+
+    for (i = 0; i < 4; i++)
+        tap_push_request(&gateway->threads[1], 3, sighting_new(&entry, "quiet", ""));
+    for (i = 0; i < 8; i++) { /* as fast as they are taken, the busy one tells of more */
+        tap_push_request(&gateway->threads[0], 3, sighting_new(&entry, "busy", ""));
+        sighting = gateway_take_sighting(gateway);
+        assert_non_null(sighting);
+        heard += strcmp(sighting->request_id, "quiet") == 0;
+        gateway_sighting_free(sighting);
+    }
+    assert_int_equal(heard, 4);
+}
+
 static void *push_many(void *argument)
 {
     struct thread *thread = argument;
@@ -148,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_the_share_of_the_draw),
         cmocka_unit_test_setup_teardown(keeps_no_more_than_its_room, make_gateway, free_gateway),
+        cmocka_unit_test_setup_teardown(a_busy_thread_does_not_silence_the_others, make_gateway, free_gateway),
         cmocka_unit_test_setup_teardown(keeps_order_between_threads, make_gateway, free_gateway),
     };
 
