@@ -449,12 +449,24 @@ static bool is_from_elsewhere(const struct http_head *head)
     return false;
 }
 
+/* RFC 9110, 15.5.6: with the methods that the path does take. */
+static void refuse_method(struct http_exchange *exchange, const char *allowed)
+{
+    struct buffer fields;
+
+    buffer_init(&fields, 1024);
+    http_write_text(&fields, "Content-Type", "application/json");
+    http_write_text(&fields, "Allow", allowed);
+    http_respond(exchange, 405, &fields, http_error_body("that path does not take this method"));
+    buffer_done(&fields);
+}
+
 static void handle(void *user, struct http_exchange *exchange)
 {
     const struct http_head *head = http_exchange_head(exchange);
     struct call call = {.api = user, .exchange = exchange};
-    bool path_known = false;
-    size_t i;
+    char allowed[64] = "";
+    size_t used = 0, i;
 
     if (is_from_elsewhere(head) && !http_slice_is(head->method, "GET") && !http_slice_is(head->method, "HEAD")) {
         http_respond_error(exchange, 403,
@@ -465,7 +477,8 @@ static void handle(void *user, struct http_exchange *exchange)
     for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (!path_fits(actions[i].path, head->path, call.argument, sizeof(call.argument)))
             continue;
-        path_known = true;
+        used +=
+            (size_t)snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used > 0 ? ", " : "", actions[i].method);
         if (http_slice_is(head->method, actions[i].method) ||
             (strcmp(actions[i].method, "GET") == 0 && http_slice_is(head->method, "HEAD"))) {
             call.word = strrchr(actions[i].path, '/') + 1;
@@ -473,8 +486,8 @@ static void handle(void *user, struct http_exchange *exchange)
             return;
         }
     }
-    if (path_known)
-        http_respond_error(exchange, 405, "that path does not take this method");
+    if (used > 0)
+        refuse_method(exchange, allowed);
     else
         http_respond_error(exchange, 404, "no such path; GET /api/v1/status shows what is there");
 }

@@ -268,6 +268,15 @@ def test_preflight(serve):
     assert "POST" in found.headers["Access-Control-Allow-Methods"]
 
 
+def test_a_method_that_is_not_taken_is_told_which_is(serve):
+    found = serve.ask("GET", "/v1/feedback/some-id")
+    assert found.status == 405 and found.headers["Allow"] == "POST"
+    found = serve.call("PUT", "/api/v1/routes")
+    assert found.status == 405 and found.headers["Allow"] == "GET"
+    found = serve.call("POST", "/api/v1/routes/m")
+    assert found.status == 405 and set(found.headers["Allow"].split(", ")) == {"GET", "PUT", "DELETE"}
+
+
 def test_pages_of_other_origins_cost_nothing(serve, two):
     """Neither with a preflight nor without: no version sees what they send."""
     path = f"/v1/predict/{two.name}"
@@ -328,6 +337,8 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
         (f"GET /v2/models/{two.name}/versions/none HTTP/1.1", page, 404, True),
         ("GET /a/../b HTTP/1.1", page, 400, True),
         ("PUT /v1/predict/any HTTP/1.1", page, 501, True),
+        (f"OPTIONS /v1/predict/{two.name} HTTP/1.1", page, 501, True),  # no preflight; a version would say 200
+        ("GET /v1/feedback/some-id HTTP/1.1", page, 405, True),
         (f"POST /v1/predict/{two.name} HTTP/1.1", page + "Content-Length: 4000001\r\n", 413, True),
         ("POST /expects HTTP/1.1", page + "Content-Length: 1\r\nExpect: wonders\r\n", 417, True),
         ("POST /chunks HTTP/1.1", page + "Transfer-Encoding: chunked\r\n\r\nzz", 400, True),
