@@ -65,7 +65,10 @@ static void read_picture(const json_t *picture, struct answer *ret)
     ret->sharpness = number_or_unknown(picture, "sharpness");
     ret->queue_ms = number_or_unknown(picture, "queue_ms");
     ret->inference_ms = number_or_unknown(speed, "inference");
-    json_array_foreach(results, i, result) read_box(result, ret);
+    json_array_foreach(results, i, result)
+    {
+        read_box(result, ret);
+    }
 }
 
 /* OIP: the elements of the output "detections" are pictures as JSON texts. */
@@ -102,7 +105,10 @@ void answer_read(const uint8_t *body, size_t size, struct answer *ret)
     ret->has_boxes = false;
     ret->pictures = ret->detections = ret->box_count = ret->name_count = 0;
     ret->queue_ms = ret->inference_ms = ret->light = ret->sharpness = -1;
-    json_array_foreach(json_object_get(root, "images"), i, picture) read_picture(picture, ret);
+    json_array_foreach(json_object_get(root, "images"), i, picture)
+    {
+        read_picture(picture, ret);
+    }
     read_outputs(json_object_get(root, "outputs"), ret);
     json_decref(root);
 }
