@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ struct hooks {
     void (*answered)(void *user, const struct plan_webhook *hook, const struct hook_answer *answer);
     void *user;
     int in_flight;
-    bool closed;
+    atomic_bool closed; /* threads of the pool look at it */
 };
 
 struct call {
@@ -31,6 +32,14 @@ struct call {
     size_t why_size;
     char body[];
 };
+
+void hooks_make_room(void)
+{
+    char threads[16];
+
+    snprintf(threads, sizeof(threads), "%d", HOOKS_IN_FLIGHT + 4); /* libuv's own number */
+    setenv("UV_THREADPOOL_SIZE", threads, 0);
+}
 
 enum serin_errc hooks_new(uv_loop_t *loop,
                           void (*answered)(void *user, const struct plan_webhook *hook,
@@ -43,7 +52,9 @@ enum serin_errc hooks_new(uv_loop_t *loop,
         free(hooks);
         return error_set(error, SERIN_NOMEM, "no memory for webhooks");
     }
-    *hooks = (struct hooks){.loop = loop, .answered = answered, .user = user};
+    hooks->loop = loop;
+    hooks->answered = answered;
+    hooks->user = user;
     *ret = hooks;
     return SERIN_OK;
 }
@@ -74,6 +85,15 @@ static size_t take_body(char *bytes, size_t one, size_t count, void *user)
     return one * count;
 }
 
+/* libcurl asks about once a second whether to go on: the program's end does not wait for a host that hangs. */
+static int is_over(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct hooks *hooks = user;
+
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    return atomic_load(&hooks->closed);
+}
+
 /* On a thread of the pool. */
 static void post(uv_work_t *work)
 {
@@ -98,6 +118,9 @@ static void post(uv_work_t *work)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, call->hooks);
         rc = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     }
@@ -116,7 +139,7 @@ static void posted(uv_work_t *work, int status)
 
     (void)status;
     hooks->in_flight--;
-    if (!hooks->closed)
+    if (!atomic_load(&hooks->closed))
         hooks->answered(hooks->user, &call->hook, &call->answer);
     else if (hooks->in_flight == 0)
         free(hooks);
@@ -150,7 +173,7 @@ void hooks_close(struct hooks *hooks)
 {
     if (!hooks)
         return;
-    hooks->closed = true;
+    atomic_store(&hooks->closed, true);
     if (hooks->in_flight == 0)
         free(hooks);
 }

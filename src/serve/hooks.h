@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Calls run on libuv's pool of threads, so that a host that hangs holds up nobody: at most HOOKS_IN_FLIGHT at once,
- * more are refused. http and https only, no redirects, the answer's body is not kept but for its first bytes, which may
- * say why a gate refuses.
+ * more are refused; hooks_make_room keeps threads of the pool free for others. http and https only, no redirects, the
+ * answer's body is not kept but for its first bytes, which may say why a gate refuses.
  */
 #ifndef SERVE_HOOKS_H
 #define SERVE_HOOKS_H
@@ -24,6 +24,9 @@ struct hook_answer {
     char why[200]; /* the beginning of its body, or what went wrong */
 };
 
+/* Before the first use of libuv's pool: its threads are as many as may wait for hosts, and those that resolve names. */
+void hooks_make_room(void);
+
 /* answered is called on the loop's thread for each call, unless the hooks are closed. */
 MUST_USE enum serin_errc hooks_new(uv_loop_t *loop,
                                    void (*answered)(void *user, const struct plan_webhook *hook,
@@ -32,7 +35,8 @@ MUST_USE enum serin_errc hooks_new(uv_loop_t *loop,
 /* Posts body (copied). SERIN_LIMIT: too many are under way. */
 MUST_USE enum serin_errc hooks_call(struct hooks *hooks, const struct plan_webhook *hook, const char *body,
                                     uint64_t ticket, struct serin_error *error);
-/* Those in flight end by their timeouts, and nobody is told. The memory goes with the last of them. NULL is fine. */
+/* Those in flight are given up within about a second, and nobody is told. The memory goes with the last of them, on the
+ * loop. NULL is fine. */
 void hooks_close(struct hooks *hooks);
 
 #endif

@@ -7,6 +7,7 @@
  * SIGINT, or when another one has taken over: the gateway stops listening and lets requests in flight end, then the
  * workers drain, then the admin API, which has told of all this, closes.
  */
+#include "serve/hooks.h"
 #include "serve/rollouts.h"
 
 #include <errno.h>
@@ -376,6 +377,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     if (!server)
         return error_set(error, SERIN_NOMEM, "no memory for the server");
     signal(SIGPIPE, SIG_IGN);
+    hooks_make_room();
     /* Bodies of pictures come and go thousands of times a second: taken from the heap they are warm, mapped anew each
      * time the kernel would clear every page of them. */
     mallopt(M_MMAP_THRESHOLD, KEPT_BODY_BYTES);
