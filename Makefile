@@ -27,12 +27,13 @@ run: all ## predict on the street footage in examples/ and show the boxes
 test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
 
-soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, all hostile requests
-	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden
+soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, 6,000 whole rollouts
+	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden simulation
 
-bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, and of serve as a whole
+bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, of serve as a whole; the judge's errors
 	@python3 bench/bench.py $(BUILD)
 	@python3 bench/bench_serve.py $(BUILD) || [ $$? -eq 77 ]
+	@$(BUILD)/bench/simulation --bench
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan \

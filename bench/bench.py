@@ -102,6 +102,19 @@ def bench_statistics():
         add(f"CPU time of {name}", median_of(rounds[name]), "limit", 2.0, "us")
 
 
+def bench_judge():
+    """What a request costs in all, its share of the looks in it, with 20 guards and 1,000 cameras."""
+    rounds = {}
+    for _ in range(ROUNDS):
+        for row in run_json(BUILD / "bench/bench_judge"):
+            rounds.setdefault(row["name"], []).append(row)
+    for name, samples in rounds.items():
+        if not name.startswith("judge"):
+            continue
+        add(f"CPU time of a request: {name}", median_of([row["us"] for row in samples]), "limit", 2.0, "us")
+        add(f"memory of the process: {name}", median_of([row["process_mb"] for row in samples]), "limit", 50, "MB")
+
+
 def main():
     shared = DATA / "models"
     frames = sorted((ROOT / "examples/footage/images/day").glob("*.jpg"))
@@ -111,6 +124,7 @@ def main():
     bench_decode_and_letterbox(picture)
     bench_suppression()
     bench_statistics()
+    bench_judge()
     photo = DATA / "photos" / "bus.jpg"
     bench_share_of_inference(models[0], photo if photo.exists() else frames[0])
     if shared.exists():

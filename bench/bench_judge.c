@@ -2,8 +2,8 @@
  * bench_judge.c - what the judge costs: CPU time a request and memory, with 20 guards and 1,000 cameras.
  * SPDX-License-Identifier: Apache-2.0
  *
- * 100,000 requests at 1,000 a second with a look each 100 ms; all guards by light, two by camera. Prints one line a
- * unit of assignment, and what writing and reading a record costs.
+ * 100,000 requests at 1,000 a second with a look each 100 ms; all guards by light, two by camera. Prints one line of
+ * JSON a unit of assignment, and what writing and reading a record costs.
  */
 #include "judge/judge.h"
 
@@ -107,8 +107,9 @@ static void bench_unit(enum judge_unit unit, const char *name, struct record *re
         worst_s = fmax(worst_s, cpu_s() - now);
     }
     getrusage(RUSAGE_SELF, &usage);
-    printf("judge, unit %-9s %6.2f us of CPU a request, longest look %5.2f ms, %d tests, process %ld MB\n", name,
-           (cpu_s() - start) * 1e6 / REQUESTS, worst_s * 1e3, judge_reading_count(judge), usage.ru_maxrss / 1024);
+    printf(
+        "{\"name\": \"judge, unit %s\", \"us\": %.3f, \"longest_look_ms\": %.3f, \"tests\": %d, \"process_mb\": %ld}\n",
+        name, (cpu_s() - start) * 1e6 / REQUESTS, worst_s * 1e3, judge_reading_count(judge), usage.ru_maxrss / 1024);
     judge_free(judge);
 }
 
@@ -130,12 +131,12 @@ int main(void)
     start = cpu_s();
     for (i = 0; i < REQUESTS; i++)
         sizes[i % 1000] = record_write(&records[i % RECORDS], lines[i % 1000]);
-    printf("record_write %.2f us", (cpu_s() - start) * 1e6 / REQUESTS);
+    printf("{\"name\": \"record_write\", \"us\": %.3f}\n", (cpu_s() - start) * 1e6 / REQUESTS);
     start = cpu_s();
     for (i = 0; i < 10000; i++)
         if (record_read(lines[i % 1000], sizes[i % 1000], &back, NULL) != SERIN_OK)
             return 1;
-    printf(", record_read %.2f us a record\n", (cpu_s() - start) * 1e6 / 10000);
+    printf("{\"name\": \"record_read\", \"us\": %.3f}\n", (cpu_s() - start) * 1e6 / 10000);
     free(records);
     return 0;
 }
