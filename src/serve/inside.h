@@ -65,13 +65,15 @@ MUST_USE enum serin_errc table_put(struct server *server, const struct route *ro
                                    const struct state_serving *serving, const char *author, struct serin_error *error);
 MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
                                       struct serin_error *error);
-/* For a rollout's controller: the same without asking whether who gains weight is ready, for a way back must be open
- * always; and whether the route is on trial. */
+/* For a rollout's controller: the same without asking whether who gains weight is ready, and also while another process
+ * takes over, for a way back must be open always; and whether the route is on trial. */
 MUST_USE enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial,
                                            const char *author, struct serin_error *error);
 void table_set_trial(struct server *server, const char *model, bool on_trial);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
+/* The stored routes, again: those that another process had the hands on meanwhile. */
+MUST_USE enum serin_errc table_load_routes(struct server *server, struct serin_error *error);
 
 /* deploy.c */
 MUST_USE enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,

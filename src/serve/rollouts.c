@@ -75,11 +75,26 @@ static enum serin_errc get_route(void *user, const char *model, struct route *re
     return SERIN_OK;
 }
 
+/* What somebody has made of the route since its rollout ended is not taken back, at a restart for instance. */
+static bool is_left(const struct rollouts *rollouts, const char *model, const char *id)
+{
+    const struct rollout *rollout = controller_rollout(rollouts->controller, id);
+    bool left = false;
+    struct serin_error error;
+
+    if (rollout && rollout_phase_ended(rollout->phase) &&
+        state_route_is_others(rollouts->server->state, model, id, rollout->ended_ms, &left, &error) != SERIN_OK)
+        log_event(rollouts->server->log, "error", "releasing", "%s", error.message);
+    return left;
+}
+
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
+    if (is_left(rollouts, route->model, author))
+        return SERIN_OK;
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 

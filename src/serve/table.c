@@ -117,14 +117,13 @@ static void put_entry(struct server *server, const struct route *route)
 }
 
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,
-                           bool must_be_served, const char *author, struct serin_error *error)
+                           bool by_rollout, const char *author, struct serin_error *error)
 {
     int at = table_find(server, route->model);
     struct route numbered = *route;
     struct buffer json;
-    enum serin_errc rc;
+    enum serin_errc rc = by_rollout ? SERIN_OK : takeover_check(server, error);
 
-    rc = takeover_check(server, error);
     if (rc != SERIN_OK)
         return rc;
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
@@ -136,7 +135,7 @@ static enum serin_errc put(struct server *server, const struct route *route, con
                          route->model, (unsigned long long)server->table.entries[at].route.revision,
                          (unsigned long long)route->revision);
     rc = route_check(route, error);
-    if (rc == SERIN_OK && must_be_served)
+    if (rc == SERIN_OK && !by_rollout)
         rc = check_served(server, route, error);
     if (rc != SERIN_OK)
         return rc;
@@ -160,7 +159,7 @@ static enum serin_errc put(struct server *server, const struct route *route, con
 enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *serving,
                           const char *author, struct serin_error *error)
 {
-    return put(server, route, serving, true, author, error);
+    return put(server, route, serving, false, author, error);
 }
 
 enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial, const char *author,
@@ -172,7 +171,7 @@ enum serin_errc table_put_rollout(struct server *server, const struct route *rou
 
     if (at >= 0)
         server->table.entries[at].on_trial = on_trial;
-    rc = put(server, route, NULL, false, author, error);
+    rc = put(server, route, NULL, true, author, error);
     if (rc != SERIN_OK && at >= 0)
         server->table.entries[at].on_trial = before;
     return rc;
@@ -241,14 +240,20 @@ static void load_route(void *user, const char *model, const char *json)
     }
 }
 
+enum serin_errc table_load_routes(struct server *server, struct serin_error *error)
+{
+    struct loading loading = {server, error, SERIN_OK};
+    enum serin_errc rc = state_each_route(server->state, load_route, &loading, error);
+
+    if (rc == SERIN_OK)
+        rc = loading.rc;
+    return rc == SERIN_OK ? publish(server, error) : rc;
+}
+
 enum serin_errc table_load(struct server *server, struct serin_error *error)
 {
     struct loading loading = {server, error, SERIN_OK};
     enum serin_errc rc = state_each_serving(server->state, load_serving, &loading, error);
 
-    if (rc == SERIN_OK)
-        rc = state_each_route(server->state, load_route, &loading, error);
-    if (rc == SERIN_OK)
-        rc = loading.rc;
-    return rc == SERIN_OK ? publish(server, error) : rc;
+    return rc == SERIN_OK ? table_load_routes(server, error) : rc;
 }

@@ -4,10 +4,12 @@
  *
  * The elder has a door, a unix socket in the data folder. Who comes there (serin serve --takeover), the heir, gets in
  * one message the lock of the folder, the listening sockets and the list of what is ready. While the heir starts its
- * workers the elder goes on serving and takes no changes, so that what the heir has read stays true. Once all is ready
- * that was ready, the heir accepts at the same sockets and says so; the elder accepts no more, ends what it has, and
- * goes. Nothing is closed between the two, so that no queue of a listener is lost. Whichever dies, the other serves: an
- * elder that reads its heir's end takes changes again; an heir that reads its elder's serves what it has.
+ * workers the elder goes on serving and takes no changes, so that what the heir has read stays true; but its rollouts
+ * go on, since a bad version must come off at any time, and the heir reads the routes again at the last moment. Once
+ * all is ready that was ready, the heir accepts at the same sockets and says so; the elder accepts no more, ends what
+ * it has, and goes. Nothing is closed between the two, so that no queue of a listener is lost. Whichever dies, the
+ * other serves: an elder that reads its heir's end takes changes again; an heir that reads its elder's serves what it
+ * has.
  *
  * Messages are records (SOCK_SEQPACKET): JSON from the elder, then one byte from the heir, or from the elder a sentence
  * why not.
@@ -40,7 +42,7 @@ struct watch {
 struct takeover {
     struct watch *door, *heir, *elder; /* NULL: none */
     uv_timer_t limit;                  /* of an heir, until it serves */
-    bool limited;
+    bool limited, told;                /* told: the elder knows that this one serves */
     struct handed handed;
     json_t *ready; /* what the elder had ready: {"model:tag": replicas} */
     int served_by; /* the heir that serves now is told of this process's end by the end of this; -1 */
@@ -364,7 +366,7 @@ struct handed *takeover_handed(struct server *server)
 
 bool takeover_is_heir(const struct server *server)
 {
-    return server->takeover->limited;
+    return server->takeover->elder && !server->takeover->told;
 }
 
 /* Something that was ready there will not be so here. */
@@ -410,10 +412,11 @@ void takeover_look(struct server *server)
     }
     if (takeover->elder && !all)
         return;
-    if (serve_open(server, &error) != SERIN_OK) {
+    if (table_load_routes(server, &error) != SERIN_OK || serve_open(server, &error) != SERIN_OK) {
         serve_fail(server, error.code, error.message);
         return;
     }
+    takeover->told = true;
     uv_timer_stop(&takeover->limit);
     if (takeover->elder && send(takeover->elder->fd, "R", 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
         log_event(server->log, "warn", "taking over", "the one before cannot be told: %s", strerror(errno));

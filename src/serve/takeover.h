@@ -29,7 +29,7 @@ void takeover_free(
 
 /* From now on another one may take over. SERIN_IO, SERIN_NOMEM. */
 MUST_USE enum serin_errc takeover_open_door(struct server *server, struct serin_error *error);
-/* SERIN_LIMIT while nothing may be changed, because somebody takes over or this one ends. */
+/* SERIN_LIMIT while nobody may change anything, because somebody takes over or this one ends. */
 MUST_USE enum serin_errc takeover_check(const struct server *server, struct serin_error *error);
 /* Lets nobody in any more, and the one that takes over know, unless it does so. */
 void takeover_end(struct server *server, bool handed_over);
@@ -40,7 +40,7 @@ void takeover_end(struct server *server, bool handed_over);
  * answer. SERIN_LIMIT: it does not hand over now, and says why. SERIN_IO, SERIN_CORRUPT, SERIN_NOMEM. */
 MUST_USE enum serin_errc takeover_ask(struct server *server, struct serin_error *error);
 struct handed *takeover_handed(struct server *server);
-bool takeover_is_heir(const struct server *server);
+bool takeover_is_heir(const struct server *server); /* another one serves still, and accepts at the same sockets */
 /* Serves (serve_open) as soon as all is ready that the elder has ready; gives up where something never will be. */
 void takeover_look(struct server *server);
 
