@@ -92,6 +92,20 @@ enum serin_errc http_address_parse(const char *text, struct http_address *ret, s
     return SERIN_OK;
 }
 
+bool http_address_is_local(const char *text)
+{
+    struct http_address address;
+
+    if (http_address_parse(text, &address, NULL) != SERIN_OK)
+        return false;
+    if (address.is_unix)
+        return true;
+    if (address.is_numeric && address.ip.ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)&address.ip)->sin_addr.s_addr) >> 24 == 127;
+    return address.is_numeric &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)&address.ip)->sin6_addr);
+}
+
 void http_address_text(const struct sockaddr *address, char *text, size_t size)
 {
     char host[INET6_ADDRSTRLEN] = "?";

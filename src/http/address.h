@@ -23,6 +23,10 @@ struct http_address {
  * behind; without a port under "http://": 80. SERIN_INVALID. */
 MUST_USE enum serin_errc http_address_parse(const char *text, struct http_address *ret, struct serin_error *error);
 
+/* Whether what listens there is reached from this machine only: a unix socket, 127.0.0.0/8, ::1. False where it is no
+ * address. */
+bool http_address_is_local(const char *text);
+
 /* "10.0.0.7:51432", "[::1]:51432", "unix". */
 void http_address_text(const struct sockaddr *address, char *text, size_t size);
 

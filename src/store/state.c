@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
-#define SCHEMA_VERSION  2
+#define SCHEMA_VERSION  3
 #define BUSY_TIMEOUT_MS 2000
 
 static const char *const schemas[SCHEMA_VERSION] = {
@@ -28,7 +28,9 @@ static const char *const schemas[SCHEMA_VERSION] = {
     " rollout TEXT NOT NULL REFERENCES rollout(id), model TEXT NOT NULL, author TEXT NOT NULL, event TEXT NOT NULL,"
     " why TEXT NOT NULL, numbers TEXT NOT NULL, records INTEGER NOT NULL, records_hash BLOB NOT NULL,"
     " state TEXT NOT NULL, hash BLOB NOT NULL);"
-    "CREATE INDEX decision_of ON decision(rollout, number);"};
+    "CREATE INDEX decision_of ON decision(rollout, number);",
+    ("CREATE TABLE token(name TEXT PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,"
+     " created_ms INTEGER NOT NULL) WITHOUT ROWID;")};
 
 enum serin_errc state_fault(struct state *state, const char *doing, struct serin_error *error)
 {
@@ -167,8 +169,8 @@ static enum serin_errc end(struct state *state, enum serin_errc rc, struct serin
     return rc;
 }
 
-static enum serin_errc change(struct state *state, const char *sql, const char *const *texts, int count,
-                              const char *author, const char *what, const char *detail, struct serin_error *error)
+enum serin_errc state_write_change(struct state *state, const char *sql, const char *const *texts, int count,
+                                   const char *author, const char *what, const char *detail, struct serin_error *error)
 {
     enum serin_errc rc = begin(state, error);
 
@@ -210,13 +212,15 @@ enum serin_errc state_put_route(struct state *state, const char *model, const ch
 enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
                                    struct serin_error *error)
 {
-    return change(state, "DELETE FROM route WHERE model=?", &model, 1, author, "route removed", model, error);
+    return state_write_change(state, "DELETE FROM route WHERE model=?", &model, 1, author, "route removed", model,
+                              error);
 }
 
 enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,
                                      struct serin_error *error)
 {
-    return change(state, "DELETE FROM serving WHERE name=?", &name, 1, author, "serving removed", name, error);
+    return state_write_change(state, "DELETE FROM serving WHERE name=?", &name, 1, author, "serving removed", name,
+                              error);
 }
 
 /* ---- reading ---- */
@@ -228,9 +232,8 @@ const char *state_text_at(sqlite3_stmt *statement, int column)
     return text ? (const char *)text : "";
 }
 
-/* Steps through a query; row is called for each. */
-static enum serin_errc query(struct state *state, const char *sql, int limit,
-                             void (*row)(sqlite3_stmt *statement, void *user), void *user, struct serin_error *error)
+enum serin_errc state_query(struct state *state, const char *sql, int limit,
+                            void (*row)(sqlite3_stmt *statement, void *user), void *user, struct serin_error *error)
 {
     sqlite3_stmt *statement = NULL;
     enum serin_errc rc = SERIN_OK;
@@ -287,7 +290,7 @@ enum serin_errc state_each_route(struct state *state, void (*each)(void *user, c
 {
     struct reader reader = {.route = each, .user = user};
 
-    return query(state, "SELECT model, json FROM route ORDER BY model", 0, read_route, &reader, error);
+    return state_query(state, "SELECT model, json FROM route ORDER BY model", 0, read_route, &reader, error);
 }
 
 enum serin_errc state_each_serving(struct state *state, void (*each)(void *user, const struct state_serving *serving),
@@ -295,7 +298,7 @@ enum serin_errc state_each_serving(struct state *state, void (*each)(void *user,
 {
     struct reader reader = {.serving = each, .user = user};
 
-    return query(state, "SELECT name, replicas, url FROM serving ORDER BY name", 0, read_serving, &reader, error);
+    return state_query(state, "SELECT name, replicas, url FROM serving ORDER BY name", 0, read_serving, &reader, error);
 }
 
 enum serin_errc state_each_change(struct state *state, int limit,
@@ -304,6 +307,28 @@ enum serin_errc state_each_change(struct state *state, int limit,
 {
     struct reader reader = {.change = each, .user = user};
 
-    return query(state, "SELECT number, time_ms, author, what, detail FROM change ORDER BY number DESC LIMIT ?",
-                 limit > 0 ? limit : 100, read_change, &reader, error);
+    return state_query(state, "SELECT number, time_ms, author, what, detail FROM change ORDER BY number DESC LIMIT ?",
+                       limit > 0 ? limit : 100, read_change, &reader, error);
+}
+
+enum serin_errc state_route_is_others(struct state *state, const char *model, const char *author, int64_t since_ms,
+                                      bool *ret, struct serin_error *error)
+{
+    static const char sql[] = "SELECT author <> ?1 AND time_ms > ?2 FROM change WHERE what = 'route'"
+                              " AND json_extract(detail, '$.model') = ?3 ORDER BY number DESC LIMIT 1";
+    sqlite3_stmt *statement = NULL;
+    enum serin_errc rc = SERIN_OK;
+    int step = SQLITE_ERROR;
+
+    if (sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 1, author, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_int64(statement, 2, since_ms) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 3, model, -1, SQLITE_STATIC) == SQLITE_OK)
+        step = sqlite3_step(statement);
+    if (step == SQLITE_ROW || step == SQLITE_DONE)
+        *ret = step == SQLITE_ROW && sqlite3_column_int(statement, 0) != 0;
+    else
+        rc = state_fault(state, "reading", error);
+    sqlite3_finalize(statement);
+    return rc;
 }

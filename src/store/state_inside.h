@@ -18,6 +18,14 @@ enum serin_errc state_fault(struct state *state, const char *doing, struct serin
 /* Statements without parameters or rows. */
 MUST_USE enum serin_errc state_execute(struct state *state, const char *sql, const char *doing,
                                        struct serin_error *error);
+/* A change with its line in the journal, in one transaction. texts: the parameters of sql. */
+MUST_USE enum serin_errc state_write_change(struct state *state, const char *sql, const char *const *texts, int count,
+                                            const char *author, const char *what, const char *detail,
+                                            struct serin_error *error);
+/* Steps through a query; row is called for each. limit: its parameter; 0: it has none. */
+MUST_USE enum serin_errc state_query(struct state *state, const char *sql, int limit,
+                                     void (*row)(sqlite3_stmt *statement, void *user), void *user,
+                                     struct serin_error *error);
 /* Of the row that statement stands on; "" for NULL. Valid until the next step. */
 const char *state_text_at(sqlite3_stmt *statement, int column);
 
