@@ -16,6 +16,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_lint,     /* is a plan of a release right, and what do its steps need */
     &cli_judge,    /* decide from recorded observations */
     &cli_serve,    /* run versions side by side, and send each request to one of them */
+    &cli_token,    /* who may do what on its ports */
     &cli_worker,   /* serve one version over HTTP */
     /* of a running serin serve: */
     &cli_deploy,   /* start a version, as stable or as canary */

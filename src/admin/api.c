@@ -6,6 +6,8 @@
  */
 #include "admin/api.h"
 
+#include "base/json.h"
+
 #include <jansson.h>
 
 #include <stdio.h>
@@ -19,6 +21,7 @@
 struct api {
     struct http_server *server;
     struct admin_target target;
+    struct access *access;
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -29,6 +32,7 @@ struct call {
     struct http_exchange *exchange;
     char argument[256]; /* the path's variable part, decoded */
     const char *word;   /* the last segment of the pattern */
+    struct caller caller;
     char author[160];
 };
 
@@ -55,10 +59,11 @@ static int status_of(enum serin_errc rc)
     return 500;
 }
 
-static void answer(struct http_exchange *exchange, const char *type, const char *text, size_t size)
+/* fields are appended to. */
+static void answer_with(struct http_exchange *exchange, struct buffer *fields, const char *type, const char *text,
+                        size_t size)
 {
     struct bytes *body = bytes_new(size);
-    struct buffer fields;
 
     if (!body) {
         http_respond_error(exchange, 503, "no memory for an answer of %zu bytes", size);
@@ -67,11 +72,27 @@ static void answer(struct http_exchange *exchange, const char *type, const char 
     if (size)
         memcpy(body->data, text, size);
     body->size = size;
+    http_write_field(fields, "Content-Type", "%s", type);
+    http_write_field(fields, "Cache-Control", "no-store");
+    http_respond(exchange, 200, fields, body);
+}
+
+static void answer(struct http_exchange *exchange, const char *type, const char *text, size_t size)
+{
+    struct buffer fields;
+
     buffer_init(&fields, 512);
-    http_write_field(&fields, "Content-Type", "%s", type);
-    http_write_field(&fields, "Cache-Control", "no-store");
-    http_respond(exchange, 200, &fields, body);
+    answer_with(exchange, &fields, type, text, size);
     buffer_done(&fields);
+}
+
+/* fields are appended to. */
+static void refuse_with(struct http_exchange *exchange, int status, struct buffer *fields, const char *sentence)
+{
+    if (status == 401) /* RFC 9110, 11.6.1 */
+        http_write_field(fields, "WWW-Authenticate", "Bearer realm=\"serin\"");
+    http_write_field(fields, "Content-Type", "application/json");
+    http_respond(exchange, status, fields, http_error_body(sentence));
 }
 
 /* Ends an exchange with what a target wrote, or its error. */
@@ -365,35 +386,183 @@ static void do_changes(struct call *call)
     buffer_done(&out);
 }
 
+/* ---- access ---- */
+
+static void write_caller(struct call *call, const struct caller *caller, struct buffer *out)
+{
+    struct json_writer json;
+
+    json_init(&json, out);
+    json_begin_object(&json);
+    json_key(&json, "required");
+    json_write_boolean(&json, access_is_required(call->api->access));
+    json_key(&json, "name");
+    json_write_string(&json, caller->name);
+    json_key(&json, "role");
+    json_write_string(&json, token_role_text(caller->role));
+    json_end_object(&json);
+}
+
+static void do_session(struct call *call)
+{
+    struct serin_error error = {0};
+    struct buffer out;
+
+    buffer_init(&out, 1024);
+    write_caller(call, &call->caller, &out);
+    answer_result(call->exchange, SERIN_OK, "application/json", &out, &error);
+    buffer_done(&out);
+}
+
+static void do_login(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    struct serin_error error = {0};
+    const char *secret = NULL;
+    struct buffer fields, out;
+    struct caller caller;
+    int status = 400;
+
+    buffer_init(&fields, 1024);
+    buffer_init(&out, 1024);
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s}", "token", &secret) != 0)
+        error_set(&error, SERIN_INVALID, "a log-in is {\"token\": \"serin_...\"}");
+    else
+        status = access_log_in(call->api->access, call->exchange, secret, &fields, &caller, &error);
+    if (status == 0) {
+        write_caller(call, &caller, &out);
+        answer_with(call->exchange, &fields, "application/json", out.bytes, out.size);
+    } else {
+        refuse_with(call->exchange, status, &fields, error.message);
+    }
+    json_decref(root);
+    buffer_done(&out);
+    buffer_done(&fields);
+}
+
+static void do_logout(struct call *call)
+{
+    struct buffer fields;
+
+    buffer_init(&fields, 1024);
+    access_log_out(call->api->access, call->exchange, &fields);
+    answer_with(call->exchange, &fields, "application/json", "{}", 2);
+    buffer_done(&fields);
+}
+
+static void write_token(struct json_writer *json, const char *name, enum token_role role, const char *model)
+{
+    json_key(json, "name");
+    json_write_string(json, name);
+    json_key(json, "role");
+    json_write_string(json, token_role_text(role));
+    json_key(json, "model");
+    json_write_string(json, model);
+}
+
+static void do_tokens(struct call *call)
+{
+    const struct tokens *tokens = access_tokens(call->api->access);
+    struct serin_error error = {0};
+    struct json_writer json;
+    struct buffer out;
+    int i;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    json_init(&json, &out);
+    json_begin_array(&json);
+    for (i = 0; i < tokens->count; i++) {
+        json_begin_object(&json);
+        write_token(&json, tokens->items[i].name, tokens->items[i].role, tokens->items[i].model);
+        json_key(&json, "created_ms");
+        json_write_integer(&json, tokens->items[i].created_ms);
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+    answer_result(call->exchange, SERIN_OK, "application/json", &out, &error);
+    buffer_done(&out);
+}
+
+static void do_create_token(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    const char *name = NULL, *role_text = "key", *model = "";
+    enum token_role role = ROLE_NOBODY;
+    char secret[TOKEN_SECRET_BYTES];
+    struct serin_error error = {0};
+    struct json_writer json;
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, 4096);
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:s, s?:s}", "name", &name, "role", &role_text,
+                                "model", &model) != 0)
+        rc = error_set(
+            &error, SERIN_INVALID,
+            "a token is {\"name\": \"NAME\", \"role\": \"viewer\"}, or {\"name\", \"model\"} for the data port");
+    else if (!token_role_read(role_text, &role))
+        rc = error_set(&error, SERIN_INVALID, "a role is viewer, operator or admin, and not '%.40s'", role_text);
+    else
+        rc = access_create_token(call->api->access, name, role, model, call->author, secret, &error);
+    if (rc == SERIN_OK) {
+        json_init(&json, &out);
+        json_begin_object(&json);
+        write_token(&json, name, role, model);
+        json_key(&json, "token");
+        json_write_string(&json, secret);
+        json_end_object(&json);
+    }
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+    json_decref(root);
+}
+
+static void do_revoke_token(struct call *call)
+{
+    struct serin_error error = {0};
+
+    answer_done(call, access_revoke_token(call->api->access, call->argument, call->author, &error), &error);
+}
+
 /* ---- the table ---- */
 
-/* "*" in a path is its variable part, one segment. */
-static const struct {
+/* "*" in a path is its variable part, one segment. least: the role that it takes; viewers read, operators move routes
+ * and rollouts and deploy, admins say who may. ROLE_NOBODY: anybody who gets here. */
+static const struct action {
     const char *method, *path;
+    enum token_role least;
     void (*run)(struct call *call);
 } actions[] = {
-    {"GET", "/api/v1/status", do_status},
-    {"GET", "/api/v1/routes", do_routes},
-    {"GET", "/api/v1/routes/*", do_get_route},
-    {"PUT", "/api/v1/routes/*", do_put_route},
-    {"DELETE", "/api/v1/routes/*", do_remove_route},
-    {"PATCH", "/api/v1/routes/*/weights", do_patch_weights},
-    {"POST", "/api/v1/deploy", do_deploy},
-    {"DELETE", "/api/v1/serving/*", do_undeploy},
-    {"GET", "/api/v1/changes", do_changes},
-    {"POST", "/api/v1/reload", do_reload},
-    {"GET", "/api/v1/rollouts", do_rollouts},
-    {"POST", "/api/v1/rollouts", do_start_rollout},
-    {"GET", "/api/v1/rollouts/*", do_rollout},
-    {"GET", "/api/v1/rollouts/*/history", do_rollout_history},
-    {"POST", "/api/v1/rollouts/*/pause", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/resume", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/promote", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/promote-full", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/abort", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/retry", do_act_on_rollout},
-    {"POST", "/api/v1/rollouts/*/undo", do_act_on_rollout},
-    {"GET", "/metrics", do_metrics},
+    {"GET", "/api/v1/status", ROLE_VIEWER, do_status},
+    {"GET", "/api/v1/routes", ROLE_VIEWER, do_routes},
+    {"GET", "/api/v1/routes/*", ROLE_VIEWER, do_get_route},
+    {"PUT", "/api/v1/routes/*", ROLE_OPERATOR, do_put_route},
+    {"DELETE", "/api/v1/routes/*", ROLE_OPERATOR, do_remove_route},
+    {"PATCH", "/api/v1/routes/*/weights", ROLE_OPERATOR, do_patch_weights},
+    {"POST", "/api/v1/deploy", ROLE_OPERATOR, do_deploy},
+    {"DELETE", "/api/v1/serving/*", ROLE_OPERATOR, do_undeploy},
+    {"GET", "/api/v1/changes", ROLE_VIEWER, do_changes},
+    {"POST", "/api/v1/reload", ROLE_ADMIN, do_reload},
+    {"GET", "/api/v1/rollouts", ROLE_VIEWER, do_rollouts},
+    {"POST", "/api/v1/rollouts", ROLE_OPERATOR, do_start_rollout},
+    {"GET", "/api/v1/rollouts/*", ROLE_VIEWER, do_rollout},
+    {"GET", "/api/v1/rollouts/*/history", ROLE_VIEWER, do_rollout_history},
+    {"POST", "/api/v1/rollouts/*/pause", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/resume", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/promote", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/promote-full", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/abort", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/retry", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/undo", ROLE_OPERATOR, do_act_on_rollout},
+    {"GET", "/metrics", ROLE_VIEWER, do_metrics},
+    {"POST", "/api/v1/login", ROLE_NOBODY, do_login},
+    {"POST", "/api/v1/logout", ROLE_NOBODY, do_logout},
+    {"GET", "/api/v1/session", ROLE_NOBODY, do_session},
+    {"GET", "/api/v1/tokens", ROLE_ADMIN, do_tokens},
+    {"POST", "/api/v1/tokens", ROLE_ADMIN, do_create_token},
+    {"DELETE", "/api/v1/tokens/*", ROLE_ADMIN, do_revoke_token},
 };
 
 static bool path_fits(const char *pattern, struct http_slice path, char *argument, size_t size)
@@ -417,6 +586,11 @@ static void name_author(struct call *call)
     char name[64];
     size_t i;
 
+    if (call->caller.name[0]) { /* what a token says is known; else it is only said */
+        snprintf(call->author, sizeof(call->author), "%s from %s", call->caller.name,
+                 http_exchange_peer(call->exchange));
+        return;
+    }
     if (!given || !http_slice_copy(*given, name, sizeof(name)) || !name[0])
         snprintf(name, sizeof(name), "api");
     for (i = 0; name[i]; i++)
@@ -425,28 +599,28 @@ static void name_author(struct call *call)
     snprintf(call->author, sizeof(call->author), "%s from %s", name, http_exchange_peer(call->exchange));
 }
 
-/* A page that somebody has open in a browser may send requests here without being asked (they need no preflight): what
- * changes something is not taken from other origins, and nothing under a name that only an attacker's DNS gives this
- * address. */
-static bool is_from_elsewhere(const struct http_head *head)
+static bool is_reading(struct http_slice method)
 {
-    const struct http_slice *origin = http_find(head, "Origin"), *site = http_find(head, "Sec-Fetch-Site");
-    struct http_slice name = head->host;
-    size_t i;
+    return http_slice_is(method, "GET") || http_slice_is(method, "HEAD");
+}
 
-    if (origin || (site && !http_slice_is(*site, "same-origin") && !http_slice_is(*site, "none")))
-        return true;
-    for (i = 0; i < name.size && name.bytes[i] != ':' && name.bytes[0] != '['; i++)
-        continue;
-    if (name.size == 0 || name.bytes[0] == '[') /* an IPv6 address */
-        return false;
-    name.size = i; /* without the port */
-    if (http_slice_is_name(name, "localhost"))
-        return false;
-    for (i = 0; i < name.size; i++)
-        if (!strchr("0123456789.", name.bytes[i])) /* a name, which anybody's DNS may give this address */
-            return true;
-    return false;
+/* The row for a request; else NULL, and the methods that the path does take in allowed, "" where nobody knows it. */
+static const struct action *find_action(struct call *call, char *allowed, size_t size)
+{
+    const struct http_head *head = http_exchange_head(call->exchange);
+    size_t used = 0, i;
+
+    allowed[0] = '\0';
+    for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (!path_fits(actions[i].path, head->path, call->argument, sizeof(call->argument)))
+            continue;
+        if (http_slice_is(head->method, actions[i].method) ||
+            (strcmp(actions[i].method, "GET") == 0 && http_slice_is(head->method, "HEAD")))
+            return &actions[i];
+        if (used < size)
+            used += (size_t)snprintf(allowed + used, size - used, "%s%s", used > 0 ? ", " : "", actions[i].method);
+    }
+    return NULL;
 }
 
 /* RFC 9110, 15.5.6: with the methods that the path does take. */
@@ -463,37 +637,32 @@ static void refuse_method(struct http_exchange *exchange, const char *allowed)
 
 static void handle(void *user, struct http_exchange *exchange)
 {
-    const struct http_head *head = http_exchange_head(exchange);
     struct call call = {.api = user, .exchange = exchange};
-    char allowed[64] = "";
-    size_t used = 0, i;
+    char allowed[64];
+    const struct action *action = find_action(&call, allowed, sizeof(allowed));
+    struct serin_error error = {0};
+    struct buffer fields;
+    /* What is there and what is not is told only to who may read. */
+    int status = access_admit(call.api->access, exchange, action ? action->least : ROLE_VIEWER,
+                              !is_reading(http_exchange_head(exchange)->method), &call.caller, &error);
 
-    if (is_from_elsewhere(head) && !http_slice_is(head->method, "GET") && !http_slice_is(head->method, "HEAD")) {
-        http_respond_error(exchange, 403,
-                           "changes are not taken from web pages of other origins, or under another host's name");
-        return;
-    }
-    name_author(&call);
-    for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        if (!path_fits(actions[i].path, head->path, call.argument, sizeof(call.argument)))
-            continue;
-        used +=
-            (size_t)snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used > 0 ? ", " : "", actions[i].method);
-        if (http_slice_is(head->method, actions[i].method) ||
-            (strcmp(actions[i].method, "GET") == 0 && http_slice_is(head->method, "HEAD"))) {
-            call.word = strrchr(actions[i].path, '/') + 1;
-            actions[i].run(&call);
-            return;
-        }
-    }
-    if (used > 0)
+    if (status != 0) {
+        buffer_init(&fields, 1024);
+        refuse_with(exchange, status, &fields, error.message);
+        buffer_done(&fields);
+    } else if (action) {
+        name_author(&call);
+        call.word = strrchr(action->path, '/') + 1;
+        action->run(&call);
+    } else if (allowed[0]) {
         refuse_method(exchange, allowed);
-    else
+    } else {
         http_respond_error(exchange, 404, "no such path; GET /api/v1/status shows what is there");
+    }
 }
 
 enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
-                        struct api **ret, struct serin_error *error)
+                        struct access *access, struct api **ret, struct serin_error *error)
 {
     struct http_server_options options;
     struct api *api = calloc(1, sizeof(*api));
@@ -502,6 +671,7 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     if (!api)
         return error_set(error, SERIN_NOMEM, "no memory for the admin API");
     api->target = *target;
+    api->access = access;
     http_server_options_init(&options);
     options.limits.max_body_bytes = MAX_BODY_BYTES;
     options.max_connections = 256;

@@ -1,5 +1,5 @@
 /*
- * api.h - the control API: JSON over HTTP on the admin port.  Depends on base, http, gateway/route.h, libuv.
+ * api.h - the control API: JSON over HTTP on the admin port.  Depends on base, http, gateway/route.h, access.h, libuv.
  * SPDX-License-Identifier: Apache-2.0
  *
  *     GET    /api/v1/status                everything at a glance
@@ -17,12 +17,19 @@
  *     GET    /api/v1/rollouts/ID/history   its decisions, oldest first
  *     POST   /api/v1/rollouts/ID/VERB      pause, resume, promote, promote-full, abort, retry, undo; {"why"}
  *     GET    /metrics                      Prometheus' text format
+ *     POST   /api/v1/login                 {"token"}; a session for a browser
+ *     POST   /api/v1/logout
+ *     GET    /api/v1/session               who one is: {"required", "name", "role"}
+ *     GET    /api/v1/tokens                names and roles
+ *     POST   /api/v1/tokens                {"name", "role", "model"}; the answer has the secret, this once
+ *     DELETE /api/v1/tokens/NAME
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */
 #ifndef ADMIN_API_H
 #define ADMIN_API_H
 
+#include "admin/access.h"
 #include "gateway/route.h"
 #include "http/server.h"
 
@@ -73,10 +80,10 @@ struct admin_target {
 
 struct api;
 
-/* Listens at address ("127.0.0.1:8081"), or on a socket that does so already (taken over; -1: none). target is copied.
- */
+/* Listens at address ("127.0.0.1:8081"), or on a socket that does so already (taken over; -1: none). target is copied,
+ * access borrowed. */
 MUST_USE enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
-                                 struct api **ret, struct serin_error *error);
+                                 struct access *access, struct api **ret, struct serin_error *error);
 int api_port(const struct api *api);
 int api_socket(const struct api *api); /* it listens there; stays the API's */
 /* handed_over: another process accepts at the socket. done may be NULL. */

@@ -5,15 +5,17 @@
 #include "cli/admin_call.h"
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "http/client.h"
 
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_TOKEN      256
 #define MAX_HEAD_BYTES 4096
-#define MAX_USER       64
 
 /* A call, and what became of it. */
 struct exchange {
@@ -56,23 +58,71 @@ enum serin_errc admin_path(char *path, const char *prefix, const char *text, con
     return rc;
 }
 
-/* Who it is goes into the journal of changes; a name that could not stand in a header is not passed on as it is. */
-static void write_author(struct buffer *head)
+const char *admin_author(char text[ADMIN_MAX_AUTHOR])
 {
     const char *user = getenv("USER");
     const struct passwd *entry;
-    char name[MAX_USER + 1];
-    size_t length, i;
+    size_t i;
 
     if (!user || !*user) {
         entry = getpwuid(getuid());
         user = entry ? entry->pw_name : "unknown";
     }
-    length = strnlen(user, MAX_USER);
-    for (i = 0; i < length; i++)
-        name[i] = user[i] > ' ' && user[i] < 0x7f ? user[i] : '?';
-    name[length] = '\0';
-    http_write_field(head, "X-Serin-Author", "cli %s", name);
+    snprintf(text, ADMIN_MAX_AUTHOR, "cli %s", user);
+    for (i = 4; text[i]; i++) /* a name that could not stand in a header is not passed on as it is */
+        if (text[i] <= ' ' || text[i] >= 0x7f)
+            text[i] = '?';
+    return text;
+}
+
+/* Where the file of the token is; false where there is none. given: somebody named it. */
+static bool find_token_file(char *path, size_t size, bool *ret_given)
+{
+    const char *given = getenv("SERIN_TOKEN_FILE"), *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+    *ret_given = given && *given;
+    if (*ret_given)
+        snprintf(path, size, "%s", given);
+    else if (config && *config)
+        snprintf(path, size, "%s/serin/token", config);
+    else if (home && *home)
+        snprintf(path, size, "%s/.config/serin/token", home);
+    else
+        return false;
+    return *ret_given || access(path, F_OK) == 0;
+}
+
+/* The token into text of MAX_TOKEN + 1 bytes, "" where there is none. */
+static enum serin_errc read_token(char *text, struct serin_error *error)
+{
+    const char *given = getenv("SERIN_TOKEN");
+    char path[4096];
+    uint8_t *bytes = NULL;
+    struct stat about;
+    size_t size = 0;
+    bool is_named;
+    enum serin_errc rc;
+
+    text[0] = '\0';
+    if (given && *given) {
+        if (strlen(given) > MAX_TOKEN)
+            return error_set(error, SERIN_INVALID, "$SERIN_TOKEN has %zu bytes, the limit is %d", strlen(given),
+                             MAX_TOKEN);
+        memcpy(text, given, strlen(given) + 1);
+    } else if (find_token_file(path, sizeof(path), &is_named)) {
+        if (stat(path, &about) == 0 && (about.st_mode & 077))
+            return error_set(error, SERIN_INVALID, "%s has mode %04o: others can read the token (chmod 600)", path,
+                             (unsigned)(about.st_mode & 07777));
+        rc = file_read(path, MAX_TOKEN, &bytes, &size, error);
+        if (rc != SERIN_OK)
+            return rc;
+        memcpy(text, bytes, size + 1);
+        free(bytes);
+    }
+    text[strcspn(text, " \t\r\n")] = '\0';
+    for (given = text; *given > ' ' && *given < 0x7f; given++)
+        continue;
+    return *given ? error_set(error, SERIN_INVALID, "the token has a byte that no token has") : SERIN_OK;
 }
 
 /* An error's own sentence, where the server gave one. */
@@ -81,6 +131,8 @@ static enum serin_errc refused(const struct exchange *exchange, int status)
     const char *sentence = json_string_value(json_object_get(exchange->json, "error"));
     enum serin_errc code = status == 404 ? SERIN_NOT_FOUND : status < 500 ? SERIN_INVALID : SERIN_IO;
 
+    if (sentence && *sentence && status == 401)
+        return error_set(exchange->error, code, "%s. The token is taken from " ADMIN_TOKEN_FROM, sentence);
     if (sentence && *sentence)
         return error_set(exchange->error, code, "%s", sentence);
     return error_set(exchange->error, code, "%s answered %d %s without a reason; is it the admin API of serin serve?",
@@ -119,9 +171,12 @@ static enum serin_errc start(struct http_client *client, const char *method, con
 {
     size_t size = text ? strlen(text) : 0;
     struct bytes *body = NULL;
+    char token[MAX_TOKEN + 1], author[ADMIN_MAX_AUTHOR];
     struct buffer head;
-    enum serin_errc rc;
+    enum serin_errc rc = read_token(token, exchange->error);
 
+    if (rc != SERIN_OK)
+        return rc;
     if (text) {
         body = bytes_new(size);
         if (!body)
@@ -133,10 +188,12 @@ static enum serin_errc start(struct http_client *client, const char *method, con
     http_write_request_line(&head, (struct http_slice){method, strlen(method)},
                             (struct http_slice){path, strlen(path)});
     http_write_field(&head, "Accept", "application/json");
+    if (token[0])
+        http_write_field(&head, "Authorization", "Bearer %s", token);
     if (body)
         http_write_field(&head, "Content-Type", "application/json");
     if (strcmp(method, "GET") != 0)
-        write_author(&head);
+        http_write_field(&head, "X-Serin-Author", "%s", admin_author(author));
     rc = http_call_start(client, &head, body, timeout_ms, on_answer, exchange, NULL, exchange->error);
     buffer_done(&head);
     bytes_drop(body);

@@ -27,14 +27,21 @@
 /* The address to call: what was given, $SERIN_ADMIN, or the default. */
 const char *admin_address(const char *given);
 
+/* "cli alice": who it is, for the journal of changes. Returns text. */
+#define ADMIN_MAX_AUTHOR 70
+const char *admin_author(char text[ADMIN_MAX_AUTHOR]);
+
 /* Writes "prefix" and the text, percent-encoded where it must be, into path of ADMIN_MAX_PATH bytes. SERIN_LIMIT. */
 MUST_USE enum serin_errc admin_path(char *path, const char *prefix, const char *text, const char *suffix,
                                     struct serin_error *error);
 
-/* Sends method and path, with body as JSON (NULL: none), and waits for the answer: timeout_ms for all of it. *ret_json
- * is the answer's JSON (json_decref it); NULL for an answer without a body. Errors: SERIN_IO (nobody there, too late),
- * SERIN_NOT_FOUND (404), SERIN_INVALID (other 4xx) with the server's own sentence, SERIN_CORRUPT (no JSON),
- * SERIN_NOMEM. */
+/* What the token is called in sentences. It is not an option: everybody on a machine sees command lines. */
+#define ADMIN_TOKEN_FROM "$SERIN_TOKEN, or the file $SERIN_TOKEN_FILE or ~/.config/serin/token, which only you may read"
+
+/* Sends method and path, and the token that there is (ADMIN_TOKEN_FROM), with body as JSON (NULL: none), and waits for
+ * the answer: timeout_ms for all of it. *ret_json is the answer's JSON (json_decref it); NULL for an answer without a
+ * body. Errors: SERIN_IO (nobody there, too late), SERIN_NOT_FOUND (404), SERIN_INVALID (other 4xx) with the server's
+ * own sentence, SERIN_CORRUPT (no JSON), SERIN_NOMEM. */
 MUST_USE enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
                                     unsigned timeout_ms, json_t **ret_json, struct serin_error *error);
 

@@ -154,6 +154,8 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         return CLI_OK;
     }
     if (settings->check) {
+        if (serve_check_access(&serve, &error) != SERIN_OK)
+            return fail(&error, CLI_USAGE);
         puts("the configuration is good");
         return CLI_OK;
     }

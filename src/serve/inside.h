@@ -37,6 +37,8 @@ struct server {
     struct fleet *fleet;
     struct gateway *gateway;
     struct api *api;
+    struct access *access;
+    uv_timer_t token_clock; /* looks whether another process has made or revoked tokens */
     struct rollouts *rollouts;
     struct log *log, *access_log;
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */

@@ -7,6 +7,7 @@
  * SIGINT, or when another one has taken over: the gateway stops listening and lets requests in flight end, then the
  * workers drain, then the admin API, which has told of all this, closes.
  */
+#include "http/address.h"
 #include "serve/hooks.h"
 #include "serve/rollouts.h"
 
@@ -23,6 +24,7 @@
 
 #define KEPT_BODY_BYTES (16 << 20)
 #define KEPT_HEAP_BYTES (256 << 20)
+#define TOKENS_MS       1000 /* a key of the data port that another process has revoked opens nothing after this */
 
 /* mkdir -p for the last two parts. */
 static enum serin_errc make_folder(const char *path, mode_t mode, struct serin_error *error)
@@ -146,6 +148,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->interrupted, NULL);
     uv_close((uv_handle_t *)&server->hung_up, NULL);
     uv_close((uv_handle_t *)&server->deploy_clock, NULL);
+    uv_close((uv_handle_t *)&server->token_clock, NULL);
     uv_close((uv_handle_t *)&server->gateway_stopped, NULL);
 }
 
@@ -294,6 +297,32 @@ static enum serin_errc make_gateway(struct server *server, struct serin_error *e
     return rc;
 }
 
+static void log_access(void *user, const char *level, const char *doing, const char *what)
+{
+    log_event(((struct server *)user)->log, level, doing, "%s", what);
+}
+
+static void look_at_tokens(uv_timer_t *clock)
+{
+    struct server *server = clock->data;
+
+    if (access_refresh(server->access) && !server->stopping)
+        table_refresh(server);
+}
+
+static enum serin_errc start_access(struct server *server, struct serin_error *error)
+{
+    const struct access_options options = {.state = server->state,
+                                           .open = http_address_is_local(server->options.admin),
+                                           .log = log_access,
+                                           .log_user = server};
+    enum serin_errc rc = access_new(&options, &server->access, error);
+
+    if (rc == SERIN_OK)
+        uv_timer_start(&server->token_clock, look_at_tokens, TOKENS_MS, TOKENS_MS);
+    return rc;
+}
+
 static enum serin_errc start_api(struct server *server, struct serin_error *error)
 {
     const struct admin_target target = {.user = server,
@@ -312,8 +341,8 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .rollout_history = rollouts_history,
                                         .start_rollout = rollouts_start,
                                         .act_on_rollout = rollouts_act};
-    enum serin_errc rc =
-        api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target, &server->api, error);
+    enum serin_errc rc = api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target,
+                                 server->access, &server->api, error);
     char *colon = strrchr(server->options.admin, ':');
 
     if (rc == SERIN_OK && colon && strcmp(colon, ":0") == 0)
@@ -323,13 +352,11 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
 
 enum serin_errc serve_open(struct server *server, struct serin_error *error)
 {
-    /* Before the first request: none may go to a canary that nobody watches. */
-    enum serin_errc rc = rollouts_new(server, &server->rollouts, error);
+    enum serin_errc rc = gateway_start(server->gateway, error);
 
-    if (rc == SERIN_OK) {
-        server->open = true; /* some threads may run: they are to be stopped */
-        rc = gateway_start(server->gateway, error);
-    }
+    server->open = true; /* some threads may run: they are to be stopped */
+    if (rc == SERIN_OK)
+        rc = rollouts_new(server, &server->rollouts, error);
     if (rc == SERIN_OK)
         rc = start_api(server, error);
     if (rc == SERIN_OK)
@@ -357,6 +384,8 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     snprintf(path, sizeof(path), "%s/state.db", server->options.data_dir);
     if (rc == SERIN_OK)
         rc = state_open(path, &server->state, error);
+    if (rc == SERIN_OK)
+        rc = start_access(server, error);
     if (rc == SERIN_OK)
         rc = bundles_open(server->options.data_dir, &server->bundles, error);
     if (rc == SERIN_OK)
@@ -394,11 +423,15 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     uv_signal_init(&server->loop, &server->hung_up);
     server->hung_up.data = server;
     uv_timer_init(&server->loop, &server->deploy_clock);
+    uv_timer_init(&server->loop, &server->token_clock);
+    server->token_clock.data = server;
     uv_async_init(&server->loop, &server->gateway_stopped, stop_fleet);
     server->gateway_stopped.data = server;
     server->deploy_clock.data = server;
     server->terminated.data = server->interrupted.data = server;
     rc = takeover_new(&server->takeover, error);
+    if (rc == SERIN_OK)
+        rc = serve_check_access(options, error);
     if (rc == SERIN_OK)
         rc = make_folder(options->data_dir, 0755, error);
     if (rc == SERIN_OK && !realpath(options->data_dir, absolute)) /* workers run in a folder of their own */
@@ -440,6 +473,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     }
     fleet_free(server->fleet);
     bundles_close(server->bundles);
+    access_free(server->access);
     state_close(server->state);
     log_close(server->access_log);
     log_close(server->log);

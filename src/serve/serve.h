@@ -53,6 +53,10 @@ MUST_USE enum serin_errc serve_options_change(const struct serve_options *before
 /* Writes them as such a file, each with its help. */
 void serve_options_dump(const struct serve_options *options, struct buffer *out);
 
+/* Whether these may be served: the admin port elsewhere than on this machine only with TLS and an admin's token in the
+ * state file. SERIN_INVALID says what is missing; SERIN_IO, SERIN_CORRUPT of the state file. */
+MUST_USE enum serin_errc serve_check_access(const struct serve_options *options, struct serin_error *error);
+
 /* Runs until SIGTERM or SIGINT, of which a second one ends it at once, or until another one has taken over. Prints
  * "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every stable version is ready (or has failed).
  * program: the path of serin, for its workers. */
