@@ -21,8 +21,8 @@ $(BUILD)/build.ninja:
 setup: ## install what a build and the tests need
 	@tools/setup.sh test
 
-run: all ## predict on the street footage in examples/ and show the boxes
-	@tools/run.sh $(BUILD)
+run: all ## release a better version on played footage, then take a worse one off (ONCE=1: stop, and tell by exit status)
+	@tools/run.py $(BUILD)
 
 test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
