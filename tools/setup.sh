@@ -19,7 +19,7 @@ ORT_SHA256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
 
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
 libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev'
-TEST='libcmocka-dev python3 python3-pytest python3-numpy mandoc'
+TEST='libcmocka-dev python3 python3-pytest python3-numpy python3-yaml mandoc'
 PEERS='nginx-light apache2-bin lighttpd haproxy python3-h11 python3-waitress python3-gunicorn python3-tornado
 python3-werkzeug python3-cheroot python3-aiohttp libmicrohttpd-dev curl wrk'
 LINT='clang clang-format clang-tidy cppcheck libclang-rt-dev llvm'

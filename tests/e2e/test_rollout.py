@@ -1,0 +1,641 @@
+"""Rollouts from outside the process: what is released, what is taken off, what people say, and kill -9.
+
+SPDX-License-Identifier: Apache-2.0
+
+The versions are small servers of this file's own, so that each can be as wrong as a test wants; plans are tiny. Nothing
+sleeps: traffic runs until what is waited for has come.
+"""
+import contextlib
+import http.client
+import itertools
+import json
+import math
+import os
+import random
+import re
+import threading
+
+import pytest
+import yaml
+from conftest import serin
+from serve_fixture import DEADLINE_S, Client, Fake, Models, Serve, answer, serving, until
+
+SOAK = bool(os.environ.get("SERIN_SOAK"))
+
+# Nothing but time and evidence is asked: errors go back and hold nothing up.
+ERRORS = {"metric": "error_rate", "margin": 1, "required": False}
+
+
+def step(weight, evidence=20, time="0.2s", **more):
+    return {"weight": f"{weight}%", "min": {"evidence": evidence, "time": time}, **more}
+
+
+def plan(*steps, guards=None, **more):
+    return {"guards": [ERRORS] if guards is None else guards, "steps": [*steps, {"weight": "100%"}],
+            "after": {"analysis": "60s", "undo": "1h"}, **more}
+
+
+QUICK = plan(step(20), step(50))
+STANDS = plan(step(20, time="600s"), step(50))  # stays in its first step unless somebody says something
+
+
+def seen(*objects, light=.5):
+    """An answer with boxes, as a worker writes it: (name, confidence, x1, y1, x2, y2)."""
+    results = [{"name": name, "class": 0, "confidence": confidence, "box": dict(zip(("x1", "y1", "x2", "y2"), box))}
+               for name, confidence, *box in objects]
+    return answer(body=json.dumps({"images": [{"results": results, "light": light}]}).encode())
+
+
+PERSON = ("person", .9, 10, 10, 60, 110)
+
+
+class Traffic:
+    """Clients that ask as fast as they are answered, until the end of the with."""
+
+    def __init__(self, serve, model, clients=2, on_answer=None, port=None):
+        self.port, self.model, self.on_answer = port or serve.port, model, on_answer
+        self.over, self.lock = threading.Event(), threading.Lock()
+        self.by_version, self.errors, self.broken, self.count = {}, [], None, 0
+        self.threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
+
+    def _ask(self):
+        client = Client(self.port)
+        try:
+            while not self.over.is_set():
+                found = client.predict(self.model)
+                with self.lock:
+                    self.count += 1
+                    self.by_version[found.version] = self.by_version.get(found.version, 0) + 1
+                    if found.status != 200:
+                        self.errors.append((found.status, found.body))
+                if self.on_answer:
+                    self.on_answer(found)
+        except Exception as broken:  # the connection, where the program was killed
+            self.broken = broken
+        finally:
+            client.close()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(DEADLINE_S)
+
+    def more(self, count):
+        """Until so many more were answered."""
+        target = self.count + count
+        until(lambda: self.count >= target or self.broken, f"{count} answers")
+        assert not self.broken, self.broken
+
+
+class Rollouts(Models):
+    """A model of fakes with rollouts."""
+
+    def two(self, stable=None, canary=None):
+        self.stable = self.add("v1", stable, stable=True)
+        self.canary = self.add("v2", canary)
+        return self
+
+    def start(self, of=QUICK, tag="v2", **more):
+        return self.serve.api("POST", "rollouts", {"name": f"{self.name}:{tag}", "plan": json.dumps(of), **more})
+
+    def get(self):
+        return self.serve.api("GET", f"rollouts/{self.name}")
+
+    def say(self, verb, why=None):
+        return self.serve.api("POST", f"rollouts/{self.name}/{verb}", {"why": why} if why else {})
+
+    def refused(self, verb):
+        """A verb that is not possible: the sentence."""
+        found = self.serve.call("POST", f"/api/v1/rollouts/{self.name}/{verb}", {})
+        assert found.status == 409, (found.status, found.body)
+        return found.json()["error"]
+
+    def history(self, rollout=None):
+        return self.serve.api("GET", f"rollouts/{rollout or self.name}/history")
+
+    def reach(self, phase, step_number=None):
+        return until(lambda: (found := self.get())["phase"] == phase and (not step_number or found["step"] == step_number
+                                                                         and found["step_begun"]) and found,
+                     f"{phase}: {self.get()}")
+
+    def weight(self):
+        route = self.serve.api("GET", f"routes/{self.name}")
+        weights = {version["tag"]: version["weight"] for version in route["versions"]}
+        return weights["v2"] / sum(weights.values())
+
+    def traffic(self, **more):
+        return Traffic(self.serve, self.name, **more)
+
+    def remove(self):
+        if any(r["model"] == self.name and not r["ended"] for r in self.serve.api("GET", "rollouts")):
+            found = self.get()
+            self.say("undo" if found["phase"] == "Promoted" else "abort")
+        super().remove()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("rollouts"), "--drain-seconds", "2") as found:
+        yield found
+
+
+@pytest.fixture
+def models(serve, request):
+    made = Rollouts(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:36].strip("-"))
+    yield made
+    made.remove()
+
+
+def events(history):
+    return [decision["event"] for decision in history]
+
+
+# ---- forward ----
+
+
+def test_a_good_version_is_promoted(models):
+    models.two()
+    started = models.start()
+    assert started["phase"] == "Pending" and started["share_percent"] == 0 and started["attempt"] == 1
+    with models.traffic() as traffic:
+        found = models.reach("Promoted")
+        assert models.weight() == 1 and found["share_percent"] == 100
+        before = models.stable.count
+        traffic.more(20)
+        assert models.stable.count == before
+    assert not traffic.errors and traffic.by_version["v2"] > 40
+    history = models.history()
+    assert events(history) == ["start", "ready", "proven", "ready", "proven", "ready"]
+    assert [decision["number"] for decision in history] == list(range(history[0]["number"], history[0]["number"] + 6))
+    assert {decision["author"] for decision in history[1:]} == {"controller", "judge"}
+    for decision in history:
+        if decision["event"] == "proven":
+            assert "units of the canary" in decision["why"] and decision["numbers"]["guards"]
+
+
+def test_a_step_waits_for_its_evidence(models):
+    """However long it takes: one request short is not proven."""
+    models.two()
+    models.start(plan(step(100 / 3, evidence=30, time="0s")))
+    models.reach("Progressing")
+    client = models.serve.client()
+    given = 0
+    while models.get()["phase"] == "Progressing":
+        given += client.predict(models.name).version == "v2"
+        assert given < 60
+    client.close()
+    assert given >= 30 and models.get()["phase"] in ("Pending", "Promoted")
+
+
+def test_labels_by_feedback_prove(models):
+    """No step goes on without labels, where the plan asks for them."""
+    models.two(lambda asked: seen(PERSON), lambda asked: seen(PERSON))
+    ids = []
+    models.start(plan(step(50), guards=[{"metric": "missed", "margin": .3}]))
+    with models.traffic(on_answer=lambda found: ids.append(found.headers["X-Request-Id"])) as traffic:
+        traffic.more(200)
+        found = models.get()
+        assert found["phase"] == "Progressing" and "missed" in found["waiting"] and "labelled" in found["waiting"]
+        truth = {"boxes": [{"name": "person", "box": {"x1": 10, "y1": 10, "x2": 60, "y2": 110}}]}
+        client = models.serve.client()
+        while models.get()["phase"] == "Progressing":
+            assert client.ask("POST", f"/v1/feedback/{ids.pop()}", json.dumps(truth)).status == 202
+        client.close()
+        models.reach("Promoted")
+
+
+def test_labels_by_feedback_take_a_blind_version_off(models):
+    """It answers well and fast, and does not see what is there in the dark. By day it does."""
+    def by_light(misses):
+        count = itertools.count()
+        return lambda asked: (seen(PERSON, light=.5) if next(count) % 2 else
+                              seen(*([] if misses else [PERSON]), light=.1))
+
+    models.two(by_light(False), by_light(True))
+    slices = [{"light": {"values": 3, "required": True, "min_share": "10%"}}]
+    models.start(plan(step(50, time="600s"), slices=slices,
+                      guards=[{"metric": "missed", "margin": .2, "slices": ["light"]}]))
+    ids = []
+    with models.traffic(on_answer=lambda found: ids.append(found.headers["X-Request-Id"])) as traffic:
+        client = models.serve.client()
+        truth = {"boxes": [{"name": "person", "box": {"x1": 10, "y1": 10, "x2": 60, "y2": 110}}]}
+        models.reach("Progressing")
+        traffic.more(50)
+        while models.get()["phase"] == "Progressing":
+            until(lambda: ids, "an answer")
+            assert client.ask("POST", f"/v1/feedback/{ids.pop()}", json.dumps(truth)).status == 202
+        client.close()
+    found = models.reach("RolledBack")
+    assert "missed rose" in found["why"] and "light=bright" not in found["why"], found["why"]
+    assert not traffic.errors
+
+
+# ---- back ----
+
+
+def test_a_version_that_only_fails_is_off_within_ten_of_its_requests(models):
+    models.two(canary=lambda asked: answer(500))
+    models.start(STANDS)
+    with models.traffic() as traffic:
+        found = models.reach("RolledBack")
+        traffic.more(100)
+    assert models.canary.count <= 10 and models.weight() == 0
+    assert not traffic.errors and traffic.by_version == {"v1": traffic.count}
+    assert "in a row" in found["why"] and models.history()[-1]["author"] == "breaker"
+    assert found["possible"] == ["retry"]
+
+
+def test_errors_are_found_by_their_guard(models):
+    """One of five: never enough in a row for the breaker."""
+    count = itertools.count(1)
+    models.two(canary=lambda asked: answer(500) if next(count) % 5 == 0 else answer())
+    models.start(plan(step(50, time="600s")))
+    with models.traffic() as traffic:
+        found = models.reach("RolledBack")
+        before = models.canary.count
+        traffic.more(300)
+        assert models.canary.count <= before + 2  # those on their way when it was asked
+    assert not traffic.errors and models.weight() == 0
+    last = models.history()[-1]
+    assert (last["author"], last["event"]) == ("judge", "harm") and last["why"] == found["why"]
+    assert "error_rate rose" in last["why"] and last["numbers"]["guard"] == "error_rate"
+
+
+def test_harm_that_is_found_after_the_promotion_undoes_it(models):
+    bad = threading.Event()
+    models.two(canary=lambda asked: answer(500) if bad.is_set() else answer())
+    models.start()
+    with models.traffic() as traffic:
+        models.reach("Promoted")
+        bad.set()
+        models.reach("Undone")
+        traffic.more(20)
+    assert not traffic.errors and models.weight() == 0
+
+
+# ---- a person's word ----
+
+
+def test_pause_and_resume(models):
+    models.two()
+    models.start(plan(step(20, time="0.5s")))
+    with models.traffic() as traffic:
+        models.reach("Progressing")
+        assert models.say("pause", "lunch")["phase"] == "Paused"
+        assert models.weight() == pytest.approx(.2)
+        traffic.more(400)
+        found = models.get()
+        assert found["phase"] == "Paused" and found["why"] == "lunch" and models.weight() == pytest.approx(.2)
+        assert found["possible"] == ["resume", "promote", "promote-full", "abort"]
+        assert "not possible" in models.refused("pause")
+        models.say("resume")
+        models.reach("Promoted")
+    assert not traffic.errors
+
+
+def test_pause_of_the_plan(models):
+    models.two()
+    models.start(plan(step(20, pause=True), step(50)))
+    with models.traffic() as traffic:
+        assert models.reach("Paused")["step"] == 2
+        traffic.more(200)
+        assert models.get()["phase"] == "Paused"
+        models.say("promote")
+        models.reach("Promoted")
+
+
+def test_promote_skips_the_step_and_full_skips_all(models):
+    models.two()
+    models.start(plan(*[step(10 * i, time="600s") for i in range(1, 5)]))
+    with models.traffic() as traffic:
+        for number, share in enumerate((.1, .2, .3), 1):
+            models.reach("Progressing", number)
+            assert models.weight() == pytest.approx(share)
+            models.say("promote")
+        models.reach("Progressing", 4)
+        assert models.say("promote-full", "I am sure")["phase"] == "Promoted"
+        assert models.weight() == 1
+        before = models.stable.count
+        traffic.more(20)
+        assert models.stable.count <= before + 2
+    assert not traffic.errors
+    last = models.history()[-1]
+    assert (last["event"], last["why"]) == ("promote-full", "I am sure") and " from 127.0.0.1" in last["author"]
+
+
+def test_abort_and_retry(models):
+    models.two()
+    first = models.start(STANDS)
+    with models.traffic() as traffic:
+        models.reach("Progressing")
+        traffic.more(100)
+        assert models.say("abort", "changed my mind")["phase"] == "Aborted"
+        before = models.canary.count
+        traffic.more(100)
+        assert models.canary.count <= before + 2 and models.weight() == 0
+        assert models.refused("promote")
+        again = models.say("retry")
+        assert again["id"] == first["id"] and again["attempt"] == 2 and again["phase"] == "Pending"
+        found = models.reach("Progressing", 1)
+        assert found["t_s"] < 60 and all(guard["canary_count"] < 100 for guard in found["guards"])
+    assert not traffic.errors
+
+
+def test_undo_after_the_promotion_is_instant(models):
+    models.two()
+    models.start()
+    with models.traffic() as traffic:
+        assert models.reach("Promoted")["undo_left_s"] > 3000
+        models.say("undo", "it is Friday")
+        with contextlib.closing(models.serve.client()) as client:  # the very next request
+            assert {client.predict(models.name).version for _ in range(20)} == {"v1"}
+    assert models.get()["phase"] == "Undone" and not traffic.errors
+    assert "not possible" in models.refused("undo")
+
+
+def test_a_newer_version_supersedes_at_a_persons_word(models):
+    models.two()
+    third = models.add("v3")
+    first = models.start(STANDS)
+    found = models.serve.call("POST", "/api/v1/rollouts", {"name": f"{models.name}:v3", "plan": ""})
+    assert found.status == 409 and first["id"] in found.json()["error"] and "supersede" in found.json()["error"]
+    second = models.start(QUICK, "v3", supersede=True)
+    assert second["id"] != first["id"] and models.history(first["id"])[-1]["state"]["phase"] == "Aborted"
+    with models.traffic() as traffic:
+        models.reach("Promoted")
+        until(lambda: third.count > 20, "requests to the third")
+    assert not traffic.errors and traffic.by_version.get("v2", 0) == 0
+    third_route = models.serve.api("GET", f"routes/{models.name}")
+    assert {v["tag"]: v["weight"] for v in third_route["versions"] if v["weight"]}.keys() == {"v3"}
+
+
+def test_nobody_else_changes_the_route_meanwhile(models):
+    models.two()
+    models.start(STANDS)
+    models.reach("Progressing")
+    for method, path, body in (("PATCH", f"routes/{models.name}/weights", {"v1": 0, "v2": 100}),
+                               ("DELETE", f"serving/{models.name}:v2", None), ("DELETE", f"serving/{models.name}:v1", None),
+                               ("DELETE", f"routes/{models.name}", None)):
+        found = models.serve.call(method, "/api/v1/" + path, body)
+        assert found.status == 409 and models.get()["id"] in found.json()["error"], (method, path, found.body)
+    assert models.weight() == pytest.approx(.2)
+
+
+# ---- waiting ----
+
+
+def test_inconclusive_by_time(models):
+    models.two()
+    models.start(plan(step(20, evidence=10**9, max={"time": "1s"})))
+    with models.traffic() as traffic:
+        found = models.reach("Inconclusive")
+        assert "most time, 1 s" in found["why"] and models.weight() == pytest.approx(.2)
+        assert models.history()[-1]["author"] == "clock"
+        models.say("promote", "I have looked")
+        models.reach("Promoted")
+    assert not traffic.errors
+
+
+def test_without_traffic_it_holds_and_says_so(models):
+    models.two()
+    models.start(plan(step(20)))
+    models.reach("Progressing")
+    found = until(lambda: (now := models.get())["t_s"] > 1 and now, "a second")  # five times its least time
+    assert found["phase"] == "Progressing" and "0 of the 20 requests" in found["waiting"]
+    assert models.canary.count == 0
+
+
+def test_a_freeze_window_holds_but_not_a_person(models):
+    models.two()
+    models.start(plan(step(20), freeze={"zone": "Europe/Berlin", "windows": [{"days": "mon-sun"}]}))
+    with models.traffic() as traffic:
+        until(lambda: "freeze" in models.get()["waiting"], "the window")
+        traffic.more(200)
+        assert models.get()["phase"] == "Pending" and models.canary.count == 0
+        models.say("promote")  # in spite of it
+        models.reach("Pending", None)
+        until(lambda: "freeze" in models.get()["waiting"], "the window before the next step")
+        assert models.say("abort")["phase"] == "Aborted"  # back is always possible
+    assert not traffic.errors
+
+
+class Hook(Fake):
+    """A web hook: says is what it answers, None: nothing, ever."""
+
+    def __init__(self, says=204):
+        self.says, self.bodies = says, []
+        super().__init__(self._told)
+
+    def _told(self, asked):
+        self.bodies.append((json.loads(asked.body), asked))
+        if self.says is None:
+            self.ended.wait(DEADLINE_S)
+            return None
+        return answer(self.says, b"not before noon" if self.says >= 400 else b"", kind=b"text/plain")
+
+
+@pytest.fixture
+def hook():
+    made = Hook()
+    yield made
+    made.stop()
+
+
+def test_a_gate_says_no_and_then_yes(models, hook):
+    models.two()
+    hook.says = 403
+    models.start(plan(step(20), webhooks=[{"url": hook.url, "on": ["gate"]}]))
+    with models.traffic() as traffic:
+        until(lambda: "not before noon" in models.get()["waiting"], "the gate's word")
+        traffic.more(100)
+        assert models.get()["phase"] == "Pending" and models.canary.count == 0
+        hook.says = 204
+        models.say("pause")
+        models.say("resume")  # asks again at once, and not in half a minute
+        models.reach("Promoted")
+    assert not traffic.errors
+    assert all(body["event"] == "gate" and body["model"] == models.name for body, _ in hook.bodies)
+
+
+def test_a_gate_that_hangs_holds_and_holds_up_nothing_else(models, hook):
+    models.two()
+    hook.says = None
+    models.start(plan(step(20), webhooks=[{"url": hook.url, "on": ["gate"], "timeout": "1s"}]))
+    with models.traffic() as traffic:
+        until(lambda: hook.bodies, "the question")
+        until(lambda: "says no" in models.get()["waiting"], "the end of its time")
+        assert models.get()["phase"] == "Pending" and models.canary.count == 0
+        assert models.say("abort")["phase"] == "Aborted"
+    assert not traffic.errors
+
+
+def test_webhooks_are_told(models, hook):
+    models.two()
+    models.start(plan(step(20), webhooks=[{"url": hook.url, "on": ["started", "step", "promoted", "ended"]}]))
+    with models.traffic():
+        models.reach("Promoted")
+    models.say("undo")
+    until(lambda: len(hook.bodies) >= 4, "four words")
+    told = sorted((body["decision"], body["event"], body["phase"]) for body, _ in hook.bodies)
+    assert [phase for _, _, phase in told] == ["Pending", "Progressing", "Promoted", "Undone"]
+
+
+def test_a_version_that_is_never_ready_gets_nothing(models):
+    models.two()
+    models.canary.stop()
+    until(lambda: models.serve.versions(models.name)["v2"]["ready"] == 0, "what the health checks find", 30)
+    models.start()
+    with models.traffic() as traffic:
+        until(lambda: "to be ready" in models.get()["waiting"], "why it waits")
+        traffic.more(100)
+        assert models.get()["phase"] == "Pending" and models.weight() == 0
+        assert "ready" in models.refused("promote-full")
+        assert models.say("abort")["phase"] == "Aborted"
+    assert traffic.by_version == {"v1": traffic.count} and not traffic.errors
+
+
+# ---- what cannot be started ----
+
+
+@pytest.mark.parametrize("body, status, words", [
+    ({"name": "{m}:v2", "plan": "setps: []"}, 400, "did you mean 'steps'"),
+    ({"name": "{m}:v9", "plan": ""}, 404, "deploy it first"),
+    ({"name": "{m}:v1", "plan": ""}, 409, "stable version already"),
+    ({"name": "nobody:v1", "plan": ""}, 404, "nobody"),
+    ({"name": "{m}:v2", "plan": 7}, 400, ""),
+    ({"plan": ""}, 400, "")])
+def test_what_cannot_be_started_says_why(models, body, status, words):
+    models.two()
+    body = {key: value.replace("{m}", models.name) if isinstance(value, str) else value for key, value in body.items()}
+    found = models.serve.call("POST", "/api/v1/rollouts", body)
+    assert found.status == status and words in found.json()["error"], found.body
+    assert models.serve.call("GET", f"/api/v1/rollouts/{models.name}").status == 404
+
+
+# ---- the command ----
+
+
+def rollout(models, *words):
+    return serin("rollout", *words, "--admin", f"127.0.0.1:{models.serve.admin}")
+
+
+def test_the_command(models, tmp_path):
+    """start to history, as a person would; JSON and YAML are the same."""
+    models.two()
+    path = tmp_path / "plan.yaml"
+    path.write_text(json.dumps(STANDS))
+    third = Fake()
+    models.fakes.append(third)
+    models.tags.append("v3")
+    started = rollout(models, "start", f"{models.name}:v3", "--url", third.url, "--plan", path)
+    assert started.returncode == 0 and "Pending" in started.stdout, started.stderr
+    with models.traffic():
+        models.reach("Progressing")
+        assert rollout(models, "status", models.name).returncode == 1  # looked once: not yet
+        late = rollout(models, "status", models.name, "--timeout", ".1")
+        assert late.returncode == 1 and "not ended after 0.1 s" in late.stderr
+        assert rollout(models, "pause", models.name, "--why", "it is noon").returncode == 0
+        one = rollout(models, "get", models.name)
+        assert one.returncode == 0 and "Paused" in one.stdout and "it is noon" in one.stdout
+        as_json, as_yaml = (rollout(models, "get", models.name, "-o", kind).stdout for kind in ("json", "yaml"))
+        moving = ("t_s", "guards", "alpha_spent", "left_s", "judged", "sample_ratio", "waiting", "answer", "guard", "no_traffic")
+        same = [{key: value for key, value in found.items() if key not in moving}
+                for found in (json.loads(as_json), yaml.safe_load(as_yaml))]
+        assert same[0] == same[1] and same[0]["phase"] == "Paused"
+        assert models.name in rollout(models, "list").stdout
+        assert rollout(models, "resume", models.name).returncode == 0
+        assert rollout(models, "promote", models.name, "--full").returncode == 0
+        done = rollout(models, "status", models.name, "--timeout", "60")
+        assert done.returncode == 0 and "Promoted" in done.stdout
+        assert rollout(models, "undo", models.name, "--why", "smells").returncode == 0
+    assert rollout(models, "status", models.name, "--timeout", "60").returncode == 1
+    told = [rollout(models, "history", models.name, "-o", kind).stdout for kind in ("json", "yaml")]
+    assert json.loads(told[0]) == yaml.safe_load(told[1])
+    lines = rollout(models, "history", models.name).stdout
+    assert "smells" in lines and "it is noon" in lines and "Undone" in lines and "from 127.0.0.1" in lines
+    refused = rollout(models, "pause", models.name)
+    assert refused.returncode == 1 and "not possible" in refused.stderr
+    for words in (("get", "nobody"), ("history", "nobody-9")):
+        found = rollout(models, *words)
+        assert found.returncode == 1 or json.loads(rollout(models, *words, "-o", "json").stdout) == []
+    for words in (("get",), ("dance", models.name), ("start", "no name")):
+        assert rollout(models, *words).returncode == 2
+
+
+# ---- kill -9 ----
+
+
+def wished(state, steps):
+    """The share that a state asks for: of the step in force."""
+    if state["phase"] in ("Promoted", "Completed"):
+        return 1
+    number = state["step"] - (not state["step_begun"])
+    ended = state["phase"] in ("RolledBack", "Aborted", "Undone")
+    return 0 if ended or number < 0 else steps[number]
+
+
+def test_kill_loses_nothing(tmp_path):
+    """At any moment: it goes on in the same step with the same share, and no decision is lost or made twice."""
+    kills = 500 if SOAK else 5
+    shares = [.05 * i for i in range(1, 12)] + [1]
+    of = plan(*[step(100 * share, evidence=10, time="0.05s") for share in shares[:-1]],
+              after={"analysis": "0s", "undo": "1h"})
+    draw = random.Random(7)
+    serve = Serve(tmp_path, "--drain-seconds", "2")
+    fakes, history, over, resumed = [], [], [], 0
+    try:
+        models = Rollouts(serve.start(), "street").two()
+        fakes = models.fakes
+        models.start(of)
+        for kill in range(kills):
+            with models.traffic() as traffic:
+                traffic.more(draw.randrange(120))
+                if again := models.get()["phase"] == "Promoted":
+                    models.say("undo")
+                    over += models.history()
+                    models.start(of)
+                    history = []
+                before = models.history()
+                traffic.more(draw.randrange(30))
+                serve.kill()
+            assert isinstance(traffic.broken, (OSError, http.client.HTTPException)) and not traffic.errors
+            assert before[:len(history)] == history, f"kill {kill}: another past"
+            serve.start()
+            after = models.history()
+            assert after[:len(before)] == before, f"kill {kill}: a decision is lost"
+            lived = [decision["state"] for decision in after[max(0, len(history) - 1):]]
+            check_exposure(traffic, 1 if again else max(wished(state, shares) for state in lived), f"kill {kill}")
+            weight = models.weight()
+            now = models.history()
+            assert any(weight == pytest.approx(wished(decision["state"], shares)) for decision in now[len(after) - 1:])
+            resumed += after[-1]["state"]["phase"] == "Progressing"
+            history = now
+        with models.traffic() as traffic:
+            models.reach("Promoted")
+        check_decisions(over + models.history())
+        assert not traffic.errors and resumed > kills / 4
+        assert serve.end() == 0
+        assert (tmp_path / "stderr").read_text() == ""
+    finally:
+        serve.kill()
+        for fake in fakes:
+            fake.stop()
+
+
+def check_exposure(traffic, most, what):
+    """No life gives the canary more than the largest share that was in force in it, by six standard deviations."""
+    expected = most * traffic.count
+    assert traffic.by_version.get("v2", 0) <= expected + 6 * math.sqrt(expected * (1 - most)) + 2, (what, traffic.by_version)
+
+
+def check_decisions(decisions):
+    """Numbers without a gap, and each step begins and is proven once."""
+    assert [decision["number"] for decision in decisions] == list(range(1, len(decisions) + 1))
+    steps = [(decision["rollout"], decision["state"]["attempt"], decision["event"], decision["state"]["step"])
+             for decision in decisions if decision["event"] in ("ready", "proven")]
+    assert len(set(steps)) == len(steps)
