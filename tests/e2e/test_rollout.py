@@ -246,7 +246,9 @@ def test_a_version_that_only_fails_is_off_within_ten_of_its_requests(models):
         traffic.more(100)
     assert models.canary.count <= 10 and models.weight() == 0
     assert not traffic.errors and traffic.by_version == {"v1": traffic.count}
-    assert "in a row" in found["why"] and models.history()[-1]["author"] == "breaker"
+    # The breaker needs eight in a row; where these come slowly the judge may be first.
+    last = models.history()[-1]
+    assert (last["author"], "in a row" in found["why"]) in (("breaker", True), ("judge", False)), last
     assert found["possible"] == ["retry"]
 
 
