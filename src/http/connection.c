@@ -187,6 +187,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
     case CONNECTION_HEAD:
     case CONNECTION_HANDLED:
     case CONNECTION_ANSWERING:
+    case CONNECTION_STREAMING:
         /* Length 0 makes libuv report UV_ENOBUFS, and that closes. `in` is never full here: see pause_if_full. */
         if (!connection->in && !make_room(connection, FIRST_IN_BYTES))
             *ret = uv_buf_init(NULL, 0);
@@ -371,6 +372,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     case CONNECTION_HEAD:
     case CONNECTION_HANDLED:
     case CONNECTION_ANSWERING:
+    case CONNECTION_STREAMING:
         connection->in_size += (size_t)nread;
         if (connection->state != CONNECTION_HEAD)
             pause_if_full(connection);
@@ -537,29 +539,66 @@ static void end_exchange(struct http_connection *connection)
         resume_reading(connection);
 }
 
+/* All that was sent has been taken: the answer, or a piece of a stream. */
+static void end_sending(struct http_connection *connection)
+{
+    if (connection->state == CONNECTION_ANSWERING) {
+        end_exchange(connection);
+    } else {
+        bytes_drop(connection->out_body);
+        connection->out_body = NULL;
+        connection->sending = false;
+    }
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct http_connection *connection = write->handle->data;
 
-    if (connection->state != CONNECTION_ANSWERING)
+    if (connection->state != CONNECTION_ANSWERING && connection->state != CONNECTION_STREAMING)
         return;
     if (status != 0)
         connection_close(connection);
     else
-        end_exchange(connection);
+        end_sending(connection);
     advance(connection);
 }
 
-/* Takes body over. Sends as much as the kernel takes now; the rest, rarely any, through libuv's queue. */
+/* Sends as much as the kernel takes now; the rest, rarely any, through libuv's queue. The first of two pieces is the
+ * answer's head. */
+static void send_out(struct http_connection *connection, uv_buf_t *bufs, unsigned count)
+{
+    uv_stream_t *stream = &connection->socket.stream;
+    size_t all = bufs[0].len + (count == 2 ? bufs[1].len : 0), sent = 0;
+    int n;
+
+    counter_add(&connection->server->counters.sent_bytes_total, all);
+    n = uv_try_write(stream, bufs, count);
+    if (n > 0)
+        sent = (size_t)n;
+    if (sent == all) {
+        end_sending(connection);
+        return;
+    }
+    if (sent < bufs[0].len) {
+        bufs[0] = (uv_buf_t){.base = bufs[0].base + sent, .len = bufs[0].len - sent};
+    } else {
+        bufs[0] = (uv_buf_t){.base = bufs[1].base + (sent - bufs[0].len), .len = all - sent};
+        count = 1;
+    }
+    if (uv_write(&connection->write, stream, bufs, count, on_written) != 0)
+        connection_close(connection);
+    else
+        connection->unsent_bytes = unsent_bytes(connection);
+}
+
+/* Takes body over. */
 static void answer(struct http_connection *connection, int status, const struct buffer *fields, struct bytes *body,
                    bool keep_alive)
 {
     bool bare = http_slice_is(connection->exchange.head.method, "HEAD") || status == 204 || status == 304;
-    size_t body_bytes = body ? body->size : 0, head_bytes, sent = 0;
-    unsigned count = bare || body_bytes == 0 ? 1 : 2;
-    uv_stream_t *stream = &connection->socket.stream;
+    size_t body_bytes = body ? body->size : 0;
     uv_buf_t bufs[2];
-    int n;
 
     connection->close_after = !keep_alive;
     connection->out_body = body;
@@ -568,30 +607,10 @@ static void answer(struct http_connection *connection, int status, const struct 
         connection_close(connection);
         return;
     }
-    head_bytes = connection->out.size;
-    bufs[0] = uv_buf_init(connection->out.bytes, (unsigned)head_bytes);
-    if (count == 2)
+    bufs[0] = (uv_buf_t){.base = connection->out.bytes, .len = connection->out.size};
+    if (body_bytes > 0)
         bufs[1] = (uv_buf_t){.base = (char *)body->data, .len = body_bytes};
-    else
-        body_bytes = 0;
-    counter_add(&connection->server->counters.sent_bytes_total, head_bytes + body_bytes);
-    n = uv_try_write(stream, bufs, count);
-    if (n > 0)
-        sent = (size_t)n;
-    if (sent == head_bytes + body_bytes) {
-        end_exchange(connection);
-        return;
-    }
-    if (sent < head_bytes) {
-        bufs[0] = (uv_buf_t){.base = bufs[0].base + sent, .len = head_bytes - sent};
-    } else {
-        bufs[0] = (uv_buf_t){.base = bufs[1].base + (sent - head_bytes), .len = head_bytes + body_bytes - sent};
-        count = 1;
-    }
-    if (uv_write(&connection->write, stream, bufs, count, on_written) != 0)
-        connection_close(connection);
-    else
-        connection->unsent_bytes = unsent_bytes(connection);
+    send_out(connection, bufs, bare || body_bytes == 0 ? 1 : 2);
 }
 
 void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body)
@@ -612,6 +631,52 @@ void http_respond(struct http_exchange *exchange, int status, const struct buffe
     answer(connection, status, fields, body,
            exchange->head.keep_alive && !connection->server->closing && (!connection->ended || more_here));
     advance(connection);
+}
+
+/* ---- answers without an end ---- */
+
+void http_stream_begin(struct http_exchange *exchange, const struct buffer *fields, void (*gone)(void *user),
+                       void *user)
+{
+    struct http_connection *connection = exchange->connection;
+    uv_buf_t head;
+
+    BUG_ON(!exchange->handled || connection->state != CONNECTION_HANDLED);
+    http_exchange_on_abort(exchange, gone, user);
+    release_bodies(connection);
+    set_state(connection, CONNECTION_STREAMING);
+    connection->sending = true;
+    if (!respond_write_head(connection, 200, fields, RESPOND_NO_LENGTH, false)) {
+        connection_close(connection);
+        return;
+    }
+    head = (uv_buf_t){.base = connection->out.bytes, .len = connection->out.size};
+    send_out(connection, &head, 1);
+}
+
+bool http_stream_send(struct http_exchange *exchange, struct bytes *piece)
+{
+    struct http_connection *connection = exchange->connection;
+    uv_buf_t buf = {.base = (char *)piece->data, .len = piece->size};
+
+    if (connection->state != CONNECTION_STREAMING || connection->sending || piece->size == 0)
+        return false;
+    connection->out_body = bytes_share(piece);
+    connection->sending = true;
+    connection->since_ms = now_ms(connection);
+    send_out(connection, &buf, 1);
+    return true;
+}
+
+void http_stream_end(struct http_exchange *exchange)
+{
+    struct http_connection *connection = exchange->connection;
+
+    BUG_ON(!exchange->handled);
+    exchange->handled = false;
+    exchange->aborted = NULL;
+    connection_close(connection);
+    free_if_over(connection);
 }
 
 /* ---- times ---- */
@@ -635,6 +700,10 @@ void connection_sweep(struct http_connection *connection, uint64_t now)
         if (waited > options->stall_timeout_ms)
             refuse(connection, 408, "the body of the request came to a halt, or slower than 1 KiB/s");
         return;
+    case CONNECTION_STREAMING:
+        if (!connection->sending)
+            return;
+        /* fall through */
     case CONNECTION_ANSWERING:
         unsent = unsent_bytes(connection);
         if (unsent + least_progress(connection) <= connection->unsent_bytes) {

@@ -29,6 +29,7 @@ enum connection_state {
     CONNECTION_BODY,      /* the head is parsed, its body is being read */
     CONNECTION_HANDLED,   /* the handler has the exchange */
     CONNECTION_ANSWERING, /* the answer is being written */
+    CONNECTION_STREAMING, /* the handler has the exchange, and sends pieces of an answer without an end */
     CONNECTION_LINGERING, /* answered and shut; what the client still sends is thrown away, so that no reset
                              overtakes the answer */
     CONNECTION_CLOSED     /* the handle is closing or closed */
@@ -41,7 +42,7 @@ struct http_exchange {
     uint64_t started_ns;
     void (*aborted)(void *user);
     void *aborted_user;
-    bool handled; /* between the call of the handler and http_respond */
+    bool handled; /* between the call of the handler and http_respond or http_stream_end */
 };
 
 struct http_connection {
@@ -52,6 +53,7 @@ struct http_connection {
     bool reading, advancing, handle_closed;
     bool ended;       /* the client has shut its side */
     bool close_after; /* the present answer */
+    bool sending;     /* a piece of a stream is not all taken yet */
     char *in;         /* in_size of in_capacity bytes; the first head_bytes are the present request's head */
     size_t in_size, in_capacity, scanned, head_bytes;
     struct http_body body;
@@ -110,6 +112,8 @@ void connection_sweep(struct http_connection *connection, uint64_t now_ms);
 void connection_close(struct http_connection *connection);
 
 /* ---- respond.c ---- */
+
+#define RESPOND_NO_LENGTH SIZE_MAX /* the body ends with the connection */
 
 /* Writes the head of an answer into connection->out; false without memory. */
 MUST_USE bool respond_write_head(struct http_connection *connection, int status, const struct buffer *fields,

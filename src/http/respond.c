@@ -41,7 +41,7 @@ bool respond_write_head(struct http_connection *connection, int status, const st
     if (fields)
         buffer_append(out, fields->bytes, fields->size);
     buffer_append_text(out, date_line(connection->server));
-    if (status != 204) { /* RFC 9110, 8.6: no length there */
+    if (status != 204 && body_bytes != RESPOND_NO_LENGTH) { /* RFC 9110, 8.6: no length there */
         buffer_append_text(out, "Content-Length: ");
         buffer_append_number(out, body_bytes);
         buffer_append(out, "\r\n", 2);

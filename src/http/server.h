@@ -1,6 +1,6 @@
 /*
- * server.h - an HTTP/1.1 server on one libuv loop: whole requests in, whole answers out.  Depends on base, message.h,
- * libuv. SPDX-License-Identifier: Apache-2.0
+ * server.h - an HTTP/1.1 server on one libuv loop: whole requests in, whole answers out (or a stream of pieces).
+ * Depends on base, message.h, libuv. SPDX-License-Identifier: Apache-2.0
  *
  * The handler is called on the loop's thread once a request is complete (its body bounded and in one piece), and
  * answers then or later, exactly once, on the same thread: http_respond. Keep-alive, pipelining (answers keep their
@@ -98,6 +98,20 @@ void http_exchange_on_abort(struct http_exchange *exchange, void (*aborted)(void
  * and Date, which are added here; NULL for none. body is taken over (NULL: empty). After this the exchange must not be
  * touched. */
 void http_respond(struct http_exchange *exchange, int status, const struct buffer *fields, struct bytes *body);
+
+/* ---- answers without an end, as server-sent events are ---- */
+
+/* Begins one, from within the handler: status 200, fields as http_respond's, and a body that ends with the connection.
+ * The exchange (without its body) is the caller's until http_stream_end, which it must call once: of its own will, or
+ * when gone says that the client has left, or has not taken 1 KiB/s for stall_timeout_ms. gone is called once, on the
+ * loop's thread, perhaps from within these functions; it may call http_stream_end. */
+void http_stream_begin(struct http_exchange *exchange, const struct buffer *fields, void (*gone)(void *user),
+                       void *user);
+/* Sends the bytes, shared. False: the client still has some of the ones before to take, or has left; then these are not
+ * sent. So a stream holds one piece at most, and whoever is too slow for all of them gets fewer. */
+bool http_stream_send(struct http_exchange *exchange, struct bytes *piece);
+/* Closes the connection. After this the exchange must not be touched. */
+void http_stream_end(struct http_exchange *exchange);
 
 /* {"error": sentence}; bytes that nobody may print are replaced. NULL without memory: the answer is empty then. */
 struct bytes *http_error_body(const char *sentence);
