@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs as often as you like: what is there already is left alone, and then it needs no network.
-#   tools/setup.sh [build|test|peers|lint|gpu]   which packages (default: build); peers adds other people's servers and clients
+#   tools/setup.sh [build|test|peers|lint|gpu|uplot]   which packages (default: build); peers adds other people's servers and clients
 #                                                that tests meet, gpu the CUDA and TensorRT providers
-# ONNX Runtime lies in $SERIN_CACHE (default: ${XDG_CACHE_HOME:-~/.cache}/serin); its path is the last line printed.
+# ONNX Runtime and uPlot lie in $SERIN_CACHE (default: ${XDG_CACHE_HOME:-~/.cache}/serin); the path of ONNX Runtime is the last line
+# printed, or with uplot that of uPlot.
 set -eu
 
 ORT_PACKAGE=com.github.asus4.onnxruntime
@@ -16,6 +17,8 @@ NODE_SHA256=cfdfb45ec4044b1fdca43e5d2e180fb6817e649ff8ad1e0dfc90e18e51b67037
 GPU_PACKAGE=$ORT_PACKAGE.linux-x64-gpu
 GPU_SHA256=2b459e0c17f340c92970c10ed86de4f37a3009f93c14053e6ad4334cbb6be412
 ORT_SHA256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
+UPLOT_VERSION=1.6.32 # the console's charts
+UPLOT_SHA256=4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d
 
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
 libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev'
@@ -28,24 +31,25 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 packages=$BUILD
 case ${1:-build} in
-build | gpu) ;;
+build | gpu | uplot) ;;
 test) packages="$BUILD $TEST" ;;
 peers) packages="$BUILD $TEST $PEERS" ;;
 lint) packages="$BUILD $TEST $LINT" ;;
-*) say "unknown set '$1': build, test, peers, lint or gpu"; exit 2 ;;
+*) say "unknown set '$1': build, test, peers, lint, gpu or uplot"; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 cache=${SERIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/serin}
 ort=$cache/onnxruntime-$ORT_VERSION
+uplot=$cache/uplot-$UPLOT_VERSION
 
 missing=
 for package in $packages; do
     installed "$package" || missing="$missing $package"
 done
-# npm fetches ONNX Runtime; one that did not come from Debian is as good.
-[ -f "$ort/complete" ] || command -v npm >/dev/null 2>&1 || missing="$missing npm"
+# npm fetches what is not here yet; one that did not come from Debian is as good.
+{ [ -f "$ort/complete" ] && [ -f "$uplot/complete" ]; } || command -v npm >/dev/null 2>&1 || missing="$missing npm"
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null 2>&1 || { say "no apt-get here: install what these Debian packages hold:$missing"; exit 1; }
     sudo=
@@ -73,7 +77,7 @@ fi
 
 # fetch PACKAGE VERSION SHA256: the archive, checked; its path is printed.
 fetch() {
-    say "fetching $1@$2 (some 150 MB) with npm"
+    say "fetching $1@$2 with npm"
     # npm's own cache would keep a second copy in the home folder for good.
     (cd "$work" && npm pack --loglevel=error --no-progress --no-update-notifier --cache "$work/npm" "$1@$2" >/dev/null) || {
         say "npm could not fetch $1@$2"
@@ -118,4 +122,16 @@ if [ "${1:-build}" = gpu ] && [ ! -f "$ort/lib/libonnxruntime_providers_cuda.so"
     mv "$work"/package/bin/napi-v6/linux/x64/libonnxruntime.so.1 "$work/libonnxruntime.so"
     mv "$work"/libonnxruntime.so "$work"/package/Plugins/Linux/x64/libonnxruntime_providers_*.so "$ort/lib/"
 fi
-printf '%s\n' "$ort"
+if [ ! -f "$uplot/complete" ]; then
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    archive=$(fetch uplot "$UPLOT_VERSION" "$UPLOT_SHA256")
+    mkdir "$work/uplot"
+    tar -xzf "$archive" -C "$work/uplot" --strip-components=1 package/LICENSE
+    tar -xzf "$archive" -C "$work/uplot" --strip-components=2 package/dist/uPlot.esm.js package/dist/uPlot.min.css
+    : >"$work/uplot/complete"
+    rm -rf "$uplot"
+    mv "$work/uplot" "$uplot"
+fi
+if [ "${1:-build}" = uplot ]; then printf '%s\n' "$uplot"; else printf '%s\n' "$ort"; fi

@@ -6,6 +6,8 @@
  */
 #include "admin/api.h"
 
+#include "admin/assets.h"
+#include "admin/events.h"
 #include "base/json.h"
 
 #include <jansson.h>
@@ -22,6 +24,7 @@ struct api {
     struct http_server *server;
     struct admin_target target;
     struct access *access;
+    struct events *events;
     void (*closed)(void *user);
     void *closed_user;
 };
@@ -386,6 +389,11 @@ static void do_changes(struct call *call)
     buffer_done(&out);
 }
 
+static void do_events(struct call *call)
+{
+    events_begin(call->api->events, call->exchange);
+}
+
 /* ---- access ---- */
 
 static void write_caller(struct call *call, const struct caller *caller, struct buffer *out)
@@ -556,6 +564,7 @@ static const struct action {
     {"POST", "/api/v1/rollouts/*/abort", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/retry", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/undo", ROLE_OPERATOR, do_act_on_rollout},
+    {"GET", "/api/v1/events", ROLE_VIEWER, do_events},
     {"GET", "/metrics", ROLE_VIEWER, do_metrics},
     {"POST", "/api/v1/login", ROLE_NOBODY, do_login},
     {"POST", "/api/v1/logout", ROLE_NOBODY, do_logout},
@@ -642,10 +651,13 @@ static void handle(void *user, struct http_exchange *exchange)
     const struct action *action = find_action(&call, allowed, sizeof(allowed));
     struct serin_error error = {0};
     struct buffer fields;
-    /* What is there and what is not is told only to who may read. */
-    int status = access_admit(call.api->access, exchange, action ? action->least : ROLE_VIEWER,
-                              !is_reading(http_exchange_head(exchange)->method), &call.caller, &error);
+    int status;
 
+    if (assets_answer(exchange)) /* they hold nothing that not everybody may know, and one of them is the log-in */
+        return;
+    /* What is there and what is not is told only to who may read. */
+    status = access_admit(call.api->access, exchange, action ? action->least : ROLE_VIEWER,
+                          !is_reading(http_exchange_head(exchange)->method), &call.caller, &error);
     if (status != 0) {
         buffer_init(&fields, 1024);
         refuse_with(exchange, status, &fields, error.message);
@@ -653,6 +665,8 @@ static void handle(void *user, struct http_exchange *exchange)
     } else if (action) {
         name_author(&call);
         call.word = strrchr(action->path, '/') + 1;
+        if (!is_reading(http_exchange_head(exchange)->method))
+            events_soon(call.api->events);
         action->run(&call);
     } else if (allowed[0]) {
         refuse_method(exchange, allowed);
@@ -676,7 +690,9 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     options.limits.max_body_bytes = MAX_BODY_BYTES;
     options.max_connections = 256;
     options.stall_timeout_ms = 300000; /* a deploy answers when the model is ready */
-    rc = http_server_new(loop, &options, handle, api, &api->server, error);
+    rc = events_new(loop, &api->target, access, &api->events, error);
+    if (rc == SERIN_OK)
+        rc = http_server_new(loop, &options, handle, api, &api->server, error);
     if (rc == SERIN_OK && socket >= 0)
         rc = http_server_adopt(api->server, socket, error);
     else if (rc == SERIN_OK)
@@ -684,6 +700,7 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     if (rc != SERIN_OK) {
         if (api->server)
             http_server_close(api->server, 0, NULL, NULL);
+        events_close(api->events);
         free(api);
         return rc;
     }
@@ -718,6 +735,7 @@ void api_close(struct api *api, bool handed_over, void (*done)(void *user), void
 {
     api->closed = done;
     api->closed_user = user;
+    events_close(api->events);
     if (handed_over)
         http_server_hand_over(api->server, CLOSE_MS, server_closed, api);
     else

@@ -16,6 +16,8 @@
  *     GET    /api/v1/rollouts/ID           how it stands; by its id, or its model's name
  *     GET    /api/v1/rollouts/ID/history   its decisions, oldest first
  *     POST   /api/v1/rollouts/ID/VERB      pause, resume, promote, promote-full, abort, retry, undo; {"why"}
+ *     GET    /api/v1/events                all of this as it changes (events.h)
+ *     GET    /                             the console (assets.h)
  *     GET    /metrics                      Prometheus' text format
  *     POST   /api/v1/login                 {"token"}; a session for a browser
  *     POST   /api/v1/logout

@@ -173,7 +173,7 @@ static int ask(const char *method, const char *path, const char *fields, const c
              "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s", method,
              path, api_port(at.api), fields, strlen(body), body);
     assert_true(peer_say(&at.loop, peer, text));
-    TURN_UNTIL(&at.loop, peer->ended);
+    TURN_UNTIL(&at.loop, peer->ended || strstr(peer->got, "\r\n\r\nretry: ")); /* events have no end */
     snprintf(last, sizeof(last), "%s", peer->got);
     peers_done();
     assert_memory_equal(last, "HTTP/1.1 ", 9);
@@ -260,6 +260,24 @@ static void every_call_takes_its_role(void **unused)
     assert_int_equal(ask("TRACE", "/api/v1/status", "", ""), 401);
     assert_int_equal(ask("POST", "/api/v1/status", bearer(secrets[4]), ""), 405);
     assert_int_equal(ask("HEAD", "/api/v1/tokens", bearer(secrets[3]), ""), 403);
+    end();
+}
+
+static void events_end_with_their_token(void **unused)
+{
+    char viewer[TOKEN_SECRET_BYTES], admin[TOKEN_SECRET_BYTES], text[512];
+    struct peer *peer;
+
+    (void)unused;
+    begin(true);
+    make("admin", ROLE_ADMIN, admin);
+    make("viewer", ROLE_VIEWER, viewer);
+    peer = peer_connect(api_port(at.api));
+    snprintf(text, sizeof(text), "GET /api/v1/events HTTP/1.1\r\nHost: h\r\n%s\r\n", bearer(viewer));
+    assert_true(peer_say(&at.loop, peer, text));
+    TURN_UNTIL(&at.loop, count_of(peer->got, "event: rollouts\n") == 2); /* the first at once, and one by the clock */
+    assert_int_equal(access_revoke_token(at.access, "viewer", "test", NULL), SERIN_OK);
+    TURN_UNTIL(&at.loop, peer->ended);
     end();
 }
 
@@ -475,15 +493,11 @@ static void refusals_do_not_flood_the_log(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_call_takes_its_role),
-        cmocka_unit_test(a_change_has_its_tokens_name),
-        cmocka_unit_test(without_tokens_only_this_machine_is_let_in),
-        cmocka_unit_test(other_pages_change_nothing),
-        cmocka_unit_test(a_session_is_a_token_for_browsers),
-        cmocka_unit_test(sessions_end_and_are_bounded),
-        cmocka_unit_test(guessing_is_limited),
-        cmocka_unit_test(a_limiter_forgives_with_time),
-        cmocka_unit_test(refusals_do_not_flood_the_log),
+        cmocka_unit_test(every_call_takes_its_role),    cmocka_unit_test(events_end_with_their_token),
+        cmocka_unit_test(a_change_has_its_tokens_name), cmocka_unit_test(without_tokens_only_this_machine_is_let_in),
+        cmocka_unit_test(other_pages_change_nothing),   cmocka_unit_test(a_session_is_a_token_for_browsers),
+        cmocka_unit_test(sessions_end_and_are_bounded), cmocka_unit_test(guessing_is_limited),
+        cmocka_unit_test(a_limiter_forgives_with_time), cmocka_unit_test(refusals_do_not_flood_the_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 
 static const char *const verdict_names[] = {"unknown", "harm", "no harm"};
 static const char *const answer_names[] = {"hold", "pass", "ask", "go back"};
+static const char *const worse_names[] = {"higher", "lower", "either"};
 static const char *const action_names[] = {"roll back", "call a person", "note"};
 
 static void put_text(struct json_writer *json, const char *key, const char *text)
@@ -57,6 +58,7 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_text(json, "metric", reading->guard->metric->name);
     put_text(json, "unit", reading->guard->metric->unit);
     put_boolean(json, "relative", reading->guard->metric->scale == JUDGE_RELATIVE);
+    put_text(json, "worse", worse_names[reading->guard->metric->direction]);
     put_text(json, "slice", slice);
     put_text(json, "verdict", verdict_names[reading->verdict]);
     put_text(json, "on_harm", action_names[reading->guard->action]);

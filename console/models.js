@@ -1,0 +1,96 @@
+// models.js - what serves now: each model with its versions, worst first.
+// SPDX-License-Identifier: Apache-2.0
+
+import {h} from "/dom.js";
+import {bytes, duration, naturally, number, percent} from "/format.js";
+import {live, rates} from "/live.js";
+import {t, tOr} from "/words.js";
+
+/// [class, sentence]: how a version fares. bad: somebody must look; warn: worth a look.
+function stateOf(model, version, rate) {
+    const all = version.replicas.length;
+
+    if (version.breaker === "open")
+        return ["bad", t("broken")];
+    if (version.ready === 0)
+        return [version.weight > 0 || version.tag === model.stable ? "bad" : "warn", t("down")];
+    if (rate && rate.errors > .01)
+        return ["bad", t("failing")];
+    if (rate && rate.failures > .01)
+        return ["warn", t("failing")];
+    if (version.ready < all)
+        return ["warn", t("someDown")];
+    return rate && rate.requests + rate.mirrored === 0 ? ["still", t("idle")] : ["good", t("ok")];
+}
+
+const signs = {bad: "✖", warn: "▲", good: "✔", still: "○"};
+
+export function badge(kind, text) {
+    return h("span", {class: `badge ${kind}`}, h("span", {"aria-hidden": "true"}, signs[kind]), " ", text);
+}
+
+function whyOf(version) {
+    const replica = version.replicas.find((one) => one.why);
+
+    return replica ? h("div", {class: "small"}, replica.why) : null;
+}
+
+function versionRow(model, version) {
+    const rate = rates(model.model, version.tag);
+    const [kind, text] = stateOf(model, version, rate);
+    const memory = version.replicas.reduce((sum, replica) => sum + replica.resident_bytes + replica.gpu_bytes, 0);
+    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
+
+    return h("tr", {id: `v-${model.model}-${version.tag}`},
+        h("th", {scope: "row"}, version.tag, version.tag === model.stable ? h("span", {class: "role"}, t("role_stable")) : null),
+        cell("share", h("span", {class: "share"}, h("meter", {
+            min: 0, max: 1, value: version.share, "aria-label": `${t("share")} ${percent(version.share)}`}), percent(version.share))),
+        cell("rate", number(rate?.requests ?? NaN), rate?.mirrored > 0 ? h("span", {class: "small"}, " ", t("mirroredRate", {n: number(rate.mirrored)})) : null),
+        cell("p95", version.counters.answered > 0 ? `${number(version.latency_ms.p95)} ms` : "–"),
+        cell("failures", percent(rate?.failures ?? NaN, 2)),
+        cell("errors", percent(rate?.errors ?? NaN, 2)),
+        cell("replicas", t("replicasReady", {ready: version.ready, all: version.replicas.length})),
+        cell("memory", bytes(memory)),
+        cell("state", badge(kind, text), whyOf(version)));
+}
+
+function rank(model) {
+    const kinds = model.versions.map((version) => stateOf(model, version, rates(model.model, version.tag))[0]);
+
+    return kinds.includes("bad") ? 0 : kinds.includes("warn") ? 1 : 2;
+}
+
+function modelCard(model) {
+    const rollout = live.rollouts.find((one) => one.model === model.model && !one.ended);
+    const unit = {request: "byRequest", key: "byKey", key_block: "byBlock"}[model.unit];
+    const versions = [...model.versions].sort((a, b) =>
+        (b.tag === model.stable) - (a.tag === model.stable) || b.share - a.share || naturally(b.tag, a.tag));
+    const head = (key, help) => h("th", {scope: "col", title: help ? t(help) : null}, t(key));
+
+    return h("section", {class: "card", id: `m-${model.model}`, "aria-labelledby": `h-${model.model}`},
+        h("h2", {id: `h-${model.model}`}, model.model, h("span", {class: "small"}, tOr(unit, model.unit))),
+        rollout ? h("p", {}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}`}, t("inRollout", {
+            id: rollout.id, phase: tOr(`phase_${rollout.phase}`, rollout.phase), step: rollout.step, steps: rollout.steps}))) : null,
+        h("table", {class: "wide"},
+            h("thead", {}, h("tr", {}, head("version"), head("share"), head("rate"), head("p95"), head("failures", "failuresHelp"),
+                head("errors", "errorsHelp"), head("replicas"), head("memory"), head("state"))),
+            h("tbody", {}, versions.map((version) => versionRow(model, version)))));
+}
+
+export function modelsPage() {
+    const models = live.status?.models || [];
+    const sorted = [...models].sort((a, b) => rank(a) - rank(b) || naturally(a.model, b.model));
+    const bad = models.filter((model) => rank(model) < 2).length;
+
+    if (!live.status)
+        return [h("h1", {}, t("models")), h("p", {class: "state"}, t("loading"))];
+    return [
+        h("h1", {}, t("models")),
+        h("p", {class: "state"},
+            models.length === 0 ? t("noModels")
+                : bad ? badge(sorted.some((model) => rank(model) === 0) ? "bad" : "warn", t("troubles", {n: bad, of: models.length}))
+                    : badge("good", models.length === 1 ? t("oneWell") : t("allWell", {n: models.length})),
+            h("span", {class: "small"}, ` serin ${live.status.version}, ${t("uptime", {time: duration(live.status.uptime_s)})}`)),
+        sorted.map(modelCard),
+    ];
+}

@@ -1,0 +1,113 @@
+// rollout.js - the list of rollouts, and one in full: how it stands in the first line, why in the second.
+// SPDX-License-Identifier: Apache-2.0
+
+import {confirmVerb} from "/confirm.js";
+import {h} from "/dom.js";
+import {duration, percent, time} from "/format.js";
+import {guardsView} from "/guards.js";
+import {live} from "/live.js";
+import {badge} from "/models.js";
+import {t, tOr} from "/words.js";
+
+const MOST_EVENTS = 200; // that are shown
+
+const kinds = {
+    Pending: "still", Progressing: "still", Paused: "warn", Inconclusive: "warn", Promoted: "good", Completed: "good",
+    RolledBack: "bad", Aborted: "bad", Undone: "bad",
+};
+
+const phaseBadge = (rollout) => badge(kinds[rollout.phase] ?? "still", tOr(`phase_${rollout.phase}`, rollout.phase));
+
+const urgency = (rollout) => (rollout.phase === "Inconclusive" ? 0 : rollout.phase === "Paused" ? 1 : rollout.ended ? 3 : 2);
+
+export function rolloutsPage() {
+    const list = [...live.rollouts].sort((a, b) => urgency(a) - urgency(b) || b.started_ms - a.started_ms);
+    const running = list.filter((one) => !one.ended).length, person = list.filter((one) => one.phase === "Inconclusive").length;
+    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
+
+    return [
+        h("h1", {}, t("rollouts")),
+        h("p", {class: "state"}, !live.status ? t("loading")
+            : list.length === 0 ? t("noRollouts")
+                : [person ? badge("warn", t("rolloutsPerson", {n: person})) : badge("good", running ? t("rolloutsRunning", {n: running}) : t("rolloutsNone"))]),
+        list.length ? h("table", {class: "wide card"},
+            h("thead", {}, h("tr", {}, ["event", "version", "state", "steps", "share", "why"].map((key, i) =>
+                h("th", {scope: "col"}, i === 0 ? t("rollouts") : t(key))))),
+            h("tbody", {}, list.map((one) => h("tr", {id: `r-${one.id}`},
+                h("th", {scope: "row"}, h("a", {href: `#/rollouts/${encodeURIComponent(one.id)}`}, one.id)),
+                cell("version", t("against", one)), cell("state", phaseBadge(one)), cell("steps", `${one.step}/${one.steps}`),
+                cell("share", percent(one.share_percent / 100)), cell("why", one.waiting || one.why))))) : null,
+    ];
+}
+
+// ---- one ----
+
+function stepsView(rollout) {
+    const well = rollout.phase === "Promoted" || rollout.phase === "Completed";
+
+    return h("section", {id: "steps", "aria-labelledby": "steps-h"}, h("h2", {id: "steps-h", class: "unseen"}, t("steps")),
+        h("ol", {class: "steps"}, rollout.plan_steps.map((step, i) => {
+            const here = i + 1 === rollout.step && !well, passed = well || i + 1 < rollout.step;
+            const ended = here && rollout.ended;
+            const where = passed ? "stepDone" : ended ? "stepEnded" : !here ? "stepAhead" : rollout.step_begun ? "stepHere" : "stepWaits";
+            const kind = passed ? "passed" : ended ? "here bad" : here ? "here" : "ahead";
+            return h("li", {class: kind, "aria-current": here ? "step" : null},
+                h("span", {"aria-hidden": "true"}, passed ? "✔" : ended ? "✖" : !here ? "○" : rollout.step_begun ? "▶" : "◷"), " ",
+                step.weight_percent > 0 ? percent(step.weight_percent / 100) : t("mirror", {share: percent(step.mirror_percent / 100)}),
+                h("span", {class: here ? "small" : "unseen"}, ` ${t(where)}`),
+                step.pause ? h("span", {class: "small"}, ` ${t("stepPause")}`) : null);
+        })));
+}
+
+function actions(rollout) {
+    return h("div", {class: "buttons", id: "actions", role: "group", "aria-label": t("actions")}, rollout.possible.map((verb) =>
+        h("button", {id: `do-${verb}`, type: "button", class: verb === "abort" || verb === "undo" ? "danger" : null,
+            onclick: () => confirmVerb(live.rollout, verb)}, tOr(`verb_${verb}`, verb))));
+}
+
+function eventsView(rollout) {
+    const shown = live.history.slice(-MOST_EVENTS).reverse(), hidden = live.history.length - shown.length;
+    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
+
+    return h("section", {id: "events", "aria-labelledby": "events-h"}, h("h2", {id: "events-h"}, t("events")),
+        shown.length === 0 ? h("p", {}, t("noEvents")) : h("table", {class: "wide card"},
+            h("thead", {}, h("tr", {}, ["when", "event", "state", "who", "why"].map((key) => h("th", {scope: "col"}, t(key))))),
+            h("tbody", {}, shown.map((decision) => h("tr", {id: `d-${decision.number}`},
+                cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`verb_${decision.event}`, decision.event)),
+                cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", decision.author),
+                cell("why", decision.why))))),
+        hidden ? h("p", {class: "small"}, t("moreEvents", {n: hidden, id: rollout.id})) : null);
+}
+
+function facts(rollout) {
+    const ratio = rollout.sample_ratio || {};
+    const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
+
+    return h("dl", {class: "facts"},
+        row("why", rollout.why),
+        row("now", rollout.waiting !== rollout.why ? rollout.waiting : ""),
+        rollout.phase === "Progressing" && Number.isFinite(rollout.left_s) && rollout.left_s !== null
+            ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
+        rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,
+        rollout.no_traffic && !rollout.ended ? row("state", t("noTraffic"), "warn") : null,
+        rollout.route_in_force ? null : row("state", t("notInForce"), "warn"),
+        ratio.alarm ? row("state", t("ratioAlarm", {seen: percent(ratio.seen), expected: percent(ratio.expected)}), "bad") : null);
+}
+
+export function rolloutPage(id) {
+    const rollout = live.rollout;
+
+    if (!rollout || rollout.error)
+        return [h("h1", {}, id), h("p", {class: "state"}, rollout ? t("gone", {id}) : t("loading")),
+            rollout ? h("p", {}, rollout.error) : null];
+    return [
+        h("h1", {}, rollout.id),
+        h("p", {class: "state"}, phaseBadge(rollout), " ", t("against", rollout), ", ",
+            t("stepOf", rollout), ", ", t("ofRequests", {share: percent(rollout.share_percent / 100)})),
+        facts(rollout),
+        stepsView(rollout),
+        actions(rollout),
+        guardsView(rollout.guards || live.history.at(-1)?.numbers.guards || []),
+        eventsView(rollout),
+    ];
+}
