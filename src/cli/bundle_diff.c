@@ -259,7 +259,10 @@ static json_t *without_keys(json_t *findings)
     json_t *finding;
     size_t i;
 
-    json_array_foreach(findings, i, finding) json_object_del(finding, "key");
+    json_array_foreach(findings, i, finding)
+    {
+        json_object_del(finding, "key");
+    }
     return findings;
 }
 

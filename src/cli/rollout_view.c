@@ -240,7 +240,9 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours)
                 100 * number_of(ratio, "seen"), 100 * number_of(ratio, "expected"));
     fputs("  possible ", out);
     json_array_foreach(json_object_get(rollout, "possible"), i, verb)
+    {
         fprintf(out, "%s %s", i ? "," : "", json_string_value(verb));
+    }
     fputc('\n', out);
     put_guards(out, rollout, colours);
 }

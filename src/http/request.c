@@ -55,7 +55,7 @@ static const char *reduce_absolute(struct http_head *head, struct head_notes *no
     const char *colon = memchr(p, ':', head->target.size);
     struct http_slice scheme = {p, colon ? (size_t)(colon - p) : 0};
 
-    if (!http_slice_is_name(scheme, "http") && !http_slice_is_name(scheme, "https"))
+    if (!colon || (!http_slice_is_name(scheme, "http") && !http_slice_is_name(scheme, "https")))
         return "the target is neither a path nor an http URL";
     p = colon + 1;
     if (end - p < 2 || p[0] != '/' || p[1] != '/')

@@ -62,7 +62,8 @@ static void match(const struct match_box *a, int a_count, const struct match_box
                 pairs[count++] = (struct pair){(float)iou, (int16_t)i, (int16_t)j};
         }
     }
-    qsort(pairs, (size_t)count, sizeof(pairs[0]), by_iou);
+    if (count > 1)
+        qsort(pairs, (size_t)count, sizeof(pairs[0]), by_iou);
     for (i = 0; i < count; i++)
         if (to[pairs[i].a] < 0 && taken[pairs[i].b] < 0) {
             to[pairs[i].a] = pairs[i].b;

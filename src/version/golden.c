@@ -162,9 +162,12 @@ static struct detection *nearest(const struct detections *among, const struct de
     *ret_iou = 0;
     for (i = 0; i < among->count; i++) {
         struct detection *other = &among->list[i];
-        double overlap = iou(wanted, other);
+        double overlap;
 
-        if (!other->taken && other->class == wanted->class && overlap > *ret_iou) {
+        if (other->taken || other->class != wanted->class)
+            continue;
+        overlap = iou(wanted, other);
+        if (overlap > *ret_iou) {
             *ret_iou = overlap;
             found = other;
         }

@@ -364,7 +364,7 @@ static struct batch_item *displace(struct queue *queue, int count, int retry_s, 
     struct batch_item **at = &queue->first;
     int i;
 
-    for (i = count; i < queue->count; i++)
+    for (i = count; *at && i < queue->count; i++)
         at = &(*at)->next;
     while (*at) {
         struct batch_item *item = queue_take(queue, at);
