@@ -291,6 +291,7 @@ static int stream(const void *given, char *const *operands, size_t operand_count
     struct player_tally tally;
     struct serin_error error;
     enum serin_errc rc = SERIN_OK;
+    uint64_t failures;
 
     (void)operands;
     (void)operand_count;
@@ -311,10 +312,11 @@ static int stream(const void *given, char *const *operands, size_t operand_count
         terminal_complain("stream: %s", error.message);
         return CLI_FAILED;
     }
-    if (tally.errors + tally.label_errors > 0 && terminal_flush())
-        terminal_complain("stream: %llu errors, the first: %s", (unsigned long long)(tally.errors + tally.label_errors),
+    failures = tally.errors + tally.label_errors;
+    if (failures > 0 && terminal_flush())
+        terminal_complain("stream: %llu errors, the first: %s", (unsigned long long)failures,
                           tally.first_error[0] ? tally.first_error : "a label could not be posted");
-    return tally.errors + tally.label_errors > 0 ? CLI_FAILED : CLI_OK;
+    return failures > 0 ? CLI_FAILED : CLI_OK;
 }
 
 const struct cli_verb cli_stream = {
