@@ -98,6 +98,7 @@ class Story:
         return json.loads(text)
 
     def end(self):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient does not leave processes behind
         for process in (self.stream, self.serve):
             if process and process.poll() is None:
                 process.terminate()
@@ -271,7 +272,7 @@ def main():
         return 0 if as_told else 1
     except (Failed, KeyboardInterrupt) as failure:
         story.end()
-        print(f"run: {failure or 'interrupted'}", file=sys.stderr)
+        print(f"run: {str(failure) or 'interrupted'}", file=sys.stderr)
         return 1
 
 
