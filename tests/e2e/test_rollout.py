@@ -13,6 +13,7 @@ import math
 import os
 import random
 import re
+import sqlite3
 import threading
 
 import pytest
@@ -641,3 +642,29 @@ def check_decisions(decisions):
     steps = [(decision["rollout"], decision["state"]["attempt"], decision["event"], decision["state"]["step"])
              for decision in decisions if decision["event"] in ("ready", "proven")]
     assert len(set(steps)) == len(steps)
+
+
+@pytest.mark.parametrize("change", ["UPDATE decision SET why = why || '.' WHERE number = 2",
+                                    "UPDATE decision SET time_ms = time_ms + 1 WHERE number = 1",
+                                    "DELETE FROM decision WHERE number = 2"])
+def test_a_changed_record_of_decisions_is_an_error_at_the_start(tmp_path, change):
+    serve = Serve(tmp_path, "--drain-seconds", "2")
+    models = None
+    try:
+        models = Rollouts(serve.start(), "street").two()
+        models.start(STANDS)
+        models.reach("Progressing")
+        models.say("abort")
+        assert len(models.history()) == 3
+        serve.kill()
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db")) as state:
+            assert state.execute(change).rowcount == 1
+            state.commit()
+        process = serve.spawn()
+        with process.stdout:
+            assert process.wait(DEADLINE_S) == 1 and process.stdout.read() == b""
+        assert "decision" in (tmp_path / "stderr").read_text()
+    finally:
+        serve.kill()
+        for fake in models.fakes if models else []:
+            fake.stop()
