@@ -182,10 +182,19 @@ static enum serin_errc new_judge(struct controller *controller, struct trial *tr
     return judge_new(&options, &trial->judge, error);
 }
 
-static void start_clock(struct trial *trial, double t_s, double now_s)
+/* Blocks begin at wall-clock times that are multiples of their length, for the gateway, and at such times of its
+ * records for the judge: so the records' clock is set ahead to where the wall's is within a block. */
+static void start_clock(struct trial *trial, double t_s, const struct controller_now *now)
 {
+    const double block_s = trial->plan.judge.block_s;
+    double ahead_s;
+
+    if (trial->plan.judge.unit == JUDGE_KEY_BLOCK) {
+        ahead_s = fmod((double)now->wall_ms / 1000, block_s) - fmod(t_s, block_s);
+        t_s += ahead_s < 0 ? ahead_s + block_s : ahead_s;
+    }
     trial->base_t_s = trial->t_s = t_s;
-    trial->base_now_s = trial->pending_since_s = now_s;
+    trial->base_now_s = trial->pending_since_s = now->now_s;
     trial->looked_s = trial->gauged_s = -INFINITY;
 }
 
@@ -276,7 +285,7 @@ static enum serin_errc follow(struct controller *controller, struct trial *trial
     forget_gates(trial);
     if (next->attempt != before.attempt) {
         rc = new_judge(controller, trial, error);
-        start_clock(trial, 0, now->now_s);
+        start_clock(trial, 0, now);
         trial->was_ready = false;
         trial->watched_s = 0;
     }
@@ -671,7 +680,7 @@ enum serin_errc controller_resume(struct controller *controller, const struct ro
         return rc;
     }
     trial->used = true;
-    start_clock(trial, rereading.t_s, now->now_s);
+    start_clock(trial, rereading.t_s, now);
     if (rollout->phase == ROLLOUT_PROMOTED) {
         trial->watched_s = since_s > 0 ? since_s : 0;
         trial->countdown_s = trial->plan.undo_s - trial->watched_s;
@@ -738,7 +747,7 @@ enum serin_errc controller_start(struct controller *controller, const struct con
     trial_clear(trial);
     *trial = fresh;
     trial->used = true;
-    start_clock(trial, 0, now->now_s);
+    start_clock(trial, 0, now);
     say(controller, "info", "%s: %s against %s, started by %s", id, start->canary, route.stable, start->author);
     bring_route(controller, trial);
     notify(controller, trial, PLAN_ON_STARTED, "start");
