@@ -353,7 +353,17 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
         say_left(&text, ret->left_s);
         return;
     }
+    if (judge->step_seen == 0) { /* a step ends by evidence, never by time alone */
+        ret->answer = JUDGE_HOLD;
+        say(&text, "no answer of the canary has been seen in this step yet");
+        return;
+    }
     ret->answer = JUDGE_PASS;
-    say(&text, "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
-        judge->step_units);
+    if (judge->step_units == 0)
+        say(&text, "every required guard is proven within this step's margins, by %.0f records of the canary's answers",
+            judge->step_seen);
+    else
+        say(&text,
+            "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
+            judge->step_units);
 }

@@ -122,6 +122,7 @@ struct judge {
     double t_s, step_t_s;
     int step;
     double step_units; /* of the canary, in this step */
+    double step_seen;  /* records of this step that tell of the canary's answers */
     /* arrivals, for "no traffic" */
     double last_t_s, gap_s;
     struct cell *harms[3]; /* the first by each action */

@@ -258,7 +258,7 @@ static void begin_step(struct judge *judge, int step)
     look(judge, judge->t_s);
     judge->step = step < judge->options.step_count ? step : judge->options.step_count - 1;
     judge->step_t_s = judge->t_s;
-    judge->step_units = 0;
+    judge->step_units = judge->step_seen = 0;
     for (i = 0; i < judge->cell_count; i++)
         judge->cells[i]->seen_t_s[0] = judge->cells[i]->seen_t_s[1] = (double)NAN;
 }

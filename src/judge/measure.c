@@ -404,15 +404,19 @@ void measure_record(struct judge *judge, const struct record *record)
 {
     switch (record->kind) {
     case RECORD_REQUEST:
+        judge->step_seen += record->arm == JUDGE_CANARY;
         take_request(judge, record);
         break;
     case RECORD_PAIR:
+        judge->step_seen += !record->pair.noise;
         take_pair(judge, record);
         break;
     case RECORD_LABEL:
+        judge->step_seen += record->label.both || record->arm == JUDGE_CANARY;
         take_label(judge, record);
         break;
     case RECORD_CHOICE:
+        judge->step_seen++;
         take_choice(judge, record);
         break;
     case RECORD_GAUGE:
