@@ -6,9 +6,10 @@
  * with whatever shares, sees the same requests. The same seed gives the same traffic, everywhere.
  *
  * What makes it hard, each measured in the field of detectors on cameras: requests come in bursts, in which everything
- * is slower and fails more often; each minute begins with some seconds in which something else runs; the day goes up and down (here in two hours); cameras differ in traffic, in time, in
- * errors and in how hard their scenes are; a camera fails for many requests in a row, and then is well; times are
- * log-normal with a tail of Pareto (1.5: its variance is infinite).
+ * is slower and fails more often; each minute begins with some seconds in which something else runs; the day goes up
+ * and down (here in two hours); cameras differ in traffic, in time, in errors and in how hard their scenes are; a
+ * camera fails for many requests in a row, and then is well; times are log-normal with a tail of Pareto (1.5: its
+ * variance is infinite).
  */
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H
