@@ -59,6 +59,7 @@ struct guard {
     enum shape shape;
     bool per_side;   /* canary's x differs by side (its margin lies in the threshold) */
     bool exact;      /* x is 0 or 1 and each is a unit */
+    bool accepted;   /* by a person; only of those that call one */
     double lowest;   /* of x: 0, or -1 */
     double scale;    /* the metric's unit of x = 1; 0: not known yet, and nothing counts */
     double floor[2]; /* SHAPE_LEVEL: of stable with itself; its mean, and as much as it may well be */

@@ -11,7 +11,8 @@
 
 #include "store/state.h"
 
-#define DECISION_HASH_BYTES 32
+#define DECISION_HASH_BYTES      32
+#define DECISION_WITHOUT_RECORDS (-1) /* of a way back: they could not be put on disk, and the hash is zeros */
 
 struct decision {
     int64_t number;  /* given by decisions_append, from 1 */
@@ -21,7 +22,7 @@ struct decision {
     const char *event;                         /* rollout/machine.h */
     const char *why;                           /* for people */
     const char *numbers;                       /* JSON: the judge's readings that it was taken from; "{}" */
-    int64_t records;                           /* lines of the record file that had been judged */
+    int64_t records;                           /* lines of the attempt's record file at that time */
     uint8_t records_hash[DECISION_HASH_BYTES]; /* SHA-256 of those lines */
     const char *state;                         /* JSON of the rollout after it */
     uint8_t hash[DECISION_HASH_BYTES];         /* given by decisions_append */
