@@ -76,26 +76,11 @@ static enum serin_errc get_route(void *user, const char *model, struct route *re
     return SERIN_OK;
 }
 
-/* What somebody has made of the route since its rollout ended is not taken back, at a restart for instance. */
-static bool is_left(const struct rollouts *rollouts, const char *model, const char *id)
-{
-    const struct rollout *rollout = controller_rollout(rollouts->controller, id);
-    bool left = false;
-    struct serin_error error;
-
-    if (rollout && rollout_phase_ended(rollout->phase) &&
-        state_route_is_others(rollouts->server->state, model, id, rollout->ended_ms, &left, &error) != SERIN_OK)
-        log_event(rollouts->server->log, "error", "releasing", "%s", error.message);
-    return left;
-}
-
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
-    if (is_left(rollouts, route->model, author))
-        return SERIN_OK;
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 
@@ -316,7 +301,7 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
                            .why = decision->why,
                            .numbers = decision->numbers};
     struct buffer state;
-    /* Who takes over reads the decisions once this process has let go of them: a way back is open until then. */
+    /* Who takes over reads decisions and routes at the last moment, so a way back is open; a step forward waits. */
     enum serin_errc rc = decision->goes_back ? SERIN_OK : takeover_check(rollouts->server, error);
 
     if (rc == SERIN_OK)
