@@ -59,12 +59,13 @@ struct wanted {
     bool by_id;
 };
 
-static void find_rollout(void *user, const char *id, const char *json, const char *plan)
+static void find_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
 {
     const struct wanted *wanted = user;
     struct replay *replay = wanted->replay;
     struct rollout rollout;
 
+    (void)number;
     if (replay->id[0] || replay->rc != SERIN_OK)
         return;
     replay->rc = rollout_from_json(json, strlen(json), &rollout, replay->error);

@@ -376,7 +376,7 @@ struct resuming {
 };
 
 /* They come newest first; of each model only that one can be acted on, and those before it have ended. */
-static void resume_one(void *user, const char *id, const char *json, const char *plan)
+static void resume_one(void *user, const char *id, const char *json, const char *plan, int64_t number)
 {
     struct resuming *resuming = user;
     struct controller *controller = resuming->rollouts->controller;
@@ -391,6 +391,7 @@ static void resume_one(void *user, const char *id, const char *json, const char 
         resuming->rc = error_prefix(resuming->error, resuming->rc, "the stored rollout %s", id);
         return;
     }
+    rollout.number = (uint64_t)number;
     if (rollout_phase_ended(rollout.phase) != resuming->ended)
         return;
     if (resuming->only_mark) {

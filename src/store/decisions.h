@@ -33,10 +33,11 @@ struct decision {
 MUST_USE enum serin_errc decisions_append(struct state *state, struct decision *decision, const char *plan,
                                           struct serin_error *error);
 
-/* Rollouts, newest first: their state and plan as stored. model: NULL for all. */
+/* Rollouts, newest first: their state and plan as stored, and the number of their last decision, which the state of it
+ * could not know yet. model: NULL for all. */
 MUST_USE enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
                                                 void (*each)(void *user, const char *id, const char *rollout_json,
-                                                             const char *plan_yaml),
+                                                             const char *plan_yaml, int64_t number),
                                                 void *user, struct serin_error *error);
 
 /* Decisions, oldest first. rollout: NULL for all. */
