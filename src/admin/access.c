@@ -234,14 +234,14 @@ int access_log_in(struct access *access, const struct http_exchange *exchange, c
     char value[2 * SESSION_BYTES + 1];
     uint8_t random[SESSION_BYTES];
     const struct token *token;
+    unsigned long long wait_s = wait_ms / 1000 + 1;
     struct session *session;
     size_t i;
 
     look(access);
     if (wait_ms > 0) {
-        error_set(error, SERIN_LIMIT, "too many log-ins have failed: try again in %llu s",
-                  (unsigned long long)(wait_ms / 1000 + 1));
-        http_write_field(fields, "Retry-After", "%llu", (unsigned long long)(wait_ms / 1000 + 1));
+        error_set(error, SERIN_LIMIT, "too many log-ins have failed: try again in %llu s", wait_s);
+        http_write_field(fields, "Retry-After", "%llu", wait_s);
         return 429;
     }
     token = tokens_find(access->tokens, secret, strlen(secret));
@@ -283,14 +283,19 @@ void access_log_out(struct access *access, const struct http_exchange *exchange,
 
 /* ---- where a request comes from ---- */
 
-/* "https://serin.example:8081" of a page that we gave ourselves. */
-static bool is_own_origin(const struct access *access, struct http_slice origin, struct http_slice host)
+static bool is_origin(struct http_slice origin, const char *scheme, struct http_slice host)
 {
-    const char *scheme = access->options.secure ? "https://" : "http://";
     size_t length = strlen(scheme);
 
     return host.size > 0 && origin.size == length + host.size && memcmp(origin.bytes, scheme, length) == 0 &&
            memcmp(origin.bytes + length, host.bytes, host.size) == 0;
+}
+
+/* "https://serin.example:8081" of a page that we gave ourselves. In front of a plain port TLS may end at a proxy; what
+ * a plain page of the same name says to a TLS port, anybody on the way may have written. */
+static bool is_own_origin(const struct access *access, struct http_slice origin, struct http_slice host)
+{
+    return is_origin(origin, "https://", host) || (!access->options.secure && is_origin(origin, "http://", host));
 }
 
 /* A page that somebody has open in a browser may send requests here without being asked. */

@@ -676,7 +676,7 @@ static void handle(void *user, struct http_exchange *exchange)
 }
 
 enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
-                        struct access *access, struct api **ret, struct serin_error *error)
+                        struct access *access, struct tls *tls, struct api **ret, struct serin_error *error)
 {
     struct http_server_options options;
     struct api *api = calloc(1, sizeof(*api));
@@ -689,6 +689,7 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     http_server_options_init(&options);
     options.limits.max_body_bytes = MAX_BODY_BYTES;
     options.max_connections = 256;
+    options.tls = tls;
     options.stall_timeout_ms = 300000; /* a deploy answers when the model is ready */
     rc = events_new(loop, &api->target, access, &api->events, error);
     if (rc == SERIN_OK)

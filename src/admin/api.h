@@ -83,9 +83,9 @@ struct admin_target {
 struct api;
 
 /* Listens at address ("127.0.0.1:8081"), or on a socket that does so already (taken over; -1: none). target is copied,
- * access borrowed. */
+ * access and tls (NULL: plain text) are borrowed. */
 MUST_USE enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const struct admin_target *target,
-                                 struct access *access, struct api **ret, struct serin_error *error);
+                                 struct access *access, struct tls *tls, struct api **ret, struct serin_error *error);
 int api_port(const struct api *api);
 int api_socket(const struct api *api); /* it listens there; stays the API's */
 /* handed_over: another process accepts at the socket. done may be NULL. */

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "http/client.h"
+#include "http/tls.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -33,6 +34,14 @@ const char *admin_address(const char *given)
     if (given)
         return given;
     return wish && *wish ? wish : ADMIN_DEFAULT;
+}
+
+enum serin_errc admin_tls(const char *address, struct tls **ret, struct serin_error *error)
+{
+    const char *ca = getenv("SERIN_CA");
+
+    *ret = NULL;
+    return strncmp(address, "https://", 8) == 0 ? tls_client_new(ca ? ca : "", ret, error) : SERIN_OK;
 }
 
 enum serin_errc admin_path(char *path, const char *prefix, const char *text, const char *suffix,
@@ -206,14 +215,18 @@ enum serin_errc admin_call(const char *address, const char *method, const char *
     struct exchange exchange = {.address = address, .error = error};
     struct http_client_options options;
     struct http_client *client;
-    enum serin_errc rc;
+    struct tls *tls;
+    enum serin_errc rc = admin_tls(address, &tls, error);
     uv_loop_t loop;
     int code;
 
+    if (rc != SERIN_OK)
+        return rc;
     code = uv_loop_init(&loop);
     if (code != 0)
         return error_set(error, SERIN_IO, "no event loop: %s", uv_strerror(code));
     http_client_options_init(&options);
+    options.tls = tls;
     rc = http_client_new(&loop, address, &options, &client, error);
     if (rc == SERIN_OK) {
         rc = start(client, method, path, body, timeout_ms, &exchange);
@@ -223,6 +236,7 @@ enum serin_errc admin_call(const char *address, const char *method, const char *
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     BUG_ON(uv_loop_close(&loop) != 0);
+    tls_free(tls);
     if (rc == SERIN_OK)
         rc = exchange.rc;
     if (rc == SERIN_OK)

@@ -38,6 +38,11 @@ MUST_USE enum serin_errc admin_path(char *path, const char *prefix, const char *
 /* What the token is called in sentences. It is not an option: everybody on a machine sees command lines. */
 #define ADMIN_TOKEN_FROM "$SERIN_TOKEN, or the file $SERIN_TOKEN_FILE or ~/.config/serin/token, which only you may read"
 
+/* For calls to an https:// address: trusts $SERIN_CA (PEM), or else the system's roots. *ret is NULL for other
+ * addresses; tls_free it once the client is closed. SERIN_INVALID, SERIN_NOMEM. */
+struct tls;
+MUST_USE enum serin_errc admin_tls(const char *address, struct tls **ret, struct serin_error *error);
+
 /* Sends method and path, and the token that there is (ADMIN_TOKEN_FROM), with body as JSON (NULL: none), and waits for
  * the answer: timeout_ms for all of it. *ret_json is the answer's JSON (json_decref it); NULL for an answer without a
  * body. Errors: SERIN_IO (nobody there, too late), SERIN_NOT_FOUND (404), SERIN_INVALID (other 4xx) with the server's

@@ -7,8 +7,11 @@
  */
 #include "cli/player.h"
 
+#include "cli/admin_call.h"
+
 #include "base/clock.h"
 #include "http/client.h"
+#include "http/tls.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -45,6 +48,7 @@ struct player {
     uv_loop_t loop;
     uv_timer_t clock, reporter, labeller;
     uv_signal_t interrupt;
+    struct tls *tls; /* NULL: plain text */
     struct http_client *client;
     struct camera *cameras;
     struct buffer head;
@@ -416,6 +420,7 @@ static enum serin_errc begin(struct player *player, struct serin_error *error)
     http_client_options_init(&client_options);
     client_options.max_connections = wanted < MAX_CONNECTIONS ? wanted : MAX_CONNECTIONS;
     client_options.max_waiting = wanted + MAX_WAITING_LABELS;
+    client_options.tls = player->tls;
     rc = http_client_new(&player->loop, options->to, &client_options, &player->client, error);
     if (rc != SERIN_OK) {
         uv_loop_close(&player->loop);
@@ -449,7 +454,9 @@ enum serin_errc player_run(const struct player_options *options, player_report *
     player->user = user;
     player->error = error;
     buffer_init(&player->head, MAX_HEAD_BYTES);
-    rc = begin(player, error);
+    rc = admin_tls(options->to, &player->tls, error);
+    if (rc == SERIN_OK)
+        rc = begin(player, error);
     if (rc == SERIN_OK) {
         uv_run(&player->loop, UV_RUN_DEFAULT);
         BUG_ON(uv_loop_close(&player->loop) != 0);
@@ -460,6 +467,7 @@ enum serin_errc player_run(const struct player_options *options, player_report *
         *ret = player->tally;
     }
     buffer_done(&player->head);
+    tls_free(player->tls);
     free(player->cameras);
     free(player);
     return rc;

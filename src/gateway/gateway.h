@@ -90,6 +90,7 @@ struct gateway_options {
     int connections_per_endpoint; /* of each thread; default 256 */
     int mirrors_in_flight;        /* of each thread; default 64; more are dropped */
     uint64_t mirror_bytes;        /* of bodies held for mirrors, each thread; default 256 MiB */
+    struct tls *upstream_tls;     /* as http_client_options.tls, for versions at https:// URLs; borrowed */
     gateway_log *log;             /* NULL: none */
     void *log_user;
     double log_sample;        /* share of the requests that are logged; errors and fallbacks always are. default 1 */

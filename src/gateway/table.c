@@ -55,6 +55,7 @@ static struct upstream *upstream_for(struct thread *thread, const char *address)
     http_client_options_init(&options);
     options.limits.max_body_bytes = (size_t)thread->gateway->options.answer_max_bytes;
     options.max_connections = thread->gateway->options.connections_per_endpoint;
+    options.tls = thread->gateway->options.upstream_tls;
     if (http_client_new(&thread->loop, address, &options, &upstream->client, NULL) != SERIN_OK) {
         free(upstream);
         return NULL;
@@ -143,10 +144,20 @@ void thread_take_table(struct thread *thread)
 
 /* ---- publishing ---- */
 
-static enum serin_errc check_entry(const struct gateway_entry *entry, struct serin_error *error)
+static enum serin_errc check_address(const struct gateway *gateway, const char *endpoint, struct serin_error *error)
+{
+    struct http_address address;
+    enum serin_errc rc = http_address_parse(endpoint, &address, error);
+
+    if (rc == SERIN_OK && address.is_tls && !gateway->options.upstream_tls)
+        return error_set(error, SERIN_UNSUPPORTED, "'%s': https:// is not spoken here", endpoint);
+    return rc;
+}
+
+static enum serin_errc check_entry(const struct gateway *gateway, const struct gateway_entry *entry,
+                                   struct serin_error *error)
 {
     enum serin_errc rc = route_check(&entry->route, error);
-    struct http_address address;
     int v, i;
 
     for (v = 0; v < entry->route.version_count && rc == SERIN_OK; v++) {
@@ -159,7 +170,7 @@ static enum serin_errc check_entry(const struct gateway_entry *entry, struct ser
                              version->endpoint_count, GATEWAY_MAX_ENDPOINTS);
         /* A table with an address that no thread could call would never be taken up. */
         for (i = 0; i < version->endpoint_count && rc == SERIN_OK; i++)
-            rc = http_address_parse(version->endpoints[i], &address, error);
+            rc = check_address(gateway, version->endpoints[i], error);
         rc = error_prefix(error, rc, "route '%s', version '%s'", entry->route.model, entry->route.versions[v].tag);
     }
     return rc;
@@ -173,7 +184,7 @@ enum serin_errc gateway_publish(struct gateway *gateway, const struct gateway_ta
     if (table->entry_count < 0 || table->entry_count > GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models, the limit is %d", table->entry_count, GATEWAY_MAX_MODELS);
     for (i = 0; i < table->entry_count; i++) {
-        enum serin_errc rc = check_entry(&table->entries[i], error);
+        enum serin_errc rc = check_entry(gateway, &table->entries[i], error);
 
         if (rc != SERIN_OK)
             return rc;

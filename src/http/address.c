@@ -54,9 +54,10 @@ enum serin_errc http_address_parse(const char *text, struct http_address *ret, s
             *ret = address;
         return rc;
     }
-    if (strncmp(text, "https:", 6) == 0)
-        return error_set(error, SERIN_UNSUPPORTED, "'%s': only http:// is spoken, put a TLS proxy between", text);
-    if (strncmp(text, "http://", 7) == 0)
+    address.is_tls = strncmp(text, "https://", 8) == 0;
+    if (address.is_tls)
+        host = text + 8;
+    else if (strncmp(text, "http://", 7) == 0)
         host = text + 7;
     end = host + strlen(host);
     if (end > host && end[-1] == '/' && host != text)
@@ -66,8 +67,10 @@ enum serin_errc http_address_parse(const char *text, struct http_address *ret, s
     colon = colon ? memchr(colon, ':', (size_t)(end - colon)) : NULL;
     if (!colon && host == text)
         return error_set(error, SERIN_INVALID, "'%s' is not HOST:PORT, http://HOST:PORT or unix:/PATH", text);
-    snprintf(address.port, sizeof(address.port), "%.*s", colon ? (int)(end - colon - 1 < 6 ? end - colon - 1 : 6) : 2,
-             colon ? colon + 1 : "80");
+    snprintf(address.port, sizeof(address.port), "%.*s", colon ? (int)(end - colon - 1 < 6 ? end - colon - 1 : 6) : 3,
+             colon            ? colon + 1
+             : address.is_tls ? "443"
+                              : "80");
     if (colon)
         end = colon;
     if (brackets && end > host + 1 && end[-1] == ']') {

@@ -13,14 +13,15 @@
 
 struct http_address {
     bool is_unix, is_numeric;    /* is_numeric: ip is set */
+    bool is_tls;                 /* "https://" was in front */
     char path[108];              /* of a unix socket, as sun_path has it */
     char host[256], port[6];     /* without brackets; empty for a unix socket */
     struct sockaddr_storage ip;  /* where host is an address */
     char authority[256 + 2 + 6]; /* for a Host field: "127.0.0.1:8000", "[::1]:8000"; "localhost" for a unix socket */
 };
 
-/* "unix:/path", "127.0.0.1:80", "[::1]:80", "host:80", each of the latter with or without "http://" in front and "/"
- * behind; without a port under "http://": 80. SERIN_INVALID. */
+/* "unix:/path", "127.0.0.1:80", "[::1]:80", "host:80", each of the latter with or without "http://" or "https://" in
+ * front and "/" behind; without a port under "http://": 80, under "https://": 443. SERIN_INVALID. */
 MUST_USE enum serin_errc http_address_parse(const char *text, struct http_address *ret, struct serin_error *error);
 
 /* Whether what listens there is reached from this machine only: a unix socket, 127.0.0.0/8, ::1. False where it is no

@@ -380,6 +380,8 @@ enum serin_errc http_client_new(uv_loop_t *loop, const char *endpoint, const str
     enum serin_errc rc = http_address_parse(endpoint, &address, error);
     struct http_client *client;
 
+    if (rc == SERIN_OK && address.is_tls && !options->tls)
+        rc = error_set(error, SERIN_UNSUPPORTED, "'%s': https:// is not spoken here", endpoint);
     if (rc != SERIN_OK)
         return rc;
     client = calloc(1, sizeof(*client));

@@ -15,12 +15,15 @@
 
 #include <uv.h>
 
+struct tls;
+
 struct http_client_options {
     struct http_limits limits;   /* of answers; max_body_bytes default 64 MiB */
     int max_connections;         /* in use and idle together; default 256 */
     int max_waiting;             /* calls that wait for a connection; default 1024; more are SERIN_LIMIT */
     uint64_t connect_timeout_ms; /* default 1,000 */
     uint64_t idle_timeout_ms;    /* a kept connection is closed after; default 30,000 */
+    struct tls *tls;             /* tls_client_new: whom to trust at https:// endpoints; borrowed. NULL: no such */
 };
 
 void http_client_options_init(struct http_client_options *options);
@@ -41,8 +44,8 @@ struct http_answer {
 
 typedef void http_answered(void *user, const struct http_answer *answer);
 
-/* "unix:/path", "127.0.0.1:8000", "http://host:port" (resolved by libuv's thread pool once). SERIN_INVALID,
- * SERIN_NOMEM. */
+/* "unix:/path", "127.0.0.1:8000", "http://host:port", "https://host:port" (resolved by libuv's thread pool once).
+ * SERIN_INVALID, SERIN_UNSUPPORTED (https:// without options.tls), SERIN_NOMEM. */
 MUST_USE enum serin_errc http_client_new(uv_loop_t *loop, const char *endpoint,
                                          const struct http_client_options *options, struct http_client **ret,
                                          struct serin_error *error);

@@ -13,10 +13,8 @@
 
 #include "base/clock.h"
 
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FIRST_IN_BYTES     4096u
@@ -44,19 +42,6 @@ static size_t least_progress(const struct http_connection *connection)
     return (size_t)(connection->server->options.stall_timeout_ms * SERVER_MIN_BYTES_PER_S / 1000);
 }
 
-/* What the client has not taken yet: in libuv's queue, and in the kernel's (which holds megabytes, so that the first
- * moves in leaps that are far apart). */
-static size_t unsent_bytes(const struct http_connection *connection)
-{
-    size_t queued = uv_stream_get_write_queue_size(&connection->socket.stream);
-    uv_os_fd_t fd;
-    int kernel = 0;
-
-    if (uv_fileno(&connection->socket.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &kernel) == 0 && kernel > 0)
-        queued += (size_t)kernel;
-    return queued;
-}
-
 /* ---- life ---- */
 
 static void release_bodies(struct http_connection *connection)
@@ -82,6 +67,7 @@ static void free_if_over(struct http_connection *connection)
         server->connections = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
+    transport_done(&connection->transport);
     buffer_done(&connection->out);
     bytes_drop(connection->out_body);
     free(connection->in);
@@ -114,7 +100,7 @@ void connection_close(struct http_connection *connection)
     connection->state = CONNECTION_CLOSED;
     if (!connection->exchange.handled)
         release_bodies(connection);
-    uv_close(&connection->socket.handle, on_closed);
+    transport_close(&connection->transport, on_closed);
     tell_aborted(connection);
 }
 
@@ -201,7 +187,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 static void pause_reading(struct http_connection *connection)
 {
     if (connection->reading)
-        uv_read_stop(&connection->socket.stream);
+        transport_read_stop(&connection->transport);
     connection->reading = false;
 }
 
@@ -396,7 +382,7 @@ static void resume_reading(struct http_connection *connection)
 {
     if (connection->reading || connection->ended)
         return;
-    if (uv_read_start(&connection->socket.stream, on_alloc, on_read) != 0)
+    if (transport_read_start(&connection->transport, on_alloc, on_read) != 0)
         connection_close(connection);
     else
         connection->reading = true;
@@ -404,18 +390,9 @@ static void resume_reading(struct http_connection *connection)
 
 /* ---- requests ---- */
 
-static void on_continue_written(uv_write_t *write, int status)
+static void say_continue(struct http_connection *connection)
 {
-    (void)write;
-    (void)status; /* a connection that cannot be written to will say so to the reader or to the sweep */
-}
-
-static void write_continue(struct http_connection *connection)
-{
-    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    uv_buf_t buf = uv_buf_init(text, sizeof(text) - 1);
-
-    if (uv_write(&connection->write_continue, &connection->socket.stream, &buf, 1, on_continue_written) != 0)
+    if (transport_say(&connection->transport, "HTTP/1.1 100 Continue\r\n\r\n") != 0)
         connection_close(connection);
 }
 
@@ -454,7 +431,7 @@ static void begin_body(struct http_connection *connection)
     }
     set_state(connection, CONNECTION_BODY);
     if (expect && here == 0)
-        write_continue(connection);
+        say_continue(connection);
     if (connection->ended) /* nothing more can come */
         connection_close(connection);
 }
@@ -504,12 +481,6 @@ static void advance(struct http_connection *connection)
 
 /* ---- answers ---- */
 
-static void on_shut(uv_shutdown_t *request, int status)
-{
-    (void)request;
-    (void)status;
-}
-
 /* The answer is written: on to the next request, or to the end. */
 static void end_exchange(struct http_connection *connection)
 {
@@ -519,7 +490,7 @@ static void end_exchange(struct http_connection *connection)
     memmove(connection->in, connection->in + connection->head_bytes, connection->in_size);
     connection->head_bytes = connection->scanned = 0;
     if (connection->close_after || (connection->in_size == 0 && (connection->ended || connection->server->closing))) {
-        if (connection->ended || uv_shutdown(&connection->shutdown, &connection->socket.stream, on_shut) != 0) {
+        if (connection->ended || transport_shutdown(&connection->transport) != 0) {
             connection_close(connection);
             return;
         }
@@ -551,9 +522,9 @@ static void end_sending(struct http_connection *connection)
     }
 }
 
-static void on_written(uv_write_t *write, int status)
+static void on_sent(struct transport *transport, int status)
 {
-    struct http_connection *connection = write->handle->data;
+    struct http_connection *connection = transport->socket.handle.data;
 
     if (connection->state != CONNECTION_ANSWERING && connection->state != CONNECTION_STREAMING)
         return;
@@ -564,32 +535,20 @@ static void on_written(uv_write_t *write, int status)
     advance(connection);
 }
 
-/* Sends as much as the kernel takes now; the rest, rarely any, through libuv's queue. The first of two pieces is the
- * answer's head. */
-static void send_out(struct http_connection *connection, uv_buf_t *bufs, unsigned count)
+/* The first of two pieces is the answer's head. */
+static void send_out(struct http_connection *connection, const uv_buf_t *bufs, unsigned count)
 {
-    uv_stream_t *stream = &connection->socket.stream;
-    size_t all = bufs[0].len + (count == 2 ? bufs[1].len : 0), sent = 0;
-    int n;
-
-    counter_add(&connection->server->counters.sent_bytes_total, all);
-    n = uv_try_write(stream, bufs, count);
-    if (n > 0)
-        sent = (size_t)n;
-    if (sent == all) {
+    counter_add(&connection->server->counters.sent_bytes_total, bufs[0].len + (count == 2 ? bufs[1].len : 0));
+    switch (transport_send(&connection->transport, bufs, count, on_sent)) {
+    case 1:
         end_sending(connection);
         return;
-    }
-    if (sent < bufs[0].len) {
-        bufs[0] = (uv_buf_t){.base = bufs[0].base + sent, .len = bufs[0].len - sent};
-    } else {
-        bufs[0] = (uv_buf_t){.base = bufs[1].base + (sent - bufs[0].len), .len = all - sent};
-        count = 1;
-    }
-    if (uv_write(&connection->write, stream, bufs, count, on_written) != 0)
+    case 0:
+        connection->unsent_bytes = transport_unsent(&connection->transport);
+        return;
+    default:
         connection_close(connection);
-    else
-        connection->unsent_bytes = unsent_bytes(connection);
+    }
 }
 
 /* Takes body over. */
@@ -689,7 +648,7 @@ void connection_sweep(struct http_connection *connection, uint64_t now)
 
     switch (connection->state) {
     case CONNECTION_IDLE:
-        if (waited > options->idle_timeout_ms)
+        if (waited > (transport_is_open(&connection->transport) ? options->idle_timeout_ms : options->head_timeout_ms))
             connection_close(connection);
         return;
     case CONNECTION_HEAD:
@@ -705,7 +664,7 @@ void connection_sweep(struct http_connection *connection, uint64_t now)
             return;
         /* fall through */
     case CONNECTION_ANSWERING:
-        unsent = unsent_bytes(connection);
+        unsent = transport_unsent(&connection->transport);
         if (unsent + least_progress(connection) <= connection->unsent_bytes) {
             connection->unsent_bytes = unsent;
             connection->since_ms = now;
@@ -731,11 +690,19 @@ static int take(struct http_listener *listener, struct http_connection *connecti
     int rc;
 
     if (fd < 0)
-        return uv_accept(&listener->socket.stream, &connection->socket.stream);
-    rc = listener->is_unix ? uv_pipe_open(&connection->socket.pipe, fd) : uv_tcp_open(&connection->socket.tcp, fd);
+        return uv_accept(&listener->socket.stream, &connection->transport.socket.stream);
+    rc = listener->is_unix ? uv_pipe_open(&connection->transport.socket.pipe, fd)
+                           : uv_tcp_open(&connection->transport.socket.tcp, fd);
     if (rc != 0)
         close(fd);
     return rc;
+}
+
+static bool begin_tls(struct http_connection *connection)
+{
+    SSL *ssl = tls_begin(connection->server->options.tls, NULL);
+
+    return ssl && transport_begin_tls(&connection->transport, ssl, false, NULL) == 0;
 }
 
 enum serin_errc connection_accept(struct http_listener *listener, int fd)
@@ -750,11 +717,11 @@ enum serin_errc connection_accept(struct http_listener *listener, int fd)
     connection->server = server;
     connection->exchange.connection = connection;
     buffer_init(&connection->out, 0);
-    if (http_socket_init(server->loop, &connection->socket, listener->is_unix) != 0) {
+    if (transport_init(server->loop, &connection->transport, listener->is_unix) != 0) {
         free(connection);
         return SERIN_NOMEM;
     }
-    connection->socket.handle.data = connection;
+    connection->transport.socket.handle.data = connection;
     connection->next = server->connections;
     if (connection->next)
         connection->next->previous = connection;
@@ -774,9 +741,13 @@ enum serin_errc connection_accept(struct http_listener *listener, int fd)
     }
     snprintf(connection->peer, sizeof(connection->peer), "unix");
     if (!listener->is_unix) {
-        uv_tcp_nodelay(&connection->socket.tcp, 1);
-        if (uv_tcp_getpeername(&connection->socket.tcp, (struct sockaddr *)&peer, &peer_size) == 0)
+        uv_tcp_nodelay(&connection->transport.socket.tcp, 1);
+        if (uv_tcp_getpeername(&connection->transport.socket.tcp, (struct sockaddr *)&peer, &peer_size) == 0)
             http_address_text((struct sockaddr *)&peer, connection->peer, sizeof(connection->peer));
+    }
+    if (server->options.tls && !listener->is_unix && !begin_tls(connection)) {
+        connection_close(connection);
+        return SERIN_OK;
     }
     resume_reading(connection);
     return SERIN_OK;

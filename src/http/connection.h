@@ -13,6 +13,7 @@
 #include "http/address.h"
 #include "http/body.h"
 #include "http/server.h"
+#include "http/transport.h"
 
 #define SERVER_SCRATCH_BYTES   65536  /* a read of a chunked body, or of what is thrown away */
 #define SERVER_BODY_READ_BYTES 262144 /* a read straight into a body: the largest that measurably helps */
@@ -46,7 +47,7 @@ struct http_exchange {
 };
 
 struct http_connection {
-    union http_socket socket;
+    struct transport transport;
     struct http_server *server;
     struct http_connection *previous, *next;
     enum connection_state state;
@@ -61,8 +62,6 @@ struct http_connection {
     struct http_exchange exchange;
     struct buffer out; /* the answer's head */
     struct bytes *out_body;
-    uv_write_t write, write_continue;
-    uv_shutdown_t shutdown;
     size_t moved_bytes;  /* of the body that is being received, since since_ms */
     size_t unsent_bytes; /* of the answer, at since_ms */
     size_t lingered_bytes;

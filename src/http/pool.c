@@ -34,6 +34,7 @@ static void on_closed(uv_handle_t *handle)
         client->connections = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
+    transport_done(&connection->transport);
     free(connection);
     client_handle_gone(client);
 }
@@ -60,7 +61,7 @@ void pool_close(struct pool_connection *connection)
     connection->call = NULL;
     connection->state = POOL_CLOSED;
     connection->client->connection_count--;
-    uv_close(&connection->socket.handle, on_closed);
+    transport_close(&connection->transport, on_closed);
 }
 
 /* Closes the connection and ends its call. */
@@ -228,6 +229,11 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         client_pump(connection->client);
         return;
     }
+    if (nread < 0 && connection->state == POOL_CONNECTING) {
+        fail_with(connection, SERIN_IO,
+                  nread == UV_EPROTO ? connection->transport.why : "closed while it was to begin TLS");
+        return;
+    }
     if (nread < 0) {
         on_end(connection, (int)nread);
         return;
@@ -247,9 +253,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
 /* A server that answers early and closes makes our writing fail while its answer is still to be read; so it is the
  * reader who ends the call, where the error is that of a closed connection. */
-static void on_written(uv_write_t *write, int status)
+static void on_sent(struct transport *transport, int status)
 {
-    struct pool_connection *connection = write->handle->data;
+    struct pool_connection *connection = transport->socket.handle.data;
 
     connection->writing = false;
     if (status == 0 || connection->state != POOL_BUSY)
@@ -263,30 +269,17 @@ static void send_request(struct pool_connection *connection)
 {
     struct http_call *call = connection->call;
     struct bytes *body = call->request_body;
-    size_t head_bytes = call->request.size, total = head_bytes + (body ? body->size : 0), sent = 0;
-    unsigned count = total > head_bytes ? 2 : 1;
-    uv_buf_t bufs[2] = {{.base = call->request.bytes, .len = head_bytes}};
+    uv_buf_t bufs[2] = {{.base = call->request.bytes, .len = call->request.size}};
     int n;
 
     set_state(connection, POOL_BUSY);
     call->connect_ns = clock_now_ns() - call->started_ns;
-    if (count == 2)
-        bufs[1] = (uv_buf_t){.base = (char *)body->data, .len = body->size};
-    n = uv_try_write(&connection->socket.stream, bufs, count);
-    if (n > 0)
-        sent = (size_t)n;
     call->sent = true;
-    if (sent == total)
-        return;
-    if (sent < head_bytes) {
-        bufs[0] = (uv_buf_t){.base = bufs[0].base + sent, .len = head_bytes - sent};
-    } else {
-        bufs[0] = (uv_buf_t){.base = bufs[1].base + (sent - head_bytes), .len = total - sent};
-        count = 1;
-    }
-    connection->writing = true;
-    n = uv_write(&connection->write, &connection->socket.stream, bufs, count, on_written);
-    if (n != 0) {
+    if (body)
+        bufs[1] = (uv_buf_t){.base = (char *)body->data, .len = body->size};
+    n = transport_send(&connection->transport, bufs, body && body->size > 0 ? 2 : 1, on_sent);
+    connection->writing = n != 1;
+    if (n < 0) {
         pool_close(connection);
         call_fail_later(call, SERIN_IO, "%s: %s", call->client->name, uv_strerror(n));
     }
@@ -294,21 +287,32 @@ static void send_request(struct pool_connection *connection)
 
 /* ---- connecting ---- */
 
+static void on_open(struct transport *transport)
+{
+    send_request(transport->socket.handle.data);
+}
+
 static void on_connect(uv_connect_t *request, int status)
 {
     struct pool_connection *connection = request->handle->data;
     struct http_client *client = connection->client;
     struct http_call *call = connection->call;
     char what[128];
+    SSL *ssl;
 
     if (connection->state == POOL_CLOSED)
         return;
+    if (status == 0 && !client->address.is_unix)
+        uv_tcp_nodelay(&connection->transport.socket.tcp, 1);
+    if (status == 0 && client->address.is_tls) {
+        ssl = tls_begin(client->options.tls, client->address.host);
+        status = ssl ? transport_begin_tls(&connection->transport, ssl, true, on_open) : UV_ENOMEM;
+    }
     if (status == 0)
-        status = uv_read_start(&connection->socket.stream, on_alloc, on_read);
+        status = transport_read_start(&connection->transport, on_alloc, on_read);
     if (status == 0) {
-        if (!client->address.is_unix)
-            uv_tcp_nodelay(&connection->socket.tcp, 1);
-        send_request(connection);
+        if (!client->address.is_tls)
+            send_request(connection);
         return;
     }
     if (++call->addresses_tried < client->address_count) { /* a name of several addresses: the next one */
@@ -327,13 +331,13 @@ void pool_connect(struct http_client *client, struct http_call *call)
     int rc;
 
     call_move(call, &client->bound);
-    if (!connection || http_socket_init(client->loop, &connection->socket, client->address.is_unix) != 0) {
+    if (!connection || transport_init(client->loop, &connection->transport, client->address.is_unix) != 0) {
         free(connection);
         call_fail_later(call, SERIN_NOMEM, "%s: no memory for a connection", client->name);
         return;
     }
     connection->client = client;
-    connection->socket.handle.data = connection;
+    connection->transport.socket.handle.data = connection;
     client->handles++;
     client->connection_count++;
     connection->next = client->connections;
@@ -344,10 +348,10 @@ void pool_connect(struct http_client *client, struct http_call *call)
     call->connection = connection;
     set_state(connection, POOL_CONNECTING);
     if (client->address.is_unix) {
-        uv_pipe_connect(&connection->connect, &connection->socket.pipe, client->address.path, on_connect);
+        uv_pipe_connect(&connection->connect, &connection->transport.socket.pipe, client->address.path, on_connect);
         return;
     }
-    rc = uv_tcp_connect(&connection->connect, &connection->socket.tcp,
+    rc = uv_tcp_connect(&connection->connect, &connection->transport.socket.tcp,
                         (const struct sockaddr *)&client->addresses[client->address_at], on_connect);
     if (rc != 0) {
         pool_close(connection);

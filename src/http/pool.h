@@ -13,6 +13,7 @@
 #include "http/address.h"
 #include "http/body.h"
 #include "http/client.h"
+#include "http/transport.h"
 
 #define CLIENT_SCRATCH_BYTES   65536
 #define CLIENT_BODY_READ_BYTES 262144
@@ -53,7 +54,7 @@ struct http_call {
 enum pool_state { POOL_CONNECTING, POOL_BUSY, POOL_IDLE, POOL_CLOSED };
 
 struct pool_connection {
-    union http_socket socket;
+    struct transport transport;
     struct http_client *client;
     struct pool_connection *previous, *next; /* all */
     struct pool_connection *previous_idle, *next_idle;
@@ -62,7 +63,6 @@ struct pool_connection {
     bool used; /* has carried an answer: it may be stale */
     bool writing;
     uv_connect_t connect;
-    uv_write_t write;
     uint64_t since_ms; /* in this state */
 };
 

@@ -250,7 +250,7 @@ enum serin_errc http_server_listen(struct http_server *server, const char *addre
 
     if (rc != SERIN_OK)
         return rc;
-    if (!parsed.is_unix && !parsed.is_numeric)
+    if (parsed.is_tls || (!parsed.is_unix && !parsed.is_numeric))
         return error_set(error, SERIN_INVALID, "'%s': an address to listen on has numbers, such as 127.0.0.1:8080",
                          address);
     fd = socket(parsed.is_unix ? AF_UNIX : parsed.ip.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

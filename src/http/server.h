@@ -29,6 +29,8 @@ struct http_refusal {
 /* Called on the loop's thread; fields may be appended to. */
 typedef void http_refused(void *user, const struct http_refusal *refusal, struct buffer *fields);
 
+struct tls;
+
 struct http_server_options {
     struct http_limits limits;
     int max_connections;         /* default 4096; more are refused */
@@ -36,7 +38,9 @@ struct http_server_options {
     uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
     uint64_t idle_timeout_ms;    /* between requests; default 75,000 */
     uint64_t stall_timeout_ms;   /* in each such time a body or an answer must move 1 KiB/s; default 30,000 */
-    http_refused *refused;       /* with the handler's user; NULL: nobody is told */
+    struct tls *tls; /* what TCP sockets speak (tls.h), with the time for heads for its handshake; borrowed. NULL: plain
+                        text, as unix sockets always do */
+    http_refused *refused; /* with the handler's user; NULL: nobody is told */
 };
 
 void http_server_options_init(struct http_server_options *options);

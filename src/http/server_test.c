@@ -690,12 +690,12 @@ static void a_trickling_reader_is_ended(void **state)
     TURN_UNTIL(&at.loop, at.handled == 1);
     connection = at.server->connections;
     do { /* until both kernels' buffers are full */
-        unsent = unsent_bytes(connection);
+        unsent = transport_unsent(&connection->transport);
         turn(&at.loop);
-    } while (unsent_bytes(connection) < unsent);
+    } while (transport_unsent(&connection->transport) < unsent);
     assert_true(unsent > 1000000);
     grow_older(31000);
-    connection->unsent_bytes = unsent_bytes(connection) + 1000; /* so much has it taken in the time */
+    connection->unsent_bytes = transport_unsent(&connection->transport) + 1000; /* so much has it taken in the time */
     later(0);
     TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 0);
     assert_int_equal(http_server_counters(at.server)->timeouts_total, 1);

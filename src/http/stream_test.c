@@ -141,7 +141,7 @@ static void a_slow_client_holds_one_piece_and_is_dropped(void **state)
     while (say("large", 1 << 20)) /* what the kernel takes is taken */
         assert_true(++sent < 100);
     assert_true(at.server->connections->sending);
-    assert_int_equal(uv_stream_get_write_queue_size(&at.server->connections->socket.stream) <= 1 << 20, 1);
+    assert_int_equal(uv_stream_get_write_queue_size(&at.server->connections->transport.socket.stream) <= 1 << 20, 1);
     assert_false(say("more", 4));
     sweep(at.server, uv_now(&at.loop) + 29000);
     assert_int_equal(at.gone, 0);

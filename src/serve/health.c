@@ -95,6 +95,7 @@ enum serin_errc health_new(uv_loop_t *loop, const char *endpoint, enum health_st
     http_client_options_init(&client);
     client.limits.max_body_bytes = MAX_ANSWER_BYTES;
     client.max_connections = 1;
+    client.tls = options->upstream_tls;
     client.idle_timeout_ms = 2 * (uint64_t)options->health_interval_ms;
     rc = http_client_new(loop, endpoint, &client, &health->client, error);
     if (rc != SERIN_OK) {

@@ -38,6 +38,7 @@ struct server {
     struct gateway *gateway;
     struct api *api;
     struct access *access;
+    struct tls *tls; /* of both ports; NULL: plain text */
     uv_timer_t token_clock; /* looks whether another process has made or revoked tokens */
     struct rollouts *rollouts;
     struct log *log, *access_log;

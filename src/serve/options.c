@@ -66,6 +66,12 @@ static const struct option table[] = {
     LIVE_NUMBER(health_timeout_ms, 1, 600000, "a check without an answer for so long has failed"),
     LIVE_NUMBER(health_rise, 1, 100, "good checks in a row after which a replica that was down gets requests again"),
     LIVE_NUMBER(health_fall, 1, 100, "failed checks in a row after which a replica gets no more"),
+    TEXT(tls_certificate, "PEM file of the certificate that both ports show, and of its chain; empty: plain text. Unix "
+                          "sockets are plain always; 'serin reload' reads the files again"),
+    TEXT(tls_key, "PEM file of its key, without a passphrase"),
+    TEXT(tls_client_ca, "PEM file of who signs clients' certificates; empty: none are asked for"),
+    NUMBER(tls_client_optional, 0, 1, "1 lets in clients without a certificate; a wrong one is refused always"),
+    TEXT(upstream_ca, "PEM file of whom to trust at servers given by an https:// URL; empty: the system's roots"),
     LIVE_NUMBER(url_wait_seconds, 0, 3600, "time that a server given by its URL has to get ready in a deploy"),
 };
 

@@ -8,6 +8,7 @@
  * workers drain, then the admin API, which has told of all this, closes.
  */
 #include "http/address.h"
+#include "http/tls.h"
 #include "serve/hooks.h"
 #include "serve/rollouts.h"
 
@@ -229,13 +230,17 @@ static void asked_to_end(uv_signal_t *handle, int number)
 static enum serin_errc reload(void *user, struct serin_error *error)
 {
     struct server *server = user;
-    struct serve_options wish;
+    struct serve_options wish, wish_in_force = server->options;
     enum serin_errc rc = takeover_check(server, error);
 
     if (rc == SERIN_OK)
         rc = server->read.read(server->read.read_user, &wish, error);
+    if (rc == SERIN_OK) /* the files' names stay, what is in them may not; first what can fail without a trace */
+        rc = serve_options_change(&server->read, &wish, &wish_in_force, error);
+    if (rc == SERIN_OK && server->tls)
+        rc = tls_server_reload(server->tls, error);
     if (rc == SERIN_OK)
-        rc = serve_options_change(&server->read, &wish, &server->options, error);
+        server->options = wish_in_force;
     if (rc == SERIN_OK) {
         wish.read = server->read.read;
         wish.read_user = server->read.read_user;
@@ -285,6 +290,8 @@ static enum serin_errc make_gateway(struct server *server, struct serin_error *e
     options.log_user = server->access_log;
     options.log_sample = server->options.log_sample;
     options.cors_origins = server->options.cors_origins;
+    options.server.tls = server->tls;
+    options.upstream_tls = server->options.upstream_tls;
     options.sockets = takeover_handed(server)->data;
     options.socket_count = takeover_handed(server)->data_count;
     rc = gateway_new(&options, &server->gateway, error);
@@ -314,6 +321,7 @@ static enum serin_errc start_access(struct server *server, struct serin_error *e
 {
     const struct access_options options = {.state = server->state,
                                            .open = http_address_is_local(server->options.admin),
+                                           .secure = server->tls && strncmp(server->options.admin, "unix:", 5) != 0,
                                            .log = log_access,
                                            .log_user = server};
     enum serin_errc rc = access_new(&options, &server->access, error);
@@ -342,7 +350,7 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .start_rollout = rollouts_start,
                                         .act_on_rollout = rollouts_act};
     enum serin_errc rc = api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target,
-                                 server->access, &server->api, error);
+                                 server->access, server->tls, &server->api, error);
     char *colon = strrchr(server->options.admin, ':');
 
     if (rc == SERIN_OK && colon && strcmp(colon, ":0") == 0)
@@ -352,13 +360,11 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
 
 enum serin_errc serve_open(struct server *server, struct serin_error *error)
 {
-    /* Before the first request: none may go to a canary that nobody watches. */
-    enum serin_errc rc = rollouts_new(server, &server->rollouts, error);
+    enum serin_errc rc = gateway_start(server->gateway, error);
 
-    if (rc == SERIN_OK) {
-        server->open = true; /* some threads may run: they are to be stopped */
-        rc = gateway_start(server->gateway, error);
-    }
+    server->open = true; /* some threads may run: they are to be stopped */
+    if (rc == SERIN_OK)
+        rc = rollouts_new(server, &server->rollouts, error);
     if (rc == SERIN_OK)
         rc = start_api(server, error);
     if (rc == SERIN_OK)
@@ -386,6 +392,10 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     snprintf(path, sizeof(path), "%s/state.db", server->options.data_dir);
     if (rc == SERIN_OK)
         rc = state_open(path, &server->state, error);
+    if (rc == SERIN_OK)
+        rc = serve_make_tls(&server->options, &server->tls, error);
+    if (rc == SERIN_OK)
+        rc = tls_client_new(server->options.upstream_ca, &server->options.upstream_tls, error);
     if (rc == SERIN_OK)
         rc = start_access(server, error);
     if (rc == SERIN_OK)
@@ -476,6 +486,8 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     fleet_free(server->fleet);
     bundles_close(server->bundles);
     access_free(server->access);
+    tls_free(server->tls);
+    tls_free(server->options.upstream_tls);
     state_close(server->state);
     log_close(server->access_log);
     log_close(server->log);

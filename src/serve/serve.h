@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct buffer;
+struct tls;
 
 struct serve_options {
     char data_dir[1024];     /* bundles, state.db, and run/ for sockets; "" until it is chosen */
@@ -32,6 +33,11 @@ struct serve_options {
     double health_interval_ms, health_timeout_ms;
     double health_rise, health_fall; /* checks in a row */
     double url_wait_seconds;         /* a deploy waits for somebody's server */
+    char tls_certificate[1024], tls_key[1024]; /* PEM; "": plain text */
+    char tls_client_ca[1024];                  /* PEM; "": no certificates are asked for */
+    double tls_client_optional;                /* 1: a client may have none */
+    char upstream_ca[1024];                    /* PEM; "": the system's roots */
+    struct tls *upstream_tls;                  /* whom to trust at https:// replicas; NULL until it runs */
     bool takeover;                   /* of the folder from the one that serves it, if there is one */
     /* Reads the configuration again; NULL: it cannot be. */
     enum serin_errc (*read)(const void *user, struct serve_options *ret, struct serin_error *error);
@@ -53,9 +59,13 @@ MUST_USE enum serin_errc serve_options_change(const struct serve_options *before
 /* Writes them as such a file, each with its help. */
 void serve_options_dump(const struct serve_options *options, struct buffer *out);
 
-/* Whether these may be served: the admin port elsewhere than on this machine only with TLS and an admin's token in the
- * state file. SERIN_INVALID says what is missing; SERIN_IO, SERIN_CORRUPT of the state file. */
+/* Whether these may be served: files of TLS that can be read, and the admin port elsewhere than on this machine only
+ * with TLS and an admin's token in the state file. SERIN_INVALID says what is missing; SERIN_IO, SERIN_CORRUPT of the
+ * state file. */
 MUST_USE enum serin_errc serve_check_access(const struct serve_options *options, struct serin_error *error);
+/* What both ports speak; *ret is NULL for plain text. SERIN_INVALID, SERIN_NOMEM. */
+MUST_USE enum serin_errc serve_make_tls(const struct serve_options *options, struct tls **ret,
+                                        struct serin_error *error);
 
 /* Runs until SIGTERM or SIGINT, of which a second one ends it at once, or until another one has taken over. Prints
  * "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every stable version is ready (or has failed).

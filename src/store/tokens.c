@@ -19,6 +19,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#define TOKEN_PREFIX "serin_"
+
 _Static_assert(TOKEN_HASH_BYTES == SHA256_DIGEST_LENGTH, "a token's hash is SHA-256");
 
 static const char *const role_texts[] = {
@@ -209,8 +211,8 @@ enum serin_errc tokens_create(struct state *state, const char *name, enum token_
         return rc;
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return error_set(error, SERIN_IO, "the kernel gives no random numbers: %s", strerror(errno));
-    memcpy(secret, "serin_", 6);
-    write_hex(random, sizeof(random), secret + 6);
+    snprintf(secret, TOKEN_SECRET_BYTES, TOKEN_PREFIX);
+    write_hex(random, sizeof(random), secret + strlen(TOKEN_PREFIX));
     token_hash(secret, strlen(secret), hash);
     write_hex(hash, sizeof(hash), hash_text);
     snprintf(created, sizeof(created), "%llu", (unsigned long long)clock_wall_ms());
