@@ -8,10 +8,14 @@
 
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct rest {
     const char *at, *end;
+    json_check_told *told; /* NULL: nobody is */
+    void *user;
+    struct json_check_span names[JSON_CHECK_TOLD];
 };
 
 static bool read_value(struct rest *rest, int depth);
@@ -114,10 +118,21 @@ static bool read_string(struct rest *rest)
     return false;
 }
 
+static bool read_element(struct rest *rest, int depth)
+{
+    if (depth <= JSON_CHECK_TOLD)
+        rest->names[depth - 1] = (struct json_check_span){NULL, 0};
+    return read_value(rest, depth);
+}
+
 static bool read_member(struct rest *rest, int depth)
 {
+    const char *name = rest->at;
+
     if (!read_string(rest))
         return false;
+    if (depth <= JSON_CHECK_TOLD)
+        rest->names[depth - 1] = (struct json_check_span){name, (size_t)(rest->at - name)};
     skip_blanks(rest);
     if (!take(rest, ':'))
         return false;
@@ -135,14 +150,14 @@ static bool read_list(struct rest *rest, char closing, int depth)
         return true;
     do {
         skip_blanks(rest);
-        if (closing == '}' ? !read_member(rest, depth) : !read_value(rest, depth))
+        if (closing == '}' ? !read_member(rest, depth) : !read_element(rest, depth))
             return false;
         skip_blanks(rest);
     } while (take(rest, ','));
     return take(rest, closing);
 }
 
-static bool read_value(struct rest *rest, int depth) /* NOLINT(misc-no-recursion): as deep as JSON_CHECK_DEPTH */
+static bool read_untold(struct rest *rest, int depth)
 {
     switch (rest->at < rest->end ? *rest->at : '\0') {
     case '{':
@@ -164,13 +179,65 @@ static bool read_value(struct rest *rest, int depth) /* NOLINT(misc-no-recursion
     }
 }
 
-bool json_check(const void *bytes, size_t size)
+static bool read_value(struct rest *rest, int depth) /* NOLINT(misc-no-recursion): as deep as JSON_CHECK_DEPTH */
 {
-    struct rest rest = {.at = bytes, .end = (const char *)bytes + size};
+    struct json_check_value value = {depth, rest->names, {rest->at, 0}};
+
+    if (!read_untold(rest, depth))
+        return false;
+    if (depth > JSON_CHECK_TOLD || !rest->told)
+        return true;
+    value.text.size = (size_t)(rest->at - value.text.bytes);
+    return rest->told(rest->user, &value);
+}
+
+bool json_check_shape(const void *bytes, size_t size, json_check_told *told, void *user)
+{
+    struct rest rest = {.at = bytes, .end = (const char *)bytes + size, .told = told, .user = user};
 
     skip_blanks(&rest);
     if ((!is_at(&rest, '{') && !is_at(&rest, '[')) || !read_value(&rest, 0))
         return false;
     skip_blanks(&rest);
     return rest.at == rest.end;
+}
+
+bool json_check(const void *bytes, size_t size)
+{
+    return json_check_shape(bytes, size, NULL, NULL);
+}
+
+/* The character behind a backslash that the reader has taken; 0 for one beyond ASCII. */
+static char unescape(const char **p)
+{
+    static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
+    char c = *(*p)++, digits[5] = "";
+    const char *letter;
+    unsigned long code;
+
+    if (c == 'u') {
+        memcpy(digits, *p, 4);
+        *p += 4;
+        code = strtoul(digits, NULL, 16);
+        return code < 0x80 ? (char)code : '\0';
+    }
+    letter = strchr(letters, c);
+    return letter ? meant[letter - letters] : c;
+}
+
+bool json_check_reads(struct json_check_span span, const char *word)
+{
+    const char *p, *end;
+
+    if (span.size < 2 || span.bytes[0] != '"')
+        return false;
+    for (p = span.bytes + 1, end = span.bytes + span.size - 1; p < end;) {
+        char c = *p++;
+
+        if (c == '\\')
+            c = unescape(&p);
+        if (c == '\0' || c != *word++)
+            return false;
+    }
+    return *word == '\0';
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -143,6 +144,62 @@ static void test_agrees_with_another_reader(void **state)
     assert_true(taken > 500);
 }
 
+struct heard {
+    char text[512];
+    const char *unwanted; /* a name at the top; NULL: all is taken */
+};
+
+static bool hear(void *user, const struct json_check_value *value)
+{
+    struct heard *heard = user;
+    size_t used = strlen(heard->text);
+    int i;
+
+    for (i = 0; i < value->depth; i++)
+        used += (size_t)snprintf(heard->text + used, sizeof(heard->text) - used, "%.*s/", (int)value->names[i].size,
+                                 value->names[i].bytes ? value->names[i].bytes : "");
+    snprintf(heard->text + used, sizeof(heard->text) - used, "%.*s ", (int)value->text.size, value->text.bytes);
+    return value->depth != 1 || !heard->unwanted || !json_check_reads(value->names[0], heard->unwanted);
+}
+
+static void test_tells_what_lies_above(void **state)
+{
+    static const char text[] = " {\"a\":[{\"b\":[7,{\"c\":8}]},null],\"d\" : -1} ";
+    struct heard heard = {.unwanted = NULL};
+
+    (void)state;
+    assert_true(json_check_shape(text, sizeof(text) - 1, hear, &heard));
+    assert_string_equal(heard.text, "\"a\"//\"b\"/[7,{\"c\":8}] \"a\"//{\"b\":[7,{\"c\":8}]} \"a\"//null "
+                                    "\"a\"/[{\"b\":[7,{\"c\":8}]},null] \"d\"/-1 "
+                                    "{\"a\":[{\"b\":[7,{\"c\":8}]},null],\"d\" : -1} ");
+    heard = (struct heard){.unwanted = "d"};
+    assert_false(json_check_shape(text, sizeof(text) - 1, hear, &heard));
+    heard = (struct heard){.unwanted = "b"}; /* not at the top */
+    assert_true(json_check_shape(text, sizeof(text) - 1, hear, &heard));
+    assert_false(json_check_shape(text, sizeof(text) - 2 - 1, hear, &heard));
+}
+
+static bool reads(const char *text, const char *word)
+{
+    return json_check_reads((struct json_check_span){text, strlen(text)}, word);
+}
+
+static void test_reads_escapes(void **state)
+{
+    (void)state;
+    assert_true(reads("\"images\"", "images"));
+    assert_true(reads("\"im\\u0061ge\\u0073\"", "images"));
+    assert_true(reads("\"a\\/b\\n\\\"\"", "a/b\n\""));
+    assert_true(reads("\"\"", ""));
+    assert_true(reads("\"\xc3\xa9\"", "\xc3\xa9"));
+    assert_false(reads("\"image\"", "images"));
+    assert_false(reads("\"imagess\"", "images"));
+    assert_false(reads("\"images\\u0000\"", "images"));
+    assert_false(reads("\"\\u0169mages\"", "images"));
+    assert_false(reads("17", "17"));
+    assert_false(json_check_reads((struct json_check_span){NULL, 0}, ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +207,8 @@ int main(void)
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_agrees_with_another_reader),
+        cmocka_unit_test(test_tells_what_lies_above),
+        cmocka_unit_test(test_reads_escapes),
     };
 
     return cmocka_run_group_tests_name("base/json_check", tests, NULL, NULL);

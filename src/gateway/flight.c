@@ -19,7 +19,6 @@
 #include "gateway/inside.h"
 
 #include "base/clock.h"
-#include "base/json_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -219,26 +218,6 @@ static void finish_with_error(struct flight *flight, int status, const char *sen
 
 /* ---- judging an answer ---- */
 
-/* Whether an answer of 2xx is what a model server gives: JSON, or JSON with tensors behind it. All of it is looked at,
- * however large: what a version may answer with is bounded by answer_max_bytes. */
-static bool is_sane(const struct http_exchange *exchange, const struct http_answer *answer)
-{
-    const struct http_slice *type = http_find(answer->head, "Content-Type");
-    const struct http_slice *length = http_find(answer->head, "Inference-Header-Content-Length");
-    const struct bytes *body = answer->body;
-    char digits[20];
-
-    if (length) {
-        size_t json_bytes = http_slice_copy(*length, digits, sizeof(digits)) ? strtoull(digits, NULL, 10) : 0;
-
-        return json_bytes <= body->size && json_check(body->data, json_bytes);
-    }
-    if (!type) /* some servers say that they are ready with nothing but their status */
-        return body->size == 0 && !http_slice_is(http_exchange_head(exchange)->method, "POST");
-    return type->size >= 16 && strncasecmp(type->bytes, "application/json", 16) == 0 &&
-           json_check(body->data, body->size);
-}
-
 static void tell_breaker(struct flight *flight, bool failed)
 {
     if (!flight->breaker)
@@ -416,9 +395,9 @@ static void answered(void *user, const struct http_answer *answer)
         why = answer->timed_out ? "too late" : "no answer";
     else if (status >= 500)
         why = "an error of the version";
-    else if (status < 400 && !flight->on_stable && !flight->pinned &&
-             (status >= 300 || !is_sane(flight->exchange, answer)))
-        why = status >= 300 ? "the version sends its clients elsewhere" : "the answer is no valid JSON";
+    else if (status < 400 && !flight->on_stable && !flight->pinned)
+        why = status >= 300 ? "the version sends its clients elsewhere"
+                            : sane_fault(flight->exchange, flight->model, answer);
     upstream_ended(thread, upstream, why != NULL, latency_ms);
     if (flight->sighting && !fell_back(flight))
         sighting_set(&flight->sighting->own, why && status < 500 ? 0 : status, latency_ms, why ? NULL : answer->body);
@@ -522,6 +501,7 @@ static void watch_request(struct flight *flight, int entry, bool drawn, bool is_
     if (of->on_trial) {
         flight->sighting = sighting_new(of, flight->request_id, flight->key);
         if (flight->sighting) {
+            flight->sighting->is_prediction = request_kind_of(copy.head) != REQUEST_OTHER;
             flight->sighting->drawn = drawn;
             memcpy(flight->sighting->own.tag, flight->assigned, sizeof(flight->assigned));
         }

@@ -174,6 +174,7 @@ struct gateway_sighting {
     char model[ROUTE_MAX_TEXT + 1];
     char key[ROUTE_MAX_TEXT + 1]; /* the camera; "" */
     uint64_t revision;            /* of the route */
+    bool is_prediction;           /* whose answer tells of pictures, or holds tensors */
     bool drawn;                   /* by weight, key or block: nobody named the version */
     double trial_share;           /* of the route's weight that is not stable's: the probability of that draw */
     bool fell_back;               /* stable answered in its place */

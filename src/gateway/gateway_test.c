@@ -25,8 +25,8 @@ static struct {
 /* One request a connection, without a body. */
 static void *answer_all(void *user)
 {
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-                                 "Connection: close\r\n\r\n{}";
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n"
+                                 "Connection: close\r\n\r\n{\"images\":[{\"results\":[]}]}";
     char head[4096];
     int client;
 

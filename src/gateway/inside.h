@@ -169,6 +169,12 @@ void flight_start(void *user, struct http_exchange *exchange); /* the server's h
 /* "/v1/predict/MODEL", "/v2/models/MODEL/..." and its "versions/TAG"; size: of both. False where the path names no
  * model. */
 bool request_read_path(struct http_slice path, char *model, char *tag, size_t size);
+enum request_kind {
+    REQUEST_PREDICTION, /* POST /v1/predict/... */
+    REQUEST_INFERENCE,  /* POST /v2/models/.../infer */
+    REQUEST_OTHER
+};
+enum request_kind request_kind_of(const struct http_head *head);
 /* "." and "..", plain or percent-encoded: servers that resolve them would see another path than the one that was
  * routed. */
 bool request_has_dot_segment(struct http_slice path);
@@ -176,6 +182,10 @@ bool request_has_dot_segment(struct http_slice path);
 bool request_find_key(const struct route *route, const struct http_head *head, const char *peer, char *key,
                       size_t size);
 const char *request_find_rule(const struct route *route, const struct http_head *head); /* its tag, or NULL */
+
+/* sane.c */
+/* What is wrong with an answer of 2xx for a route's model, as a constant sentence; NULL: it answers what was asked. */
+const char *sane_fault(const struct http_exchange *exchange, const char *model, const struct http_answer *answer);
 
 /* own.c: answers that no version gives. Each has its line in the access log, a request id, and what a web page needs.
  */

@@ -36,6 +36,25 @@ bool request_read_path(struct http_slice path, char *model, char *tag, size_t si
     return false;
 }
 
+static bool begins_with(struct http_slice text, const char *beginning)
+{
+    size_t size = strlen(beginning);
+
+    return text.size > size && memcmp(text.bytes, beginning, size) == 0;
+}
+
+enum request_kind request_kind_of(const struct http_head *head)
+{
+    const struct http_slice path = head->path;
+
+    if (!http_slice_is(head->method, "POST"))
+        return REQUEST_OTHER;
+    if (begins_with(path, "/v1/predict/"))
+        return REQUEST_PREDICTION;
+    return begins_with(path, "/v2/models/") && memcmp(path.bytes + path.size - 6, "/infer", 6) == 0 ? REQUEST_INFERENCE
+                                                                                                    : REQUEST_OTHER;
+}
+
 bool request_find_key(const struct route *route, const struct http_head *head, const char *peer, char *key, size_t size)
 {
     const struct http_slice *field;

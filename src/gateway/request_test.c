@@ -50,6 +50,34 @@ static void models_and_versions_are_read_from_paths(void **state)
     }
 }
 
+static void what_is_asked_for_shows_in_method_and_path(void **state)
+{
+    static const struct {
+        const char *method, *path;
+        enum request_kind kind;
+    } rows[] = {
+        {"POST", "/v1/predict/m", REQUEST_PREDICTION},
+        {"POST", "/v1/predict/m/versions/v1", REQUEST_PREDICTION},
+        {"GET", "/v1/predict/m", REQUEST_OTHER},
+        {"POST", "/v2/models/m/infer", REQUEST_INFERENCE},
+        {"POST", "/v2/models/m/versions/1/infer", REQUEST_INFERENCE},
+        {"GET", "/v2/models/m/infer", REQUEST_OTHER},
+        {"POST", "/v2/models/m/generate", REQUEST_OTHER},
+        {"POST", "/v2/models/m/reinfer", REQUEST_OTHER},
+        {"POST", "/v2/models/m", REQUEST_OTHER},
+        {"POST", "/infer", REQUEST_OTHER},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_head head = {.method = slice(rows[i].method), .path = slice(rows[i].path)};
+
+        if (request_kind_of(&head) != rows[i].kind)
+            fail_msg("%s %s", rows[i].method, rows[i].path);
+    }
+}
+
 static void dots_are_found_however_they_are_written(void **state)
 {
     static const char *const yes[] = {"/.", "/..", "/a/../b", "/a/.", "/a/%2e%2E/b", "/a/.%2e", "/%2e"};
@@ -138,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(models_and_versions_are_read_from_paths),
+        cmocka_unit_test(what_is_asked_for_shows_in_method_and_path),
         cmocka_unit_test(dots_are_found_however_they_are_written),
         cmocka_unit_test(keys_come_from_where_the_route_says),
         cmocka_unit_test(the_first_rule_that_a_field_meets_counts),

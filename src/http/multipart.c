@@ -262,3 +262,9 @@ enum serin_errc multipart_parse(struct http_slice content_type, const void *body
     *ret_count = count;
     return SERIN_OK;
 }
+
+bool multipart_is_picture(const struct multipart_part *part)
+{
+    return http_slice_is(part->name, "file") || http_slice_is(part->name, "image") ||
+           http_slice_is(part->name, "files") || http_slice_is(part->name, "images");
+}

@@ -21,4 +21,7 @@ struct multipart_part {
 MUST_USE enum serin_errc multipart_parse(struct http_slice content_type, const void *body, size_t size,
                                          struct multipart_part *parts, int *ret_count, struct serin_error *error);
 
+/* Whether it has one of the names that POST /v1/predict takes pictures by. */
+bool multipart_is_picture(const struct multipart_part *part);
+
 #endif

@@ -77,12 +77,14 @@ static void read_outputs(const json_t *outputs, struct answer *ret)
     const json_t *output, *element;
     size_t i, e;
 
+    ret->is_tensors = json_array_size(outputs) > 0;
     json_array_foreach(outputs, i, output)
     {
         const char *name = json_string_value(json_object_get(output, "name"));
 
         if (!name || strcmp(name, "detections") != 0)
             continue;
+        ret->is_tensors = !json_object_get(output, "data"); /* it stands behind the JSON */
         json_array_foreach(json_object_get(output, "data"), e, element)
         {
             json_t *picture =
@@ -102,7 +104,7 @@ void answer_read(const uint8_t *body, size_t size, struct answer *ret)
     const json_t *picture;
     size_t i;
 
-    ret->has_boxes = false;
+    ret->has_boxes = ret->is_tensors = false;
     ret->pictures = ret->detections = ret->box_count = ret->name_count = 0;
     ret->queue_ms = ret->inference_ms = ret->light = ret->sharpness = -1;
     json_array_foreach(json_object_get(root, "images"), i, picture)
@@ -141,6 +143,7 @@ void answer_unpack(const uint8_t *bytes, size_t size, struct answer *ret)
     size_t used = 0;
 
     ret->has_boxes = true;
+    ret->is_tensors = false;
     ret->pictures = 1;
     ret->box_count = ret->name_count = 0;
     ret->queue_ms = ret->inference_ms = ret->light = ret->sharpness = -1;

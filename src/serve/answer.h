@@ -3,8 +3,8 @@
  * jansson. SPDX-License-Identifier: Apache-2.0
  *
  * Two forms are read: that of /v1/predict ({"images": [{"results": [...], "speed", "light", ...}]}), and the Open
- * Inference Protocol's with the output "detections" as JSON. An answer of another form (raw tensors) has no boxes that
- * anybody here could read; then has_boxes is false, and it is judged by its times and status alone.
+ * Inference Protocol's with the output "detections" as JSON. Raw tensors have no boxes that anybody
+ * here could read: such an answer is judged by its times and status alone.
  */
 #ifndef SERVE_ANSWER_H
 #define SERVE_ANSWER_H
@@ -15,6 +15,7 @@
 
 struct answer {
     bool has_boxes;
+    bool is_tensors;                         /* it has outputs, and pictures are not said to be among them */
     int pictures, detections;                /* over all pictures of the request */
     double queue_ms, inference_ms;           /* a picture's; negative: not known */
     double light, sharpness;                 /* of the first picture; negative: not known */

@@ -56,9 +56,14 @@ static void add_slices(struct record *record, const struct gateway_sighting *sig
     }
 }
 
+static bool is_good(int status)
+{
+    return status >= 200 && status < 300;
+}
+
 static void read_answer(const struct gateway_answer *from, struct answer *ret)
 {
-    bool good = from->body && from->status >= 200 && from->status < 300;
+    bool good = from->body && is_good(from->status);
 
     answer_read(good ? from->body->data : NULL, good ? from->body->size : 0, ret);
 }
@@ -82,6 +87,8 @@ static void tell_request(struct observer *observer, const struct gateway_sightin
     int i;
 
     request->status = sighting->own.status;
+    if (sighting->is_prediction && is_good(request->status) && !answer->has_boxes && !answer->is_tensors)
+        request->status = 0; /* it answers well, and tells nothing: whoever asked got no answer */
     request->fallback = sighting->fell_back;
     request->total_ms = (float)sighting->own.latency_ms;
     request->queue_ms = (float)answer->queue_ms;

@@ -12,12 +12,6 @@
 
 /* ---- reading ---- */
 
-static bool is_image_part(const struct multipart_part *part)
-{
-    return http_slice_is(part->name, "file") || http_slice_is(part->name, "image") ||
-           http_slice_is(part->name, "files") || http_slice_is(part->name, "images");
-}
-
 static enum serin_errc read_field(struct request *request, const struct multipart_part *part, struct serin_error *error)
 {
     const struct service *service = request->service;
@@ -45,7 +39,7 @@ static bool read_form(struct request *request, struct http_slice content_type)
 
     rc = multipart_parse(content_type, request->body->data, request->body->size, parts, &part_count, &error);
     for (i = 0; i < part_count && rc == SERIN_OK; i++) {
-        if (is_image_part(&parts[i]))
+        if (multipart_is_picture(&parts[i]))
             images++;
         else
             rc = read_field(request, &parts[i], &error);
@@ -61,7 +55,7 @@ static bool read_form(struct request *request, struct http_slice content_type)
     if (!request_add_jobs(request, images))
         return false;
     for (i = 0, images = 0; i < part_count; i++) {
-        if (!is_image_part(&parts[i]))
+        if (!multipart_is_picture(&parts[i]))
             continue;
         request->jobs[images].bytes = (const uint8_t *)parts[i].body.bytes;
         request->jobs[images++].size = parts[i].body.size;

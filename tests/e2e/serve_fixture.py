@@ -36,7 +36,10 @@ def until(ask, what, deadline_s=DEADLINE_S):
         threading.Event().wait(.01)
 
 
-def answer(status=200, body=b'{"from": "fake"}', kind=JSON, extra=b""):
+SEEN = b'{"images": [{"results": []}], "from": "fake"}'  # what a prediction of one picture without objects is answered with
+
+
+def answer(status=200, body=SEEN, kind=JSON, extra=b""):
     """The bytes of a whole answer."""
     return (b"HTTP/1.1 %d Because\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n"
             % (status, kind, extra, len(body))) + body

@@ -9,7 +9,7 @@ import socket
 import threading
 
 import pytest
-from serve_fixture import Fake, JSON, Models, answer, serving, until
+from serve_fixture import Fake, JSON, SEEN, Models, answer, serving, until
 
 FAILURES = 8  # in a row, after which a version is taken off: GATEWAY_BREAKER_FAILURES
 
@@ -80,7 +80,7 @@ def test_stable_answers_what_the_canary_fails(serve, models, fault):
         for _ in range(30):
             found = client.predict(models.name)
             assert (found.status, found.version, found.fallback) == (200, "stable", "canary"), found.body
-            assert found.body == b'{"from": "fake"}'
+            assert found.body == SEEN
     counted = models.counters("canary")
     assert counted["requests"] == 30 and counted["errors"] == 0 and counted["answered"] == 0
     assert counted["failures"] == FAILURES and counted["skipped"] == 30 - FAILURES and counted["fallbacks"] == 30
@@ -91,9 +91,136 @@ def test_stable_answers_what_the_canary_fails(serve, models, fault):
     assert serve.versions(models.name)["canary"]["breaker"] == "open"
 
 
+def seen(*pictures, **members):
+    """An answer to a prediction; of one picture without objects where none are given."""
+    return json.dumps({**members, "images": list(pictures) or [{"results": []}]}).encode()
+
+
+def outputs(**members):
+    """An answer of the Open Inference Protocol."""
+    return json.dumps({"outputs": [{"name": "output0", "datatype": "FP32", "shape": [1], "data": [0.5]}],
+                       **members}).encode()
+
+
+NO_PICTURE = {"error": {"code": "corrupt", "message": "no picture"}}
+FORM = (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="conf"\r\n\r\n.5\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\nb\r\n--x--\r\n')
+
+# Bodies with status 200 that are no answer to one picture. MODEL is the model's name.
+PREDICTION_LIES = {
+    "an error": b'{"error":"I am sick"}',
+    "an empty object": b"{}",
+    "an empty array": b"[]",
+    "an array": b'[{"images": [{"results": []}]}]',
+    "no pictures": seen().replace(b'{"results": []}', b""),
+    "pictures are an object": b'{"images": {"a": {"results": []}}}',
+    "pictures are null": b'{"images": null}',
+    "a picture is a number": b'{"images": [1]}',
+    "a picture is an array": b'{"images": [[{"results": []}]]}',
+    "a picture says nothing": seen({"shape": [1, 1]}),
+    "results are a text": seen({"results": "none"}),
+    "results are an object": seen({"results": {}}),
+    "results are null": seen({"results": None}),
+    "results and an error": seen({"results": [], **NO_PICTURE}),
+    "an error for each": seen(NO_PICTURE),
+    "an error that is a text": seen({"error": "sick"}),
+    "two pictures for one": seen({"results": []}, {"results": []}),
+    "another model's name": seen(model="another"),
+    "the model's name and more": seen(model="MODEL-2"),
+    "the model is a number": seen(model=7),
+    "pictures twice": b'{"images": [{"results": []}], "images": []}',
+    "pictures twice, once in disguise": b'{"images": [{"results": []}], "im\\u0061ges": []}',
+    "the model's name twice": b'{"model": "MODEL", "model": "another", "images": [{"results": []}]}',
+    "results twice": b'{"images": [{"results": [], "results": "none"}]}',
+    "tensors": outputs(),
+}
+INFERENCE_LIES = {
+    "an error": b'{"error":"I am sick"}',
+    "an empty object": b"{}",
+    "an empty array": b"[]",
+    "no outputs": b'{"outputs": []}',
+    "outputs are an object": b'{"outputs": {}}',
+    "an output without a name": b'{"outputs": [{"datatype": "FP32", "shape": [1], "data": [1]}]}',
+    "an output without a shape": b'{"outputs": [{"name": "a", "datatype": "FP32", "data": [1]}]}',
+    "an output is a number": b'{"outputs": [1]}',
+    "another model's name": outputs(model_name="another"),
+    "outputs twice": outputs()[:-1] + b', "outputs": []}',
+    "pictures": seen(),
+}
+
+
+def ask(serve, models, path="v1", body=b"a picture", kind="image/jpeg"):
+    path = {"v1": f"/v1/predict/{models.name}", "v2": f"/v2/models/{models.name}/infer"}[path]
+    return serve.ask("POST", path, body, {"Content-Type": kind})
+
+
+@pytest.mark.parametrize("protocol, lie", [("v1", lie) for lie in PREDICTION_LIES]
+                         + [("v2", lie) for lie in INFERENCE_LIES])
+def test_canary_lies(serve, models, protocol, lie):
+    """Status 200 and valid JSON, and no answer to what was asked."""
+    body = (PREDICTION_LIES if protocol == "v1" else INFERENCE_LIES)[lie].replace(b"MODEL", models.name.encode())
+    right = SEEN if protocol == "v1" else outputs()
+    models.add("stable", lambda asked: answer(body=right), stable=True)
+    models.add("canary", lambda asked: answer(body=body))
+    models.weights(stable=0, canary=100)
+    for _ in range(FAILURES + 1):
+        found = ask(serve, models, protocol)
+        assert (found.status, found.version, found.fallback, found.body) == (200, "stable", "canary", right)
+    counted = models.counters("canary")
+    assert (counted["failures"], counted["answered"], counted["errors"]) == (FAILURES, 0, 0)
+    assert serve.versions(models.name)["canary"]["breaker"] == "open"
+
+
+@pytest.mark.parametrize("status", (201, 202, 204, 206))
+@pytest.mark.parametrize("protocol", ("v1", "v2"))
+def test_other_status_of_success_is_no_answer(serve, models, status, protocol):
+    right = SEEN if protocol == "v1" else outputs()
+    models.add("stable", lambda asked: answer(body=right), stable=True)
+    models.add("canary", lambda asked: answer(status, b"" if status == 204 else right))
+    models.weights(stable=0, canary=100)
+    found = ask(serve, models, protocol)
+    assert (found.status, found.version, found.body) == (200, "stable", right)
+    assert models.counters("canary")["failures"] == 1
+
+
+@pytest.mark.parametrize("pictures, good", [
+    (({"results": []}, {"results": [{}]}), True),
+    (({"results": []}, NO_PICTURE), True),
+    (({"results": []},), False),
+    (({"results": []},) * 3, False),
+    ((NO_PICTURE, NO_PICTURE), False),
+])
+def test_form_is_answered_picture_by_picture(serve, models, pictures, good):
+    """Of a form with two pictures and a parameter."""
+    stable_and_canary(models, lambda asked: answer(body=seen(*pictures, model=models.name)), timeout_ms=60000)
+    found = ask(serve, models, body=FORM, kind="multipart/form-data; boundary=x")
+    assert (found.status, found.version) == (200, "canary" if good else "stable")
+    assert models.counters("canary")["failures"] == (0 if good else 1)
+
+
+def test_answers_of_other_servers_pass(serve, models):
+    """No more is asked for than the protocols do; other paths are not looked into."""
+    says = {"body": b""}
+    stable_and_canary(models, lambda asked: answer(**says), timeout_ms=60000)
+    tensors = json.dumps({"model_name": models.name, "outputs": [
+        {"name": "a", "datatype": "FP32", "shape": [1], "parameters": {"binary_data_size": 4}}]}).encode()
+    for protocol, says in (
+            ("v1", {"body": seen()}), ("v1", {"body": seen(model=models.name, more={"images": 1, "error": None})}),
+            ("v2", {"body": outputs()}), ("v2", {"body": outputs(model_name=models.name, model_version="1", id="7")}),
+            ("v2", {"body": tensors + b"\0\1\2\3", "kind": b"application/octet-stream",
+                    "extra": b"Inference-Header-Content-Length: %d\r\n" % len(tensors)})):
+        found = ask(serve, models, protocol)
+        assert (found.status, found.version, found.body) == (200, "canary", says["body"])
+    says = {"body": b'{"text_output": "a duck"}'}
+    found = serve.ask("POST", f"/v2/models/{models.name}/generate", b"{}")
+    assert (found.version, found.body) == ("canary", says["body"])
+    assert models.counters("canary")["failures"] == 0
+
+
 def test_large_answers_pass(serve, models):
     """All of an answer is looked at, and one that is well is passed on whole."""
-    large = b'{"boxes": [' + b"1.5, " * (1 << 20) + b"2]}"
+    large = b'{"images": [{"results": [' + b"1.5, " * (1 << 20) + b"2]}]}"
     stable_and_canary(models, lambda asked: answer(body=large), timeout_ms=60000)
     found = serve.client().predict(models.name)
     assert (found.status, found.version, found.body) == (200, "canary", large)
@@ -129,12 +256,12 @@ def test_deploying_again_closes_the_breaker(serve, models):
 
 def test_two_answers_do_not_reach_the_next_client(serve, models):
     """What comes behind an answer belongs to nobody."""
-    stable_and_canary(models, lambda asked: answer(body=json.dumps({"for": asked.body.decode()}).encode())
-                      + answer(body=b'{"for": "the wrong one"}'))
+    stable_and_canary(models, lambda asked: answer(body=seen(**{"for": asked.body.decode()}))
+                      + answer(body=seen(**{"for": "the wrong one"})))
     with contextlib.closing(serve.client()) as client:
         for i in range(20):
             found = client.predict(models.name, f"picture {i}".encode())
-            assert found.status == 200 and (found.version == "stable" or found.json() == {"for": f"picture {i}"})
+            assert found.status == 200 and (found.version == "stable" or found.json()["for"] == f"picture {i}")
 
 
 def test_refusal_is_checked_with_stable(serve, models):

@@ -269,6 +269,31 @@ def test_errors_are_found_by_their_guard(models):
     assert "error_rate rose" in last["why"] and last["numbers"]["guard"] == "error_rate"
 
 
+def test_lies_are_found_by_their_guard(models):
+    """Status 200, valid JSON, and no answer: one of five, so that the breaker stays out of it."""
+    count = itertools.count(1)
+    models.two(canary=lambda asked: answer(body=b'{"error": "I am sick"}') if next(count) % 5 == 0 else answer())
+    models.start(plan(step(50, time="600s")))
+    with models.traffic() as traffic:
+        models.reach("RolledBack")
+    assert not traffic.errors and "error_rate rose" in models.history()[-1]["why"]
+
+
+def test_answers_that_tell_nothing_are_errors_of_their_arm(models):
+    """Of stable, too, though what it says passes."""
+    models.two(stable=lambda asked: answer(body=b'{"error": "I am sick"}'))
+    models.start(STANDS)
+
+    def error_rate():
+        return [guard for guard in models.get().get("guards", []) if guard["metric"] == "error_rate"]
+
+    with models.traffic() as traffic:
+        models.reach("Progressing")
+        found = until(lambda: [guard for guard in error_rate() if guard["canary_count"] > 50], "50 answers")[0]
+    assert (found["stable"], found["canary"]) == (1, 0)
+    assert not traffic.errors and traffic.by_version["v1"]
+
+
 def test_harm_that_is_found_after_the_promotion_undoes_it(models):
     bad = threading.Event()
     models.two(canary=lambda asked: answer(500) if bad.is_set() else answer())
