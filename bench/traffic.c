@@ -12,6 +12,9 @@
 #define BURST_LASTS 4
 #define BURST_RATE  5   /* times the traffic */
 #define BURST_SLOW  1.6 /* times the time */
+#define CRON_EACH   60  /* s: what runs at the beginning of each minute */
+#define CRON_LASTS  3
+#define CRON_ERRORS 2   /* times the error rate more, in this time */
 #define ILL_EACH    400 /* s between a camera's bad times, on average */
 #define ILL_LASTS   8
 #define ILL_ERRORS  .35 /* of the requests of a camera in a bad time fail */
@@ -147,6 +150,7 @@ void traffic_next(struct traffic *traffic, struct traffic_request *ret)
     const struct traffic_options *options = &traffic->options;
     struct traffic_camera *camera;
     double error_rate, failed, time_ms, tail;
+    bool busy;
 
     traffic->t_s += exponential(&traffic->random, 1 / rate_of(traffic));
     step_burst(traffic);
@@ -157,11 +161,14 @@ void traffic_next(struct traffic *traffic, struct traffic_request *ret)
         camera->ill = !camera->ill;
         camera->until_s += exponential(&traffic->random, camera->ill ? ILL_LASTS : ILL_EACH);
     }
-    error_rate = camera->error_rate + (camera->ill ? ILL_ERRORS : 0) + (traffic->burst ? options->error_rate : 0);
+    busy = !options->plain && fmod(traffic->t_s, CRON_EACH) < CRON_LASTS;
+    error_rate = camera->error_rate + (camera->ill ? ILL_ERRORS : 0) + (traffic->burst ? options->error_rate : 0) +
+                 (busy ? CRON_ERRORS * options->error_rate : 0);
     failed = traffic_uniform(&traffic->random);
     ret->failed[0] = failed < error_rate;
     ret->failed[1] = failed < error_rate + options->harm.errors || options->harm.fails_always;
-    time_ms = MEDIAN_MS * camera->speed * (traffic->burst ? BURST_SLOW : 1) * exp(.3 * normal(&traffic->random));
+    time_ms =
+        MEDIAN_MS * camera->speed * (traffic->burst || busy ? BURST_SLOW : 1) * exp(.3 * normal(&traffic->random));
     tail = traffic_uniform(&traffic->random);
     if (!options->plain && tail < TAIL)
         time_ms *= fmin(100, pow(tail / TAIL + 1e-9, -1 / 1.5));

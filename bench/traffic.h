@@ -5,10 +5,11 @@
  * Nothing in it depends on who answers: a request carries what either version would have done, so that whoever judges,
  * with whatever shares, sees the same requests. The same seed gives the same traffic, everywhere.
  *
- * What makes it hard, each measured in the field of detectors on cameras: requests come in bursts, in which everything
- * is slower and fails more often; the day goes up and down (here in two hours); cameras differ in traffic, in time, in
- * errors and in how hard their scenes are; a camera fails for many requests in a row, and then is well; times are
- * log-normal with a tail of Pareto (1.5: its variance is infinite).
+ * What makes it hard: requests come in bursts, in which everything
+ * is slower and fails more often; each minute begins with some seconds in which something else runs; the day goes up
+ * and down (here in two hours); cameras differ in traffic, in time, in errors and in how hard their scenes are; a
+ * camera fails for many requests in a row, and then is well; times are log-normal with a tail of Pareto (1.5: its
+ * variance is infinite).
  */
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H

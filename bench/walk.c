@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATEST_S      320 /* a label's delay is less */
+#define START_MS      1700000040000 /* wall clock: the beginning of a minute, as the traffic's time 0 is */
+#define MOST_ASKED    4096          /* at once; what is more is never answered */
+#define LATEST_S      320           /* a label's delay is less */
 #define FIRST_LABEL_S 60
 #define LABELS_FOR_S  240
 
@@ -29,6 +31,13 @@ struct pending {
     double share;
     bool both;
     int next; /* of the same second; -1 */
+};
+
+/* A request whose answer is on its way. */
+struct asked {
+    struct traffic_request request;
+    enum judge_arm arm;
+    double share, answered_t_s;
 };
 
 struct walk {
@@ -45,6 +54,8 @@ struct walk {
     int due[LATEST_S], free, label_s; /* labels by the second in which they come */
     struct pending *pending;
     int pending_count, pending_size;
+    struct asked asked[MOST_ASKED]; /* a heap, the first answered first */
+    int asked_count;
     struct boundary_mean reference;
     double pairs;
 };
@@ -205,32 +216,76 @@ static bool is_mirrored(const struct walk *walk, const char *to, double u)
     return false;
 }
 
-static void take_request(struct walk *walk, const struct traffic_request *request)
+static void swap(struct asked *a, struct asked *b)
+{
+    const struct asked kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+/* The gateway draws a version. */
+static void ask(struct walk *walk, const struct traffic_request *request)
 {
     char key[16];
     const struct route_request asked = {.key = key,
                                         .key_size = (size_t)snprintf(key, sizeof(key), "c%d", request->camera),
                                         .random = request->draw,
-                                        .now_ms = 1700000000000 + (uint64_t)(request->t_s * 1000)};
+                                        .now_ms = START_MS + (uint64_t)(request->t_s * 1000)};
     const enum judge_arm arm = route_pick(&walk->route, &asked).version == 1 ? JUDGE_CANARY : JUDGE_STABLE;
     const double share = walk->route.versions[1].weight / (double)ROUTE_MAX_WEIGHT;
+    struct asked *heap = walk->asked;
+    int at = walk->asked_count;
+
+    if (at == MOST_ASKED)
+        return;
+    walk->asked_count++;
+    heap[at] = (struct asked){*request, arm, share, request->t_s + (double)request->time_ms[arm] / 1000};
+    for (; at > 0 && heap[at].answered_t_s < heap[(at - 1) / 2].answered_t_s; at = (at - 1) / 2)
+        swap(&heap[at], &heap[(at - 1) / 2]);
+}
+
+static void take_answer(struct walk *walk, const struct asked *asked)
+{
+    const struct traffic_request *request = &asked->request;
+    const enum judge_arm arm = asked->arm;
+    const double share = asked->share;
     struct pending label = {.request = *request, .arm = arm, .share = share};
 
     walk->answered[arm]++;
     walk->result->canary_requests += arm == JUDGE_CANARY;
     walk->result->errors += share > 0 && request->failed[arm];
     add_request(walk, request, arm, share);
-    if (arm == JUDGE_STABLE && !request->failed[0]) {
-        if (is_mirrored(walk, walk->rollout.canary, request->mirror) && !request->failed[1]) {
-            walk->answered[JUDGE_CANARY]++;
-            add_pair(walk, request, false);
-            label.both = true;
-        }
-        if (is_mirrored(walk, walk->rollout.stable, request->noise))
-            add_pair(walk, request, true);
+    if (!request->failed[0] && !request->failed[1] &&
+        is_mirrored(walk, arm == JUDGE_STABLE ? walk->rollout.canary : walk->rollout.stable, request->mirror)) {
+        walk->answered[!arm]++;
+        add_pair(walk, request, false);
+        label.both = true;
     }
+    if (arm == JUDGE_STABLE && !request->failed[0] && is_mirrored(walk, walk->rollout.stable, request->noise))
+        add_pair(walk, request, true);
     if (request->label < walk->options->label_share && !request->failed[arm])
         put_off(walk, &label);
+}
+
+/* The answers that come before t_s. */
+static void take_answers(struct walk *walk, double t_s)
+{
+    struct asked *heap = walk->asked, first;
+    int at, child;
+
+    while (walk->asked_count > 0 && heap[0].answered_t_s <= t_s) {
+        first = heap[0];
+        heap[0] = heap[--walk->asked_count];
+        for (at = 0; (child = 2 * at + 1) < walk->asked_count; at = child) {
+            child += child + 1 < walk->asked_count && heap[child + 1].answered_t_s < heap[child].answered_t_s;
+            if (heap[at].answered_t_s <= heap[child].answered_t_s)
+                break;
+            swap(&heap[at], &heap[child]);
+        }
+        walk->t_s = fmax(walk->t_s, first.answered_t_s);
+        take_answer(walk, &first);
+    }
 }
 
 static void add_gauges(struct walk *walk)
@@ -321,26 +376,30 @@ void walk_serin(const struct walk_options *options, struct walk_result *ret)
 
     *ret = (struct walk_result){.reference_pairs = (double)NAN};
     begin(&walk);
-    while (!over) {
-        traffic_next(&walk.traffic, &request);
-        /* A look is due before it, at its own time. */
-        if (walk.fresh && request.t_s > walk.looked_s + CONTROLLER_LOOK_S) {
-            walk.looked_s = walk.t_s = fmax(walk.t_s, walk.looked_s + CONTROLLER_LOOK_S);
-            judge_look(walk.judge, walk.t_s, &walk.last);
+    traffic_next(&walk.traffic, &request);
+    while (!over && request.t_s < options->most_s) {
+        const double look_t_s = walk.looked_s + CONTROLLER_LOOK_S;
+
+        take_answers(&walk, fmin(look_t_s, request.t_s));
+        if (look_t_s <= request.t_s) {
+            walk.looked_s = walk.t_s = fmax(walk.t_s, look_t_s);
+            add_labels(&walk);
+            add_gauges(&walk);
+            if (walk.fresh)
+                judge_look(walk.judge, walk.t_s, &walk.last);
             walk.fresh = false;
             over = decide(&walk);
+        } else {
+            walk.t_s = request.t_s;
+            ask(&walk, &request);
+            traffic_next(&walk.traffic, &request);
         }
-        if (over || (over = request.t_s > options->most_s))
-            break;
-        walk.t_s = request.t_s;
-        add_labels(&walk);
-        add_gauges(&walk);
-        take_request(&walk, &request);
     }
     ret->t_s = walk.t_s;
     ret->pairs = walk.pairs;
     while (options->reference_alpha > 0 && isnan(ret->reference_pairs) && request.t_s < options->most_s) {
-        take_request(&walk, &request); /* whoever is asked stands where it is, and mirrors */
+        ask(&walk, &request); /* whoever is asked stands where it is, and mirrors */
+        take_answers(&walk, request.t_s);
         traffic_next(&walk.traffic, &request);
     }
     if (ret->end == WALK_ROLLED_BACK || ret->end == WALK_INCONCLUSIVE) {

@@ -2,11 +2,13 @@
  * rollout.c - serin rollout: releases a version step by step, and takes it back.
  * SPDX-License-Identifier: Apache-2.0
  *
- * The verbs have the names of Argo Rollouts' where that has them. All of them ask the admin API; nothing is decided
- * here.
+ * The verbs have the names of Argo Rollouts' where that has them. All of them but replay ask the admin API; nothing is
+ * decided here.
  */
 #include "base/file.h"
 #include "cli/admin_call.h"
+#include "cli/data_dir.h"
+#include "cli/rollout_replay.h"
 #include "cli/rollout_view.h"
 #include "cli/terminal.h"
 #include "rollout/plan.h"
@@ -23,7 +25,7 @@
 #define MAX_FAILED_LOOKS  20 /* of watch and status, in a row */
 
 struct rollout_settings {
-    const char *admin, *plan, *why, *url;
+    const char *admin, *plan, *why, *url, *data_dir;
     int output, replicas;
     double timeout_s;
     bool full, supersede, confirm;
@@ -33,6 +35,7 @@ enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 static const struct cli_option options[] = {
     ADMIN_OPTION(rollout_settings),
+    DATA_DIR_OPTION(rollout_settings),
     {.name = "output",
      .letter = 'o',
      .value = "table|json|yaml",
@@ -44,7 +47,9 @@ static const struct cli_option options[] = {
      .value = "FILE",
      .type = CLI_TEXT,
      .offset = offsetof(struct rollout_settings, plan),
-     .help = "start: the plan, as YAML (serin lint checks one, and prints the default one)"},
+     .help =
+         "start: the plan, as YAML (serin lint checks one, and prints the default one); replay: what another plan's "
+         "judge would have said"},
     {.name = "replicas",
      .value = "N",
      .type = CLI_INTEGER,
@@ -92,6 +97,7 @@ static const struct cli_example examples[] = {
     {"serin rollout undo yolov8n", "back to the version before, also after it was promoted"},
     {"serin rollout status yolov8n --timeout 3600", "for scripts: exit code 0 once it is promoted, 1 if it goes back"},
     {"serin rollout history yolov8n", "who decided what, when, and why"},
+    {"serin rollout replay yolov8n", "whether every decision follows from what is on disk; 1 where one does not"},
     {0},
 };
 
@@ -377,12 +383,14 @@ static int rollout(const void *given, char *const *operands, size_t operand_coun
         return terminal_finish(watch(settings, operands[1]));
     if (strcmp(verb, "status") == 0)
         return terminal_finish(status(settings, operands[1]));
+    if (strcmp(verb, "replay") == 0)
+        return terminal_finish(rollout_replay(settings->data_dir, settings->plan, operands[1]));
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(verb, words[i]) == 0)
             return terminal_finish(act(settings, verb, operands[1]));
     terminal_complain(
         "rollout: '%s' is not known: start, get, list, watch, pause, resume, promote, abort, retry, undo, "
-        "status, history",
+        "status, history, replay",
         verb);
     return CLI_USAGE;
 }
@@ -398,7 +406,9 @@ const struct cli_verb cli_rollout = {
         "first step, then more with every step that is proven harmless, and none at once where it does harm. One "
         "rollout a model at a time.\n\n"
         "get, list and watch show how it stands; pause, resume, promote, abort, retry and undo are a person's word; "
-        "status is for scripts; history shows every decision. ROLLOUT is an id (yolov8n-1), or a model's name for "
+        "status is for scripts; history shows every decision, and replay judges them again from the data folder, "
+        "whether or "
+        "not serin serve runs. ROLLOUT is an id (yolov8n-1), or a model's name for "
         "its newest.\n\n"
         "A rollout that is Inconclusive waits for a person: the versions differ, and nobody has said which is right. "
         "undo works after the promotion too, and needs no steps.",

@@ -4,8 +4,8 @@
  *
  * A key's draw for a version does not depend on the weights, and its score is -ln(draw) / weight, the smallest of which
  * wins: so when a weight rises only that version's scores fall, and keys move nowhere but to it. A block adds its
- * number to what is hashed; the borders of blocks are shifted from key to key, so that a fleet does not change sides in
- * one instant.
+ * number to what is hashed; all keys have their borders at the same wall-clock times, multiples of the block's length,
+ * since the judge has to know them: a unit that it cut elsewhere would hold parts of two draws.
  */
 #include "gateway/route.h"
 
@@ -62,7 +62,7 @@ static uint64_t block_of(const struct route *route, const struct route_request *
 {
     uint64_t block_ms = (uint64_t)route->block_seconds * 1000;
 
-    return 1 + (request->now_ms + hash_of(route, request, "", 0) % block_ms) / block_ms;
+    return 1 + request->now_ms / block_ms;
 }
 
 static int pick_by_key(const struct route *route, const struct route_request *request, uint64_t block)

@@ -63,7 +63,7 @@ double cell_left_s(const struct judge *judge, const struct cell *cell)
 /* What of it the step must have proven. */
 static bool is_asked(const struct judge *judge, const struct guard *guard)
 {
-    return guard->given->required && !isinf(guard->given->prove[judge->step]);
+    return guard->given->required && !guard->accepted && !isinf(guard->given->prove[judge->step]);
 }
 
 static bool golden_proven(const struct judge *judge, const struct guard *guard)
@@ -307,16 +307,26 @@ static void answer_harm(const struct judge *judge, const struct cell *cell, enum
         say_harm(judge, cell, &text);
 }
 
-/* The first harm with that action; what the golden set says is known from the beginning. */
+/* The first harm with that action that nobody has accepted; what the golden set says is known from the beginning. */
 static const struct cell *harm_with(const struct judge *judge, enum judge_action action)
 {
+    const struct cell *first = NULL;
     int i;
 
     for (i = 0; i < judge->guard_count; i++)
         if (judge->guards[i].shape == SHAPE_GOLDEN && judge->guards[i].given->action == action &&
-            golden_below(judge, judge->guards[i].given->margin))
+            !judge->guards[i].accepted && golden_below(judge, judge->guards[i].given->margin))
             return judge->guards[i].whole;
-    return judge->harms[action];
+    if (!judge->harms[action] || !judge->harms[action]->guard->accepted)
+        return judge->harms[action];
+    for (i = 0; i < judge->cell_count; i++) {
+        const struct cell *cell = judge->cells[i];
+
+        if (cell->harmed && cell->guard->given->action == action && !cell->guard->accepted &&
+            (!first || cell->harmed_t_s < first->harmed_t_s))
+            first = cell;
+    }
+    return first;
 }
 
 void judge_decide(struct judge *judge, struct judge_decision *ret)
@@ -327,7 +337,7 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
     struct lack lack = {.left_s = 0};
     int i;
 
-    *ret = (struct judge_decision){.t_s = judge->t_s, .left_s = (double)NAN};
+    *ret = (struct judge_decision){.t_s = judge->t_s, .units = judge->step_units, .left_s = (double)NAN};
     if (back || ask) {
         answer_harm(judge, back ? back : ask, back ? JUDGE_GO_BACK : JUDGE_STOP_AND_ASK, ret);
         return;
@@ -353,7 +363,17 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
         say_left(&text, ret->left_s);
         return;
     }
+    if (judge->step_seen == 0) { /* a step ends by evidence, never by time alone */
+        ret->answer = JUDGE_HOLD;
+        say(&text, "no answer of the canary has been seen in this step yet");
+        return;
+    }
     ret->answer = JUDGE_PASS;
-    say(&text, "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
-        judge->step_units);
+    if (judge->step_units == 0)
+        say(&text, "every required guard is proven within this step's margins, by %.0f records of the canary's answers",
+            judge->step_seen);
+    else
+        say(&text,
+            "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
+            judge->step_units);
 }

@@ -59,6 +59,7 @@ struct guard {
     enum shape shape;
     bool per_side;   /* canary's x differs by side (its margin lies in the threshold) */
     bool exact;      /* x is 0 or 1 and each is a unit */
+    bool accepted;   /* by a person; only of those that call one */
     double lowest;   /* of x: 0, or -1 */
     double scale;    /* the metric's unit of x = 1; 0: not known yet, and nothing counts */
     double floor[2]; /* SHAPE_LEVEL: of stable with itself; its mean, and as much as it may well be */
@@ -122,6 +123,7 @@ struct judge {
     double t_s, step_t_s;
     int step;
     double step_units; /* of the canary, in this step */
+    double step_seen;  /* records of this step that tell of the canary's answers */
     /* arrivals, for "no traffic" */
     double last_t_s, gap_s;
     struct cell *harms[3]; /* the first by each action */

@@ -258,9 +258,19 @@ static void begin_step(struct judge *judge, int step)
     look(judge, judge->t_s);
     judge->step = step < judge->options.step_count ? step : judge->options.step_count - 1;
     judge->step_t_s = judge->t_s;
-    judge->step_units = 0;
+    judge->step_units = judge->step_seen = 0;
     for (i = 0; i < judge->cell_count; i++)
         judge->cells[i]->seen_t_s[0] = judge->cells[i]->seen_t_s[1] = (double)NAN;
+}
+
+/* Harm that goes back by itself is no question, and cannot be accepted. A name that no guard has is another plan's. */
+static void accept_guard(struct judge *judge, const char *name)
+{
+    int i;
+
+    for (i = 0; i <= judge->guard_count; i++)
+        if (judge->guards[i].given->action == JUDGE_CALL_PERSON && strcmp(judge->guards[i].given->name, name) == 0)
+            judge->guards[i].accepted = true;
 }
 
 void judge_add(struct judge *judge, const struct record *record)
@@ -268,10 +278,19 @@ void judge_add(struct judge *judge, const struct record *record)
     judge->t_s = fmax(judge->t_s, record->t_s);
     if (record->kind == RECORD_LOOK) {
         look(judge, judge->t_s);
+        note_proofs(judge);
         return;
     }
     if (record->kind == RECORD_STEP) {
         begin_step(judge, record->step);
+        return;
+    }
+    if (record->kind == RECORD_GOLDEN) {
+        memcpy(judge->options.golden_map, record->golden.map, sizeof(judge->options.golden_map));
+        return;
+    }
+    if (record->kind == RECORD_ACCEPT) {
+        accept_guard(judge, record->accept);
         return;
     }
     if (measure_close(judge, judge->t_s))

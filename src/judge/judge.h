@@ -82,7 +82,7 @@ struct judge_options {
     struct judge_guard guards[JUDGE_MAX_GUARDS];
     struct judge_dimension dimensions[JUDGE_MAX_DIMENSIONS];
     double min_evidence[JUDGE_MAX_STEPS]; /* of the canary, in units, before a step may be proven */
-    double golden_map[2];                 /* by arm; NAN: not evaluated */
+    double golden_map[2];                 /* by arm; NAN: not evaluated, unless a RECORD_GOLDEN says it */
 };
 
 struct judge;
@@ -108,6 +108,7 @@ struct judge_reading {
     double left_s;                       /* until the step's proof, at the present traffic; NAN: cannot be told */
     uint64_t stable_count, canary_count; /* units */
     double decided_t_s;                  /* of a harm; NAN */
+    bool accepted;                       /* a person goes on in spite of it: it asks no more, and need not be proven */
 };
 
 /* What all guards together say of the present step. */
@@ -117,6 +118,7 @@ struct judge_decision {
     double t_s;
     char why[400]; /* a sentence for people: which guard, which slice, the numbers */
     char guard[JUDGE_MAX_NAME + 1], slice[RECORD_MAX_NAME + RECORD_MAX_VALUE + 2]; /* "" ; "light=dark" */
+    double units;    /* of the canary, in this step: of assignment */
     double left_s;   /* the longest of the guards that are not proven yet; NAN */
     bool no_traffic; /* nothing has come for min(60 s, 20 usual gaps) */
 };

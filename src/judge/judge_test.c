@@ -120,6 +120,34 @@ static void test_equal_versions_are_seldom_stopped(void **state)
     assert_true(stopped <= 13); /* 6 are alpha, and three standard errors */
 }
 
+/* Guards that need no proof, and no least evidence: still nothing passes that nobody has seen. */
+static void test_nothing_passes_unseen(void **state)
+{
+    static const char *const metrics[] = {"error_rate"};
+    struct record pair = {
+        .kind = RECORD_PAIR, .t_s = 2, .pair = {.noise = true, .matches = {.agreed = 1}, .jitter = -1}};
+    struct judge_decision decision;
+    struct judge *judge;
+
+    (void)state;
+    start(1, metrics);
+    options.guards[0].required = false;
+    options.min_evidence[0] = 0;
+    judge = make();
+    judge_look(judge, 1, &decision);
+    assert_int_equal(decision.answer, JUDGE_HOLD);
+    assert_non_null(strstr(decision.why, "no answer of the canary"));
+    judge_add(judge, &pair); /* stable with itself is none of the canary's */
+    judge_look(judge, 3, &decision);
+    assert_int_equal(decision.answer, JUDGE_HOLD);
+    pair.pair.noise = false;
+    pair.t_s = 4;
+    judge_add(judge, &pair);
+    judge_look(judge, 5, &decision);
+    assert_int_equal(decision.answer, JUDGE_PASS);
+    judge_free(judge);
+}
+
 static double slower[2];
 
 static void fill_times(struct record *record)
@@ -230,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_found),
         cmocka_unit_test(test_equal_errors_are_proven_harmless),
         cmocka_unit_test(test_equal_versions_are_seldom_stopped),
+        cmocka_unit_test(test_nothing_passes_unseen),
         cmocka_unit_test(test_slowness_is_found),
         cmocka_unit_test(test_equal_times_are_proven_harmless),
         cmocka_unit_test(test_blindness_at_night_is_found_in_its_slice),

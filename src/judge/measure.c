@@ -204,7 +204,10 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
         set_rho(judge, record->share);
     } else {
         place->camera = names_number(&judge->cameras, record->camera);
-        at_s = judge->t_s - (stream == UNITS_LABELS ? record->label.age_s : 0);
+        /* A draw is of the time in which the frame was asked. By the time of its answer, what began in one block and
+         * was slow would stand for the next, and only where that went to the other version: slow ones for both. */
+        at_s = judge->t_s -
+               (stream == UNITS_LABELS ? record->label.age_s : fmax(0, (double)record->request.total_ms) / 1000);
         place->draw = units_draw(&judge->drawn, place->camera, stream, record->arm, record->share, at_s, &first);
         if (!place->draw) {
             place->drawn = false;
@@ -401,15 +404,19 @@ void measure_record(struct judge *judge, const struct record *record)
 {
     switch (record->kind) {
     case RECORD_REQUEST:
+        judge->step_seen += record->arm == JUDGE_CANARY;
         take_request(judge, record);
         break;
     case RECORD_PAIR:
+        judge->step_seen += !record->pair.noise;
         take_pair(judge, record);
         break;
     case RECORD_LABEL:
+        judge->step_seen += record->label.both || record->arm == JUDGE_CANARY;
         take_label(judge, record);
         break;
     case RECORD_CHOICE:
+        judge->step_seen++;
         take_choice(judge, record);
         break;
     case RECORD_GAUGE:

@@ -195,6 +195,7 @@ void judge_read(const struct judge *judge, int index, struct judge_reading *ret)
 
     *ret = (struct judge_reading){.guard = guard->given,
                                   .verdict = judge_verdict(judge, index),
+                                  .accepted = guard->accepted,
                                   .log_e_harm_needed = cell_needed(judge, cell),
                                   .log_e_no_harm = cell_proof(judge, cell),
                                   .log_e_no_harm_needed = guard->log_beta_needed,

@@ -377,6 +377,21 @@ static void read_part(struct reader *outer, const json_t *value, struct record *
     record->part_count++;
 }
 
+static void read_golden(struct reader *outer, struct record *record)
+{
+    static const char *const known[] = {"stable", "canary", NULL};
+    struct reader reader = open_object(outer, "golden", take(outer, "golden"));
+    int arm;
+
+    record->kind = RECORD_GOLDEN;
+    for (arm = 0; arm < 2; arm++) {
+        const double map = take_number(&reader, known[arm], 0, 1, -1);
+
+        record->golden.map[arm] = map < 0 ? (double)NAN : map;
+    }
+    close_object(outer, &reader, known);
+}
+
 static void read_parts(struct reader *reader, struct record *record)
 {
     const json_t *parts = take(reader, "parts");
@@ -400,7 +415,8 @@ static void read_record(struct reader *reader, struct record *record)
     static const char *const label[] = {"t", "label", "slice", "parts", NULL};
     static const char *const choice[] = {"t", "choice", "slice", NULL};
     static const char *const gauge[] = {"t", "gauge", NULL}, *const step[] = {"t", "step", NULL};
-    static const char *const look[] = {"t", "look", NULL};
+    static const char *const look[] = {"t", "look", NULL}, *const accept[] = {"t", "accept", NULL};
+    static const char *const golden[] = {"t", "golden", NULL};
     static const char *const choices[] = {"neither", "stable", "canary", "both", NULL};
     const char *const *known = request;
     struct reader parent = *reader;
@@ -430,8 +446,15 @@ static void read_record(struct reader *reader, struct record *record)
         record->kind = RECORD_LOOK;
         if (!take_boolean(reader, "look"))
             fail(reader, "look", "must be true");
+    } else if (json_object_get(reader->object, "golden")) {
+        known = golden;
+        read_golden(reader, record);
+    } else if (json_object_get(reader->object, "accept")) {
+        known = accept;
+        record->kind = RECORD_ACCEPT;
+        copy_text(reader, "accept", take(reader, "accept"), record->accept, RECORD_MAX_GUARD);
     } else {
-        fail(reader, "record", "has none of arm, pair, label, choice, gauge, step, look");
+        fail(reader, "record", "has none of arm, pair, label, choice, gauge, golden, step, look, accept");
     }
     if (record->kind <= RECORD_CHOICE)
         read_slices(reader, record);

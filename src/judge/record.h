@@ -1,5 +1,5 @@
 /*
- * record.h - what the judge is told: one record a request, a pair, a label, a choice, a gauge, a step, a look.
+ * record.h - what the judge is told: one record a request, a pair, a label, a choice, and what else it must know.
  * Depends on base, jansson. SPDX-License-Identifier: Apache-2.0
  *
  * A rollout keeps its records as NDJSON, one line each. The same lines feed the running judge, `serin judge` on a file,
@@ -17,7 +17,8 @@
  *      "canary":{"found":3,"missed":1,"wrong":0}}}
  *     {"t":9,"choice":"stable"}        (or canary, both, neither)
  *     {"t":10,"gauge":{"arm":"stable","memory_mb":412,"gpu_memory_mb":900,"requests":10432}}
- *     {"t":10,"step":1}    {"t":10.1,"look":true}
+ *     {"t":0,"golden":{"stable":0.512,"canary":0.518}}
+ *     {"t":10,"step":1}    {"t":10.1,"look":true}    {"t":11,"accept":"lost"}
  */
 #ifndef JUDGE_RECORD_H
 #define JUDGE_RECORD_H
@@ -34,6 +35,7 @@
 #define RECORD_MAX_PARTS  16 /* classes and sizes of one frame */
 #define RECORD_MAX_NAME   23
 #define RECORD_MAX_VALUE  63
+#define RECORD_MAX_GUARD  31
 
 enum judge_arm { JUDGE_STABLE, JUDGE_CANARY };
 
@@ -43,8 +45,10 @@ enum record_kind {
     RECORD_LABEL,   /* the truth about a frame has come, and how the arm (or both) had done */
     RECORD_CHOICE,  /* a person has said which answer of a pair is right */
     RECORD_GAUGE,   /* memory of the workers of an arm */
+    RECORD_GOLDEN,  /* what the golden set said of both, before the rollout */
     RECORD_STEP,    /* a step begins: its number from 0 */
-    RECORD_LOOK     /* the judge looks now */
+    RECORD_LOOK,    /* the judge looks now */
+    RECORD_ACCEPT   /* a person goes on in spite of a guard that called for one */
 };
 
 struct record_slice {
@@ -108,7 +112,11 @@ struct record {
             double memory_mb, gpu_memory_mb; /* negative: not known */
             double requests;                 /* answered by the arm's workers since they started */
         } gauge;
+        struct {
+            double map[2]; /* by arm; NAN: not evaluated */
+        } golden;
         int step;
+        char accept[RECORD_MAX_GUARD + 1]; /* the guard's name */
     };
 };
 

@@ -37,6 +37,9 @@ static const char *const good[] = {
     "{\"t\":10,\"gauge\":{\"arm\":\"stable\",\"memory_mb\":412.5,\"gpu_memory_mb\":900,\"requests\":10432}}",
     "{\"t\":10,\"gauge\":{\"arm\":\"canary\",\"requests\":0}}",
     "{\"t\":10,\"step\":1}",
+    "{\"t\":0,\"golden\":{\"stable\":0.333333333,\"canary\":0.5}}",
+    "{\"t\":0,\"golden\":{\"canary\":0}}",
+    "{\"t\":10,\"accept\":\"lost\"}",
     "{\"t\":999999999.999999,\"look\":true}",
 };
 
@@ -91,6 +94,10 @@ static void test_what_is_wrong_is_refused_with_the_key(void **state)
         {"{\"t\":1,\"pair\":{},\"parts\":[{\"agreed\":1}]}", "parts.class: is missing"},
         {"{\"t\":1,\"pair\":{},\"parts\":[{\"a\":\"x\",\"b\":\"y\"}]}", "second name"},
         {"{\"t\":1,\"pair\":{},\"parts\":[{\"a\":\"x\",\"found\":1}]}", "parts.found: is not a key"},
+        {"{\"t\":1,\"golden\":{\"stable\":2}}", "golden.stable: must be a number from 0 to 1"},
+        {"{\"t\":1,\"golden\":{\"map\":1}}", "golden.map: is not a key"},
+        {"{\"t\":1,\"accept\":true}", "accept: must be text"},
+        {"{\"t\":1,\"accept\":\"a guard's name that nobody could have\"}", "limit is 31"},
         {"{\"t\":1,\"step\":-1}", "step: must be a whole number"},
         {"{\"t\":1,\"t\":1,\"look\":true}", "not a JSON object"},
     };

@@ -247,6 +247,25 @@ static void put_gauge(struct out *out, const struct record *record)
     *out->at++ = '}';
 }
 
+static void put_golden(struct out *out, const struct record *record)
+{
+    static const char *const keys[] = {"\"stable\":", "\"canary\":"};
+    bool any = false;
+    int arm;
+
+    TEXT(out, ",\"golden\":{");
+    for (arm = 0; arm < 2; arm++) {
+        if (isnan(record->golden.map[arm]))
+            continue;
+        if (any)
+            *out->at++ = ',';
+        any = true;
+        put(out, keys[arm], strlen(keys[arm]));
+        put_fixed(out, record->golden.map[arm], 9);
+    }
+    *out->at++ = '}';
+}
+
 static void put_slices(struct out *out, const struct record *record)
 {
     int i;
@@ -318,6 +337,13 @@ size_t record_write(const struct record *record, char line[RECORD_MAX_LINE])
         break;
     case RECORD_LOOK:
         TEXT(&out, ",\"look\":true");
+        break;
+    case RECORD_GOLDEN:
+        put_golden(&out, record);
+        break;
+    case RECORD_ACCEPT:
+        TEXT(&out, ",\"accept\":");
+        put_text(&out, record->accept);
         break;
     }
     if (record->kind <= RECORD_CHOICE)
@@ -399,6 +425,11 @@ void record_round(struct record *record)
         }
     } else if (record->kind == RECORD_LABEL) {
         record->label.age_s = record->label.age_s > 0 ? rounded(record->label.age_s, 3) : 0;
+    } else if (record->kind == RECORD_GOLDEN) {
+        for (i = 0; i < 2; i++)
+            record->golden.map[i] = isnan(record->golden.map[i]) ? (double)NAN : rounded(record->golden.map[i], 9);
+    } else if (record->kind == RECORD_ACCEPT) {
+        round_text(record->accept);
     } else if (record->kind == RECORD_GAUGE) {
         record->gauge.memory_mb = record->gauge.memory_mb >= 0 ? rounded(record->gauge.memory_mb, 3) : -1;
         record->gauge.gpu_memory_mb = record->gauge.gpu_memory_mb >= 0 ? rounded(record->gauge.gpu_memory_mb, 3) : -1;

@@ -249,6 +249,14 @@ static void test_people_who_prefer_stable_are_heard(void **state)
 
 /* ---- gauges and the golden set ---- */
 
+/* Without any answer of the canary nothing passes. */
+static void see_one(struct judge *judge)
+{
+    struct record pair = {.kind = RECORD_PAIR, .pair = {.jitter = -1}};
+
+    judge_add(judge, &pair);
+}
+
 static enum judge_answer run_gauges(const char *metric, double level, double leak, int *ret_at)
 {
     const char *const metrics[] = {metric};
@@ -258,6 +266,7 @@ static enum judge_answer run_gauges(const char *metric, double level, double lea
 
     start(1, metrics);
     judge = make();
+    see_one(judge);
     for (i = 0; i < 2000 && decision.answer == JUDGE_HOLD; i++) {
         for (arm = 0; arm < 2; arm++) {
             struct record record = {.kind = RECORD_GAUGE, .t_s = i, .arm = (enum judge_arm)arm};
@@ -306,6 +315,7 @@ static void test_the_golden_set_is_two_numbers(void **state)
     judge_free(judge);
     options.golden_map[1] = .495;
     judge = make();
+    see_one(judge);
     judge_look(judge, 0, &decision);
     assert_int_equal(decision.answer, JUDGE_PASS);
     judge_free(judge);
@@ -695,9 +705,43 @@ static void test_silence_is_told(void **state)
     judge_free(judge);
 }
 
+/* It would have been the first of the next block, and its version that of the block. */
+static void test_an_answer_that_comes_after_its_block_is_not_of_the_next(void **state)
+{
+    static const char *const metrics[] = {"latency_p95"};
+    static const struct {
+        double t_s;
+        float total_ms;
+        enum judge_arm arm;
+    } answers[] = {{9, 50, JUDGE_CANARY}, {10.02, 100, JUDGE_CANARY}, {11, 50, JUDGE_STABLE}};
+    struct judge_sample_ratio ratio;
+    struct judge_decision decision;
+    struct judge *judge;
+    size_t i;
+
+    (void)state;
+    start(1, metrics);
+    options.unit = JUDGE_KEY_BLOCK;
+    options.block_s = 10;
+    judge = make();
+    for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct record record = request(answers[i].t_s, .1);
+
+        record.arm = answers[i].arm;
+        record.request.total_ms = answers[i].total_ms;
+        snprintf(record.camera, sizeof(record.camera), "c1");
+        judge_add(judge, &record);
+    }
+    judge_look(judge, 20, &decision);
+    judge_sample_ratio(judge, &ratio);
+    assert_true(fabs(ratio.seen - .5) < 1e-9); /* a block of each */
+    judge_free(judge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_answer_that_comes_after_its_block_is_not_of_the_next),
         cmocka_unit_test(test_lost_boxes_call_a_person),
         cmocka_unit_test(test_what_stable_does_to_itself_is_no_harm),
         cmocka_unit_test(test_pairs_of_a_camera_in_a_second_count_once),

@@ -31,6 +31,7 @@ struct controller_decision {
     const char *author, *event, *why, *numbers; /* numbers: JSON */
     int64_t time_ms;
     const char *plan; /* YAML; NULL but for the first of a rollout */
+    bool goes_back;   /* to stable: it must be written even where the records cannot be */
 };
 
 enum controller_gate { CONTROLLER_GATE_WAITS, CONTROLLER_GATE_AGREES, CONTROLLER_GATE_REFUSES };
@@ -48,7 +49,7 @@ struct controller_target {
     double (*golden_map)(void *user, const char *model, const char *tag); /* NAN: not evaluated */
     void (*release)(void *user, const char *model, const char *tag);      /* its replicas are not needed any more */
     void (*hold)(void *user, uint64_t for_ms);                            /* 0: trials end now */
-    /* Everything recorded so far is on disk, and the decision. Sets *ret_number. */
+    /* Everything recorded so far is on disk, and the decision. Sets *ret_number, and only then returns SERIN_OK. */
     enum serin_errc (*decide)(void *user, const struct controller_decision *decision, uint64_t *ret_number,
                               struct serin_error *error);
     /* A line of a rollout's attempt, with its newline; written soon. */
@@ -69,13 +70,16 @@ MUST_USE enum serin_errc controller_new(const struct controller_target *target, 
 void controller_free(struct controller *controller); /* NULL is fine */
 
 /* now_s: monotonic seconds; wall_ms: wall clock. Both may be anything at any call: a monotonic clock that stands still
- * or a wall clock that jumps delays what is done, and never makes a step end without evidence. */
+ * delays what is done; a wall clock that jumps moves freeze windows and what people read, and nothing else. */
 struct controller_now {
     double now_s;
     int64_t wall_ms;
 };
 
-/* Takes up a rollout that was stored, at the start of the program: its judge hears all its records again. */
+/* Takes up a rollout that was stored, at the start of the program: its judge hears all its records again, and its route
+ * is brought to what its state wishes. The route of one that has ended may be people's by now: it is left alone, unless
+ * the program was killed between that decision and the route. Where the records cannot be read, nothing is known of the
+ * canary: it is aborted. SERIN_CORRUPT: not the plan that was stored; SERIN_LIMIT: too many. */
 MUST_USE enum serin_errc controller_resume(struct controller *controller, const struct rollout *rollout,
                                            const char *plan_yaml, const struct controller_now *now,
                                            struct serin_error *error);
@@ -98,6 +102,13 @@ bool controller_find(const struct controller *controller, const char *model, str
 /* The newest rollout of that id, or of that model, ended or not; NULL. */
 const struct rollout *controller_rollout(struct controller *controller, const char *rollout);
 
+/* The rollout that has the model's route in its hands, so that nobody else may change it: one that has not ended, or
+ * whose route is still to be changed. With tag, only if that version is one of its two. NULL: none. */
+const struct rollout *controller_holder(struct controller *controller, const char *model, const char *tag);
+
+/* No place is free, but for those of rollouts that have ended. */
+bool controller_is_full(const struct controller *controller);
+
 struct controller_start {
     const char *model, *canary; /* the tag; it must be in the route */
     const char *plan_yaml;      /* "": the default plan */
@@ -112,7 +123,10 @@ MUST_USE enum serin_errc controller_start(struct controller *controller, const s
                                           struct serin_error *error);
 
 /* A person's word; rollout: its id, or a model's name for its newest. event: pause, resume, promote, promote-full,
- * abort, retry, undo. */
+ * abort, retry, undo. Whoever goes on from a question (resume, promote, promote-full of an Inconclusive rollout)
+ * accepts what the guards that call a person have found: they ask no more in this attempt, and no step needs them
+ * proven. SERIN_NOT_FOUND, SERIN_LIMIT (not in this phase, or not ready), SERIN_IO (cannot be written; where it goes
+ * back, stable has taken over all the same, and it is written as soon as it can be). */
 MUST_USE enum serin_errc controller_act(struct controller *controller, const char *rollout, enum rollout_event event,
                                         const char *author, const char *why, const struct controller_now *now,
                                         struct serin_error *error);

@@ -23,15 +23,15 @@ struct trial {
     struct judge *judge; /* NULL where the rollout has ended */
     /* The records' clock: it goes with the monotonic one from where the last record stood. */
     double base_t_s, base_now_s, t_s;
-    double step_t_s;                            /* when the step began */
-    double countdown_s;                         /* of the undo window; from the wall clock only when it is taken up */
-    double watched_s;                           /* since the promotion */
-    double looked_s, gauged_s, pending_since_s; /* monotonic */
-    bool fresh;                                 /* records since the last look */
-    bool route_pending;                         /* the route is not what the state wishes yet */
-    bool on_trial;                              /* as the gateway was last told */
-    bool was_ready; /* the canary, in this life of the program: until then it gets nothing, and fails nothing */
-    bool go_back;   /* decided, but not written yet */
+    double step_t_s;               /* when the step began */
+    double limit_t_s, limit_units; /* a step's most time and evidence count from here */
+    double looked_s, gauged_s;     /* monotonic */
+    double waits_since_s;          /* monotonic; for a replica of the canary */
+    bool fresh;                    /* records since the last look */
+    bool route_pending;            /* the route is not what the state wishes yet */
+    bool on_trial;                 /* as the gateway was last told */
+    bool was_ready;                /* the canary, in this life of the program: until then it fails nothing */
+    bool go_back;                  /* decided, but not written yet */
     enum rollout_event go_back_event;
     char go_back_author[160], go_back_why[400];
     uint64_t record_bytes;
@@ -46,10 +46,40 @@ struct controller {
     uint64_t next_ticket;
 };
 
-struct trial *trial_find(struct controller *controller, const char *rollout); /* id or model; NULL */
-bool trial_is_live(const struct trial *trial);
+/* ---- controller.c ---- */
 
-/* controller_report.c */
+struct trial *trial_of_model(struct controller *controller, const char *model);    /* NULL */
+struct trial *trial_named(struct controller *controller, const char *id_or_model); /* NULL */
+bool trial_is_live(const struct trial *trial);
+bool trial_allows(const struct trial *trial, enum rollout_event event); /* the machine's table does */
+bool trial_is_watched(const struct trial *trial); /* the judge's word counts: until the analysis after promotion ends */
+void trial_clear(struct trial *trial);
+void controller_say(const struct controller *controller, const char *level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The records' clock stands at t_s now, or a part of a block later. */
+void trial_start_clock(struct trial *trial, double t_s, const struct controller_now *now);
+void trial_take_time(struct trial *trial, double now_s);
+
+/* Gives the record the time, writes it down, and tells the judge exactly what was written. */
+void trial_record(struct controller *controller, struct trial *trial, struct record *record);
+void trial_record_step(struct controller *controller, struct trial *trial);
+void trial_record_golden(struct controller *controller, struct trial *trial);
+MUST_USE enum serin_errc trial_new_judge(const struct trial *trial, struct judge **ret, struct serin_error *error);
+
+/* A decision on its way: the machine, the disk, then memory, the route, webhooks. *next of trial_write is numbered. */
+bool event_goes_back(enum rollout_event event);
+MUST_USE enum serin_errc trial_write(struct controller *controller, const struct trial *trial, struct rollout *next,
+                                     const char *author, const char *event, const struct controller_now *now,
+                                     struct serin_error *error);
+MUST_USE enum serin_errc trial_decide(struct controller *controller, struct trial *trial, enum rollout_event event,
+                                      const char *author, const char *why, const struct controller_now *now,
+                                      struct serin_error *error);
+/* The route becomes what the state wishes; tried again at each tick until it is. */
+void trial_bring_route(struct controller *controller, struct trial *trial);
+void trial_notify(struct controller *controller, const struct trial *trial, enum plan_hook on, const char *event);
+
+/* ---- controller_report.c ---- */
+
 struct buffer;
 void report_numbers(const struct trial *trial, struct buffer *out); /* what a decision was taken from */
 void report_hook(const struct trial *trial, const char *event, struct buffer *out);

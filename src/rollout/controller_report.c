@@ -63,6 +63,7 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_text(json, "verdict", verdict_names[reading->verdict]);
     put_text(json, "on_harm", action_names[reading->guard->action]);
     put_boolean(json, "required", reading->guard->required);
+    put_boolean(json, "accepted", reading->accepted);
     put_number(json, "margin", reading->guard->margin);
     put_number(json, "stable", reading->stable);
     put_number(json, "canary", reading->canary);
@@ -207,7 +208,7 @@ void report_hook(const struct trial *trial, const char *event, struct buffer *ou
 enum serin_errc controller_report(struct controller *controller, const char *rollout, struct buffer *out,
                                   struct serin_error *error)
 {
-    const struct trial *trial = trial_find(controller, rollout);
+    const struct trial *trial = trial_named(controller, rollout);
     struct json_writer json;
     uint32_t events;
     int event;
@@ -228,8 +229,10 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
             json_write_string(&json, rollout_event_name((enum rollout_event)event));
     json_end_array(&json);
     if (trial->state.phase == ROLLOUT_PROMOTED) {
-        put_number(&json, "undo_left_s", trial->countdown_s);
-        put_number(&json, "analysis_left_s", fmax(0, trial->plan.analysis_s - trial->watched_s));
+        const double passed_s = trial->t_s - trial->step_t_s;
+
+        put_number(&json, "undo_left_s", fmax(0, trial->plan.undo_s - passed_s));
+        put_number(&json, "analysis_left_s", fmax(0, trial->plan.analysis_s - passed_s));
     }
     write_steps(&json, &trial->plan);
     if (trial->judge)

@@ -67,6 +67,7 @@ struct rollout {
     int attempt;                  /* 1..; rises with a retry: evidence of before does not count */
     uint64_t salt;                /* of the assignment; kept over its steps */
     uint64_t number;              /* of its last decision */
+    uint64_t route_revision;      /* of the route when that was taken: a greater one has been changed since */
     int64_t started_ms, step_began_ms, ended_ms, promoted_ms; /* wall clock; 0: not yet */
     int64_t limit_from_ms; /* a step's most time counts from here: its begin, or a person's word to look again */
     char why[400];         /* of the last decision */

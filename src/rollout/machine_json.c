@@ -41,6 +41,7 @@ static const struct field {
     FIELD(attempt, INT, true),
     FIELD(salt, HEX, true),
     FIELD(number, NUMBER, true),
+    FIELD(route_revision, NUMBER, false),
     FIELD(started_ms, TIME, false),
     FIELD(step_began_ms, TIME, false),
     FIELD(limit_from_ms, TIME, false),

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,6 @@
 #define TICK_MS        20
 #define FLUSH_MS       200
 #define MAX_SIGHTINGS  2000 /* told of in one tick, so that the control thread stays with its other work */
-#define MAX_LISTED     1000
 #define MAX_JSON_BYTES ((size_t)16 << 20)
 
 struct recording { /* the open file of a rollout's attempt */
@@ -37,6 +37,7 @@ struct recording { /* the open file of a rollout's attempt */
     char rollout[ROLLOUT_MAX_ID + 1];
     int attempt;
     struct records *records;
+    bool gap; /* a line could not be taken: the file is not what the judge has heard */
 };
 
 struct rollouts {
@@ -75,26 +76,11 @@ static enum serin_errc get_route(void *user, const char *model, struct route *re
     return SERIN_OK;
 }
 
-/* What somebody has made of the route since its rollout ended is not taken back, at a restart for instance. */
-static bool is_left(const struct rollouts *rollouts, const char *model, const char *id)
-{
-    const struct rollout *rollout = controller_rollout(rollouts->controller, id);
-    bool left = false;
-    struct serin_error error;
-
-    if (rollout && rollout_phase_ended(rollout->phase) &&
-        state_route_is_others(rollouts->server->state, model, id, rollout->ended_ms, &left, &error) != SERIN_OK)
-        log_event(rollouts->server->log, "error", "releasing", "%s", error.message);
-    return left;
-}
-
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
-    if (is_left(rollouts, route->model, author))
-        return SERIN_OK;
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 
@@ -198,6 +184,15 @@ static void say(void *user, const char *level, const char *sentence)
 
 /* ---- records and decisions ---- */
 
+static struct recording *find_recording(struct rollouts *rollouts, const struct rollout *rollout)
+{
+    struct recording *recording = rollouts->recordings;
+
+    while (recording && strcmp(recording->rollout, rollout->id) != 0)
+        recording = recording->next;
+    return recording;
+}
+
 /* The file of the rollout's attempt; an older attempt's is closed. NULL: it cannot be opened. */
 static struct records *recording_of(struct rollouts *rollouts, const struct rollout *rollout,
                                     void (*each)(void *user, const char *line, size_t size), void *user,
@@ -205,9 +200,7 @@ static struct records *recording_of(struct rollouts *rollouts, const struct roll
 {
     struct recording *recording;
 
-    for (recording = rollouts->recordings; recording; recording = recording->next)
-        if (strcmp(recording->rollout, rollout->id) == 0)
-            break;
+    recording = find_recording(rollouts, rollout);
     if (recording && recording->records && recording->attempt == rollout->attempt)
         return recording->records;
     if (!recording) {
@@ -222,6 +215,7 @@ static struct records *recording_of(struct rollouts *rollouts, const struct roll
     }
     records_close(recording->records);
     recording->records = NULL;
+    recording->gap = recording->gap && recording->attempt == rollout->attempt;
     recording->attempt = rollout->attempt;
     if (records_open(rollouts->dir, rollout->id, rollout->attempt, each, user, &recording->records, error) != SERIN_OK)
         return NULL;
@@ -233,9 +227,14 @@ static void record_line(void *user, const struct rollout *rollout, const char *l
     struct rollouts *rollouts = user;
     struct serin_error error;
     struct records *records = recording_of(rollouts, rollout, NULL, NULL, &error);
+    struct recording *recording = find_recording(rollouts, rollout);
 
-    if (records)
+    if (records && !recording->gap) {
         records_append(records, line, size);
+    } else if (recording && !recording->gap) {
+        recording->gap = true;
+        log_event(rollouts->server->log, "error", "recording a rollout", "%s", error.message);
+    }
 }
 
 static enum serin_errc each_record(void *user, const struct rollout *rollout,
@@ -243,6 +242,21 @@ static enum serin_errc each_record(void *user, const struct rollout *rollout,
                                    struct serin_error *error)
 {
     return recording_of(user, rollout, each, each_user, error) ? SERIN_OK : error->code;
+}
+
+/* Of a rollout that has ended; a retry opens the file of its own attempt. */
+static void close_recording(struct rollouts *rollouts, const struct rollout *rollout)
+{
+    struct recording **place = &rollouts->recordings, *recording;
+
+    while (*place && strcmp((*place)->rollout, rollout->id) != 0)
+        place = &(*place)->next;
+    recording = *place;
+    if (!recording)
+        return;
+    *place = recording->next;
+    records_close(recording->records);
+    free(recording);
 }
 
 static void close_recordings(struct rollouts *rollouts)
@@ -256,6 +270,25 @@ static void close_recordings(struct rollouts *rollouts)
     }
 }
 
+/* What a decision was taken from is on disk before it. One to go back is written even where that cannot be: then it
+ * says that its records are not known. */
+static enum serin_errc sync_records(struct rollouts *rollouts, const struct controller_decision *decision,
+                                    struct decision *row, struct serin_error *error)
+{
+    struct records *records = recording_of(rollouts, decision->after, NULL, NULL, error);
+    enum serin_errc rc = records ? records_sync(records, &row->records, row->records_hash, error) : error->code;
+
+    if (rc == SERIN_OK && find_recording(rollouts, decision->after)->gap)
+        rc = error_set(error, SERIN_IO, "the records of %s have a gap", decision->after->id);
+    if (rc == SERIN_OK || !decision->goes_back)
+        return rc;
+    log_event(rollouts->server->log, "error", "deciding without records", "%s: %s", decision->after->id,
+              error->message);
+    row->records = DECISION_WITHOUT_RECORDS;
+    memset(row->records_hash, 0, sizeof(row->records_hash));
+    return SERIN_OK;
+}
+
 static enum serin_errc decide(void *user, const struct controller_decision *decision, uint64_t *ret_number,
                               struct serin_error *error)
 {
@@ -267,13 +300,12 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
                            .event = decision->event,
                            .why = decision->why,
                            .numbers = decision->numbers};
-    struct records *records = recording_of(rollouts, decision->after, NULL, NULL, error);
     struct buffer state;
-    enum serin_errc rc;
+    /* Who takes over reads decisions and routes at the last moment, so a way back is open; a step forward waits. */
+    enum serin_errc rc = decision->goes_back ? SERIN_OK : takeover_check(rollouts->server, error);
 
-    if (!records)
-        return error->code;
-    rc = records_sync(records, &row.records, row.records_hash, error);
+    if (rc == SERIN_OK)
+        rc = sync_records(rollouts, decision, &row, error);
     buffer_init(&state, 64 << 10);
     rollout_to_json(decision->after, &state);
     if (rc == SERIN_OK)
@@ -282,8 +314,11 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
     if (rc == SERIN_OK)
         rc = decisions_append(rollouts->server->state, &row, decision->plan, error);
     buffer_done(&state);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK) {
         *ret_number = (uint64_t)row.number;
+        if (rollout_phase_ended(decision->after->phase))
+            close_recording(rollouts, decision->after);
+    }
     return rc;
 }
 
@@ -336,44 +371,57 @@ struct resuming {
     struct rollouts *rollouts;
     struct serin_error *error;
     enum serin_errc rc;
-    int count;
-    struct {
-        char model[ROUTE_MAX_TEXT + 1];
-    } seen[CONTROLLER_MAX_ROLLOUTS];
+    bool ended; /* those that have ended are meant, for people to retry and undo, as far as there is room */
+    bool only_mark;
 };
 
-/* They come newest first; of each model only that one can be acted on. */
-static void resume_one(void *user, const char *id, const char *json, const char *plan)
+/* They come newest first; of each model only that one can be acted on, and those before it have ended. */
+static void resume_one(void *user, const char *id, const char *json, const char *plan, int64_t number)
 {
     struct resuming *resuming = user;
+    struct controller *controller = resuming->rollouts->controller;
     struct controller_now now = now_of();
+    const struct rollout *newer;
     struct rollout rollout;
-    int i;
 
-    if (resuming->rc != SERIN_OK || resuming->count == CONTROLLER_MAX_ROLLOUTS)
+    if (resuming->rc != SERIN_OK)
         return;
     resuming->rc = rollout_from_json(json, strlen(json), &rollout, resuming->error);
     if (resuming->rc != SERIN_OK) {
         resuming->rc = error_prefix(resuming->error, resuming->rc, "the stored rollout %s", id);
         return;
     }
-    for (i = 0; i < resuming->count; i++)
-        if (strcmp(resuming->seen[i].model, rollout.model) == 0)
-            return;
-    snprintf(resuming->seen[resuming->count++].model, sizeof(resuming->seen[0].model), "%s", rollout.model);
-    resuming->rc = controller_resume(resuming->rollouts->controller, &rollout, plan, &now, resuming->error);
+    rollout.number = (uint64_t)number;
+    if (rollout_phase_ended(rollout.phase) != resuming->ended)
+        return;
+    if (resuming->only_mark) {
+        if (rollout.phase != ROLLOUT_PROMOTED)
+            table_set_trial(resuming->rollouts->server, rollout.model, true);
+        return;
+    }
+    newer = controller_rollout(controller, rollout.model);
+    if ((newer && strcmp(newer->model, rollout.model) == 0) || (resuming->ended && controller_is_full(controller)))
+        return;
+    resuming->rc = controller_resume(controller, &rollout, plan, &now, resuming->error);
+}
+
+static enum serin_errc each_stored(struct rollouts *rollouts, bool ended, bool only_mark, struct serin_error *error)
+{
+    struct resuming resuming = {.rollouts = rollouts, .error = error, .ended = ended, .only_mark = only_mark};
+    enum serin_errc rc = decisions_each_rollout(rollouts->server->state, NULL, INT_MAX, resume_one, &resuming, error);
+
+    return rc == SERIN_OK ? resuming.rc : rc;
 }
 
 static enum serin_errc resume(struct rollouts *rollouts, struct serin_error *error)
 {
-    struct resuming resuming = {.rollouts = rollouts, .error = error};
     uint8_t last[DECISION_HASH_BYTES];
     int64_t count;
     enum serin_errc rc = decisions_verify(rollouts->server->state, &count, last, error);
 
     if (rc == SERIN_OK)
-        rc = decisions_each_rollout(rollouts->server->state, NULL, MAX_LISTED, resume_one, &resuming, error);
-    return rc == SERIN_OK ? resuming.rc : rc;
+        rc = each_stored(rollouts, false, false, error);
+    return rc == SERIN_OK ? each_stored(rollouts, true, false, error) : rc;
 }
 
 /* Where the lock is ours, or has become so: what is stored is taken up. */
@@ -453,6 +501,8 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
         rc = hooks_new(&server->loop, hook_answered, rollouts, &rollouts->hooks, error);
     if (rc == SERIN_OK)
         rc = take_up(rollouts, error);
+    if (rc == SERIN_OK && !rollouts->active) /* until they are in our hands nothing is on trial here */
+        rc = each_stored(rollouts, false, true, error);
     if (rc != SERIN_OK) {
         rollouts_close(rollouts);
         return rc;
@@ -491,14 +541,12 @@ static enum serin_errc check_active(const struct server *server, struct serin_er
 enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                     struct serin_error *error)
 {
-    const struct rollout *rollout = NULL;
+    const struct rollout *rollout;
 
     if (rollouts && !rollouts->active)
         return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
-    if (rollouts)
-        rollout = controller_rollout(rollouts->controller, model);
-    if (!rollout || rollout_phase_ended(rollout->phase) ||
-        (tag && strcmp(tag, rollout->stable) != 0 && strcmp(tag, rollout->canary) != 0))
+    rollout = rollouts ? controller_holder(rollouts->controller, model, tag) : NULL;
+    if (!rollout)
         return SERIN_OK;
     return error_set(error, SERIN_LIMIT, "rollout %s has %s in its hands (%s): end it first, or use its own verbs",
                      rollout->id, model, rollout_phase_name(rollout->phase));

@@ -360,11 +360,13 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
 
 enum serin_errc serve_open(struct server *server, struct serin_error *error)
 {
-    enum serin_errc rc = gateway_start(server->gateway, error);
+    /* Before the first request: none may go to a canary that nobody watches. */
+    enum serin_errc rc = rollouts_new(server, &server->rollouts, error);
 
-    server->open = true; /* some threads may run: they are to be stopped */
-    if (rc == SERIN_OK)
-        rc = rollouts_new(server, &server->rollouts, error);
+    if (rc == SERIN_OK) {
+        server->open = true; /* some threads may run: they are to be stopped */
+        rc = gateway_start(server->gateway, error);
+    }
     if (rc == SERIN_OK)
         rc = start_api(server, error);
     if (rc == SERIN_OK)

@@ -184,7 +184,7 @@ enum serin_errc decisions_append(struct state *state, struct decision *decision,
 
 enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
                                        void (*each)(void *user, const char *id, const char *rollout_json,
-                                                    const char *plan_yaml),
+                                                    const char *plan_yaml, int64_t number),
                                        void *user, struct serin_error *error)
 {
     sqlite3_stmt *statement = NULL;
@@ -192,13 +192,15 @@ enum serin_errc decisions_each_rollout(struct state *state, const char *model, i
     int step = SQLITE_ERROR;
 
     if (sqlite3_prepare_v2(state->db,
-                           "SELECT id, json, plan FROM rollout WHERE ?1 IS NULL OR model=?1 ORDER BY rowid DESC"
+                           "SELECT id, json, plan, (SELECT max(number) FROM decision WHERE rollout = id) FROM rollout"
+                           " WHERE ?1 IS NULL OR model=?1 ORDER BY rowid DESC"
                            " LIMIT ?2",
                            -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, model, -1, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_bind_int(statement, 2, limit) == SQLITE_OK)
         while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-            each(user, state_text_at(statement, 0), state_text_at(statement, 1), state_text_at(statement, 2));
+            each(user, state_text_at(statement, 0), state_text_at(statement, 1), state_text_at(statement, 2),
+                 sqlite3_column_int64(statement, 3));
     if (step != SQLITE_DONE)
         rc = state_fault(state, "reading rollouts", error);
     sqlite3_finalize(statement);

@@ -11,7 +11,8 @@
 
 #include "store/state.h"
 
-#define DECISION_HASH_BYTES 32
+#define DECISION_HASH_BYTES      32
+#define DECISION_WITHOUT_RECORDS (-1) /* of a way back: they could not be put on disk, and the hash is zeros */
 
 struct decision {
     int64_t number;  /* given by decisions_append, from 1 */
@@ -21,7 +22,7 @@ struct decision {
     const char *event;                         /* rollout/machine.h */
     const char *why;                           /* for people */
     const char *numbers;                       /* JSON: the judge's readings that it was taken from; "{}" */
-    int64_t records;                           /* lines of the record file that had been judged */
+    int64_t records;                           /* lines of the attempt's record file at that time */
     uint8_t records_hash[DECISION_HASH_BYTES]; /* SHA-256 of those lines */
     const char *state;                         /* JSON of the rollout after it */
     uint8_t hash[DECISION_HASH_BYTES];         /* given by decisions_append */
@@ -32,10 +33,11 @@ struct decision {
 MUST_USE enum serin_errc decisions_append(struct state *state, struct decision *decision, const char *plan,
                                           struct serin_error *error);
 
-/* Rollouts, newest first: their state and plan as stored. model: NULL for all. */
+/* Rollouts, newest first: their state and plan as stored, and the number of their last decision, which the state of it
+ * could not know yet. model: NULL for all. */
 MUST_USE enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
                                                 void (*each)(void *user, const char *id, const char *rollout_json,
-                                                             const char *plan_yaml),
+                                                             const char *plan_yaml, int64_t number),
                                                 void *user, struct serin_error *error);
 
 /* Decisions, oldest first. rollout: NULL for all. */

@@ -94,10 +94,10 @@ static void note(void *user, const struct decision *row)
              row->event, row->state);
 }
 
-static void note_rollout(void *user, const char *id, const char *json, const char *plan)
+static void note_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
 {
     (void)user;
-    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %s %s", id, json, plan);
+    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %lld %s %s", id, (long long)number, json, plan);
 }
 
 static void comes_back_as_written(void **unused)
@@ -116,7 +116,7 @@ static void comes_back_as_written(void **unused)
     assert_string_equal(seen, "1 m-1 start {\"step\":0};2 m-1 ready {\"step\":1};4 m-1 harm {\"step\":2};");
     seen[0] = '\0';
     assert_int_equal(decisions_each_rollout(state, NULL, 10, note_rollout, NULL, &error), SERIN_OK);
-    assert_string_equal(seen, "m-2 {\"other\":0} alpha: 0.01\nm-1 {\"step\":2} alpha: 0.05\n");
+    assert_string_equal(seen, "m-2 3 {\"other\":0} alpha: 0.01\nm-1 4 {\"step\":2} alpha: 0.05\n");
     seen[0] = '\0';
     assert_int_equal(decisions_each_rollout(state, "none", 10, note_rollout, NULL, &error), SERIN_OK);
     assert_string_equal(seen, "");
@@ -246,9 +246,10 @@ static void brings_up_an_older_file(void **unused)
 
     (void)unused;
     assert_int_equal(state_put_route(state, "m", "{}", NULL, "t", &error), SERIN_OK);
-    assert_int_equal(
-        sqlite3_exec(state->db, "DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1", NULL, NULL, NULL),
-        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(state->db,
+                                  "DROP TABLE token; DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     state_close(state);
     state = open_state();
     append_some(state);

@@ -310,25 +310,3 @@ enum serin_errc state_each_change(struct state *state, int limit,
     return state_query(state, "SELECT number, time_ms, author, what, detail FROM change ORDER BY number DESC LIMIT ?",
                        limit > 0 ? limit : 100, read_change, &reader, error);
 }
-
-enum serin_errc state_route_is_others(struct state *state, const char *model, const char *author, int64_t since_ms,
-                                      bool *ret, struct serin_error *error)
-{
-    static const char sql[] = "SELECT author <> ?1 AND time_ms > ?2 FROM change WHERE what = 'route'"
-                              " AND json_extract(detail, '$.model') = ?3 ORDER BY number DESC LIMIT 1";
-    sqlite3_stmt *statement = NULL;
-    enum serin_errc rc = SERIN_OK;
-    int step = SQLITE_ERROR;
-
-    if (sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_bind_text(statement, 1, author, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_bind_int64(statement, 2, since_ms) == SQLITE_OK &&
-        sqlite3_bind_text(statement, 3, model, -1, SQLITE_STATIC) == SQLITE_OK)
-        step = sqlite3_step(statement);
-    if (step == SQLITE_ROW || step == SQLITE_DONE)
-        *ret = step == SQLITE_ROW && sqlite3_column_int(statement, 0) != 0;
-    else
-        rc = state_fault(state, "reading", error);
-    sqlite3_finalize(statement);
-    return rc;
-}

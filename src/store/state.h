@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct state;
@@ -38,10 +37,6 @@ MUST_USE enum serin_errc state_remove_route(struct state *state, const char *mod
 MUST_USE enum serin_errc state_each_route(struct state *state,
                                           void (*each)(void *user, const char *model, const char *json), void *user,
                                           struct serin_error *error);
-
-/* Whether the last change of the model's route was somebody else's than author's, and after since_ms (wall clock). */
-MUST_USE enum serin_errc state_route_is_others(struct state *state, const char *model, const char *author,
-                                               int64_t since_ms, bool *ret, struct serin_error *error);
 
 MUST_USE enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,
                                               struct serin_error *error);

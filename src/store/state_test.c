@@ -90,32 +90,6 @@ static void everything_comes_back(void **unused)
     state_close(state);
 }
 
-static void assert_others(struct state *state, const char *model, int64_t since_ms, bool expected)
-{
-    bool others = !expected;
-
-    assert_int_equal(state_route_is_others(state, model, "rollout-1", since_ms, &others, NULL), SERIN_OK);
-    assert_int_equal(others, expected);
-}
-
-static void whose_a_route_is_now_is_told(void **unused)
-{
-    struct state *state = open_state();
-
-    (void)unused;
-    assert_others(state, "r", 0, false); /* nobody's */
-    assert_int_equal(state_put_route(state, "r", "{\"model\":\"r\"}", NULL, "rollout-1", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "other", "{\"model\":\"other\"}", NULL, "cli ann", NULL), SERIN_OK);
-    assert_others(state, "r", 0, false);
-    assert_others(state, "other", 0, true);
-    assert_others(state, "other", INT64_MAX, false); /* that was before */
-    assert_int_equal(state_put_route(state, "r", "{\"model\":\"r\"}", NULL, "cli ann", NULL), SERIN_OK);
-    assert_others(state, "r", 0, true);
-    assert_int_equal(state_put_route(state, "r", "{\"model\":\"r\"}", NULL, "rollout-1", NULL), SERIN_OK);
-    assert_others(state, "r", 0, false);
-    state_close(state);
-}
-
 /* A child writes numbered routes, each with what serves it, and is killed; what it had been told was written must be
  * there, and never one without the other. */
 static void killed_writers_lose_nothing(void **unused)
@@ -195,7 +169,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(everything_comes_back, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(whose_a_route_is_now_is_told, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(killed_writers_lose_nothing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, make_folder, remove_folder),
     };
