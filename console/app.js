@@ -8,7 +8,7 @@ import {connect, disconnect, follow, live, onChange} from "/live.js";
 import {loginPage} from "/login.js";
 import {modelsPage} from "/models.js";
 import {rolloutPage, rolloutsPage} from "/rollout.js";
-import {onLoginWanted} from "/server.js";
+import {call, onLoginWanted} from "/server.js";
 import {choose, language, remember, remembered, t} from "/words.js";
 
 const THEMES = ["system", "light", "dark"];
@@ -62,7 +62,9 @@ function header() {
             h("button", {type: "button", id: "language", lang: language() === "en" ? "zh" : "en", "aria-label": t("languageLabel"),
                 onclick: switchLanguage}, t("language")),
             h("button", {type: "button", id: "theme", "aria-label": t("themeLabel", {theme: t(`theme_${theme}`)}), onclick: switchTheme},
-                t(`theme_${theme}`))),
+                t(`theme_${theme}`)),
+            live.session?.name && !loginWanted
+                ? h("button", {type: "button", id: "logout", onclick: logOut}, t("logout", live.session)) : null),
     ];
 }
 
@@ -129,13 +131,25 @@ function loggedIn() {
     redraw();
 }
 
-onLoginWanted(() => {
+function wantLogin() {
     if (loginWanted)
         return;
     loginWanted = true;
+    document.getElementById("dialog").close();
     disconnect();
     redraw();
-});
+}
+
+async function logOut() {
+    try {
+        await call("POST", "logout");
+        wantLogin();
+    } catch (error) {
+        announce(t("refused", {why: error.message}));
+    }
+}
+
+onLoginWanted(wantLogin);
 onChange(redraw);
 addEventListener("hashchange", () => {
     go();

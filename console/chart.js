@@ -10,6 +10,7 @@ import {changeOf} from "/format.js";
 import {guardName, live} from "/live.js";
 
 const HEIGHT = 130;
+const LEAST_SPAN_S = 30;
 const FAR = 1e6; // more than any change
 const charts = new Map(); // element -> {plot, guard}
 let guards = new Map();   // name -> reading, of this look
@@ -72,7 +73,7 @@ function make(element, entry) {
     return new uPlot({
         width: Math.max(120, element.clientWidth), height: HEIGHT, legend: {show: false}, cursor: {show: false},
         padding: [6, 8, 0, 0],
-        scales: {x: {time: true}, y: {range: (plot) => rangeOf(entry.guard, plot.data)}},
+        scales: {x: {time: true, range: (_, from, to) => [Math.min(from, to - LEAST_SPAN_S), to]}, y: {range: (plot) => rangeOf(entry.guard, plot.data)}},
         axes: [{...axis, size: 22, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(1000 * tick).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false}))},
             {...axis, size: 62, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard))}],
         series: [{}, {stroke: () => colour("--canary"), width: 2, points: {show: false}}, edge, edge],

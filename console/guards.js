@@ -28,7 +28,11 @@ const nameOf = (guard) => tOr(`metric_${guard.guard}`, guard.guard);
 const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", tOr(`verdict_${guard.verdict}`, guard.verdict));
 
 function within(guard) {
-    return guard.lower === null && guard.upper === null ? "–" : `${changeOf(guard.lower, guard)} … ${changeOf(guard.upper, guard)}`;
+    const lower = changeOf(guard.lower, guard), upper = changeOf(guard.upper, guard);
+
+    if (guard.lower === null)
+        return guard.upper === null ? "–" : `≤ ${upper}`;
+    return guard.upper === null ? `≥ ${lower}` : `${lower} … ${upper}`;
 }
 
 function marginOf(guard) {

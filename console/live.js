@@ -12,6 +12,7 @@ const AGAIN_MS = 2000;
 const SILENT_MS = 5000;     // without an event the connection counts as lost
 
 export const live = {
+    session: null,   // who we are: {required, name, role}
     connected: false,
     ever: false,     // it has been
     lostAt: 0,
@@ -155,10 +156,10 @@ const taken = {
 
 async function askWhy() {
     try {
-        await get("status");
-        lost("");
+        await get("status"); // it answers: it was too many pages, or its end is near
     } catch (error) {
-        lost(error.status ? error.message : "");
+        if (error.status)
+            lost(error.message);
         if (error.status === 401)
             return; // the log-in begins again
     }
@@ -166,8 +167,19 @@ async function askWhy() {
     timer = setTimeout(connect, AGAIN_MS);
 }
 
+async function askWho() {
+    try {
+        live.session = await get("session");
+        changed();
+    } catch {
+        // the events tell what is wrong
+    }
+}
+
 export function connect() {
     clearTimeout(timer);
+    if (!live.session?.name)
+        askWho();
     source?.close();
     source = new EventSource(`/api/v1/events${shown ? `?rollout=${encodeURIComponent(shown)}` : ""}`);
     for (const [name, take] of Object.entries(taken))
@@ -189,6 +201,7 @@ export function disconnect() {
     clearTimeout(timer);
     source?.close();
     live.connected = false;
+    live.session = null;
 }
 
 /// Which rollout's details are wanted; "" for none.

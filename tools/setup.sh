@@ -19,12 +19,16 @@ GPU_SHA256=2b459e0c17f340c92970c10ed86de4f37a3009f93c14053e6ad4334cbb6be412
 ORT_SHA256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
 UPLOT_VERSION=1.6.32 # the console's charts
 UPLOT_SHA256=4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d
+PLAYWRIGHT_VERSION=1.60.0 # leads a browser through the console, for tests
+PLAYWRIGHT_SHA256=8b1df81ba75e90a41eb5c996350ea7ecc1c915ea643ec55138f91c949c5a25bf
+AXE_VERSION=4.14.1 # finds what people with a screen reader or without a mouse cannot use
+AXE_SHA256=e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
 libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev'
 TEST='libcmocka-dev python3 python3-pytest python3-numpy python3-yaml mandoc'
 PEERS='nginx-light apache2-bin lighttpd haproxy python3-h11 python3-waitress python3-gunicorn python3-tornado
-python3-werkzeug python3-cheroot python3-aiohttp libmicrohttpd-dev curl wrk'
+python3-werkzeug python3-cheroot python3-aiohttp libmicrohttpd-dev curl wrk chromium'
 LINT='clang clang-format clang-tidy cppcheck libclang-rt-dev llvm'
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -49,7 +53,7 @@ for package in $packages; do
     installed "$package" || missing="$missing $package"
 done
 # npm fetches what is not here yet; one that did not come from Debian is as good.
-{ [ -f "$ort/complete" ] && [ -f "$uplot/complete" ]; } || command -v npm >/dev/null 2>&1 || missing="$missing npm"
+{ [ -f "$ort/complete" ] && [ -f "$uplot/complete" ] && [ "${1:-build}" != peers ]; } || command -v npm >/dev/null 2>&1 || missing="$missing npm"
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null 2>&1 || { say "no apt-get here: install what these Debian packages hold:$missing"; exit 1; }
     sudo=
@@ -133,5 +137,19 @@ if [ ! -f "$uplot/complete" ]; then
     : >"$work/uplot/complete"
     rm -rf "$uplot"
     mv "$work/uplot" "$uplot"
+fi
+browser=$cache/browser-$PLAYWRIGHT_VERSION
+if [ "${1:-build}" = peers ] && [ ! -f "$browser/complete" ]; then
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    modules=$work/browser/node_modules
+    mkdir -p "$modules/playwright-core" "$modules/axe-core"
+    archive=$(fetch playwright-core "$PLAYWRIGHT_VERSION" "$PLAYWRIGHT_SHA256")
+    tar -xzf "$archive" -C "$modules/playwright-core" --strip-components=1
+    archive=$(fetch axe-core "$AXE_VERSION" "$AXE_SHA256")
+    tar -xzf "$archive" -C "$modules/axe-core" --strip-components=1
+    : >"$work/browser/complete"
+    rm -rf "$browser"
+    mv "$work/browser" "$browser"
 fi
 if [ "${1:-build}" = uplot ]; then printf '%s\n' "$uplot"; else printf '%s\n' "$ort"; fi

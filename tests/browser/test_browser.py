@@ -1,0 +1,315 @@
+"""The console in a browser: a release watched and aborted through the page, languages, a lost connection, keys, axe.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import pathlib
+import random
+import re
+import sys
+import threading
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from browser_fixture import Browser, needs_browser  # noqa: E402
+from conftest import ROOT  # noqa: E402
+from serve_fixture import Models, Serve, answer, serving, until  # noqa: E402
+
+pytestmark = needs_browser
+
+PLAN = """
+alpha: 0.05
+guards:
+  - {metric: error_rate, margin: 0.5}
+  - {metric: latency_p95, margin: 20} # of a busy machine
+  - {metric: detections, margin: 0.2, slices: [light]}
+steps:
+  - {mirror: 20%, min: {time: 0s}, prove: {}}
+  - {weight: 10%, min: {time: 1h}}
+  - {weight: 50%}
+  - {weight: 100%}
+"""
+
+
+def behaving(failing=0.0):
+    """A model server whose answers have boxes; a share of its tries fails."""
+    drawn = random.Random(7)
+
+    def behave(asked):
+        if drawn.random() < failing:
+            return answer(500, b'{"error": "it broke"}')
+        found = {"name": "person", "class": 0, "confidence": .8, "box": {"x1": 10, "y1": 10, "x2": 50, "y2": 90}}
+        return answer(body=json.dumps({"images": [{"shape": [480, 640], "speed": {"inference": 9.0}, "light": drawn.choice([10.0, 120.0]),
+                                                   "results": [found]}]}).encode())
+    return behave
+
+
+class Traffic:
+    """Requests, as fast as they are answered, until the end."""
+
+    def __init__(self, serve, model):
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, args=(serve, model), daemon=True)
+        self.thread.start()
+
+    def run(self, serve, model):
+        client = serve.client()
+        while not self.ended.wait(.002):
+            client.predict(model)
+        client.close()
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    found = Browser(tmp_path_factory.mktemp("shots"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("serve"), "--gateway-threads", "1") as found:
+        yield found
+
+
+@pytest.fixture
+def releasing(serve, request):
+    """A model on its way, in the step that gives the canary a tenth."""
+    model = Models(serve, re.sub(r"\W", "-", request.node.name)[:40].lower().strip("-"))
+    model.add("v1.0.0", behaving(), stable=True)
+    model.add("v1.1.0", behaving())
+    traffic = Traffic(serve, model.name)
+    serve.api("POST", "rollouts", {"name": f"{model.name}:v1.1.0", "plan": PLAN})
+    until(lambda: serve.api("GET", f"rollouts/{model.name}")["step"] == 2, "the second step")
+    yield model
+    traffic.stop()
+    if not serve.api("GET", f"rollouts/{model.name}")["ended"]:
+        serve.api("POST", f"rollouts/{model.name}/abort")
+    model.remove()
+
+
+def base(serve):
+    return f"http://127.0.0.1:{serve.admin}/"
+
+
+def open_page(browser, serve, path="", **options):
+    browser.open(url=base(serve) + path, options={"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **options})
+    browser.wait(selector="#connection", text="实时" if options.get("locale") == "zh-CN" else "live")
+
+
+def test_a_release_is_watched_and_aborted(browser, serve, releasing):
+    name = releasing.name
+    open_page(browser, serve)
+    browser.wait(selector=f"#m-{name}", text="step 2 of 4")
+    browser.wait(selector=f"#m-{name} tbody tr:nth-child(2)", text="10 %")
+    assert "stable" in browser.text(selector=f"#m-{name} tbody tr:first-child")
+    until(lambda: float(browser.text(selector=f"#m-{name} tbody tr:first-child td[data-label='Requests/s']").split()[0].replace("–", "0")) > 0,
+          "a rate")
+    browser.keep("models")
+    browser.click(selector=f"#m-{name} a")
+    browser.wait(selector="h1", text=f"{name}-")
+    browser.wait(selector=".state", text="in progress v1.1.0 against v1.0.0, step 2 of 4, 10 % of the requests")
+    assert browser.texts(selector=".steps li")[1].split() == ["▶", "10", "%", "here"]
+    browser.wait(selector="#g-error_rate", text="canary")
+    browser.wait(selector="#g-error_rate canvas")
+    assert re.match(r"error rate: change .*, surely within .*, margin \+50 %", browser.evaluate(
+        code="document.querySelector('#g-error_rate .chart').getAttribute('aria-label')"))
+    browser.wait(selector="#events tbody tr", text="step 2 of 4 can begin")
+    browser.keep("rollout")
+    browser.click(selector="#do-pause")
+    browser.wait(selector="#dialog[open]", text="v1.1.0 keeps 10 % of the requests")
+    browser.fill(selector="#reason", text="looking <b>closer</b>")
+    browser.click(selector="#dialog button[type=submit]")
+    browser.wait(selector=".state", text="paused")
+    browser.wait(selector="#events tbody tr", text="looking <b>closer</b>")  # text, and not markup
+    browser.wait(selector="#events tbody tr", text="console from 127.0.0.1")
+    browser.click(selector="#do-abort")
+    browser.wait(selector="#dialog[open]", text=f"All requests of {name} go to v1.0.0, from the next one on.")
+    browser.keep("abort")
+    browser.click(selector="#dialog button[type=button]")  # not yet
+    assert not serve.api("GET", f"rollouts/{name}")["ended"]
+    browser.click(selector="#do-abort")
+    browser.click(selector="#dialog button[type=submit]")
+    browser.wait(selector=".state", text="aborted")
+    assert serve.api("GET", f"rollouts/{name}")["phase"] == "Aborted"
+    assert serve.versions(name)["v1.1.0"]["weight"] == 0
+    browser.wait(selector="#actions", text="Retry")
+    browser.wait(selector="#guards .guard")  # what it was ended by stays to be seen
+    browser.keep("aborted")
+    assert browser.errors() == []
+
+
+def test_harm_is_seen_as_it_is_found(browser, serve):
+    model = Models(serve, "failing")
+    model.add("v1", behaving(), stable=True)
+    model.add("v2", behaving(failing=.3))
+    traffic = Traffic(serve, "failing")
+    rollout = serve.api("POST", "rollouts", {"name": "failing:v2", "plan": PLAN})["id"]
+    open_page(browser, serve, f"#/rollouts/{rollout}", colorScheme="dark")
+    browser.wait(selector=".state", text="rolled back")
+    browser.wait(selector="#events tbody tr:first-child", text="harm")
+    assert browser.text(selector=".steps li[aria-current]").split()[0] == "✖"
+    browser.keep("harm-dark")
+    assert browser.errors() == []
+    traffic.stop()
+    model.remove()
+
+
+def test_what_the_server_refuses_is_said_where_it_was_asked(browser, serve, releasing):
+    open_page(browser, serve, f"#/rollouts/{releasing.name}")
+    browser.click(selector="#do-abort")
+    serve.api("POST", f"rollouts/{releasing.name}/abort")  # somebody was faster
+    browser.wait(selector=".state", text="aborted")
+    browser.click(selector="#dialog button[type=submit]")
+    browser.wait(selector="#dialog .problem", text="Refused: ")
+    browser.press(key="Escape")
+
+
+def test_both_languages(browser, serve, releasing):
+    open_page(browser, serve, f"#/rollouts/{releasing.name}", locale="zh-CN")
+    browser.wait(selector=".state", text="进行中")
+    browser.wait(selector="#do-abort", text="中止")
+    assert browser.evaluate(code="document.documentElement.lang") == "zh-Hans"
+    browser.keep("chinese")
+    browser.click(selector="#language")
+    browser.wait(selector=".state", text="in progress")
+    browser.reload()
+    browser.wait(selector="#do-abort", text="Abort")  # it is remembered
+    assert browser.errors() == []
+
+
+def test_no_word_lacks_a_translation(browser, serve):
+    """Each key has two different texts with the same parameters, and each that the code names is there."""
+    open_page(browser, serve)
+    table = browser.evaluate(code="import('/words.js').then(m => m.table)")
+    for key, texts in table.items():
+        assert len(texts) == 2 and all(texts), key
+        assert sorted(re.findall(r"\{\w+\}", texts[0])) == sorted(re.findall(r"\{\w+\}", texts[1])), key
+    same = {key for key, (english, chinese) in table.items() if english == chinese}
+    assert same <= {"title", "p95"}, same
+    for file in (ROOT / "console").glob("*.js"):
+        for key in re.findall(r'\bt\("([^"]+)"', file.read_text()):
+            assert key in table, (file.name, key)
+    for phase in re.findall(r'X\([A-Z_]+, "(\w+)", (?:true|false)', (ROOT / "src/rollout/machine.h").read_text()):
+        assert f"phase_{phase}" in table
+
+
+def test_a_lost_connection(browser, tmp_path):
+    serve = Serve(tmp_path, "--gateway-threads", "1")
+    try:
+        serve.start()
+        model = Models(serve, "cam")
+        model.add("v1", behaving(), stable=True)
+        model.add("v2", behaving())
+        open_page(browser, serve)
+        browser.wait(selector="#m-cam", text="v1")
+        serve.process.kill()
+        serve.process.wait()
+        browser.wait(selector="#notice", text="connection lost at")
+        browser.wait(selector="#connection", text="lost")
+        browser.keep("lost")
+        serve.options += ("--admin", f"127.0.0.1:{serve.admin}")
+        serve.process.stdout.close()
+        serve.start()
+        browser.gone(selector="#notice")
+        browser.wait(selector="#connection", text="live")
+        serve.weights("cam", v1=1, v2=1)
+        browser.wait(selector="#m-cam tbody tr:nth-child(2)", text="50 %")  # what is seen is of the new process
+        assert not [error for error in browser.errors() if "net::ERR_" not in error]
+    finally:
+        serve.kill()
+
+
+def test_by_keyboard_alone(browser, serve, releasing):
+    open_page(browser, serve)
+    focused = "document.activeElement.id || document.activeElement.textContent.trim()"
+
+    def tab_to(wanted):
+        for _ in range(60):
+            browser.press(key="Tab")
+            if browser.evaluate(code=focused) == wanted:
+                outline = browser.evaluate(code="getComputedStyle(document.activeElement).outlineStyle")
+                assert outline == "solid", wanted
+                return
+        raise AssertionError(f"the keys do not lead to {wanted}")
+
+    browser.press(key="Tab")
+    assert browser.evaluate(code=focused) == "skip"
+    tab_to("Rollouts")
+    browser.press(key="Enter")
+    browser.wait(selector="h1", text="Rollouts")
+    tab_to(serve.api("GET", f"rollouts/{releasing.name}")["id"])
+    browser.press(key="Enter")
+    browser.wait(selector="#do-pause")
+    tab_to("do-pause")
+    browser.wait(selector="#live", text="in progress")
+    browser.press(key="Enter")
+    browser.wait(selector="#dialog[open]")
+    assert browser.evaluate(code=focused) == "reason"
+    browser.type(text="by keys")
+    browser.press(key="Enter")
+    browser.wait(selector=".state", text="paused")
+    tab_to("do-resume")  # focus is not lost to the page
+    browser.press(key="Enter")
+    browser.press(key="Escape")
+    assert browser.count(selector="#dialog[open]") == 0
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize("colours", ("light", "dark"))
+@pytest.mark.parametrize("width", (1280, 390))
+def test_axe_finds_nothing_serious(browser, serve, releasing, colours, width):
+    for path, shows in (("", f"#m-{releasing.name}"), ("#/rollouts", "tbody a"), (f"#/rollouts/{releasing.name}", "#g-error_rate")):
+        open_page(browser, serve, path, colorScheme=colours, viewport={"width": width, "height": 844})
+        browser.wait(selector=shows)
+        assert browser.axe() == []
+        browser.keep(f"{path.split('/')[1] + str(path.count('/')) if path else 'models'}-{colours}-{width}")
+        assert browser.evaluate(code="document.documentElement.scrollWidth <= innerWidth"), "it is wider than the window"
+    browser.click(selector="#do-abort")
+    assert browser.axe() == []
+    browser.press(key="Escape")
+
+
+def test_the_colours_can_be_chosen(browser, serve):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    open_page(browser, serve, colorScheme="light")
+    light = browser.evaluate(code=ground)
+    browser.click(selector="#theme")
+    browser.click(selector="#theme")
+    browser.wait(selector="#theme", text="Dark")
+    assert browser.evaluate(code=ground) != light
+    browser.reload()
+    browser.wait(selector="#theme", text="Dark")
+    assert browser.evaluate(code=ground) != light
+
+
+def test_log_in(browser, tmp_path):
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        model = Models(serve, "cam")
+        model.add("v1", behaving(), stable=True)
+        model.add("v2", behaving())
+        token = serve.api("POST", "tokens", {"name": "ann", "role": "admin"})["token"]
+        viewer = serve.call("POST", "/api/v1/tokens", {"name": "bob", "role": "viewer"}, {"Authorization": f"Bearer {token}"}).json()["token"]
+        browser.open(url=base(serve), options={"locale": "en-GB"})
+        browser.wait(selector="h1", text="Log in")
+        browser.fill(selector="#token", text="serin_wrong")
+        browser.press(key="Enter")
+        browser.wait(selector=".problem", text="Not logged in: ")
+        browser.keep("login")
+        assert browser.axe() == []
+        browser.fill(selector="#token", text=token)
+        browser.press(key="Enter")
+        browser.wait(selector="#m-cam", text="v1")
+        browser.wait(selector="#logout", text="ann")
+        browser.click(selector="#logout")
+        browser.wait(selector="h1", text="Log in")
+        assert serve.call("GET", "/api/v1/status").status == 401
+        browser.fill(selector="#token", text=viewer)
+        browser.press(key="Enter")
+        browser.wait(selector="#logout", text="bob")
+        assert not [error for error in browser.errors() if "status of 401" not in error]
