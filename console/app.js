@@ -9,6 +9,8 @@ import {loginPage} from "/login.js";
 import {modelsPage} from "/models.js";
 import {rolloutPage, rolloutsPage} from "/rollout.js";
 import {call, onLoginWanted} from "/server.js";
+import {tryChanged, tryPage} from "/tryit.js";
+import {loadVersions, versionPage, versionsPage} from "/versions.js";
 import {choose, language, remember, remembered, t} from "/words.js";
 
 const THEMES = ["system", "light", "dark"];
@@ -28,10 +30,10 @@ function place() {
     });
 }
 
-const tabs = [["", "models"], ["rollouts", "rollouts"]];
+const tabs = [["", "models"], ["rollouts", "rollouts"], ["versions", "versions"], ["try", "tryit"]];
 
 function page() {
-    const [where = "", what] = place();
+    const [where = "", what, other] = place();
 
     if (loginWanted)
         return loginPage(loggedIn);
@@ -39,6 +41,10 @@ function page() {
         return modelsPage();
     if (where === "rollouts")
         return what ? rolloutPage(what) : rolloutsPage();
+    if (where === "versions")
+        return what ? versionPage(what, other) : versionsPage();
+    if (where === "try")
+        return tryPage();
     return [h("h1", {}, t("title")), h("p", {}, t("notFound"))];
 }
 
@@ -110,6 +116,8 @@ function go() {
 
     document.getElementById("dialog").close();
     follow(where === "rollouts" && what ? what : "");
+    if (where === "versions")
+        loadVersions(redraw);
     redraw();
 }
 
@@ -128,7 +136,7 @@ function switchTheme() {
 function loggedIn() {
     loginWanted = false;
     connect();
-    redraw();
+    go();
 }
 
 function wantLogin() {
@@ -151,6 +159,7 @@ async function logOut() {
 
 onLoginWanted(wantLogin);
 onChange(redraw);
+tryChanged(redraw);
 addEventListener("hashchange", () => {
     go();
     document.getElementById("main").focus({preventScroll: true});

@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ANSWER_BYTES ((size_t)16 << 20)
-#define MAX_BODY_BYTES   ((size_t)1 << 20)
-#define CLOSE_MS         1000
+#define MAX_ANSWER_BYTES   ((size_t)16 << 20)
+#define MAX_BODY_BYTES     ((size_t)1 << 20)
+#define MAX_PICTURE_BYTES  ((size_t)32 << 20) /* to be tried */
+#define MAX_BUFFERED_BYTES ((uint64_t)128 << 20)
+#define CLOSE_MS           1000
 
 struct api {
     struct http_server *server;
@@ -114,7 +116,7 @@ static void answer_result(struct http_exchange *exchange, enum serin_errc rc, co
         answer(exchange, type, out->bytes ? out->bytes : "", out->size);
 }
 
-void api_deploy_done(struct http_exchange *exchange, enum serin_errc rc, const char *text)
+void api_answered(struct http_exchange *exchange, enum serin_errc rc, const char *text)
 {
     if (rc == SERIN_OK)
         answer(exchange, "application/json", text, strlen(text));
@@ -389,6 +391,29 @@ static void do_changes(struct call *call)
     buffer_done(&out);
 }
 
+static void do_versions(struct call *call)
+{
+    const struct http_head *head = http_exchange_head(call->exchange);
+    struct serin_error error = {0};
+    char against[256];
+    enum serin_errc rc;
+
+    if (!http_query_get(head->query, "against", against, sizeof(against)))
+        against[0] = '\0';
+    rc = call->api->target.versions(call->api->target.user, call->argument, against, call->exchange, &error);
+    if (rc != SERIN_OK)
+        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+}
+
+static void do_try(struct call *call)
+{
+    struct serin_error error = {0};
+    enum serin_errc rc = call->api->target.try_picture(call->api->target.user, call->argument, call->exchange, &error);
+
+    if (rc != SERIN_OK)
+        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+}
+
 static void do_events(struct call *call)
 {
     events_begin(call->api->events, call->exchange);
@@ -564,6 +589,9 @@ static const struct action {
     {"POST", "/api/v1/rollouts/*/abort", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/retry", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/undo", ROLE_OPERATOR, do_act_on_rollout},
+    {"GET", "/api/v1/versions", ROLE_VIEWER, do_versions},
+    {"GET", "/api/v1/versions/*", ROLE_VIEWER, do_versions},
+    {"POST", "/api/v1/try/*", ROLE_OPERATOR, do_try},
     {"GET", "/api/v1/events", ROLE_VIEWER, do_events},
     {"GET", "/metrics", ROLE_VIEWER, do_metrics},
     {"POST", "/api/v1/login", ROLE_NOBODY, do_login},
@@ -646,7 +674,7 @@ static void refuse_method(struct http_exchange *exchange, const char *allowed)
 
 static void handle(void *user, struct http_exchange *exchange)
 {
-    struct call call = {.api = user, .exchange = exchange};
+    struct call call = {.api = user, .exchange = exchange, .argument = ""};
     char allowed[64];
     const struct action *action = find_action(&call, allowed, sizeof(allowed));
     struct serin_error error = {0};
@@ -662,6 +690,9 @@ static void handle(void *user, struct http_exchange *exchange)
         buffer_init(&fields, 1024);
         refuse_with(exchange, status, &fields, error.message);
         buffer_done(&fields);
+    } else if (action && action->run != do_try && http_exchange_body(exchange)->size > MAX_BODY_BYTES) {
+        http_respond_error(exchange, 413, "the body has %zu bytes, the limit here is %zu",
+                           http_exchange_body(exchange)->size, MAX_BODY_BYTES);
     } else if (action) {
         name_author(&call);
         call.word = strrchr(action->path, '/') + 1;
@@ -687,7 +718,8 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     api->target = *target;
     api->access = access;
     http_server_options_init(&options);
-    options.limits.max_body_bytes = MAX_BODY_BYTES;
+    options.limits.max_body_bytes = MAX_PICTURE_BYTES;
+    options.max_buffered_bytes = MAX_BUFFERED_BYTES;
     options.max_connections = 256;
     options.tls = tls;
     options.stall_timeout_ms = 300000; /* a deploy answers when the model is ready */

@@ -16,15 +16,14 @@
  *     GET    /api/v1/rollouts/ID           how it stands; by its id, or its model's name
  *     GET    /api/v1/rollouts/ID/history   its decisions, oldest first
  *     POST   /api/v1/rollouts/ID/VERB      pause, resume, promote, promote-full, abort, retry, undo; {"why"}
- *     GET    /api/v1/events                all of this as it changes (events.h)
- *     GET    /                             the console (assets.h)
- *     GET    /metrics                      Prometheus' text format
- *     POST   /api/v1/login                 {"token"}; a session for a browser
- *     POST   /api/v1/logout
- *     GET    /api/v1/session               who one is: {"required", "name", "role"}
- *     GET    /api/v1/tokens                names and roles
- *     POST   /api/v1/tokens                {"name", "role", "model"}; the answer has the secret, this once
- *     DELETE /api/v1/tokens/NAME
+ *     GET    /api/v1/versions              what is in the store
+ *     GET    /api/v1/versions/MODEL:TAG    one; with ?against=MODEL:TAG what it changes (store/bundle_diff.h)
+ *     POST   /api/v1/try/MODEL:TAG         a picture, as the data port takes it; that version answers, and nothing
+ * counts GET    /api/v1/events                all of this as it changes (events.h) GET    / the console (assets.h) GET
+ * /metrics                      Prometheus' text format POST   /api/v1/login                 {"token"}; a session for a
+ * browser POST   /api/v1/logout GET    /api/v1/session               who one is: {"required", "name", "role"} GET
+ * /api/v1/tokens                names and roles POST   /api/v1/tokens                {"name", "role", "model"}; the
+ * answer has the secret, this once DELETE /api/v1/tokens/NAME
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */
@@ -74,8 +73,13 @@ struct admin_target {
                                      struct serin_error *error);
     enum serin_errc (*act_on_rollout)(void *user, const char *rollout, const char *verb, const char *author,
                                       const char *why, struct buffer *out, struct serin_error *error);
-    /* Answers later, by api_deploy_done with the same exchange; deploy and its strings are valid during the call only.
-     * The target asks http_exchange_on_abort itself. */
+    /* The following answer later, by api_answered with the same exchange, where they return SERIN_OK; their strings are
+     * valid during the call only. The target asks http_exchange_on_abort itself.
+     * versions: name "": all; against "": none. */
+    enum serin_errc (*versions)(void *user, const char *name, const char *against, struct http_exchange *exchange,
+                                struct serin_error *error);
+    enum serin_errc (*try_picture)(void *user, const char *name, struct http_exchange *exchange,
+                                   struct serin_error *error);
     enum serin_errc (*deploy)(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
                               struct serin_error *error);
 };
@@ -91,7 +95,7 @@ int api_socket(const struct api *api); /* it listens there; stays the API's */
 /* handed_over: another process accepts at the socket. done may be NULL. */
 void api_close(struct api *api, bool handed_over, void (*done)(void *user), void *user);
 
-/* Ends a deploy's exchange: rc SERIN_OK with the JSON of the route in text, else with the error's sentence. */
-void api_deploy_done(struct http_exchange *exchange, enum serin_errc rc, const char *text);
+/* Ends an exchange that a target has kept: rc SERIN_OK with the JSON in text, else with the error's sentence. */
+void api_answered(struct http_exchange *exchange, enum serin_errc rc, const char *text);
 
 #endif

@@ -95,6 +95,19 @@ static enum serin_errc on_deploy(void *user, const struct admin_deploy *deploy, 
     return reach(error);
 }
 
+static enum serin_errc on_versions(void *user, const char *name, const char *against, struct http_exchange *exchange,
+                                   struct serin_error *error)
+{
+    (void)user, (void)name, (void)against, (void)exchange;
+    return reach(error);
+}
+
+static enum serin_errc on_try(void *user, const char *name, struct http_exchange *exchange, struct serin_error *error)
+{
+    (void)user, (void)name, (void)exchange;
+    return reach(error);
+}
+
 static void on_log(void *user, const char *level, const char *doing, const char *what)
 {
     (void)user;
@@ -119,6 +132,8 @@ static void begin(bool open)
                                         .rollout_history = on_named,
                                         .start_rollout = on_start,
                                         .act_on_rollout = on_act,
+                                        .versions = on_versions,
+                                        .try_picture = on_try,
                                         .deploy = on_deploy};
     struct access_options options = {.open = open, .log = on_log};
     char path[96];

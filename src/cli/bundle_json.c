@@ -1,71 +1,13 @@
 /*
- * bundle_json.c - versions as JSON.
+ * bundle_json.c - versions as JSON on stdout.
  * SPDX-License-Identifier: Apache-2.0
- *
- * What the store holds as JSON (classes, shapes, evaluation, scan) was checked to be JSON when it was read, and is
- * passed on as it is.
  */
-#include "base/json.h"
 #include "cli/bundle_report.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
+#include "store/bundle_json.h"
 
 #define MAX_REPORT_BYTES (256u << 20)
-
-static void text_field(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_write_string(json, text);
-}
-
-static void raw_field(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    if (text)
-        json_write_raw(json, text);
-    else
-        json_write_null(json);
-}
-
-static void write_bundle(struct json_writer *json, const struct bundle *bundle)
-{
-    char name[VERSION_MAX_NAME];
-    int i;
-
-    json_begin_object(json);
-    text_field(json, "name", version_name_text(&bundle->name, name));
-    text_field(json, "model", bundle->name.model);
-    text_field(json, "tag", bundle->name.tag);
-    text_field(json, "digest", bundle->digest);
-    text_field(json, "created", *bundle->created ? bundle->created : NULL);
-    json_key(json, "in_use");
-    json_write_boolean(json, bundle->in_use);
-    if (*bundle->problem) {
-        text_field(json, "problem", bundle->problem);
-        json_end_object(json);
-        return;
-    }
-    text_field(json, "model_digest", bundle->model_digest);
-    json_key(json, "model_bytes");
-    json_write_integer(json, (int64_t)bundle->model_bytes);
-    text_field(json, "task", bundle->task);
-    text_field(json, "architecture", bundle->architecture);
-    text_field(json, "precision", bundle->precision);
-    raw_field(json, "classes", bundle->class_names_json);
-    raw_field(json, "inputs", bundle->inputs_json);
-    raw_field(json, "outputs", bundle->outputs_json);
-    json_key(json, "settings");
-    json_begin_object(json);
-    for (i = 0; i < bundle->setting_count; i++) {
-        json_key(json, bundle->settings[i].key);
-        json_write_number(json, bundle->settings[i].value);
-    }
-    json_end_object(json);
-    raw_field(json, "eval", bundle->eval_json);
-    raw_field(json, "scan", bundle->scan_json);
-    raw_field(json, "golden", bundle->golden_json);
-    json_end_object(json);
-}
 
 int bundle_report_json(const char *verb, const struct bundle *bundles, size_t count, bool list)
 {
@@ -80,7 +22,7 @@ int bundle_report_json(const char *verb, const struct bundle *bundles, size_t co
     if (list)
         json_begin_array(&json);
     for (i = 0; i < count; i++)
-        write_bundle(&json, &bundles[i]);
+        bundle_write_json(&json, &bundles[i]);
     if (list)
         json_end_array(&json);
     if (buffer_check(&out, "the report", &error) == SERIN_OK) {

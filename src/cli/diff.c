@@ -2,7 +2,7 @@
  * diff.c - serin diff: what a release would change.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "cli/bundle_diff.h"
+#include "store/bundle_diff.h"
 #include "cli/data_dir.h"
 #include "cli/terminal.h"
 

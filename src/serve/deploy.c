@@ -87,7 +87,7 @@ static void answer(struct server *server, struct deployment *deployment, enum se
     buffer_init(&out, 1 << 20);
     if (rc == SERIN_OK)
         rc = report_route(server, model, &out, error);
-    api_deploy_done(deployment->exchange, rc, rc == SERIN_OK ? out.bytes : error->message);
+    api_answered(deployment->exchange, rc, rc == SERIN_OK ? out.bytes : error->message);
     buffer_done(&out);
 }
 

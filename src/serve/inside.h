@@ -44,7 +44,8 @@ struct server {
     struct log *log, *access_log;
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */
     struct deployment *deployments;
-    uv_timer_t deploy_clock; /* runs while somebody waits */
+    struct trial_picture *pictures; /* that are being tried */
+    uv_timer_t deploy_clock;        /* runs while somebody waits */
     uv_signal_t terminated, interrupted, hung_up;
     uv_async_t gateway_stopped;
     struct takeover *takeover;
@@ -94,6 +95,12 @@ MUST_USE enum serin_errc admit_before_start(struct server *server, const struct 
  * called; else *rc has the outcome. */
 bool admit_when_ready(struct deployment *deployment, const struct fleet_version *version, enum serin_errc *rc,
                       struct serin_error *error);
+
+/* shelf.c: what is in the store, and pictures to be tried; for the admin API */
+enum serin_errc shelf_versions(void *user, const char *name, const char *against, struct http_exchange *exchange,
+                               struct serin_error *error);
+enum serin_errc shelf_try(void *user, const char *name, struct http_exchange *exchange, struct serin_error *error);
+void shelf_end_all(struct server *server); /* at the program's end */
 
 /* report.c: what the admin API shows */
 enum serin_errc report_status(void *user, struct buffer *out, struct serin_error *error);

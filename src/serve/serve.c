@@ -189,6 +189,7 @@ void serve_end(struct server *server, bool handed_over)
     rollouts_close(server->rollouts); /* an heir takes them up; else the dead-man rule sends all to stable */
     server->rollouts = NULL;
     deploy_end_all(server);
+    shelf_end_all(server);
     takeover_end(server, handed_over);
     if (server->api && handed_over) {
         api_close(server->api, true, NULL, NULL);
@@ -344,6 +345,8 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .reload = reload,
                                         .metrics = report_metrics,
                                         .deploy = deploy_start,
+                                        .versions = shelf_versions,
+                                        .try_picture = shelf_try,
                                         .rollouts = rollouts_list,
                                         .rollout = rollouts_report,
                                         .rollout_history = rollouts_history,

@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 from browser_fixture import Browser, needs_browser  # noqa: E402
-from conftest import ROOT  # noqa: E402
-from serve_fixture import Models, Serve, answer, serving, until  # noqa: E402
+from conftest import MINIATURE, PICTURES, ROOT, serin  # noqa: E402
+from serve_fixture import Models, Serve, answer, needs_workers, push_two, serving, until, with_workers  # noqa: E402
 
 pytestmark = needs_browser
 
@@ -273,6 +273,56 @@ def test_axe_finds_nothing_serious(browser, serve, releasing, colours, width):
     browser.click(selector="#do-abort")
     assert browser.axe() == []
     browser.press(key="Escape")
+
+
+def test_versions_and_what_differs(browser, tmp_path):
+    for tag, model in (("v1", "detect"), ("v2", "detect"), ("v3", "segment")):
+        found = serin("push", f"tiny:{tag}", "--model", MINIATURE / f"{model}.onnx", "--set", f"conf=.{tag[1]}", "--data-dir", tmp_path / "data")
+        assert found.returncode == 0, found.stderr
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        open_page(browser, serve, "#/versions")
+        browser.wait(selector=".state", text="3 versions")
+        assert [row.split()[0] for row in browser.texts(selector="tbody th")] == ["tiny:v3", "tiny:v2", "tiny:v1"]
+        browser.keep("versions")
+        browser.click(selector="tbody tr:nth-child(2) a")
+        browser.wait(selector="h1", text="tiny:v2")
+        browser.choose(selector="#against", value="tiny:v1")
+        browser.wait(selector="#diff tbody tr", text="conf")
+        row = [row for row in browser.texts(selector="#diff tbody tr") if row.startswith("conf")]
+        assert row and row[0].split() == ["conf", "0.1", "0.2"]
+        assert browser.axe() == []
+        browser.keep("diff")
+        assert serve.api("GET", "versions/tiny:v2?against=tiny:v1") == json.loads(
+            serin("diff", "tiny:v1", "tiny:v2", "-o", "json", "--data-dir", tmp_path / "data").stdout)
+        assert serve.api("GET", "versions") == json.loads(serin("versions", "-o", "json", "--data-dir", tmp_path / "data").stdout)
+        assert serve.call("GET", "/api/v1/versions/tiny:v9").status == 404
+        assert browser.errors() == []
+
+
+@needs_workers
+def test_a_picture_is_tried_on_two_versions(browser, tmp_path):
+    with with_workers(push_two(tmp_path / "pushed"), tmp_path) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        serve.deploy("tiny:v2")
+        picture = PICTURES / "shapes-640x480.jpg"
+        want = serve.ask("POST", "/v1/predict/tiny", picture.read_bytes(), {"Content-Type": "image/jpeg"}).json()["images"][0]["results"]
+        before = [serve.counters("tiny", tag) for tag in ("v1", "v2")]
+        open_page(browser, serve, "#/try")
+        browser.wait(selector="#side-1 select")
+        browser.drop(selector="#picture", file=str(picture))
+        for side, tag in enumerate(("v1", "v2")):
+            browser.wait(selector=f"#side-{side} .found", text=f"{tag} finds {len(want)}")
+            assert browser.count(selector=f"#side-{side} .boxes polygon") == len(want) > 0
+            assert browser.text(selector=f"#side-{side} tbody tr").split("\t")[0] == want[0]["name"]
+        browser.keep("try")
+        assert browser.axe() == []
+        assert [serve.counters("tiny", tag) for tag in ("v1", "v2")] == before  # no client asked
+        browser.drop(selector="#picture", file=str(ROOT / "README.md"))
+        browser.wait(selector="#side-0 .problem")
+        assert serve.call("POST", "/api/v1/try/tiny:v9", b"x").status == 404
+        assert serve.call("POST", "/api/v1/try/tiny:v1", b"x" * (33 << 20)).status == 413
+        assert serve.call("POST", "/api/v1/rollouts", b"x" * (2 << 20)).status == 413
+        assert not [error for error in browser.errors() if "status of 4" not in error]
 
 
 def test_the_colours_can_be_chosen(browser, serve):

@@ -9,8 +9,8 @@
  *                    "classes":[{"name","from","to","change"}, ...]}            the greatest loss first; null: none
  *      "scan":{"new":[{"id","severity","target","package"}, ...],"gone":[...]}} null: neither was scanned
  */
-#ifndef CLI_BUNDLE_DIFF_H
-#define CLI_BUNDLE_DIFF_H
+#ifndef STORE_BUNDLE_DIFF_H
+#define STORE_BUNDLE_DIFF_H
 
 #include "store/bundles.h"
 

@@ -4,7 +4,7 @@
  *
  * Lists of classes and findings are compared as sets by a hash table of their keys, since a scan may have thousands.
  */
-#include "cli/bundle_diff.h"
+#include "store/bundle_diff.h"
 
 #include "version/manifest.h"
 
