@@ -404,6 +404,7 @@ static void begin_body(struct http_connection *connection)
     const struct http_slice *expect = head->minor_version > 0 ? http_find(head, "Expect") : NULL;
     size_t here = connection->in_size - connection->head_bytes, used;
     char *rest = connection->in + connection->head_bytes;
+    size_t limit = server->options.limits.max_body_bytes;
     struct serin_error error;
     bool complete;
 
@@ -411,7 +412,9 @@ static void begin_body(struct http_connection *connection)
         refuse(connection, 417, "the only expectation that is met is 100-continue");
         return;
     }
-    if (http_body_begin(&connection->body, head, server->options.limits.max_body_bytes, &error) != SERIN_OK) {
+    if (server->options.body_limit)
+        limit = server->options.body_limit(server->user, head);
+    if (http_body_begin(&connection->body, head, limit, &error) != SERIN_OK) {
         refuse_for(connection, &error);
         return;
     }

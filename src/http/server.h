@@ -31,8 +31,12 @@ typedef void http_refused(void *user, const struct http_refusal *refusal, struct
 
 struct tls;
 
+/* How large the body of a request with this head may be, where that differs from request to request. */
+typedef size_t http_body_limit(void *user, const struct http_head *head);
+
 struct http_server_options {
     struct http_limits limits;
+    http_body_limit *body_limit; /* with the handler's user; NULL: limits.max_body_bytes for all */
     int max_connections;         /* default 4096; more are refused */
     uint64_t max_buffered_bytes; /* of all bodies that are being received or held by exchanges; default 1 GiB: 503 */
     uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
