@@ -50,6 +50,7 @@ static void server_closed(void *user)
     thread->snapshot = NULL;
     pthread_mutex_lock(&gateway->lock); /* gateway_stop may still be about to wake this thread */
     uv_close((uv_handle_t *)&thread->wake, NULL);
+    thread->over = true;
     pthread_mutex_unlock(&gateway->lock);
     uv_close((uv_handle_t *)&thread->reaper, NULL);
     if (atomic_fetch_sub(&gateway->running, 1) == 1 && gateway->stopped)
@@ -241,6 +242,26 @@ void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals
         histogram_add(&ret->latency, &counters->latency);
         histogram_add(&ret->mirror_latency, &counters->mirror_latency);
     }
+}
+
+void gateway_read_connections(struct gateway *gateway, struct gateway_connections *ret)
+{
+    int i;
+
+    *ret = (struct gateway_connections){0};
+    pthread_mutex_lock(&gateway->lock);
+    for (i = 0; i < gateway->options.threads; i++) {
+        const struct http_server_counters *counters;
+
+        if (gateway->threads[i].over) /* and its server is gone */
+            continue;
+        counters = http_server_counters(gateway->threads[i].server);
+        ret->open += atomic_load_explicit(&counters->connections_open, memory_order_relaxed);
+        ret->taken += atomic_load_explicit(&counters->connections_total, memory_order_relaxed);
+        ret->refused += atomic_load_explicit(&counters->connections_refused_total, memory_order_relaxed);
+        ret->evicted += atomic_load_explicit(&counters->connections_evicted_total, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 bool gateway_breaker_open(const struct gateway *gateway, int slot)

@@ -121,6 +121,13 @@ MUST_USE enum serin_errc gateway_publish(struct gateway *gateway, const struct g
 /* The counters of a slot, added up over the threads; from any thread. */
 void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals *ret);
 
+/* Of the data port, added up over the threads that have not ended; from any thread. Refused and evicted: for a limit
+ * that was reached (http_server_options.max_connections). */
+struct gateway_connections {
+    uint64_t open, taken, refused, evicted;
+};
+void gateway_read_connections(struct gateway *gateway, struct gateway_connections *ret);
+
 /* Whether the breaker of a slot is open now. */
 bool gateway_breaker_open(const struct gateway *gateway, int slot);
 void gateway_breaker_reset(struct gateway *gateway, int slot);

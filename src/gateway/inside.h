@@ -109,6 +109,7 @@ struct thread {
     int mirrors_in_flight;
     uint64_t mirror_bytes;
     bool closing, started;
+    bool over;                      /* its server is about to be freed; under the gateway's lock */
     struct clock_stamp stamp;       /* of the access log's lines */
     struct buffer line;             /* the present one */
     struct slot_counters *counters; /* [GATEWAY_MAX_SLOTS] */
@@ -119,7 +120,7 @@ struct gateway {
     struct gateway_options options;
     char listen[GATEWAY_MAX_ADDRESS];
     int port;
-    pthread_mutex_t lock; /* table */
+    pthread_mutex_t lock; /* table, and each thread's over */
     struct shared_table *table;
     _Atomic uint64_t revision;
     atomic_bool stopping;

@@ -29,8 +29,30 @@ static uint64_t now_ms(const struct http_connection *connection)
     return uv_now(connection->server->loop);
 }
 
+static void unlink_it(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+
+    *(connection->previous ? &connection->previous->next : &server->connections) = connection->next;
+    *(connection->next ? &connection->next->previous : &server->newest) = connection->previous;
+}
+
+static void link_last(struct http_connection *connection)
+{
+    struct http_server *server = connection->server;
+
+    connection->next = NULL;
+    connection->previous = server->newest;
+    *(server->newest ? &server->newest->next : &server->connections) = connection;
+    server->newest = connection;
+}
+
 static void set_state(struct http_connection *connection, enum connection_state state)
 {
+    if (state == CONNECTION_IDLE) {
+        unlink_it(connection);
+        link_last(connection);
+    }
     connection->state = state;
     connection->since_ms = now_ms(connection);
     connection->moved_bytes = 0;
@@ -61,12 +83,7 @@ static void free_if_over(struct http_connection *connection)
     if (!connection->handle_closed || connection->exchange.handled || connection->advancing)
         return;
     release_bodies(connection);
-    if (connection->previous)
-        connection->previous->next = connection->next;
-    else
-        server->connections = connection->next;
-    if (connection->next)
-        connection->next->previous = connection->previous;
+    unlink_it(connection);
     transport_done(&connection->transport);
     buffer_done(&connection->out);
     bytes_drop(connection->out_body);
@@ -708,6 +725,25 @@ static bool begin_tls(struct http_connection *connection)
     return ssl && transport_begin_tls(&connection->transport, ssl, false, NULL) == 0;
 }
 
+/* For one more than there may be another goes: who holds many connections and asks nothing must not keep out those who
+ * ask. False where each has its request. Of those that are idle the first is the longest so: the list is in that order.
+ */
+static bool make_place(struct http_server *server)
+{
+    struct http_connection *connection = server->connections, *slowest = NULL;
+
+    for (; connection != server->newest && connection->state != CONNECTION_IDLE; connection = connection->next)
+        if (connection->state == CONNECTION_HEAD && (!slowest || connection->since_ms < slowest->since_ms))
+            slowest = connection;
+    if (connection == server->newest) /* which is the one that asks for a place */
+        connection = slowest;
+    if (!connection)
+        return false;
+    counter_add(&server->counters.connections_evicted_total, 1);
+    connection_close(connection);
+    return true;
+}
+
 enum serin_errc connection_accept(struct http_listener *listener, int fd)
 {
     struct http_server *server = listener->server;
@@ -725,10 +761,7 @@ enum serin_errc connection_accept(struct http_listener *listener, int fd)
         return SERIN_NOMEM;
     }
     connection->transport.socket.handle.data = connection;
-    connection->next = server->connections;
-    if (connection->next)
-        connection->next->previous = connection;
-    server->connections = connection;
+    link_last(connection);
     counter_add(&server->counters.connections_open, 1);
     set_state(connection, CONNECTION_IDLE);
     if (take(listener, connection, fd) != 0) {
@@ -737,8 +770,9 @@ enum serin_errc connection_accept(struct http_listener *listener, int fd)
     }
     counter_add(&server->counters.connections_total, 1);
     if (atomic_load_explicit(&server->counters.connections_open, memory_order_relaxed) >
-        (uint64_t)server->options.max_connections) {
-        counter_add(&server->counters.refused_total, 1);
+            (uint64_t)server->options.max_connections &&
+        !make_place(server)) {
+        counter_add(&server->counters.connections_refused_total, 1);
         connection_close(connection);
         return SERIN_OK;
     }

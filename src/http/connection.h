@@ -81,7 +81,7 @@ struct http_server {
     struct http_server_options options;
     http_handler *handler;
     void *user;
-    struct http_connection *connections;
+    struct http_connection *connections, *newest; /* by when they became idle last, the longest ago first */
     struct http_listener listeners[HTTP_SERVER_MAX_SOCKETS];
     int listener_count, open_listeners;
     int port;

@@ -37,7 +37,8 @@ typedef size_t http_body_limit(void *user, const struct http_head *head);
 struct http_server_options {
     struct http_limits limits;
     http_body_limit *body_limit; /* with the handler's user; NULL: limits.max_body_bytes for all */
-    int max_connections;         /* default 4096; more are refused */
+    int max_connections;         /* default 4096; for one more the longest idle one is closed, else the one whose
+                                    head has been coming for longest; where each has its request, it is refused */
     uint64_t max_buffered_bytes; /* of all bodies that are being received or held by exchanges; default 1 GiB: 503 */
     uint64_t head_timeout_ms;    /* from the first byte of a head to its last; default 10,000 */
     uint64_t idle_timeout_ms;    /* between requests; default 75,000 */
@@ -58,6 +59,7 @@ typedef void http_handler(void *user, struct http_exchange *exchange);
 struct http_server_counters {
     _Atomic uint64_t connections_total, connections_open, requests_total, bad_requests_total, timeouts_total,
         refused_total, received_bytes_total, sent_bytes_total, buffered_bytes;
+    _Atomic uint64_t connections_refused_total, connections_evicted_total; /* of those that came to max_connections */
 };
 
 MUST_USE enum serin_errc http_server_new(uv_loop_t *loop, const struct http_server_options *options,

@@ -532,25 +532,82 @@ static void bodies_are_bounded_all_together(void **state)
     finish();
 }
 
-static void connections_are_bounded(void **state)
+static void begin_with(int max_connections)
 {
     struct http_server_options options;
+
+    http_server_options_init(&options);
+    options.max_connections = max_connections;
+    begin(&options);
+}
+
+static void connections_with_requests_are_never_closed_for_room(void **state)
+{
     struct peer *first, *second, *third;
 
     (void)state;
-    http_server_options_init(&options);
-    options.max_connections = 2;
-    begin(&options);
+    begin_with(2);
+    at.hold = true;
     first = ask("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
-    second = ask("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
-    TURN_UNTIL(&at.loop, first->size > 0 && second->size > 0);
+    TURN_UNTIL(&at.loop, at.held_count == 1);
+    second = ask("POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes > 0 &&
+                             http_server_counters(at.server)->connections_open == 2);
     third = peer_connect(at.port);
     TURN_UNTIL(&at.loop, third->ended);
-    assert_int_equal(http_server_counters(at.server)->refused_total, 1);
-    peer_hang_up(first);
+    assert_int_equal(http_server_counters(at.server)->connections_refused_total, 1);
+    at.hold = false;
+    answer_held();
+    peer_send(&at.loop, second, "c", 1);
+    TURN_UNTIL(&at.loop, first->size > 0 && second->size > 0);
+    assert_true(!first->ended && !second->ended);
+    assert_int_equal(http_server_counters(at.server)->connections_evicted_total, 0);
+    finish();
+}
+
+static void longest_idle_connection_makes_room(void **state)
+{
+    struct peer *first, *second, *third, *fourth;
+
+    (void)state;
+    begin_with(3);
+    first = peer_connect(at.port);
     TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 1);
-    third = ask("GET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
-    TURN_UNTIL(&at.loop, ends_with(third, "GET /3 "));
+    second = peer_connect(at.port);
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 2);
+    third = ask("GET /3 HTTP/1.1\r\nHost: h\r\nX-Slow");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 3);
+    peer_send(&at.loop, first, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n", 28); /* now the second is the longest idle */
+    TURN_UNTIL(&at.loop, first->size > 0);
+    fourth = ask("GET /4 HTTP/1.1\r\nHost: h\r\n\r\n");
+    TURN_UNTIL(&at.loop, second->ended && ends_with(fourth, "GET /4 "));
+    assert_int_equal(second->size, 0);
+    assert_true(!first->ended && !third->ended);
+    assert_int_equal(http_server_counters(at.server)->connections_evicted_total, 1);
+    assert_int_equal(http_server_counters(at.server)->connections_refused_total, 0);
+    finish();
+}
+
+static void slowest_head_makes_room_where_none_is_idle(void **state)
+{
+    struct peer *busy, *slow, *next;
+
+    (void)state;
+    begin_with(2);
+    at.hold = true;
+    busy = ask("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    TURN_UNTIL(&at.loop, at.held_count == 1);
+    slow = ask("GET /2 HTTP/1.1\r\nHost: h\r\nX-Slow");
+    TURN_UNTIL(&at.loop, http_server_counters(at.server)->connections_open == 2 &&
+                             http_server_counters(at.server)->received_bytes_total > 31);
+    next = ask("GET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
+    TURN_UNTIL(&at.loop, slow->ended && at.held_count == 2);
+    assert_true(!busy->ended && !next->ended);
+    assert_int_equal(http_server_counters(at.server)->connections_evicted_total, 1);
+    at.hold = false;
+    answer_held();
+    answer_held();
+    TURN_UNTIL(&at.loop, busy->size > 0 && next->size > 0);
     finish();
 }
 
@@ -613,7 +670,7 @@ static void slow_heads_and_bodies_are_ended(void **state)
 static void grow_older(uint64_t ms)
 {
     uv_update_time(&at.loop);
-    at.server->connections->since_ms = uv_now(&at.loop) - ms;
+    at.server->newest->since_ms = uv_now(&at.loop) - ms;
 }
 
 static void a_slow_body_that_makes_progress_is_not_ended(void **state)
@@ -624,7 +681,7 @@ static void a_slow_body_that_makes_progress_is_not_ended(void **state)
     (void)state;
     begin(NULL);
     peer = ask("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 40001\r\n\r\n");
-    TURN_UNTIL(&at.loop, at.server->connections && at.server->connections->state == CONNECTION_BODY);
+    TURN_UNTIL(&at.loop, at.server->newest && at.server->newest->state == CONNECTION_BODY);
     grow_older(31000); /* above 1 KiB/s */
     peer_send(&at.loop, peer, body, 40000);
     TURN_UNTIL(&at.loop, http_server_counters(at.server)->buffered_bytes == 40000);
@@ -654,7 +711,7 @@ static void a_trickled_body_is_ended(void **state)
 
         snprintf(head, sizeof(head), "POST /slow HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", heads[i]);
         peer = ask(head);
-        TURN_UNTIL(&at.loop, at.server->connections && at.server->connections->state == CONNECTION_BODY);
+        TURN_UNTIL(&at.loop, at.server->newest && at.server->newest->state == CONNECTION_BODY);
         for (n = 1; n <= 3; n++) {
             grow_older(n * 9000);
             peer_say(&at.loop, peer, piece);
@@ -688,7 +745,7 @@ static void a_trickling_reader_is_ended(void **state)
     peer_say(&at.loop, peer, head);
     peer_send(&at.loop, peer, body, 30000000);
     TURN_UNTIL(&at.loop, at.handled == 1);
-    connection = at.server->connections;
+    connection = at.server->newest;
     do { /* until both kernels' buffers are full */
         unsent = transport_unsent(&connection->transport);
         turn(&at.loop);
@@ -1092,7 +1149,9 @@ int main(void)
         cmocka_unit_test(too_large_is_said_while_the_client_still_sends),
         cmocka_unit_test(a_head_without_end_is_refused),
         cmocka_unit_test(bodies_are_bounded_all_together),
-        cmocka_unit_test(connections_are_bounded),
+        cmocka_unit_test(connections_with_requests_are_never_closed_for_room),
+        cmocka_unit_test(longest_idle_connection_makes_room),
+        cmocka_unit_test(slowest_head_makes_room_where_none_is_idle),
         cmocka_unit_test(without_descriptors_connections_are_turned_away),
         cmocka_unit_test(slow_heads_and_bodies_are_ended),
         cmocka_unit_test(a_slow_body_that_makes_progress_is_not_ended),

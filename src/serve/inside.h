@@ -39,7 +39,9 @@ struct server {
     struct api *api;
     struct access *access;
     struct tls *tls; /* of both ports; NULL: plain text */
-    uv_timer_t token_clock; /* looks whether another process has made or revoked tokens */
+    uv_timer_t
+        second_clock; /* looks whether another process has made or revoked tokens, and how many connections are */
+    struct gateway_connections crowd_told; /* as they were when it looked last */
     struct rollouts *rollouts;
     struct log *log, *access_log;
     struct gateway_table table; /* the routes in force, and the endpoints as they are now */

@@ -236,6 +236,29 @@ static void write_histogram(struct buffer *out, const char *model, const char *t
                   (unsigned long long)sum->total);
 }
 
+static void write_connections(struct buffer *out, struct gateway *gateway)
+{
+    struct gateway_connections now;
+    const struct {
+        const char *name, *kind, *help;
+        const uint64_t *value;
+    } rows[] = {
+        {"open", "gauge", "Connections of clients that are open", &now.open},
+        {"taken_total", "counter", "Connections of clients that were taken", &now.taken},
+        {"refused_total", "counter", "New connections that were closed at once: max_connections had requests",
+         &now.refused},
+        {"evicted_total", "counter", "Connections without a request that were closed for new ones at max_connections",
+         &now.evicted},
+    };
+    size_t i;
+
+    gateway_read_connections(gateway, &now);
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        buffer_printf(
+            out, "# HELP serin_connections_%s %s.\n# TYPE serin_connections_%s %s\nserin_connections_%s %llu\n",
+            rows[i].name, rows[i].help, rows[i].name, rows[i].kind, rows[i].name, (unsigned long long)*rows[i].value);
+}
+
 enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_error *error)
 {
     static struct gateway_totals totals;
@@ -260,6 +283,7 @@ enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_erro
     GATEWAY_COUNTERS(X)
 #undef X
     rollouts_metrics(server->rollouts, out);
+    write_connections(out, server->gateway);
     buffer_append_text(out, "# HELP serin_route_weight Weight of the version in its route.\n"
                             "# TYPE serin_route_weight gauge\n");
     FOR_EACH_VERSION

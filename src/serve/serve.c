@@ -25,7 +25,7 @@
 
 #define KEPT_BODY_BYTES (16 << 20)
 #define KEPT_HEAP_BYTES (256 << 20)
-#define TOKENS_MS       1000 /* a key of the data port that another process has revoked opens nothing after this */
+#define SECOND_MS       1000 /* a key of the data port that another process has revoked opens nothing after this */
 
 /* mkdir -p for the last two parts. */
 static enum serin_errc make_folder(const char *path, mode_t mode, struct serin_error *error)
@@ -149,7 +149,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *)&server->interrupted, NULL);
     uv_close((uv_handle_t *)&server->hung_up, NULL);
     uv_close((uv_handle_t *)&server->deploy_clock, NULL);
-    uv_close((uv_handle_t *)&server->token_clock, NULL);
+    uv_close((uv_handle_t *)&server->second_clock, NULL);
     uv_close((uv_handle_t *)&server->gateway_stopped, NULL);
 }
 
@@ -284,6 +284,7 @@ static enum serin_errc make_gateway(struct server *server, struct serin_error *e
     gateway_options_init(&options);
     options.listen = server->options.listen;
     options.threads = (int)server->options.gateway_threads;
+    options.server.max_connections = (int)server->options.max_connections;
     options.server.limits.max_body_bytes = (size_t)(server->options.max_body_mb * 1e6);
     options.server.max_buffered_bytes = (uint64_t)(server->options.max_buffered_mb * 1e6);
     options.mirrors_in_flight = (int)server->options.mirrors_in_flight;
@@ -310,10 +311,30 @@ static void log_access(void *user, const char *level, const char *doing, const c
     log_event(((struct server *)user)->log, level, doing, "%s", what);
 }
 
-static void look_at_tokens(uv_timer_t *clock)
+/* Who is turned away at the door leaves no line in the access log, so that somebody must say it. */
+static void tell_of_crowd(struct server *server)
+{
+    struct gateway_connections now;
+    uint64_t refused, evicted;
+
+    gateway_read_connections(server->gateway, &now);
+    refused = now.refused - server->crowd_told.refused;
+    evicted = now.evicted - server->crowd_told.evicted;
+    if (refused + evicted > 0)
+        log_event(server->log, "warn", "taking connections",
+                  "%llu are open and the limit (max_connections: %.0f for each of %.0f threads) was reached: %llu idle "
+                  "ones were closed for new ones, %llu new ones were refused",
+                  (unsigned long long)now.open, server->options.max_connections, server->options.gateway_threads,
+                  (unsigned long long)evicted, (unsigned long long)refused);
+    server->crowd_told = now;
+}
+
+static void second_over(uv_timer_t *clock)
 {
     struct server *server = clock->data;
 
+    if (!server->stopping)
+        tell_of_crowd(server);
     if (access_refresh(server->access) && !server->stopping)
         table_refresh(server);
 }
@@ -328,7 +349,7 @@ static enum serin_errc start_access(struct server *server, struct serin_error *e
     enum serin_errc rc = access_new(&options, &server->access, error);
 
     if (rc == SERIN_OK)
-        uv_timer_start(&server->token_clock, look_at_tokens, TOKENS_MS, TOKENS_MS);
+        uv_timer_start(&server->second_clock, second_over, SECOND_MS, SECOND_MS);
     return rc;
 }
 
@@ -440,8 +461,8 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     uv_signal_init(&server->loop, &server->hung_up);
     server->hung_up.data = server;
     uv_timer_init(&server->loop, &server->deploy_clock);
-    uv_timer_init(&server->loop, &server->token_clock);
-    server->token_clock.data = server;
+    uv_timer_init(&server->loop, &server->second_clock);
+    server->second_clock.data = server;
     uv_async_init(&server->loop, &server->gateway_stopped, stop_fleet);
     server->gateway_stopped.data = server;
     server->deploy_clock.data = server;

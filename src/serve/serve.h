@@ -24,21 +24,22 @@ struct serve_options {
     double log_sample;       /* of the requests; errors and fallbacks always */
     char cors_origins[1024]; /* of web pages that may ask; "*": any, "": none */
     double gateway_threads;
-    double worker_threads; /* of an engine, where the bundle does not say; 0: half of the processors */
+    double max_connections; /* of each of them */
+    double worker_threads;  /* of an engine, where the bundle does not say; 0: half of the processors */
     double max_body_mb, max_buffered_mb;
     double mirrors_in_flight;
     double min_map, map_margin, memory_reserve_mb; /* of admission.h */
     double drain_seconds;                          /* for requests in flight at the end */
     char health_path[256];
     double health_interval_ms, health_timeout_ms;
-    double health_rise, health_fall; /* checks in a row */
-    double url_wait_seconds;         /* a deploy waits for somebody's server */
+    double health_rise, health_fall;           /* checks in a row */
+    double url_wait_seconds;                   /* a deploy waits for somebody's server */
     char tls_certificate[1024], tls_key[1024]; /* PEM; "": plain text */
     char tls_client_ca[1024];                  /* PEM; "": no certificates are asked for */
     double tls_client_optional;                /* 1: a client may have none */
     char upstream_ca[1024];                    /* PEM; "": the system's roots */
     struct tls *upstream_tls;                  /* whom to trust at https:// replicas; NULL until it runs */
-    bool takeover;                   /* of the folder from the one that serves it, if there is one */
+    bool takeover;                             /* of the folder from the one that serves it, if there is one */
     /* Reads the configuration again; NULL: it cannot be. */
     enum serin_errc (*read)(const void *user, struct serve_options *ret, struct serin_error *error);
     const void *read_user;

@@ -430,3 +430,22 @@ def test_clients_at_once_on_a_canary_that_only_fails(tmp_path):
         assert counted["skipped"] == 3 * CLIENTS - canary.count
         assert serve.versions(models.name)["canary"]["breaker"] == "open"
         models.remove()
+
+
+def test_idle_connections_shut_nobody_out(tmp_path):
+    """One address with many of them: the longest idle ones go, and it is said."""
+    with serving(tmp_path, "--gateway-threads", "1", "--set", "max_connections=8") as serve, contextlib.ExitStack() as held:
+        models = Models(serve, "crowd")
+        models.add("stable", stable=True)
+        for _ in range(40):
+            held.enter_context(socket.create_connection(("127.0.0.1", serve.port)))
+        with contextlib.closing(serve.client()) as client:
+            assert client.predict("crowd").status == 200
+            metrics = serve.call("GET", "/metrics").body.decode()
+            found = {line.split()[0]: int(line.split()[1]) for line in metrics.splitlines()
+                     if line.startswith("serin_connections_")}
+            assert found["serin_connections_open"] == 8 and found["serin_connections_evicted_total"] >= 33
+            assert found["serin_connections_refused_total"] == 0
+            assert client.predict("crowd").status == 200
+        until(lambda: "max_connections: 8" in (tmp_path / "events").read_text(), "a line in the log")
+        models.remove()
