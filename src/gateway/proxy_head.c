@@ -51,16 +51,18 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
 
 void proxy_fields_write(struct buffer *out, const struct http_head *head)
 {
-    static const char *const own[] = {"Content-Length",
-                                      "Date",
-                                      "Server",
-                                      "Transfer-Encoding",
-                                      "X-Serin-Version",
-                                      "X-Request-Id",
-                                      "X-Serin-Fallback",
-                                      "Access-Control-Allow-Origin", /* a browser refuses two of them */
-                                      "Access-Control-Allow-Credentials",
-                                      "Access-Control-Expose-Headers"};
+    static const char *const own[] = {
+        "Content-Length",
+        "Date",
+        "Server",
+        "Transfer-Encoding",
+        "X-Serin-Version",
+        "X-Request-Id",
+        "X-Serin-Fallback",
+        "Set-Cookie",                  /* else a version could choose its clients: routes have cookie keys */
+        "Access-Control-Allow-Origin", /* a browser refuses two of them */
+        "Access-Control-Allow-Credentials",
+        "Access-Control-Expose-Headers"};
     int i;
 
     for (i = 0; i < head->field_count; i++) {

@@ -101,6 +101,7 @@ static void test_answers(void **state)
                                "x-serin-version: wrong\r\n"
                                "X-Serin-Fallback: wrong\r\n"
                                "X-Request-Id: wrong\r\n"
+                               "set-cookie: camera=7\r\n"
                                "Access-Control-Allow-Origin: http://a\r\n"
                                "Server-Timing: infer;dur=3\r\n"
                                "Inference-Header-Content-Length: 10\r\n\r\n";
