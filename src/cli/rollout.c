@@ -203,6 +203,23 @@ static enum serin_errc read_plan(const char *path, char **ret, struct serin_erro
     return rc;
 }
 
+/* Before anything is started for it: whether the model is free. No rollout yet is fine. */
+static enum serin_errc check_free(const struct rollout_settings *settings, const char *model, struct serin_error *error)
+{
+    json_t *answer = NULL;
+    enum serin_errc rc = ask(settings, "GET", model, "", NULL, &answer, error);
+
+    if (rc == SERIN_NOT_FOUND)
+        return SERIN_OK;
+    if (rc == SERIN_OK && !settings->supersede && !json_is_true(json_object_get(answer, "ended")))
+        rc = error_set(error, SERIN_LIMIT, "%s is %s (%s): abort it, or say --supersede",
+                       json_string_value(json_object_get(answer, "id")),
+                       json_string_value(json_object_get(answer, "phase")),
+                       json_string_value(json_object_get(answer, "canary")));
+    json_decref(answer);
+    return rc;
+}
+
 static int start(const struct rollout_settings *settings, const char *name)
 {
     json_t *body = NULL, *answer = NULL;
@@ -216,6 +233,8 @@ static int start(const struct rollout_settings *settings, const char *name)
         return CLI_USAGE;
     }
     rc = read_plan(settings->plan, &plan, &error);
+    if (rc == SERIN_OK)
+        rc = check_free(settings, parsed.model, &error);
     if (rc == SERIN_OK)
         rc = deploy(settings, name, &error);
     if (rc == SERIN_OK) {

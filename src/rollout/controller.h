@@ -140,5 +140,8 @@ struct buffer;
 MUST_USE enum serin_errc controller_report(struct controller *controller, const char *rollout, struct buffer *out,
                                            struct serin_error *error);
 void controller_list(struct controller *controller, struct buffer *out);
+/* Prometheus' text format: of each model's newest rollout its phase, step and share, and of its guards in the whole
+ * (not in slices, so that the series are bounded) the estimate, bounds and evidence. */
+void controller_metrics(struct controller *controller, struct buffer *out);
 
 #endif

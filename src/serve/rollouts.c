@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -459,6 +460,23 @@ static void tick(uv_timer_t *clock)
     flush(rollouts);
 }
 
+/* What is kept for labels may be lost, and must not keep anybody from serving: a file that cannot be opened is set
+ * aside. */
+static enum serin_errc open_answers(struct rollouts *rollouts, const char *path, struct serin_error *error)
+{
+    enum serin_errc rc = answers_open(path, ANSWERS_MAX, &rollouts->observer.answers, error);
+    char aside[1300];
+
+    if (rc == SERIN_OK)
+        return rc;
+    snprintf(aside, sizeof(aside), "%s.damaged", path);
+    log_event(rollouts->server->log, "error", "keeping answers", "%s; set aside as %s, and begun anew", error->message,
+              aside);
+    if (rename(path, aside) != 0)
+        return rc;
+    return answers_open(path, ANSWERS_MAX, &rollouts->observer.answers, error);
+}
+
 enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struct serin_error *error)
 {
     struct rollouts *rollouts = calloc(1, sizeof(*rollouts));
@@ -496,7 +514,7 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
         rc = controller_new(&target, &rollouts->controller, error);
     rollouts->observer.controller = rollouts->controller;
     if (rc == SERIN_OK)
-        rc = answers_open(path, ANSWERS_MAX, &rollouts->observer.answers, error);
+        rc = open_answers(rollouts, path, error);
     if (rc == SERIN_OK)
         rc = hooks_new(&server->loop, hook_answered, rollouts, &rollouts->hooks, error);
     if (rc == SERIN_OK)
@@ -621,6 +639,12 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
     return rc;
 }
 
+static void count_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
+{
+    (void)id, (void)json, (void)plan, (void)number;
+    ++*(uint64_t *)user;
+}
+
 enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, struct buffer *out,
                                struct serin_error *error)
 {
@@ -637,9 +661,11 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
     how.model = model;
     how.canary = tag;
     if (rc == SERIN_OK)
-        rc = decisions_verify(server->state, &count, last,
-                              error); /* nothing is released on a log that was tampered with */
-    how.sequence = (uint64_t)count + 1;
+        /* Nothing is released on a log that was tampered with. */
+        rc = decisions_verify(server->state, &count, last, error);
+    if (rc == SERIN_OK)
+        rc = decisions_each_rollout(server->state, model, INT_MAX, count_rollout, &how.sequence, error);
+    how.sequence++; /* "yolov8n-1" is the first of its model */
     if (getrandom(&how.salt, sizeof(how.salt), 0) != (ssize_t)sizeof(how.salt))
         how.salt = uv_hrtime();
     if (rc == SERIN_OK)
@@ -683,4 +709,6 @@ void rollouts_metrics(const struct rollouts *rollouts, struct buffer *out)
                   #name, help, #name, #name, (unsigned long long)observer->name);
     OBSERVE_COUNTERS(X)
 #undef X
+    if (rollouts && rollouts->active)
+        controller_metrics(rollouts->controller, out);
 }

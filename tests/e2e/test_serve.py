@@ -165,7 +165,7 @@ def test_documents_are_of_one_version(serve, two):
     for path in ("", "/config", "/stats", "/ready", "/versions/1/stats"):
         for method in ("GET", "HEAD"):
             assert serve.ask(method, f"/v2/models/{two.name}{path}").version == "a"
-    assert serve.ask("POST", f"/v2/models/{two.name}/infer", b"{}").version == "b"
+    assert serve.ask("POST", f"/v1/predict/{two.name}", b"{}").version == "b"
     assert [fake.count for fake in two.fakes] == [10, 1]
 
 
@@ -385,7 +385,8 @@ def test_metrics(serve, two):
             assert line.split()[2] not in types
             types[line.split()[2]] = line.split()[3]
         elif not line.startswith("# HELP "):
-            name = re.fullmatch(r'([a-z_]+)(?:\{model="[^"]+",version="[^"]+"(?:,le="[^"]+")?\})? [0-9.e+]+', line)[1]
+            name = re.fullmatch(r'([a-z_]+)(?:\{model="[^"]+",version="[^"]+"(?:,(?:le|guard|phase)="[^"]+")?\})?'
+                                r' -?[0-9.e+-]+', line)[1]
             assert name in types or re.sub("_(bucket|sum|count)$", "", name) in types
     assert f'serin_requests_total{{model="{two.name}",version="a"}} 7\n' in text
     assert f'serin_latency_seconds_count{{model="{two.name}",version="a"}} 7\n' in text
