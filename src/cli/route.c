@@ -22,7 +22,7 @@ struct route_settings {
     const char *admin, *key, *mirror, *rule;
     int output; /* table, json */
     int unit;   /* keep, then enum route_unit */
-    int block_seconds, timeout_ms, canary_timeout_ms, cameras;
+    int block_seconds, timeout_ms, canary_timeout_ms, cameras, need_key;
 };
 
 enum { OUTPUT_TABLE, OUTPUT_JSON };
@@ -82,6 +82,12 @@ static const struct cli_option options[] = {
      .max = 600000,
      .offset = offsetof(struct route_settings, canary_timeout_ms),
      .help = "after how long stable is asked in place of another version"},
+    {.name = "need-key",
+     .value = "keep|yes|no",
+     .type = CLI_CHOICE,
+     .fallback = "keep",
+     .offset = offsetof(struct route_settings, need_key),
+     .help = "whether who asks must show an API key of the model (serin token create NAME --model MODEL)"},
     {.name = "cameras",
      .value = "N",
      .type = CLI_INTEGER,
@@ -182,6 +188,8 @@ static enum serin_errc apply(const struct route_settings *settings, struct route
         route->unit = ROUTE_KEY;
     if (settings->block_seconds)
         route->block_seconds = (uint32_t)settings->block_seconds;
+    if (settings->need_key)
+        route->needs_key = settings->need_key == 1;
     if (settings->timeout_ms)
         route->timeout_ms = (uint32_t)settings->timeout_ms;
     if (settings->canary_timeout_ms)
@@ -192,7 +200,7 @@ static enum serin_errc apply(const struct route_settings *settings, struct route
 static bool only_weights(const struct route_settings *settings)
 {
     return !settings->key && !settings->rule && !settings->mirror && settings->unit == 0 && !settings->block_seconds &&
-           !settings->timeout_ms && !settings->canary_timeout_ms;
+           !settings->timeout_ms && !settings->canary_timeout_ms && settings->need_key == 0;
 }
 
 static enum serin_errc patch(const char *address, const char *model, const struct route_weight *weights, size_t count,

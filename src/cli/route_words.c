@@ -228,6 +228,8 @@ void route_print(FILE *out, const struct route *route)
         terminal_text(out, rule->tag);
         putc('\n', out);
     }
+    if (route->needs_key)
+        fputs("  needs an API key\n", out);
     for (i = 0; i < route->mirror_count; i++) {
         fputs("  mirror: ", out);
         terminal_text(out, route->mirrors[i].tag);

@@ -511,7 +511,8 @@ static void watch_request(struct flight *flight, int entry, bool drawn, bool is_
         flight->mirrors = mirror_start(thread, entry, flight->assigned, &copy, flight->sighting != NULL);
 }
 
-static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag)
+static void route_request(struct thread *thread, struct http_exchange *exchange, int entry, const char *path_tag,
+                          const char *key_field)
 {
     const struct http_head *head = http_exchange_head(exchange);
     const struct gateway_entry *of = &thread->snapshot->table->table.entries[entry];
@@ -543,7 +544,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
     buffer_init(&flight->head, head->head_bytes + 1024);
-    proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false);
+    proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false, key_field);
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);
@@ -568,6 +569,7 @@ void flight_start(void *user, struct http_exchange *exchange)
 {
     struct thread *thread = user;
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    const char *key_field;
     int entry;
 
     thread_take_table(thread);
@@ -594,5 +596,10 @@ void flight_start(void *user, struct http_exchange *exchange)
         own_respond_error(thread, exchange, 404, "no model '%s' is served here", model);
         return;
     }
-    route_request(thread, exchange, entry, tag);
+    if (!key_admits(&thread->snapshot->table->table.entries[entry], http_exchange_head(exchange), &key_field)) {
+        own_respond_error(thread, exchange, 401,
+                          "model '%s' needs an API key of its own: Authorization: Bearer, or X-Api-Key", model);
+        return;
+    }
+    route_request(thread, exchange, entry, tag, key_field);
 }

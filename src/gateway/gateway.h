@@ -23,7 +23,9 @@
 #define GATEWAY_MAX_ENDPOINTS    16
 #define GATEWAY_MAX_ADDRESS      128
 #define GATEWAY_MAX_SLOTS        256
-#define GATEWAY_BREAKER_FAILURES 8 /* in a row */
+#define GATEWAY_MAX_KEYS         64 /* of a model */
+#define GATEWAY_KEY_BYTES        32 /* SHA-256 */
+#define GATEWAY_BREAKER_FAILURES 8  /* in a row */
 
 /* Where a version is served. slot: the place of its counters, given by the control thread, the same for a model's tag
  * as long as the process lives. */
@@ -36,6 +38,8 @@ struct gateway_version {
 
 struct gateway_entry {
     struct route route;
+    int key_count; /* hashes of the API keys that open the model, where its route needs one */
+    uint8_t keys[GATEWAY_MAX_KEYS][GATEWAY_KEY_BYTES];
     bool on_trial; /* a rollout moves this route: the judge is told of its requests, and without gateway_hold_trials all
                       of them go to stable */
     struct gateway_version versions[ROUTE_MAX_VERSIONS]; /* as route.versions */

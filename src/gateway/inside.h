@@ -239,6 +239,10 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange); /* 
 MUST_USE enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_feedback **ret,
                                        struct serin_error *error); /* ret is the caller's: free */
 
+/* key.c */
+/* Whether the request may ask the model; *ret_used is the name of the field with its key, NULL where none is needed. */
+bool key_admits(const struct gateway_entry *entry, const struct http_head *head, const char **ret_used);
+
 /* mirror.c */
 struct mirror_request { /* what of a request a copy needs; taken over by mirror_start's mirrors */
     const struct http_head *head;
@@ -254,10 +258,10 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
 void mirror_primary_answered(struct mirrors *mirrors, int slot, struct gateway_sighting *sighting);
 
 /* proxy_head.c */
-/* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials.
- */
+/* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials;
+ * used (NULL: none) is the field that was a credential for the gateway itself. */
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
-                      bool for_mirror);
+                      bool for_mirror, const char *used);
 /* The fields of a version's answer that may pass. */
 void proxy_fields_write(struct buffer *out, const struct http_head *head);
 /* A request id: the client's own where it has a sane one, else a random one. size is THREAD_ID_BYTES at least. */

@@ -121,6 +121,8 @@ void own_respond_error(struct thread *thread, struct http_exchange *exchange, in
     http_write_field(&fields, "Content-Type", "application/json");
     if (status == 503)
         http_write_field(&fields, "Retry-After", "1");
+    if (status == 401) /* RFC 9110, 11.6.1 */
+        http_write_text(&fields, "WWW-Authenticate", "Bearer realm=\"serin\"");
     if (status == 405) /* RFC 9110, 15.5.6; what is not POST alone takes every method that there is here */
         http_write_text(&fields, "Allow", "POST");
     own_respond(thread, exchange, status, &fields, http_error_body(sentence), sentence);

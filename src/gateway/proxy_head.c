@@ -22,7 +22,7 @@ static bool is_one_of(struct http_slice name, const char *const *names, size_t c
 }
 
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
-                      bool for_mirror)
+                      bool for_mirror, const char *used)
 {
     static const char *const own[] = {"Host",           "Content-Length",  "Expect",         "Via",
                                       "X-Request-Id",   "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding",
@@ -37,7 +37,8 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
     for (i = 0; i < head->field_count; i++) {
         struct http_slice name = head->fields[i].name;
 
-        if (is_one_of(name, own, sizeof(own) / sizeof(own[0])) || http_is_hop_by_hop(head, name) ||
+        if ((used && http_slice_is_name(name, used)) || is_one_of(name, own, sizeof(own) / sizeof(own[0])) ||
+            http_is_hop_by_hop(head, name) ||
             (for_mirror && is_one_of(name, secret, sizeof(secret) / sizeof(secret[0]))))
             continue;
         http_write_slice(out, name, head->fields[i].value);

@@ -61,6 +61,7 @@ struct route {
     char key_name[ROUTE_MAX_TEXT + 1]; /* "X-Camera" */
     uint32_t block_seconds;            /* ROUTE_KEY_BLOCK */
     uint64_t salt;
+    bool needs_key;             /* who asks must show an API key of the model */
     uint32_t timeout_ms;        /* of one try; default 10,000 */
     uint32_t canary_timeout_ms; /* of a version that is not stable, after which stable is asked; default 5,000 */
     uint64_t revision;          /* rises with every change; 0 in what route_from_json read without one */

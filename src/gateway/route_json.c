@@ -48,6 +48,8 @@ void route_to_json(const struct route *route, struct buffer *out)
     write_number(&json, "block_seconds", route->block_seconds);
     snprintf(salt, sizeof(salt), "%016llx", (unsigned long long)route->salt); /* JSON numbers have 53 bits */
     write_text(&json, "salt", salt);
+    json_key(&json, "needs_key");
+    json_write_boolean(&json, route->needs_key);
     write_number(&json, "timeout_ms", route->timeout_ms);
     write_number(&json, "canary_timeout_ms", route->canary_timeout_ms);
     json_key(&json, "versions");
@@ -223,7 +225,7 @@ static enum serin_errc read_field(const char *key, const json_t *value, struct r
     static const char *const known[] = {
         "model",         "revision", "stable", "unit",       "key_source",        "key_name",
         "block_seconds", "salt",     "rules",  "timeout_ms", "canary_timeout_ms", "versions",
-        "mirrors"};
+        "mirrors",       "needs_key"};
     enum serin_errc rc;
     int choice = 0;
 
@@ -239,6 +241,12 @@ static enum serin_errc read_field(const char *key, const json_t *value, struct r
         return read_number("route", key, value, &route->timeout_ms, error);
     if (strcmp(key, "canary_timeout_ms") == 0)
         return read_number("route", key, value, &route->canary_timeout_ms, error);
+    if (strcmp(key, "needs_key") == 0) {
+        if (!json_is_boolean(value))
+            return error_set(error, SERIN_INVALID, "route: 'needs_key' must be true or false");
+        route->needs_key = json_is_true(value);
+        return SERIN_OK;
+    }
     if (strcmp(key, "salt") == 0)
         return read_salt("route", value, &route->salt, error);
     if (strcmp(key, "versions") == 0)

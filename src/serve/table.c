@@ -44,12 +44,27 @@ static void fill_endpoints(struct server *server, struct gateway_entry *entry)
     }
 }
 
+_Static_assert(TOKENS_MAX_KEYS == GATEWAY_MAX_KEYS && TOKEN_HASH_BYTES == GATEWAY_KEY_BYTES, "all keys have a place");
+
+static void fill_keys(const struct server *server, struct gateway_entry *entry)
+{
+    const struct tokens *tokens = access_tokens(server->access);
+    int i;
+
+    entry->key_count = 0;
+    for (i = 0; i < tokens->count && entry->key_count < GATEWAY_MAX_KEYS; i++)
+        if (tokens->items[i].role == ROLE_KEY && strcmp(tokens->items[i].model, entry->route.model) == 0)
+            memcpy(entry->keys[entry->key_count++], tokens->items[i].hash, GATEWAY_KEY_BYTES);
+}
+
 static enum serin_errc publish(struct server *server, struct serin_error *error)
 {
     int i;
 
-    for (i = 0; i < server->table.entry_count; i++)
+    for (i = 0; i < server->table.entry_count; i++) {
         fill_endpoints(server, &server->table.entries[i]);
+        fill_keys(server, &server->table.entries[i]);
+    }
     return gateway_publish(server->gateway, &server->table, error);
 }
 

@@ -166,6 +166,7 @@ static enum serin_errc check_new(const struct tokens *tokens, const char *name, 
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
     size_t length = strlen(name);
+    int of_model = 0, i;
 
     if (length < 1 || length > TOKEN_MAX_NAME || strspn(name, letters) != length)
         return error_set(
@@ -188,6 +189,11 @@ static enum serin_errc check_new(const struct tokens *tokens, const char *name, 
         return error_set(error, SERIN_LIMIT, "there is a token '%s' already: revoke it, or choose another name", name);
     if (tokens->count == TOKENS_MAX)
         return error_set(error, SERIN_LIMIT, "there are %d tokens, the limit: revoke one", TOKENS_MAX);
+    for (i = 0; i < tokens->count; i++)
+        of_model += role == ROLE_KEY && strcmp(tokens->items[i].model, model) == 0;
+    if (of_model >= TOKENS_MAX_KEYS)
+        return error_set(error, SERIN_LIMIT, "there are %d keys of '%s', the limit: revoke one", TOKENS_MAX_KEYS,
+                         model);
     if (role != ROLE_KEY && role != ROLE_ADMIN && tokens->admin_port_count == 0)
         return error_set(error, SERIN_LIMIT,
                          "the first token must be an admin's: with it the admin port asks everybody for one");

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import serin
-from serve_fixture import DEADLINE_S, serving, until
+from serve_fixture import DEADLINE_S, Models, serving, until
 
 
 def make_token(folder, name, *options):
@@ -101,6 +101,46 @@ def test_elsewhere_than_on_this_machine_takes_a_token(tmp_path, address):
 def test_on_this_machine_none_is_needed(tmp_path, address):
     found = serin("serve", "--data-dir", tmp_path, "--admin", address, "--check")
     assert found.returncode == 0, found.stderr
+
+
+# ---- keys of the data port ----
+
+def test_a_model_can_ask_for_a_key(serve):
+    fakes = Models(serve, "m")
+    stable = fakes.add("v1", stable=True)
+    shadow = fakes.add("v2")
+    fakes.put(mirrors=[{"tag": "v2", "per_million": 1000000}])
+    key, other = make_token(serve.folder, "gate", "--model", "m"), make_token(serve.folder, "yard", "--model", "n")
+    where = ("--admin", f"127.0.0.1:{serve.admin}")
+    assert serve.ask("POST", "/v1/predict/m", b"p").status == 200
+    found = serin("route", "set", "m", "--need-key", "yes", *where)
+    assert found.returncode == 0 and "needs an API key" in found.stdout, found.stderr
+    wrong = ({}, bearer(other), bearer(key[:-1]), bearer(key + "0"), {"X-Api-Key": ""}, {"Authorization": f"Basic {key}"},
+             {"Cookie": f"X-Api-Key={key}"})
+    count = len(stable.asked)
+    for headers in wrong:
+        for method, path in (("POST", "/v1/predict/m"), ("GET", "/v2/models/m"), ("POST", "/v2/models/m/versions/v1/infer")):
+            found = serve.ask(method, path, b"p" if method == "POST" else None, headers)
+            assert found.status == 401 and found.headers["WWW-Authenticate"].startswith("Bearer"), (headers, found.body)
+    assert len(stable.asked) == count
+    until(lambda: serve.ask("POST", "/v1/predict/m", b"p", bearer(key)).status == 200, "the key is in force")
+    for headers, kept in ((bearer(key), None), ({"X-Api-Key": key}, None),
+                          ({"X-Api-Key": key, "Authorization": "Bearer the-versions-own"}, "Bearer the-versions-own")):
+        assert serve.ask("POST", "/v1/predict/m", b"p", headers).status == 200
+        assert stable.asked[-1].get("X-Api-Key") is None and stable.asked[-1].get("Authorization") == kept
+    until(lambda: len(shadow.asked) >= 4, "the copies")
+    assert serve.ask("GET", "/v2/health/ready").status == 200
+    for fake in (stable, shadow):
+        for asked in fake.asked:
+            assert key not in str(asked.fields)
+    for name in ("access", "events"):
+        assert key not in (serve.folder / name).read_text() and "the-versions-own" not in (serve.folder / name).read_text()
+    assert serin("token", "revoke", "gate", "--data-dir", serve.folder / "data").returncode == 0
+    until(lambda: serve.ask("POST", "/v1/predict/m", b"p", bearer(key)).status == 401, "the key is revoked")
+    assert serin("route", "set", "m", "--need-key", "no", *where).returncode == 0
+    assert serve.ask("POST", "/v1/predict/m", b"p").status == 200
+    assert serve.call("GET", "/api/v1/status").status == 200  # keys of the data port lock no admin port
+    fakes.remove()
 
 
 # ---- what strangers send ----
