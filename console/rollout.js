@@ -60,6 +60,8 @@ function stepsView(rollout) {
 }
 
 function actions(rollout) {
+    if (live.session?.required && live.session.role === "viewer")
+        return h("p", {class: "small", id: "actions"}, t("mayOnlyRead", live.session));
     return h("div", {class: "buttons", id: "actions", role: "group", "aria-label": t("actions")}, rollout.possible.map((verb) =>
         h("button", {id: `do-${verb}`, type: "button", class: verb === "abort" || verb === "undo" ? "danger" : null,
             onclick: () => confirmVerb(live.rollout, verb)}, tOr(`verb_${verb}`, verb))));

@@ -143,6 +143,7 @@ const words = {
     verb_abort: ["Abort", "中止"],
     verb_retry: ["Retry", "重试"],
     verb_undo: ["Undo", "撤销"],
+    mayOnlyRead: ["{name} is a token that may only read.", "{name} 是只读令牌。"],
     actions: ["Actions", "操作"],
     cancel: ["Cancel", "取消"],
     reason: ["Reason (kept with the decision)", "理由（随决定保存）"],

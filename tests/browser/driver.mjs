@@ -45,6 +45,7 @@ const verbs = {
     texts: ({selector}) => page.locator(selector).allInnerTexts(),
     count: ({selector}) => page.locator(selector).count(),
     evaluate: ({code}) => page.evaluate(code),
+    pretend: ({pattern, body}) => page.route(pattern, (route) => route.fulfill({contentType: "application/json", body})),
     shot: ({path}) => page.screenshot({path, fullPage: true}).then(() => null),
     errors: () => errors,
     async axe() { // evaluated, since the page's policy lets no script in

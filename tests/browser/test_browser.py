@@ -144,6 +144,28 @@ def test_a_release_is_watched_and_aborted(browser, serve, releasing):
     assert browser.errors() == []
 
 
+def test_ten_thousand_events(browser, serve, releasing):
+    """The last two hundred are shown, and the page stays quick enough to be used."""
+    decisions = [{"number": n, "time_ms": 1700000000000 + n, "author": "ann", "event": "pause", "why": f"reason {n}",
+                  "state": {"phase": "Paused", "attempt": 1}, "numbers": {"guards": [{
+                      "guard": "error_rate", "slice": "", "estimate": .1, "lower": -.5, "upper": .5, "stable": .01, "canary": .01}]}}
+                 for n in range(10000)]
+    open_page(browser, serve)
+    browser.pretend(pattern="**/history", body=json.dumps(decisions))
+    browser.go(url=f"{base(serve)}#/rollouts/{releasing.name}")
+    browser.wait(selector="#events tbody tr:first-child", text="reason 9999")
+    assert browser.count(selector="#events tbody tr") == 200
+    browser.wait(selector="#events", text="9800 earlier ones are not shown")
+    assert browser.evaluate(code="import('/live.js').then(m => m.live.readings.get('error_rate').t.length)") <= 1800
+    for _ in range(3):  # each look is drawn
+        seen = browser.text(selector="#g-error_rate .small")
+        until(lambda s=seen: browser.text(selector="#g-error_rate .small") != s, "a next look")
+    browser.click(selector="#do-abort")
+    browser.wait(selector="#dialog[open]")
+    browser.press(key="Escape")
+    assert browser.errors() == []
+
+
 def test_harm_is_seen_as_it_is_found(browser, serve):
     model = Models(serve, "failing")
     model.add("v1", behaving(), stable=True)
@@ -362,4 +384,8 @@ def test_log_in(browser, tmp_path):
         browser.fill(selector="#token", text=viewer)
         browser.press(key="Enter")
         browser.wait(selector="#logout", text="bob")
+        assert serve.call("POST", "/api/v1/rollouts", {"name": "cam:v2", "plan": PLAN}, {"Authorization": f"Bearer {token}"}).status == 200
+        browser.go(url=f"{base(serve)}#/rollouts/cam")
+        browser.wait(selector="#actions", text="bob is a token that may only read")
+        assert browser.count(selector="#do-abort") == 0
         assert not [error for error in browser.errors() if "status of 401" not in error]
