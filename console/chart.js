@@ -72,7 +72,7 @@ function make(element, entry) {
 
     return new uPlot({
         width: Math.max(120, element.clientWidth), height: HEIGHT, legend: {show: false}, cursor: {show: false},
-        padding: [6, 8, 0, 0],
+        padding: [6, 26, 0, 0],
         scales: {x: {time: true, range: (_, from, to) => [Math.min(from, to - LEAST_SPAN_S), to]}, y: {range: (plot) => rangeOf(entry.guard, plot.data)}},
         axes: [{...axis, size: 22, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(1000 * tick).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false}))},
             {...axis, size: 62, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard))}],
