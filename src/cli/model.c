@@ -4,7 +4,43 @@
  */
 #include "cli/model.h"
 
+#include "base/memory_limit.h"
 #include "cli/terminal.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char aborted_text[256]; /* made before, for a signal's handler may not make it */
+
+static void aborted(int number)
+{
+    ssize_t written = write(STDERR_FILENO, aborted_text, strlen(aborted_text));
+
+    (void)number, (void)written;
+    _exit(CLI_FAILED);
+}
+
+enum serin_errc model_limit_memory(const struct model_settings *settings, struct serin_error *error)
+{
+    struct sigaction action = {.sa_handler = aborted};
+    struct stat status;
+    uint64_t bytes = (uint64_t)settings->memory_mb * 1000000;
+    enum serin_errc rc;
+
+    if (bytes == 0)
+        bytes = memory_limit_default(stat(settings->path, &status) == 0 ? (uint64_t)status.st_size : 0);
+    rc = memory_limit_process(bytes, error);
+    if (rc != SERIN_OK || memory_limit_in_force() == 0)
+        return rc;
+    snprintf(aborted_text, sizeof(aborted_text),
+             "serin: the program was aborted, as the engine does where no memory is left; it may take %llu MB "
+             "(--memory-mb)\n",
+             (unsigned long long)memory_limit_in_force() / 1000000);
+    sigaction(SIGABRT, &action, NULL);
+    return SERIN_OK;
+}
 
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error)
 {
@@ -18,6 +54,8 @@ struct serin_yolo *model_try_open(const struct model_settings *settings, struct 
     options.threads = settings->threads;
     options.sidecar = settings->sidecar;
     options.cache_dir = settings->cache_dir;
+    if (model_limit_memory(settings, error) != SERIN_OK)
+        return NULL;
     return serin_yolo_open(settings->path, &options, &yolo, error) == SERIN_OK ? yolo : NULL;
 }
 

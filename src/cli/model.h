@@ -5,6 +5,7 @@
 #ifndef CLI_MODEL_H
 #define CLI_MODEL_H
 
+#include "base/error.h"
 #include "cli/cli.h"
 
 #include <serin/yolo.h>
@@ -16,6 +17,7 @@ struct model_settings {
     int threads;
     const char *sidecar;
     const char *cache_dir;
+    int memory_mb; /* of this process; 0: memory_limit_default */
 };
 
 #define MODEL_PROVIDERS "cpu|cuda|tensorrt|auto"
@@ -25,6 +27,13 @@ struct model_settings {
     {                                                                                                                  \
         .name = "model", .value = "M.onnx", .type = CLI_TEXT, .required = true,                                        \
         .offset = offsetof(struct settings, model.path), .help = "the model, an ONNX file as Ultralytics exports it"   \
+    }
+#define MODEL_MEMORY_OPTION(settings)                                                                                  \
+    {                                                                                                                  \
+        .name = "memory-mb", .value = "N", .type = CLI_INTEGER, .fallback = "0", .max = 1e9,                           \
+        .offset = offsetof(struct settings, model.memory_mb),                                                          \
+        .help = "memory that the program may take, in MB; what needs more is refused; 0 is half of the machine's, "    \
+                "and at least 1 GiB and 8 times the model"                                                             \
     }
 #define MODEL_ENGINE_OPTIONS(settings)                                                                                 \
     {.name = "provider",                                                                                               \
@@ -53,12 +62,18 @@ struct model_settings {
          .type = CLI_TEXT,                                                                                             \
          .offset = offsetof(struct settings, model.sidecar),                                                           \
          .help = "YAML with the metadata that the model lacks; without this option, the .yaml beside the model"},      \
+        MODEL_MEMORY_OPTION(settings),                                                                                 \
     {                                                                                                                  \
         .name = "cache-dir", .value = "DIR", .type = CLI_TEXT, .offset = offsetof(struct settings, model.cache_dir),   \
         .help = "where tensorrt keeps the engines it builds"                                                           \
     }
 
-/* NULL where it cannot be opened, with error set. serin_yolo_close it. */
+/* Limits the memory of this process, before a model is opened that may ask for all of the machine's. Where the engine
+ * ends the program for want of it (C++ calls abort where an exception finds no handler) a sentence on stderr says so.
+ * SERIN_IO. */
+MUST_USE enum serin_errc model_limit_memory(const struct model_settings *settings, struct serin_error *error);
+
+/* With limited memory. NULL where it cannot be opened, with error set. serin_yolo_close it. */
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error);
 
 /* The same, with the sentence on stderr. CLI_OK, CLI_FAILED, or CLI_USAGE where an option's value is what is wrong. */

@@ -60,6 +60,7 @@ static const struct cli_option options[] = {
      .max = 1024,
      .offset = offsetof(struct push_settings, model.threads),
      .help = "threads of the engine for the trial; 0 is one for each processor this process may use"},
+    MODEL_MEMORY_OPTION(push_settings),
     {.name = "json",
      .type = CLI_FLAG,
      .offset = offsetof(struct push_settings, json),
@@ -269,7 +270,9 @@ static enum serin_errc open_model(struct push *push, struct serin_error *error)
     struct serin_open_options open;
     enum serin_errc rc;
 
-    rc = file_read(path, BUNDLE_MAX_MODEL_BYTES, &push->model, &push->model_bytes, error);
+    rc = model_limit_memory(&push->settings->model, error);
+    if (rc == SERIN_OK)
+        rc = file_read(path, BUNDLE_MAX_MODEL_BYTES, &push->model, &push->model_bytes, error);
     if (rc != SERIN_OK)
         return rc;
     serin_open_options_init(&open);

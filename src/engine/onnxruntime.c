@@ -9,10 +9,13 @@
  * to the next.
  */
 #include "engine/engine.h"
+
+#include "base/memory_limit.h"
 #include "engine/ort_message.h"
 
 #include <onnxruntime_c_api.h>
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,12 +61,15 @@ static void start_runtime(void)
 /* Takes the status over: SERIN_OK for NULL, else its message behind what was being done. */
 static enum serin_errc check(OrtStatus *status, enum serin_errc code, const char *doing, struct serin_error *error)
 {
-    char cause[MAX_CAUSE_BYTES + 1];
+    char cause[MAX_CAUSE_BYTES + 1], limit[80] = "";
+    const uint64_t limit_bytes = memory_limit_in_force();
 
     if (!status)
         return SERIN_OK;
-    error_set(error, code, "%s: ONNX Runtime: %s", doing,
-              ort_message_copy(api->GetErrorMessage(status), cause, sizeof(cause)));
+    ort_message_copy(api->GetErrorMessage(status), cause, sizeof(cause));
+    if (limit_bytes && (strstr(cause, "Failed to allocate memory") || strstr(cause, "bad_alloc")))
+        snprintf(limit, sizeof(limit), "; this process may take %" PRIu64 " MB", limit_bytes / 1000000);
+    error_set(error, code, "%s: ONNX Runtime: %s%s", doing, cause, limit);
     api->ReleaseStatus(status);
     return code;
 }

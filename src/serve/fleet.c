@@ -8,6 +8,7 @@
  */
 #include "serve/fleet.h"
 
+#include "base/memory_limit.h"
 #include "base/processors.h"
 #include "http/address.h"
 
@@ -277,6 +278,9 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     spec.memory_bytes = (uint64_t)(bundle_setting_get(bundle, "memory_mb", 0) * 1e6);
     version->replicas[place] = (struct fleet_replica){.state = REPLICA_STARTING, .watcher = watcher};
     rc = fleet->driver->start(fleet->loop, &spec, &callbacks, &version->replicas[place].replica, error);
+    if (spec.memory_bytes == 0)
+        spec.memory_bytes = memory_limit_default(bundle->model_bytes);
+    version->memory_bytes = spec.memory_bytes;
     if (rc != SERIN_OK)
         free(watcher);
     return rc;

@@ -33,7 +33,8 @@ struct fleet_version {
     char url[FLEET_MAX_URL]; /* "": our own replicas; else the one replica has no process */
     int replica_count;
     struct fleet_replica replicas[FLEET_MAX_REPLICAS];
-    bool leaving; /* being stopped */
+    uint64_t memory_bytes; /* limit of each of our own replicas; 0: none */
+    bool leaving;          /* being stopped */
 };
 
 struct fleet;

@@ -91,6 +91,7 @@ static void write_version(struct server *server, struct json_writer *json, const
     write_text(json, "breaker", gateway_breaker_open(server->gateway, entry->versions[v].slot) ? "open" : "closed");
     write_number(json, "ready", (uint64_t)ready_count(&entry->versions[v]));
     write_replicas(server, json, version);
+    write_number(json, "memory_limit_bytes", version ? version->memory_bytes : 0); /* of each replica; 0: none */
     json_key(json, "counters");
     json_begin_object(json);
 #define X(counter, help) write_number(json, #counter, totals.counter);

@@ -138,6 +138,17 @@ def runtime_shape(dims, output=FREE_ANCHORS, fill=0.0):
                     output=output)
 
 
+def asks_for(floats):
+    """Boxes, and beside them so many floats (half of it on a grey picture), which no shape in the file shows."""
+    return detector(tensor("boxes", [1, 6, ANCHORS], boxes()) + tensor("times", [1], [float(floats)])
+                    + node("ReduceMean", ["images"], ["mean"], attribute("keepdims", 3, 0, 2))
+                    + node("Mul", ["mean", "times"], ["count"])
+                    + node("Cast", ["count"], ["shape"], attribute("to", 3, INT64, 2))
+                    + node("ConstantOfShape", ["shape"], ["many"])
+                    + node("ReduceMax", ["many"], ["nothing"], attribute("keepdims", 3, 0, 2))
+                    + node("Add", ["boxes", "nothing"], ["output0"]))
+
+
 def filled(name, dims, fill):
     """Nodes that make name of dims, all of it fill."""
     return (tensor(name + ".dims", [len(dims)], dims, INT64) + tensor(name + ".fill", [1], [fill])
@@ -328,6 +339,7 @@ CASES = [
     ("shape-free-11-million-anchors", "open", MODEL, "came as fp32[1,6,11000000]", runtime_shape([1, 6, 11000000])),
     ("shape-free-1e14-anchors", "open", ENGINE, "Failed to allocate memory", runtime_shape([1, 6, 10**14])),
     ("expand-1e14", "open", ENGINE, "Failed to allocate memory", detector(filled("output0", [1, 6, 10**14], 1.0), output=FREE)),
+    ("constant-of-shape-1e10", "open", ENGINE, "Failed to allocate memory", asks_for(10**10)),
     ("segment-nan-masks", "open", MODEL, "NaN in a mask",
      detector(filled("protos", [1, 32, 8, 8], NAN) + filled("part", [1, 38, ANCHORS], 0.9) + node("Identity", ["part"], ["output0"]),
               output=value(12, "output0", [1, 38, ANCHORS]) + value(12, "protos", [1, 32, 8, 8]), task="segment")),
