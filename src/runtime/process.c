@@ -456,6 +456,12 @@ static void process_stop(struct replica *replica)
     announce(replica, REPLICA_DRAINING, "ended before it was ready");
 }
 
+static void process_restart(struct replica *replica)
+{
+    if (replica->state == REPLICA_READY && replica->pid)
+        kill_for(replica, "was killed: it no longer answered its health checks");
+}
+
 static enum replica_state process_state(const struct replica *replica)
 {
     return replica->state;
@@ -544,6 +550,7 @@ const struct runtime_driver runtime_process = {
     .describe = process_describe,
     .start = process_start,
     .stop = process_stop,
+    .restart = process_restart,
     .state = process_state,
     .usage = process_usage,
     .endpoint = process_endpoint,

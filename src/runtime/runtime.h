@@ -77,6 +77,8 @@ struct runtime_driver {
                              const struct replica_callbacks *callbacks, struct replica **ret,
                              struct serin_error *error);
     void (*stop)(struct replica *replica); /* drains; STOPPED is the last callback, after which the replica is freed */
+    /* Ends a READY replica that does not answer, at once, as if it had crashed: it is started again with back-off. */
+    void (*restart)(struct replica *replica);
     enum replica_state (*state)(const struct replica *replica);
     void (*usage)(struct replica *replica, struct replica_usage *ret);
     const char *(*endpoint)(const struct replica *replica); /* "unix:/path" */

@@ -152,6 +152,8 @@ static void health_changed(void *user)
     if (health_state(place->health) == HEALTH_UP)
         place->state = REPLICA_READY; /* of an URL: for the first time */
     watcher->fleet->options.changed(watcher->fleet->options.user, watcher->version);
+    if (place->replica && health_hangs(place->health))
+        watcher->fleet->driver->restart(place->replica); /* its death is told on the loop, later */
 }
 
 static void watch_health(struct fleet *fleet, struct fleet_replica *place, enum health_state state)

@@ -21,6 +21,7 @@ struct health {
     uv_timer_t timer;
     enum health_state state;
     int passed, failed; /* in a row */
+    uint64_t failing_since_ms;
     bool asked, closing;
     int handles; /* the timer and the client, until they are closed */
     void (*changed)(void *user);
@@ -39,12 +40,14 @@ static void judge(struct health *health, const char *why)
     snprintf(health->why, sizeof(health->why), "%s", why ? why : "");
     health->passed = why ? 0 : health->passed + 1;
     health->failed = why ? health->failed + 1 : 0;
+    if (health->failed == 1)
+        health->failing_since_ms = uv_now(health->timer.loop);
     if (!why && (before == HEALTH_UNKNOWN || health->passed >= (int)health->options->health_rise))
         health->state = HEALTH_UP;
     if (why && before == HEALTH_UP && health->failed >= (int)health->options->health_fall)
         health->state = HEALTH_DOWN;
     uv_timer_start(&health->timer, ask, (uint64_t)health->options->health_interval_ms, 0);
-    if (first || health->state != before)
+    if (first || health->state != before || health_hangs(health))
         health->changed(health->user);
 }
 
@@ -122,6 +125,14 @@ enum health_state health_state(const struct health *health)
 const char *health_why(const struct health *health)
 {
     return health->why;
+}
+
+bool health_hangs(const struct health *health)
+{
+    double limit_s = health->options->health_restart_seconds;
+
+    return health->state == HEALTH_DOWN && limit_s > 0 &&
+           (double)(uv_now(health->timer.loop) - health->failing_since_ms) >= limit_s * 1000;
 }
 
 static void handle_gone(struct health *health)

@@ -68,6 +68,8 @@ static const struct option table[] = {
     LIVE_NUMBER(health_timeout_ms, 1, 600000, "a check without an answer for so long has failed"),
     LIVE_NUMBER(health_rise, 1, 100, "good checks in a row after which a replica that was down gets requests again"),
     LIVE_NUMBER(health_fall, 1, 100, "failed checks in a row after which a replica gets no more"),
+    LIVE_NUMBER(health_restart_seconds, 0, 86400,
+                "a worker whose checks have all failed for so long is killed and started again; 0 is never"),
     TEXT(tls_certificate, "PEM file of the certificate that both ports show, and of its chain; empty: plain text. Unix "
                           "sockets are plain always; 'serin reload' reads the files again"),
     TEXT(tls_key, "PEM file of its key, without a passphrase"),
@@ -96,12 +98,14 @@ void serve_options_init(struct serve_options *options)
                                       /* The Open Inference Protocol's own question. HAProxy's defaults for the rest:
                                        * what is dead is out after some six seconds, and what the passive checks see
                                        * comes sooner. 30 s: a server with a model to load takes tens of seconds, and a
-                                       * mistyped address should be told while somebody still looks. */
+                                       * mistyped address should be told while somebody still looks; and a worker
+                                       * that is silent for as long hangs, for who is busy answers checks. */
                                       .health_path = "/v2/health/ready",
                                       .health_interval_ms = 2000,
                                       .health_timeout_ms = 1000,
                                       .health_rise = 2,
                                       .health_fall = 3,
+                                      .health_restart_seconds = 30,
                                       .url_wait_seconds = 30};
 }
 

@@ -3,10 +3,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import os
+import signal
 import threading
 
 import pytest
-from serve_fixture import Fake, Models, serving, until
+from serve_fixture import Fake, Models, needs_workers, push_two, serving, until, with_workers
 
 FAST = ("--set", "health_interval_ms=20", "--set", "health_timeout_ms=200", "--set", "url_wait_seconds=60")
 
@@ -104,3 +106,47 @@ def test_a_server_that_is_down_at_the_start_does_not_hold_it_up(serve):
     serve.start()
     assert health(models, "a") == ["unknown"] and "refused" in serve.versions("m")["a"]["replicas"][0]["why"]
     assert serve.client().predict("m").status == 503
+
+
+@needs_workers
+def test_a_worker_that_hangs_is_killed_and_started_again(tmp_path):
+    """One that has stopped does not crash, so nothing but its silence tells."""
+    (tmp_path / "store").mkdir()
+    options = ("--set", "health_interval_ms=20", "--set", "health_timeout_ms=1000", "--set", "health_restart_seconds=1")
+    with with_workers(push_two(tmp_path / "store"), tmp_path, *options) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        before = serve.versions("tiny")["v1"]["replicas"][0]
+        assert (before["restarts"], before["health"]) == (0, "up")
+        os.kill(before["pid"], signal.SIGSTOP)
+
+        def back():
+            now = serve.versions("tiny")["v1"]["replicas"][0]
+            return now if now["restarts"] >= 1 and now["state"] == "ready" else None
+
+        now = until(back, "another process")
+        assert now["pid"] not in (0, before["pid"]) and now["health"] == "up"
+        until(lambda: "was killed: it no longer answered its health checks" in (serve.folder / "events").read_text(),
+              "a line in the log")
+
+
+def test_somebodys_server_is_never_killed(tmp_path):
+    """It is down for longer than a worker may be, and goes on being asked."""
+    with serving(tmp_path, *FAST, "--set", "health_restart_seconds=0.05") as serve:
+        models = Models(serve, "m")
+        stable = models.add("a", stable=True)
+        stable.well.clear()
+        until(lambda: health(models, "a") == ["down"], "its fall")
+        checks = stable.checks
+        until(lambda: stable.checks > checks + 10, "more checks")
+        assert serve.versions("m")["a"]["replicas"][0]["restarts"] == 0
+        stable.well.set()
+        until(lambda: health(models, "a") == ["up"], "its rise")
+        models.remove()
+
+
+@pytest.mark.parametrize("behind", ["/prefix", "/?a=b", "#part", "?a=b", "//"])
+def test_an_url_with_more_than_a_host_is_refused(serve, behind):
+    fake = Fake()
+    found = serve.call("POST", "/api/v1/deploy", {"name": "m:a", "url": fake.url + behind})
+    assert found.status == 400 and f"'{behind}' behind its host and port" in found.json()["error"]
+    fake.stop()
