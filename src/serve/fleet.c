@@ -278,11 +278,11 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     spec.socket_path = listen + 5;
     spec.readable = readable;
     spec.memory_bytes = (uint64_t)(bundle_setting_get(bundle, "memory_mb", 0) * 1e6);
-    version->replicas[place] = (struct fleet_replica){.state = REPLICA_STARTING, .watcher = watcher};
-    rc = fleet->driver->start(fleet->loop, &spec, &callbacks, &version->replicas[place].replica, error);
     if (spec.memory_bytes == 0)
         spec.memory_bytes = memory_limit_default(bundle->model_bytes);
     version->memory_bytes = spec.memory_bytes;
+    version->replicas[place] = (struct fleet_replica){.state = REPLICA_STARTING, .watcher = watcher};
+    rc = fleet->driver->start(fleet->loop, &spec, &callbacks, &version->replicas[place].replica, error);
     if (rc != SERIN_OK)
         free(watcher);
     return rc;
@@ -331,10 +331,19 @@ static enum serin_errc start_url(struct fleet *fleet, struct fleet_version *vers
 static enum serin_errc check_url(const char *url, struct serin_error *error)
 {
     struct http_address address;
+    const char *authority = strstr(url, "://"), *path;
 
     if (strlen(url) >= FLEET_MAX_URL)
         return error_set(error, SERIN_INVALID, "the URL has %zu bytes, the limit is %d", strlen(url),
                          FLEET_MAX_URL - 1);
+    if (strncmp(url, "unix:", 5) != 0) {
+        path = strpbrk(authority ? authority + 3 : url, "/?#");
+        if (path && strcmp(path, "/") != 0)
+            return error_set(error, SERIN_INVALID,
+                             "the URL has '%s' behind its host and port: requests go to /v2 there, so put a proxy that "
+                             "adds a prefix between",
+                             path);
+    }
     return http_address_parse(url, &address, error);
 }
 
