@@ -269,7 +269,7 @@ static void do_reload(struct call *call)
 static void do_deploy(struct call *call)
 {
     const struct bytes *body = http_exchange_body(call->exchange);
-    struct admin_deploy deploy = {.replicas = 1, .author = call->author};
+    struct admin_deploy deploy = {.replicas = 0, .author = call->author};
     const char *name = NULL, *url = "";
     struct serin_error error = {0};
     int stable = 1, confirm = 0;
@@ -280,10 +280,10 @@ static void do_deploy(struct call *call)
                                 "replicas", &deploy.replicas, "url", &url, "stable", &stable, "min_map",
                                 &deploy.min_map, "confirm", &confirm) != 0)
         rc = error_set(&error, SERIN_INVALID,
-                       "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": 1, \"url\": \"\", \"stable\": true}");
+                       "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": N, \"url\": \"\", \"stable\": true}");
     else if (strlen(name) >= sizeof(deploy.name) || strlen(url) >= sizeof(deploy.url))
         rc = error_set(&error, SERIN_INVALID, "name or url are too long: %zu and %zu bytes", strlen(name), strlen(url));
-    else if (deploy.replicas < 1 || deploy.replicas > 16)
+    else if (json_object_get(root, "replicas") && (deploy.replicas < 1 || deploy.replicas > 16))
         rc = error_set(&error, SERIN_INVALID, "%d replicas, 1 to 16 are possible", deploy.replicas);
     else if (!(deploy.min_map >= 0 && deploy.min_map <= 1))
         rc = error_set(&error, SERIN_INVALID, "min_map is %g, it lies within 0 and 1", deploy.min_map);

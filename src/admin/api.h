@@ -37,7 +37,7 @@
 /* What a deploy asks for. */
 struct admin_deploy {
     char name[200]; /* "model:tag" */
-    int replicas;   /* 1..16 */
+    int replicas;   /* 1..16; 0: as many as run, or as its bundle says */
     char url[256];  /* "": our own replicas */
     bool stable;
     double min_map; /* 0..1: least accuracy; 0: what the server's configuration says */

@@ -27,11 +27,11 @@ static const struct cli_option options[] = {
     {.name = "replicas",
      .value = "N",
      .type = CLI_INTEGER,
-     .fallback = "1",
-     .min = 1,
+     .fallback = "0",
      .max = MAX_REPLICAS,
      .offset = offsetof(struct deploy_settings, replicas),
-     .help = "how many workers serve it"},
+     .help = "how many workers serve it; 0 is as many as run already, or as its settings say (push --set replicas=N), "
+             "or one"},
     {.name = "url",
      .value = "URL",
      .type = CLI_TEXT,
@@ -74,7 +74,7 @@ static enum serin_errc post(const struct deploy_settings *settings, const char *
     json_object_set_new(body, "name", json_string(name));
     if (settings->url)
         json_object_set_new(body, "url", json_string(settings->url));
-    else
+    else if (settings->replicas > 0)
         json_object_set_new(body, "replicas", json_integer(settings->replicas));
     json_object_set_new(body, "stable", json_boolean(!settings->canary));
     if (settings->min_map > 0)

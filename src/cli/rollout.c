@@ -53,11 +53,10 @@ static const struct cli_option options[] = {
     {.name = "replicas",
      .value = "N",
      .type = CLI_INTEGER,
-     .fallback = "1",
-     .min = 1,
+     .fallback = "0",
      .max = 16,
      .offset = offsetof(struct rollout_settings, replicas),
-     .help = "start: how many workers serve the version"},
+     .help = "start: how many workers serve the version; 0 is as many as run already, or as its settings say, or one"},
     {.name = "url",
      .value = "URL",
      .type = CLI_TEXT,
@@ -166,7 +165,7 @@ static enum serin_errc deploy(const struct rollout_settings *settings, const cha
 
     if (settings->url)
         json_object_set_new(body, "url", json_string(settings->url));
-    else
+    else if (settings->replicas > 0)
         json_object_set_new(body, "replicas", json_integer(settings->replicas));
     text = json_dumps(body, JSON_COMPACT);
     rc = text ? admin_call(admin_address(settings->admin), "POST", "/api/v1/deploy", text, DEPLOY_TIMEOUT_MS, &answer,

@@ -44,7 +44,7 @@ static int undeploy(const void *given, char *const *operands, size_t operand_cou
         terminal_complain("undeploy: %s", error.message);
         return CLI_FAILED;
     }
-    printf("%s is stopped\n", operands[0]);
+    printf("%s is stopping: its workers end what they have begun\n", operands[0]);
     return CLI_OK;
 }
 

@@ -35,18 +35,20 @@ enum serin_errc admit_before_start(struct server *server, const struct admin_dep
 {
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1], stable_name[2 * ROUTE_MAX_TEXT + 2];
     double floor = deploy->min_map > 0 ? deploy->min_map : server->options.min_map;
+    const struct fleet_version *running = fleet_find(server->fleet, deploy->name);
+    int added = deploy->replicas - (running ? running->replica_count : 0);
+    bool has_weight = deploy_has_weight(server, deploy->name), has_stable;
     struct bundle bundle = {0}, stable = {0};
     struct serin_error why = {0};
-    bool has_stable;
     enum serin_errc rc;
 
-    if (deploy->url[0] || fleet_find(server->fleet, deploy->name)) /* it runs already */
+    if (deploy->url[0])
         return SERIN_OK;
     rc = bundles_find(server->bundles, deploy->name, &bundle, error);
     if (rc != SERIN_OK)
         return rc;
     deploy_split_name(deploy->name, model, tag, sizeof(model));
-    has_stable = find_stable(server, model, stable_name, sizeof(stable_name)) &&
+    has_stable = !has_weight && find_stable(server, model, stable_name, sizeof(stable_name)) &&
                  bundles_find(server->bundles, stable_name, &stable, NULL) == SERIN_OK; /* one with an URL has none */
     if (has_stable)
         rc = confirmed(server, deploy, deploy->author, admission_check_answers(&bundle, &stable, &why), &why);
@@ -55,8 +57,8 @@ enum serin_errc admit_before_start(struct server *server, const struct admin_dep
             server, deploy, deploy->author,
             admission_check_accuracy(&bundle, has_stable ? &stable : NULL, floor, server->options.map_margin, &why),
             &why);
-    if (rc == SERIN_OK)
-        rc = admission_estimate_memory(&bundle, deploy->replicas, admission_available_bytes(),
+    if (rc == SERIN_OK && added > 0)
+        rc = admission_estimate_memory(&bundle, added, admission_available_bytes(),
                                        (uint64_t)(server->options.memory_reserve_mb * 1e6), &why);
     bundle_done(&bundle);
     bundle_done(&stable);

@@ -34,6 +34,7 @@ static enum serin_errc enter_route(struct server *server, const struct deploymen
     struct state_serving serving = {.replicas = deployment->deploy.replicas};
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
     struct route route;
+    bool changes = deployment->added > 0;
     int at, version, i;
 
     deploy_split_name(deployment->deploy.name, model, tag, sizeof(model));
@@ -50,16 +51,24 @@ static enum serin_errc enter_route(struct server *server, const struct deploymen
         if (route.version_count == ROUTE_MAX_VERSIONS)
             return error_set(error, SERIN_LIMIT, "the route of '%s' has %d versions, the limit: undeploy one", model,
                              ROUTE_MAX_VERSIONS);
+        changes = true;
         version = route.version_count++;
         route.versions[version] = (struct route_version){0};
         snprintf(route.versions[version].tag, sizeof(route.versions[version].tag), "%s", tag);
     }
     if (deployment->deploy.stable || !route.stable[0]) {
-        for (i = 0; i < route.version_count; i++)
-            route.versions[i].weight = route.versions[i].drain_weight = 0;
-        route.versions[version].weight = FULL_WEIGHT;
+        changes |= strcmp(route.stable, tag) != 0;
+        for (i = 0; i < route.version_count; i++) {
+            uint32_t weight = i == version ? FULL_WEIGHT : 0;
+
+            changes |= route.versions[i].weight != weight || route.versions[i].drain_weight != 0;
+            route.versions[i].weight = weight;
+            route.versions[i].drain_weight = 0;
+        }
         snprintf(route.stable, sizeof(route.stable), "%s", tag);
     }
+    if (!changes) /* a revision is something that changed */
+        return SERIN_OK;
     snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
     snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
     return table_put(server, &route, &serving, deployment->author, error);
@@ -99,6 +108,17 @@ bool deploy_is_in_route(const struct server *server, const char *name)
     deploy_split_name(name, model, tag, sizeof(model));
     at = table_find(server, model);
     return at >= 0 && route_find(&server->table.entries[at].route, tag) >= 0;
+}
+
+bool deploy_has_weight(const struct server *server, const char *name)
+{
+    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
+    int at, v;
+
+    deploy_split_name(name, model, tag, sizeof(model));
+    at = table_find(server, model);
+    v = at < 0 ? -1 : route_find(&server->table.entries[at].route, tag);
+    return v >= 0 && server->table.entries[at].route.versions[v].weight > 0;
 }
 
 /* Why it will not get ready, as a sentence in text; NULL: it may. The driver knows when to give a worker up; somebody's
@@ -178,6 +198,25 @@ static void client_left(void *user)
     http_respond(exchange, 499, NULL, NULL);
 }
 
+/* As many as were asked for; else as many as run, or as the bundle says. */
+static enum serin_errc choose_replicas(struct server *server, struct admin_deploy *deploy, int running,
+                                       struct serin_error *error)
+{
+    struct bundle bundle = {0};
+    enum serin_errc rc;
+
+    if (deploy->replicas > 0)
+        return SERIN_OK;
+    deploy->replicas = running > 0 ? running : 1;
+    if (running > 0 || deploy->url[0])
+        return SERIN_OK;
+    rc = bundles_find(server->bundles, deploy->name, &bundle, error);
+    if (rc == SERIN_OK)
+        deploy->replicas = (int)bundle_setting_get(&bundle, "replicas", 1);
+    bundle_done(&bundle);
+    return rc;
+}
+
 static void look_again(uv_timer_t *clock)
 {
     deploy_look(clock->data);
@@ -188,7 +227,8 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
 {
     struct server *server = user;
     struct deployment *deployment;
-    struct fleet_version *version = NULL;
+    struct fleet_version *version = fleet_find(server->fleet, deploy->name);
+    int running = version ? version->replica_count : 0;
     enum serin_errc rc;
 
     rc = takeover_check(server, error);
@@ -216,18 +256,40 @@ enum serin_errc deploy_start(void *user, const struct admin_deploy *deploy, stru
     deployment->exchange = exchange;
     deployment->deploy = *deploy;
     snprintf(deployment->author, sizeof(deployment->author), "%s", deploy->author);
-    rc = admit_before_start(server, deploy, error);
+    rc = choose_replicas(server, &deployment->deploy, running, error);
     if (rc == SERIN_OK)
-        rc = fleet_add(server->fleet, deploy->name, deploy->replicas, deploy->url, &version, error);
+        rc = admit_before_start(server, &deployment->deploy, error);
+    if (rc == SERIN_OK)
+        rc = fleet_add(server->fleet, deploy->name, deployment->deploy.replicas, deploy->url, &version, error);
     if (rc != SERIN_OK) {
         free(deployment);
         return rc;
     }
+    deployment->added = version->replica_count - running;
     http_exchange_on_abort(exchange, client_left, deployment);
     deployment->next = server->deployments;
     server->deployments = deployment;
     uv_timer_start(&server->deploy_clock, look_again, CLOCK_MS, CLOCK_MS);
     deploy_look(server); /* it may be ready already */
+    return SERIN_OK;
+}
+
+/* What still names the tag would lead requests to nobody. */
+static enum serin_errc check_unnamed(const struct route *route, const char *tag, struct serin_error *error)
+{
+    int i;
+
+    for (i = 0; i < route->mirror_count; i++)
+        if (strcmp(route->mirrors[i].tag, tag) == 0)
+            return error_set(error, SERIN_LIMIT,
+                             "%s:%s gets copies: take it off the mirrors first (serin route set %s --mirror none)",
+                             route->model, tag, route->model);
+    for (i = 0; i < route->rule_count; i++)
+        if (strcmp(route->rules[i].tag, tag) == 0)
+            return error_set(error, SERIN_LIMIT,
+                             "a rule sends requests with the header %s to %s:%s: take it away first (serin route set "
+                             "%s --rule none)",
+                             route->rules[i].header, route->model, tag, route->model);
     return SERIN_OK;
 }
 
@@ -259,10 +321,13 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
         if (strcmp(route.stable, tag) == 0)
             return error_set(error, SERIN_LIMIT, "%s is the stable version of its route: make another one stable first",
                              name);
+        rc = check_unnamed(&route, tag, error);
+        if (rc != SERIN_OK)
+            return rc;
         for (i = v; i + 1 < route.version_count; i++)
             route.versions[i] = route.versions[i + 1];
         route.version_count--;
-        rc = table_put(server, &route, NULL, author, error); /* says so where a rule or a mirror still names it */
+        rc = table_put(server, &route, NULL, author, error);
         if (rc != SERIN_OK)
             return rc;
     }

@@ -19,6 +19,7 @@ struct deployment { /* somebody waits for a version to be ready */
     struct http_exchange *exchange; /* NULL once the client has gone */
     struct admin_deploy deploy;
     char author[160];
+    int added; /* replicas that it started */
     uint64_t started_ms;
     struct golden_check *golden; /* in flight, or NULL */
     bool golden_passed, refused;
@@ -87,10 +88,13 @@ MUST_USE enum serin_errc deploy_start(void *user, const struct admin_deploy *dep
 void deploy_look(struct server *server);    /* ends those that are ready, or have failed */
 void deploy_end_all(struct server *server); /* at the program's end */
 bool deploy_is_in_route(const struct server *server, const char *name);
+bool deploy_has_weight(const struct server *server, const char *name);
 void deploy_split_name(const char *name, char *model, char *tag, size_t size); /* size: of each */
 MUST_USE enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error);
 
-/* admit.c: SERIN_LIMIT says what keeps a version out; other people's servers and what is in a route already pass. */
+/* admit.c: SERIN_LIMIT says what keeps a version out; other people's servers pass. What is in
+ * the route already is compared with stable again, unless it has weight, and not asked for its golden pictures.
+ * deploy->replicas are those it will have. */
 MUST_USE enum serin_errc admit_before_start(struct server *server, const struct admin_deploy *deploy,
                                             struct serin_error *error);
 /* For a version whose replicas are ready. False while its golden pictures are on their way, after which deploy_look is

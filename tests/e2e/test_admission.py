@@ -181,3 +181,38 @@ def test_a_floor_can_be_configured(serve):
 def test_memory_cannot_be_confirmed(serve):
     refused(serve, "v1", "1 replicas of v1 need about 106 MB", "100000000 MB stay so")
     refused(serve, "v1", "1 replicas of v1 need about 106 MB", confirm=True)
+
+
+def test_what_runs_without_weight_is_measured_again(serve):
+    """It was let in before another stable, or a floor, had anything against it."""
+    assert deploy(serve, "v1").status == 200
+    confirmed(serve, "v3-blind", "on the same pictures")
+    revision = serve.api("GET", "routes/street")["revision"]
+    for more, words in (({}, "at most 0.02 less"), ({"min_map": .99}, "its floor is 0.99")):
+        found = deploy(serve, "v3-blind", stable=True, **more)
+        assert found.status == 409 and words in found.json()["error"], found.body
+    found = deploy(serve, "v1", min_map=.99)  # one that was asked for counts for who has weight, too
+    assert found.status == 409 and "its floor is 0.99" in found.json()["error"], found.body
+    assert serve.api("GET", "routes/street")["revision"] == revision
+    assert deploy(serve, "v3-blind", stable=True, confirm=True).status == 200
+
+
+def test_a_deploy_that_changes_nothing_makes_no_revision(serve):
+    for tag, stable in (("v1", True), ("v4-unmeasured", False)):
+        assert deploy(serve, tag, stable=stable).status == 200
+        revision, changes = serve.api("GET", "routes/street")["revision"], serve.api("GET", "changes")
+        found = deploy(serve, tag, stable=stable)
+        assert found.status == 200 and found.json()["revision"] == revision
+        assert serve.api("GET", "changes") == changes
+        found = deploy(serve, tag, stable=stable, replicas=2)  # is stored, for the next start
+        assert found.status == 200 and found.json()["revision"] > revision
+
+
+def test_a_bundle_says_how_many_replicas(serve, tmp_path):
+    push(tmp_path / "data", "v9-two", "--set", "replicas=2")
+    admin = ("--admin", f"127.0.0.1:{serve.admin}")
+    assert serin("deploy", "street:v9-two", *admin).returncode == 0
+    assert len(serve.versions("street")["v9-two"]["replicas"]) == 2
+    assert serin("deploy", "street:v9-two", *admin, "--replicas", "3").returncode == 0
+    assert serin("deploy", "street:v9-two", *admin).returncode == 0  # as many as run
+    assert len(serve.versions("street")["v9-two"]["replicas"]) == 3
