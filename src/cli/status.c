@@ -103,13 +103,14 @@ static double rate_of(const struct look *now, const struct look *before, const c
 
 /* ---- the table ---- */
 
-enum column { MODEL, VERSION, SHARE, READY, RATE, P95, FAILURES, FALLBACKS, BREAKER, COLUMNS };
+enum column { MODEL, VERSION, SHARE, READY, RESTARTS, RATE, COPIES, P95, FAILURES, FALLBACKS, BREAKER, COLUMNS };
 
 static const struct {
     const char *title;
     bool left;
-} columns[COLUMNS] = {{"MODEL", true},   {"VERSION", true},   {"SHARE", false},     {"READY", false}, {"REQ/S", false},
-                      {"P95 MS", false}, {"FAILURES", false}, {"FALLBACKS", false}, {"BREAKER", true}};
+} columns[COLUMNS] = {{"MODEL", true},     {"VERSION", true},    {"SHARE", false},  {"READY", false},
+                      {"RESTARTS", false}, {"REQ/S", false},     {"COPIES", false}, {"P95 MS", false},
+                      {"FAILURES", false}, {"FALLBACKS", false}, {"BREAKER", true}};
 
 struct row {
     char cells[COLUMNS][MAX_CELL];
@@ -125,6 +126,16 @@ static double weight_sum(const json_t *versions)
     return sum;
 }
 
+static double restart_sum(const json_t *replicas)
+{
+    double sum = 0;
+    size_t i;
+
+    for (i = 0; i < json_array_size(replicas); i++)
+        sum += number_of(json_array_get(replicas, i), "restarts");
+    return sum;
+}
+
 static void fill_row(struct row *row, const json_t *model, const json_t *version, double sum, double rate, bool first)
 {
     const json_t *counters = json_object_get(version, "counters"), *replicas = json_object_get(version, "replicas");
@@ -134,6 +145,8 @@ static void fill_row(struct row *row, const json_t *model, const json_t *version
     snprintf(row->cells[VERSION], MAX_CELL, "%s%s", text_of(version, "tag"), stable ? " (stable)" : "");
     snprintf(row->cells[SHARE], MAX_CELL, "%.4g %%", sum > 0 ? 100 * number_of(version, "weight") / sum : 0.0);
     snprintf(row->cells[READY], MAX_CELL, "%.0f/%zu", number_of(version, "ready"), json_array_size(replicas));
+    snprintf(row->cells[RESTARTS], MAX_CELL, "%.0f", restart_sum(replicas));
+    snprintf(row->cells[COPIES], MAX_CELL, "%.0f", number_of(counters, "mirrored"));
     if (rate < 0)
         snprintf(row->cells[RATE], MAX_CELL, "-");
     else

@@ -36,7 +36,7 @@ def status_of(requests=(990, 10)):
     crashed = {"state": "backoff", "why": "out of memory", "pid": 0, "endpoint": "", "resident_bytes": 0, "restarts": 3}
     canary = version("v2", 1, requests[1], breaker="open")
     canary["replicas"].append(crashed)
-    canary["counters"].update(failures=8, fallbacks=7)
+    canary["counters"].update(failures=8, fallbacks=7, mirrored=5)
     return {"version": "0.1.0", "uptime_s": 3723, "gateway": {"listen": "127.0.0.1:8080", "port": 8080},
             "models": [{"model": "m", "stable": "v1", "unit": "request", "revision": 7,
                         "versions": [version("v1", 99, requests[0]), canary]}]}
@@ -235,7 +235,7 @@ def test_deploy(api):
 
 def test_undeploy(api):
     run = ask(api, "undeploy", "m:v2")
-    assert (run.returncode, run.stdout) == (0, "m:v2 is stopped\n")
+    assert (run.returncode, run.stdout) == (0, "m:v2 is stopping: its workers end what they have begun\n")
     run = ask(api, "undeploy", "m:v1")
     assert (run.returncode, run.stdout, run.stderr) == (1, "", "serin: undeploy: m:v1 is stable\n")
     assert [seen[:2] for seen in api.seen] == [("DELETE", "/api/v1/serving/m:v2"), ("DELETE", "/api/v1/serving/m:v1")]
@@ -246,8 +246,8 @@ def test_status(api):
     assert run.returncode == 0
     lines = run.stdout.split("\n")
     assert lines[0] == "serin 0.1.0, up 1 h 02 min 03 s, gateway 127.0.0.1:8080"
-    assert lines[3].split() == ["m", "v1", "(stable)", "99", "%", "1/1", "-", "2.5", "0", "0", "closed"]
-    assert lines[4].split() == ["v2", "1", "%", "1/2", "-", "2.5", "8", "7", "open"]
+    assert lines[3].split() == ["m", "v1", "(stable)", "99", "%", "1/1", "0", "-", "0", "2.5", "0", "0", "closed"]
+    assert lines[4].split() == ["v2", "1", "%", "1/2", "3", "-", "5", "2.5", "8", "7", "open"]
     assert lines[5] == "! m:v2 replica 1 is backoff: out of memory (3 restarts)"
     assert json.loads(ask(api, "status", "-o", "json").stdout) == status_of()
 
@@ -267,7 +267,7 @@ def test_watch_shows_rates():
     with serve(answer) as server:
         run = ask(server, "status", "--watch", "--every", ".01")
     assert (run.returncode, run.stderr) == (1, "serin: status: it is over\n")
-    rates = [re.search(r"99 % +1/1 +(\S+)", table).group(1) for table in run.stdout.split("MODEL")[1:]]
+    rates = [re.search(r"99 % +1/1 +0 +(\S+)", table).group(1) for table in run.stdout.split("MODEL")[1:]]
     assert rates[0] == "-" and float(rates[1]) > 0 and rates[2] == "-"  # it was started again in between
     assert "\x1b" not in run.stdout
 
@@ -578,7 +578,7 @@ def test_on_a_running_serve(tmp_path, frames):
         assert summary["errors"] == summary["cameras_switched"] == 0
         assert "has weight 50" in words("undeploy", "m:v2", code=1)
         words("route", "set", "m", "v2=0")
-        assert words("undeploy", "m:v2") == "m:v2 is stopped\n"
+        assert words("undeploy", "m:v2") == "m:v2 is stopping: its workers end what they have begun\n"
         assert "v2" not in words("route", "get", "m")
         assert "no version 'v2'" in words("route", "set", "m", "v2=1", code=1)
 
