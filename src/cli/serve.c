@@ -60,7 +60,7 @@ static const struct cli_option options[] = {
     {.name = "check",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, check),
-     .help = "only say whether the configuration is good"},
+     .help = "only say whether the configuration is good, and its logs and folder can be opened or made"},
     {.name = "dump",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, dump),
@@ -154,7 +154,7 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         return CLI_OK;
     }
     if (settings->check) {
-        if (serve_check_access(&serve, &error) != SERIN_OK)
+        if (serve_check_access(&serve, &error) != SERIN_OK || serve_check_files(&serve, &error) != SERIN_OK)
             return fail(&error, CLI_USAGE);
         puts("the configuration is good");
         return CLI_OK;

@@ -69,6 +69,9 @@ MUST_USE enum serin_errc serve_check_access(const struct serve_options *options,
 MUST_USE enum serin_errc serve_make_tls(const struct serve_options *options, struct tls **ret,
                                         struct serin_error *error);
 
+/* Whether logs and data_dir can be opened or made; makes nothing. SERIN_INVALID names the key and the path. */
+MUST_USE enum serin_errc serve_check_files(const struct serve_options *options, struct serin_error *error);
+
 /* Runs until SIGTERM or SIGINT, of which a second one ends it at once, or until another one has taken over. Prints
  * "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every stable version is ready (or has failed).
  * program: the path of serin, for its workers. */

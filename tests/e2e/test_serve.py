@@ -446,6 +446,39 @@ def test_a_version_with_weight_stays(serve, two):
     assert found.status == 409 and "stable" in found.json()["error"]
 
 
+@pytest.mark.parametrize("named, says", [
+    ({"mirrors": [{"tag": "b", "per_million": 1000}]}, "--mirror none"),
+    ({"rules": [{"header": "X-Try", "value": "", "tag": "b"}]}, "--rule none"),
+])
+def test_a_version_that_the_route_names_says_how_it_is_taken_off(serve, two, named, says):
+    two.weights(a=1, b=0)
+    two.put(**named)
+    found = serve.call("DELETE", f"/api/v1/serving/{two.name}:b")
+    assert found.status == 409 and f"serin route set {two.name} {says}" in found.json()["error"], found.body
+    verb, value = says.split()
+    assert serin("route", "set", two.name, verb, value, "--admin", f"127.0.0.1:{serve.admin}").returncode == 0
+    serve.deploy(f"{two.name}:c", two.fakes[0].url)
+    two.tags.append("c")
+    two.put(**{key: [{**one, "tag": "c"} for one in value] for key, value in named.items()})
+    assert serve.call("DELETE", f"/api/v1/serving/{two.name}:c").status == 409
+    two.put(mirrors=[], rules=[])
+
+
+@pytest.mark.parametrize("key, value, says", [
+    ("log", "absent/events", "log: "), ("log", ".", "is a folder"), ("access_log", "file/access", "access_log: "),
+    ("data_dir", "file", "data_dir: "), ("data_dir", "file/below", "data_dir: "),
+])
+def test_check_says_what_cannot_be_opened(tmp_path, key, value, says):
+    (tmp_path / "file").write_text("")
+    good = {"data_dir": "new/data", "log": "events", "access_log": "file"}
+    for changes, code in (({}, 0), ({key: value}, 2)):
+        options = [f"--set={name}={tmp_path / path}" for name, path in {**good, **changes}.items()]
+        found = serin("serve", "--check", *options)
+        assert found.returncode == code, found.stderr
+        assert code == 0 or says in found.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]  # nothing was made
+
+
 def test_changes_are_in_the_journal(serve, two):
     serve.call("PATCH", f"/api/v1/routes/{two.name}/weights", {"b": 5}, {"X-Serin-Author": "ann\tb"})
     newest = serve.api("GET", "changes?limit=1")
