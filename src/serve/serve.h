@@ -32,9 +32,9 @@ struct serve_options {
     double drain_seconds;                          /* for requests in flight at the end */
     char health_path[256];
     double health_interval_ms, health_timeout_ms;
-    double health_rise, health_fall; /* checks in a row */
-    double health_restart_seconds;   /* of failed checks, after which a worker of ours is killed; 0: never */
-    double url_wait_seconds;         /* a deploy waits for somebody's server */
+    double health_rise, health_fall;           /* checks in a row */
+    double health_restart_seconds;             /* of failed checks, after which a worker of ours is killed; 0: never */
+    double url_wait_seconds;                   /* a deploy waits for somebody's server */
     char tls_certificate[1024], tls_key[1024]; /* PEM; "": plain text */
     char tls_client_ca[1024];                  /* PEM; "": no certificates are asked for */
     double tls_client_optional;                /* 1: a client may have none */
