@@ -210,7 +210,7 @@ static void finish(struct flight *flight, int status, const struct http_head *he
 
 static void finish_with_error(struct flight *flight, int status, const char *sentence)
 {
-    struct bytes *body = http_error_body(sentence);
+    struct bytes *body = own_error_body(http_exchange_head(flight->exchange), status, sentence, flight->request_id);
 
     finish(flight, status, NULL, body);
     bytes_drop(body);

@@ -200,6 +200,9 @@ void own_respond(struct thread *thread, struct http_exchange *exchange, int stat
                  struct bytes *body, const char *why);
 void own_respond_error(struct thread *thread, struct http_exchange *exchange, int status, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/* On /v1 paths as a worker says it, {"error": {"code", "message"}, "request_id"}; on others {"error": sentence}, as the
+ * Open Inference Protocol has it. NULL without memory. */
+struct bytes *own_error_body(const struct http_head *head, int status, const char *sentence, const char *request_id);
 void own_refused(void *user, const struct http_refusal *refusal, struct buffer *fields); /* the server's own answers */
 
 /* cors.c: answers browsers' preflights, and refuses what a page of an origin that is not allowed sends. True where it

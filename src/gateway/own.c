@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OWN_ID_BYTES   64
-#define LONGEST_METHOD 32
+#define OWN_ID_BYTES    64
+#define MAX_ERROR_BYTES 8192
+#define LONGEST_METHOD  32
 
 static void write_flag(struct json_writer *json, const char *key, bool value)
 {
@@ -83,13 +84,67 @@ static void write_index(struct json_writer *json, const struct gateway_table *ta
     json_end_array(json);
 }
 
-void own_respond(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *fields,
-                 struct bytes *body, const char *why)
+static const char *code_of(int status)
+{
+    switch (status) {
+    case 403:
+        return "forbidden";
+    case 404:
+        return "not_found";
+    case 413:
+        return "limit";
+    case 405:
+    case 501:
+        return "unsupported";
+    case 502:
+        return "bad_gateway";
+    case 503:
+        return "unavailable";
+    case 504:
+        return "timeout";
+    default:
+        return "invalid";
+    }
+}
+
+struct bytes *own_error_body(const struct http_head *head, int status, const char *sentence, const char *request_id)
+{
+    struct serin_error printable;
+    struct json_writer json;
+    struct bytes *body = NULL;
+    struct buffer text;
+
+    if (head->path.size < 4 || memcmp(head->path.bytes, "/v1/", 4) != 0)
+        return http_error_body(sentence);
+    error_set(&printable, SERIN_INVALID, "%s", sentence); /* what is quoted may hold anything */
+    buffer_init(&text, MAX_ERROR_BYTES);
+    json_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, "error");
+    json_begin_object(&json);
+    json_key(&json, "code");
+    json_write_string(&json, code_of(status));
+    json_key(&json, "message");
+    json_write_string(&json, printable.message);
+    json_end_object(&json);
+    json_key(&json, "request_id");
+    json_write_string(&json, request_id);
+    json_end_object(&json);
+    if (buffer_check(&text, "an error", NULL) == SERIN_OK)
+        body = bytes_new(text.size);
+    if (body) {
+        memcpy(body->data, text.bytes, text.size);
+        body->size = text.size;
+    }
+    buffer_done(&text);
+    return body;
+}
+
+static void respond_as(struct thread *thread, struct http_exchange *exchange, const char *id, int status,
+                       struct buffer *fields, struct bytes *body, const char *why)
 {
     struct access access = access_of(exchange);
-    char id[OWN_ID_BYTES];
 
-    proxy_request_id(thread, http_exchange_head(exchange), id, sizeof(id));
     http_write_field(fields, "X-Request-Id", "%s", id);
     cors_write_fields(thread, http_exchange_head(exchange), fields);
     if (fields->failed) { /* half a head must not pass for one */
@@ -107,9 +162,19 @@ void own_respond(struct thread *thread, struct http_exchange *exchange, int stat
     http_respond(exchange, status, fields, body);
 }
 
+void own_respond(struct thread *thread, struct http_exchange *exchange, int status, struct buffer *fields,
+                 struct bytes *body, const char *why)
+{
+    char id[OWN_ID_BYTES];
+
+    proxy_request_id(thread, http_exchange_head(exchange), id, sizeof(id));
+    respond_as(thread, exchange, id, status, fields, body, why);
+}
+
 void own_respond_error(struct thread *thread, struct http_exchange *exchange, int status, const char *format, ...)
 {
-    char sentence[sizeof(((struct serin_error *)0)->message)];
+    const struct http_head *head = http_exchange_head(exchange);
+    char sentence[sizeof(((struct serin_error *)0)->message)], id[OWN_ID_BYTES];
     struct buffer fields;
     va_list args;
 
@@ -125,7 +190,8 @@ void own_respond_error(struct thread *thread, struct http_exchange *exchange, in
         http_write_text(&fields, "WWW-Authenticate", "Bearer realm=\"serin\"");
     if (status == 405) /* RFC 9110, 15.5.6; what is not POST alone takes every method that there is here */
         http_write_text(&fields, "Allow", "POST");
-    own_respond(thread, exchange, status, &fields, http_error_body(sentence), sentence);
+    proxy_request_id(thread, head, id, sizeof(id));
+    respond_as(thread, exchange, id, status, &fields, own_error_body(head, status, sentence, id), sentence);
     buffer_done(&fields);
 }
 

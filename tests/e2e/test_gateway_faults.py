@@ -320,7 +320,8 @@ def test_stable_down_is_said(serve, models):
     for _ in range(3):
         found = serve.client().predict(models.name)
         assert found.status == 502 and found.headers["Content-Type"] == "application/json"
-        assert len(found.json()["error"]) > 10
+        assert found.json()["error"]["code"] == "bad_gateway" and len(found.json()["error"]["message"]) > 10
+        assert found.json()["request_id"] == found.headers["X-Request-Id"]
     assert models.counters("stable")["errors"] == 3
 
 

@@ -174,7 +174,10 @@ def test_no_weight_and_no_model(serve, two):
     assert found.status == 409 and "no version" in found.json()["error"] and "would have weight" in found.json()["error"]
     assert serve.client().predict(two.name).status == 200
     found = serve.client().predict("nobody")
-    assert found.status == 404 and "nobody" in found.json()["error"]
+    assert found.status == 404 and found.json()["error"]["code"] == "not_found"
+    assert "nobody" in found.json()["error"]["message"] and found.json()["request_id"] == found.headers["X-Request-Id"]
+    found = serve.ask("POST", "/v2/models/nobody/infer", b"{}")
+    assert found.status == 404 and "nobody" in found.json()["error"] and list(found.json()) == ["error"]
     found = serve.ask("GET", "/index.html")
     assert found.status == 404 and "/v1/predict/MODEL" in found.json()["error"]
 
@@ -191,7 +194,7 @@ def test_a_path_with_dot_segments_goes_nowhere(serve, two):
 def test_other_methods_reach_nobody(serve, two, method):
     """gunicorn takes "get" for GET, and TRACE gives back what a client may not see."""
     found = serve.ask(method, f"/v1/predict/{two.name}")
-    assert found.status == 501 and "POST" in found.json()["error"]
+    assert found.status == 501 and "POST" in found.json()["error"]["message"]
     assert [fake.count for fake in two.fakes] == [0, 0]
 
 
@@ -284,7 +287,7 @@ def test_pages_of_other_origins_cost_nothing(serve, two):
         for method, more in (("OPTIONS", {"Access-Control-Request-Method": "POST"}), ("POST", {}), ("GET", {})):
             found = serve.ask(method, path, None, {"Origin": origin, **more})
             assert found.status == 403 and found.headers["Access-Control-Allow-Origin"] is None
-            assert "cors_origins" in found.json()["error"]
+            assert "cors_origins" in found.json()["error"]["message"]
     assert [fake.count for fake in two.fakes] == [0, 0]
     for origin in (f"http://127.0.0.1:{serve.port}", f"https://127.0.0.1:{serve.port}"):  # its own, plain or behind TLS
         assert serve.ask("POST", path, b"", {"Origin": origin}).status == 200
