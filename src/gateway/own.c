@@ -87,6 +87,8 @@ static void write_index(struct json_writer *json, const struct gateway_table *ta
 static const char *code_of(int status)
 {
     switch (status) {
+    case 401:
+        return "unauthorized";
     case 403:
         return "forbidden";
     case 404:
