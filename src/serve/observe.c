@@ -10,8 +10,10 @@
 
 #include "serve/answer.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -211,14 +213,44 @@ static void read_slices(const char *text, struct record *record)
     }
 }
 
-static int read_truth(const struct gateway_feedback *feedback, struct match_box *boxes)
+/* The name of a class number, as stable of the rollout has it: it is stable's classes that clients know. */
+static const char *name_of_class(struct observer *observer, const struct rollout *rollout, int32_t number)
+{
+    char names_of[sizeof(observer->names_of)];
+    const char *name;
+    char *text;
+
+    snprintf(names_of, sizeof(names_of), "%s:%s", rollout->model, rollout->stable);
+    if (strcmp(names_of, observer->names_of) != 0) {
+        memcpy(observer->names_of, names_of, sizeof(names_of));
+        json_decref(observer->names);
+        text = observer->class_names(observer->user, rollout->model, rollout->stable);
+        observer->names = text ? json_loads(text, 0, NULL) : NULL;
+        free(text);
+    }
+    name = json_string_value(json_array_get(observer->names, (size_t)number));
+    return name ? name : "";
+}
+
+void observer_done(struct observer *observer)
+{
+    json_decref(observer->names);
+}
+
+static int read_truth(struct observer *observer, const struct rollout *rollout, const struct gateway_feedback *feedback,
+                      struct match_box *boxes)
 {
     int count = feedback->box_count < MATCH_MAX_BOXES ? feedback->box_count : MATCH_MAX_BOXES, i;
 
     for (i = 0; i < count; i++) {
         const struct gateway_box *box = &feedback->boxes[i];
 
-        boxes[i] = (struct match_box){box->name, box->x1, box->y1, box->x2, box->y2, 1};
+        boxes[i] = (struct match_box){box->name[0] ? box->name : name_of_class(observer, rollout, box->class_id),
+                                      box->x1,
+                                      box->y1,
+                                      box->x2,
+                                      box->y2,
+                                      1};
     }
     return count;
 }
@@ -248,7 +280,7 @@ static void join(void *user, const struct kept_answer *kept)
                                                                             : RECORD_NEITHER;
         observer->choices++;
     } else {
-        count = read_truth(joining->feedback, truth);
+        count = read_truth(observer, rollout, joining->feedback, truth);
         record.label.age_s = fmax(0, ((double)joining->time_ms - (double)kept->time_ms) / 1000);
         record.label.both = kept->boxes[0] && kept->boxes[1];
         if (!kept->boxes[record.arm] && !record.label.both)

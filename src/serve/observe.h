@@ -20,10 +20,17 @@
 struct observer {
     struct controller *controller;
     struct answers *answers;
+    /* The class names of a version as a JSON array, malloc'ed; NULL: not known. For labels that have numbers alone. */
+    char *(*class_names)(void *user, const char *model, const char *tag);
+    void *user;
+    char names_of[2 * ROUTE_MAX_TEXT + 2]; /* whose names are these */
+    struct json_t *names;                  /* NULL: not known; observer_done */
 #define X(name, help) uint64_t name;
     OBSERVE_COUNTERS(X)
 #undef X
 };
+
+void observer_done(struct observer *observer);
 
 /* Tells the controller what follows from a sighting. */
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s);

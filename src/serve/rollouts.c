@@ -157,6 +157,19 @@ static double golden_map(void *user, const char *model, const char *tag)
     return accuracy < 0 ? (double)NAN : accuracy;
 }
 
+static char *class_names(void *user, const char *model, const char *tag)
+{
+    struct rollouts *rollouts = user;
+    struct bundle bundle = {0};
+    char name[2 * ROUTE_MAX_TEXT + 2], *names = NULL;
+
+    name_of(model, tag, name, sizeof(name));
+    if (bundles_find(rollouts->server->bundles, name, &bundle, NULL) == SERIN_OK && bundle.class_names_json)
+        names = strdup(bundle.class_names_json);
+    bundle_done(&bundle);
+    return names;
+}
+
 /* Stable of before has had its time: out of the route, and its replicas stop. */
 static void release(void *user, const char *model, const char *tag)
 {
@@ -513,6 +526,8 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
     if (rc == SERIN_OK)
         rc = controller_new(&target, &rollouts->controller, error);
     rollouts->observer.controller = rollouts->controller;
+    rollouts->observer.class_names = class_names;
+    rollouts->observer.user = rollouts;
     if (rc == SERIN_OK)
         rc = open_answers(rollouts, path, error);
     if (rc == SERIN_OK)
@@ -543,6 +558,7 @@ void rollouts_close(struct rollouts *rollouts)
     controller_free(rollouts->controller);
     close_recordings(rollouts);
     answers_close(rollouts->observer.answers);
+    observer_done(&rollouts->observer);
     if (rollouts->lock >= 0)
         close(rollouts->lock); /* and with it the lock: an heir may go on */
     uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
