@@ -832,6 +832,31 @@ static void test_harm_goes_back_wherever_it_stands(void **state)
     }
 }
 
+/* What is learnt after the analysis of requests from before it: labels come late. */
+static void test_late_evidence_undoes(void **state)
+{
+    struct world *world = begun(PLAN);
+    struct record record;
+    int i;
+
+    (void)state;
+    go_to(world, ROLLOUT_PROMOTED, 2);
+    tick_times(world, 200); /* the analysis is over */
+    assert_false(world->on_trial);
+    for (i = 0; i < 400 && phase(world) == ROLLOUT_PROMOTED; i++) {
+        record = (struct record){.kind = RECORD_REQUEST, .arm = i % 2 ? JUDGE_CANARY : JUDGE_STABLE, .share = .5};
+        record.request.status = i % 2 ? 500 : 200;
+        record.request.total_ms = record.request.queue_ms = record.request.inference_ms = -1;
+        record.request.detections = -1;
+        controller_add(world->controller, "street", &record, world->now_s);
+        tick(world);
+    }
+    assert_int_equal(phase(world), ROLLOUT_UNDONE);
+    assert_int_equal(share_of(&world->route), 0);
+    assert_string_equal(world->decisions[world->decision_count - 1].author, "judge");
+    free_world(world);
+}
+
 static void test_breaker(void **state)
 {
     struct world *world = begun(PLAN);
@@ -951,6 +976,7 @@ int main(void)
         cmocka_unit_test(test_retry_is_a_new_attempt),
         cmocka_unit_test(test_accepted_question_is_not_asked_again),
         cmocka_unit_test(test_harm_goes_back_wherever_it_stands),
+        cmocka_unit_test(test_late_evidence_undoes),
         cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_most_evidence_calls_a_person),
         cmocka_unit_test(test_unreadable_records_go_back),

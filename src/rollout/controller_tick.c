@@ -225,7 +225,9 @@ static bool tick_danger(struct controller *controller, struct trial *trial, cons
         decide_alone(controller, trial, trial->go_back_event, trial->go_back_author, trial->go_back_why, now);
         return true;
     }
-    if (!trial_is_watched(trial))
+    /* Behind the analysis nobody tells of requests any more; labels of those before still come, and can take it back.
+     */
+    if (!trial_is_watched(trial) && !trial->fresh)
         return false;
     if (trial->was_ready && trial->on_trial &&
         target->is_broken(target->user, trial->state.model, trial->state.canary)) {
@@ -233,7 +235,8 @@ static bool tick_danger(struct controller *controller, struct trial *trial, cons
                      "the canary failed so many requests in a row that the gateway took it off", now);
         return true;
     }
-    add_gauges(controller, trial, now->now_s);
+    if (trial_is_watched(trial))
+        add_gauges(controller, trial, now->now_s);
     look(controller, trial, now->now_s);
     if (trial->last.answer == JUDGE_GO_BACK)
         decide_alone(controller, trial, ROLLOUT_ON_HARM, "judge", trial->last.why, now);
