@@ -23,7 +23,7 @@ from serve_fixture import Fake, answer, serving
 ROUTE = {"model": "m", "revision": 7, "stable": "v1", "unit": "request", "key_source": "header", "key_name": "X-Camera",
          "block_seconds": 60, "salt": "00000000deadbeef", "timeout_ms": 10000, "canary_timeout_ms": 5000,
          "versions": [{"tag": "v1", "weight": 99, "drain_weight": 0}, {"tag": "v2", "weight": 1, "drain_weight": 0}],
-         "rules": [], "mirrors": []}
+         "rules": [], "mirrors": [], "needs_key": False}
 
 
 def status_of(requests=(990, 10)):
