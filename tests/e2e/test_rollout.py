@@ -188,7 +188,7 @@ def test_a_step_waits_for_its_evidence(models):
     given = 0
     while models.get()["phase"] == "Progressing":
         given += client.predict(models.name).version == "v2"
-        assert given < 60
+        assert given < 1000  # the judge looks every 50 ms, later on a busy machine: how many more come meanwhile tells nothing
     client.close()
     assert given >= 30 and models.get()["phase"] in ("Pending", "Promoted")
 
