@@ -12,6 +12,7 @@
 #include "admin/limiter.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <openssl/crypto.h>
 
@@ -236,7 +237,6 @@ int access_log_in(struct access *access, const struct http_exchange *exchange, c
     const struct token *token;
     unsigned long long wait_s = wait_ms / 1000 + 1;
     struct session *session;
-    size_t i;
 
     look(access);
     if (wait_ms > 0) {
@@ -255,8 +255,7 @@ int access_log_in(struct access *access, const struct http_exchange *exchange, c
         error_set(error, SERIN_IO, "the kernel gives no random numbers: %s", strerror(errno));
         return 500;
     }
-    for (i = 0; i < sizeof(random); i++)
-        snprintf(value + 2 * i, 3, "%02x", random[i]);
+    text_hex(random, sizeof(random), value);
     session = place_for(access, token);
     token_hash(value, sizeof(value) - 1, session->hash);
     memcpy(session->token, token->hash, sizeof(session->token));

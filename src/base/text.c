@@ -1,5 +1,5 @@
 /*
- * text.c - edit distance and UTF-8.
+ * text.c - edit distance, UTF-8, hexadecimal digits.
  * SPDX-License-Identifier: Apache-2.0
  *
  * The distance is "optimal string alignment" (Damerau's four edits, no substring edited twice), by the usual table of
@@ -84,4 +84,17 @@ size_t text_utf8_length(const char *p)
         (length == 4 && (code < 0x10000 || code > 0x10ffff)))
         return 0;
     return length;
+}
+
+void text_hex(const void *bytes, size_t size, char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *byte = bytes;
+    size_t i;
+
+    for (i = 0; i < size; i++) {
+        text[2 * i] = digits[byte[i] >> 4];
+        text[2 * i + 1] = digits[byte[i] & 15];
+    }
+    text[2 * size] = '\0';
 }

@@ -1,5 +1,6 @@
 /*
- * text.h - small questions about text: is it UTF-8, which known word was meant.  Depends on nothing.
+ * text.h - small questions about text: is it UTF-8, which known word was meant; bytes as hexadecimal digits.
+ * Depends on nothing.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef BASE_TEXT_H
@@ -21,5 +22,8 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
 /* Length in bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 1..4; 0 where it is
  * not one. p is NUL-terminated; a NUL is a sequence of 1. */
 size_t text_utf8_length(const char *p);
+
+/* Writes size bytes as 2 * size lower-case hexadecimal digits and a NUL into text, which has room for them. */
+void text_hex(const void *bytes, size_t size, char *text);
 
 #endif

@@ -77,12 +77,26 @@ static void utf8_is_that_of_rfc_3629(void **state)
         assert_int_equal(text_utf8_length(rows[i].text), rows[i].length);
 }
 
+static void hex_is_two_digits_a_byte(void **state)
+{
+    static const uint8_t bytes[] = {0x00, 0x0f, 0xa0, 0xff, 0x9b};
+    char text[12] = "???????????";
+
+    (void)state;
+    text_hex(bytes, sizeof(bytes), text);
+    assert_string_equal(text, "000fa0ff9b");
+    assert_int_equal(text[11], '\0');
+    text_hex(bytes, 0, text);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(distance_counts_four_kinds_of_edit),
         cmocka_unit_test(nearest_is_silent_where_nothing_is_near),
         cmocka_unit_test(utf8_is_that_of_rfc_3629),
+        cmocka_unit_test(hex_is_two_digits_a_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "cli/data_digest.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "yolo/dataset.h"
 
 #include <openssl/evp.h>
@@ -55,7 +56,7 @@ enum serin_errc data_digest(const char *path, const struct serin_yolo_info *mode
     unsigned char value[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     struct dataset *dataset = NULL;
-    unsigned length = 0, i;
+    unsigned length = 0;
     enum serin_errc rc;
     size_t at;
 
@@ -68,8 +69,7 @@ enum serin_errc data_digest(const char *path, const struct serin_yolo_info *mode
         rc = error_set(error, SERIN_NOMEM, "no memory for a digest");
     if (rc == SERIN_OK) {
         memcpy(ret, "sha256:", 8);
-        for (i = 0; i < length; i++)
-            snprintf(ret + 7 + (size_t)2 * i, 3, "%02x", value[i]);
+        text_hex(value, length, ret + 7);
     }
     dataset_free(dataset);
     EVP_MD_CTX_free(hash);

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/bundle_report.h"
 #include "cli/data_dir.h"
 #include "cli/model.h"
@@ -65,12 +66,10 @@ struct inspection {
 static void digest(struct inspection *inspection)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned int length = 0, i;
+    unsigned int length;
 
-    if (EVP_Digest(inspection->bytes, inspection->size, hash, &length, EVP_sha256(), NULL) != 1)
-        length = 0;
-    for (i = 0; i < length && i < 32; i++)
-        snprintf(inspection->sha256 + (size_t)2 * i, 3, "%02x", hash[i]);
+    if (EVP_Digest(inspection->bytes, inspection->size, hash, &length, EVP_sha256(), NULL) == 1 && length == 32)
+        text_hex(hash, length, inspection->sha256);
 }
 
 static void try_once(struct inspection *inspection)

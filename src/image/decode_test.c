@@ -6,6 +6,8 @@
 #include "image/encode.c"
 #include "image/exif.c"
 
+#include "base/text.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,15 +45,13 @@ static void sha256_of_rows(const struct serin_image *image, char *ret_hex)
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     unsigned char hash[32];
     int32_t y;
-    size_t i;
 
     EVP_DigestInit_ex(digest, EVP_sha256(), NULL);
     for (y = 0; y < image->height; y++)
         EVP_DigestUpdate(digest, image->pixels + (size_t)y * image->stride_bytes, 3 * (size_t)image->width);
     EVP_DigestFinal_ex(digest, hash, NULL);
     EVP_MD_CTX_free(digest);
-    for (i = 0; i < sizeof(hash); i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", hash[i]);
+    text_hex(hash, sizeof(hash), ret_hex);
 }
 
 /* Compares the files that one table of images.json lists with its hashes; path_of says where they lie. */

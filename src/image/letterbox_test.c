@@ -7,6 +7,7 @@
 #include "image/letterbox.c"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,11 +77,9 @@ static const char *digest(const void *bytes, size_t size)
 {
     static char text[2 * SHA256_DIGEST_LENGTH + 1];
     uint8_t hash[SHA256_DIGEST_LENGTH];
-    int i;
 
     SHA256(bytes, size, hash);
-    for (i = 0; i < SHA256_DIGEST_LENGTH; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    text_hex(hash, sizeof(hash), text);
     return text;
 }
 

@@ -7,6 +7,8 @@
  */
 #include "serve/hooks.h"
 
+#include "base/text.h"
+
 #include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -15,6 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SIGNATURE       "X-Serin-Signature: sha256="
+#define SIGNATURE_BYTES (sizeof(SIGNATURE) + 64)
 
 struct hooks {
     uv_loop_t *loop;
@@ -59,20 +64,21 @@ enum serin_errc hooks_new(uv_loop_t *loop,
     return SERIN_OK;
 }
 
-static void sign(const struct call *call, char *field, size_t size)
+/* The field of the body's signature; empty where the hook has no secret. */
+static void sign(const struct call *call, char field[static SIGNATURE_BYTES])
 {
     const char *secret = call->hook.secret_env[0] ? getenv(call->hook.secret_env) : NULL;
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0, i;
-    int used;
+    unsigned length = 0;
 
     field[0] = '\0';
-    if (!secret || !HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)call->body,
-                         strlen(call->body), digest, &length))
+    if (!secret ||
+        !HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)call->body, strlen(call->body), digest,
+              &length) ||
+        length != 32)
         return;
-    used = snprintf(field, size, "X-Serin-Signature: sha256=");
-    for (i = 0; i < length; i++)
-        used += snprintf(field + used, size - (size_t)used, "%02x", digest[i]);
+    memcpy(field, SIGNATURE, sizeof(SIGNATURE));
+    text_hex(digest, length, field + strlen(SIGNATURE));
 }
 
 static size_t take_body(char *bytes, size_t one, size_t count, void *user)
@@ -101,11 +107,11 @@ static void post(uv_work_t *work)
     struct curl_slist *fields = NULL;
     const char *body = call->body;
     CURL *curl = curl_easy_init();
-    char signature[128];
+    char signature[SIGNATURE_BYTES];
     CURLcode rc = CURLE_OUT_OF_MEMORY;
     long status = 0;
 
-    sign(call, signature, sizeof(signature));
+    sign(call, signature);
     fields = curl_slist_append(fields, "Content-Type: application/json");
     if (signature[0])
         fields = curl_slist_append(fields, signature);

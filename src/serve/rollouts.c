@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "serve/hooks.h"
 #include "serve/observe.h"
 #include "store/decisions.h"
@@ -610,10 +611,8 @@ static void write_decision(void *user, const struct decision *decision)
 {
     struct json_writer *json = user;
     char hash[2 * DECISION_HASH_BYTES + 1];
-    int i;
 
-    for (i = 0; i < DECISION_HASH_BYTES; i++)
-        snprintf(hash + 2 * (size_t)i, 3, "%02x", decision->hash[i]);
+    text_hex(decision->hash, sizeof(decision->hash), hash);
     json_begin_object(json);
     json_key(json, "number");
     json_write_integer(json, decision->number);

@@ -6,6 +6,8 @@
  */
 #include "store/blobs.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -69,13 +71,13 @@ static EVP_MD_CTX *hash_begin(void)
 static bool hash_end(EVP_MD_CTX *hash, char *digest)
 {
     unsigned char value[EVP_MAX_MD_SIZE];
-    unsigned length = 0, i;
+    unsigned length = 0;
     bool good = EVP_DigestFinal_ex(hash, value, &length) == 1 && length == 32;
 
     EVP_MD_CTX_free(hash);
     memcpy(digest, "sha256:", 8);
-    for (i = 0; good && i < length; i++)
-        snprintf(digest + 7 + (size_t)2 * i, 3, "%02x", value[i]);
+    if (good)
+        text_hex(value, length, digest + 7);
     return good;
 }
 

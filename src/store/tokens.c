@@ -8,6 +8,7 @@
 #include "version/name.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
@@ -46,14 +47,6 @@ bool token_role_read(const char *text, enum token_role *ret)
 }
 
 /* ---- hexadecimal digits ---- */
-
-static void write_hex(const uint8_t *bytes, size_t size, char *text)
-{
-    size_t i;
-
-    for (i = 0; i < size; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
 
 static bool read_hex(const char *text, uint8_t *bytes, size_t size)
 {
@@ -218,9 +211,9 @@ enum serin_errc tokens_create(struct state *state, const char *name, enum token_
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return error_set(error, SERIN_IO, "the kernel gives no random numbers: %s", strerror(errno));
     snprintf(secret, TOKEN_SECRET_BYTES, TOKEN_PREFIX);
-    write_hex(random, sizeof(random), secret + strlen(TOKEN_PREFIX));
+    text_hex(random, sizeof(random), secret + strlen(TOKEN_PREFIX));
     token_hash(secret, strlen(secret), hash);
-    write_hex(hash, sizeof(hash), hash_text);
+    text_hex(hash, sizeof(hash), hash_text);
     snprintf(created, sizeof(created), "%llu", (unsigned long long)clock_wall_ms());
     snprintf(detail, sizeof(detail), "%s role=%s%s%s", name, role_texts[role], *model ? " model=" : "", model);
     rc = state_write_change(state, "INSERT INTO token VALUES(?, ?, ?, ?, ?)", texts, 5, author, "token", detail, error);
