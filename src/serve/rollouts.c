@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -565,10 +564,10 @@ void rollouts_close(struct rollouts *rollouts)
     uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
 }
 
-/* What the API needs before it asks. */
-static enum serin_errc check_active(const struct server *server, struct serin_error *error)
+/* What everybody needs before asking: that this process has the rollouts in its hands. */
+static enum serin_errc check_active(const struct rollouts *rollouts, struct serin_error *error)
 {
-    if (server->rollouts && server->rollouts->active)
+    if (rollouts && rollouts->active)
         return SERIN_OK;
     return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
 }
@@ -576,10 +575,11 @@ static enum serin_errc check_active(const struct server *server, struct serin_er
 enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                     struct serin_error *error)
 {
+    enum serin_errc rc = rollouts ? check_active(rollouts, error) : SERIN_OK;
     const struct rollout *rollout;
 
-    if (rollouts && !rollouts->active)
-        return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
+    if (rc != SERIN_OK)
+        return rc;
     rollout = rollouts ? controller_holder(rollouts->controller, model, tag) : NULL;
     if (!rollout)
         return SERIN_OK;
@@ -592,7 +592,7 @@ enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char 
 enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error)
 {
     struct server *server = user;
-    enum serin_errc rc = check_active(server, error);
+    enum serin_errc rc = check_active(server->rollouts, error);
 
     if (rc == SERIN_OK)
         controller_list(server->rollouts->controller, out);
@@ -602,7 +602,7 @@ enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error
 enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
 {
     struct server *server = user;
-    enum serin_errc rc = check_active(server, error);
+    enum serin_errc rc = check_active(server->rollouts, error);
 
     return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
 }
@@ -640,7 +640,7 @@ static void write_decision(void *user, const struct decision *decision)
 enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
 {
     struct server *server = user;
-    enum serin_errc rc = check_active(server, error);
+    enum serin_errc rc = check_active(server->rollouts, error);
     const struct rollout *newest;
     struct json_writer json;
 
@@ -670,7 +670,7 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
     uint8_t last[DECISION_HASH_BYTES];
     const char *id = NULL;
     int64_t count = 0;
-    enum serin_errc rc = check_active(server, error);
+    enum serin_errc rc = check_active(server->rollouts, error);
 
     deploy_split_name(start->name, model, tag, sizeof(model));
     how.model = model;
@@ -698,7 +698,7 @@ enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, 
                                                 ROLLOUT_ON_UNDO};
     struct server *server = user;
     struct controller_now now = now_of();
-    enum serin_errc rc = check_active(server, error);
+    enum serin_errc rc = check_active(server->rollouts, error);
     size_t i;
 
     if (rc != SERIN_OK)
