@@ -258,18 +258,16 @@ static enum serin_errc check_state(const struct replay *replay, const struct ste
     struct buffer texts[2];
     struct rollout next;
     enum serin_errc rc = SERIN_OK;
-    int event = 0;
+    enum rollout_event event;
 
     if (!before)
         return strcmp(step->event, "start") == 0
                    ? SERIN_OK
                    : error_set(error, SERIN_CORRUPT, "a rollout does not begin with '%s'", step->event);
     next = before->after;
-    while (event <= ROLLOUT_ON_WINDOW_PASSED && strcmp(rollout_event_name((enum rollout_event)event), step->event) != 0)
-        event++;
-    if (event > ROLLOUT_ON_WINDOW_PASSED)
+    if (!rollout_event_find(step->event, &event))
         return error_set(error, SERIN_CORRUPT, "'%s' is no event", step->event);
-    rc = machine_apply(&next, &replay->plan, (enum rollout_event)event, step->time_ms, step->why, error);
+    rc = machine_apply(&next, &replay->plan, event, step->time_ms, step->why, error);
     if (rc != SERIN_OK)
         return rc;
     next.number = step->after.number;

@@ -224,8 +224,8 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
     put_text(&json, "waiting", doing(trial));
     json_key(&json, "possible");
     json_begin_array(&json);
-    for (event = ROLLOUT_ON_PAUSE; event <= ROLLOUT_ON_UNDO; event++)
-        if (events >> event & 1)
+    for (event = 0; event <= (int)ROLLOUT_ON_WINDOW_PASSED; event++)
+        if ((events >> event & 1) && rollout_event_is_a_persons((enum rollout_event)event))
             json_write_string(&json, rollout_event_name((enum rollout_event)event));
     json_end_array(&json);
     if (trial->state.phase == ROLLOUT_PROMOTED) {

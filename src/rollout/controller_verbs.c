@@ -305,9 +305,7 @@ enum serin_errc controller_act(struct controller *controller, const char *rollou
 
     if (!trial)
         return error_set(error, SERIN_NOT_FOUND, "no rollout '%s'", rollout);
-    if (event != ROLLOUT_ON_PAUSE && event != ROLLOUT_ON_RESUME && event != ROLLOUT_ON_PROMOTE &&
-        event != ROLLOUT_ON_PROMOTE_FULL && event != ROLLOUT_ON_ABORT && event != ROLLOUT_ON_RETRY &&
-        event != ROLLOUT_ON_UNDO)
+    if (!rollout_event_is_a_persons(event))
         return error_set(error, SERIN_INVALID, "'%s' is not for people to say", rollout_event_name(event));
     rc = check_act(controller, trial, event, error);
     if (rc != SERIN_OK)

@@ -74,8 +74,11 @@ static const char *const phase_names[] = {ROLLOUT_PHASES(X)};
 #define X(phase, name, ended, help) ended,
 static const bool phase_ends[] = {ROLLOUT_PHASES(X)};
 #undef X
-#define X(event, name) name,
+#define X(event, name, person) name,
 static const char *const event_names[] = {ROLLOUT_EVENTS(X)};
+#undef X
+#define X(event, name, person) person,
+static const bool event_is_a_persons[] = {ROLLOUT_EVENTS(X)};
 #undef X
 
 const char *rollout_phase_name(enum rollout_phase phase)
@@ -91,6 +94,34 @@ bool rollout_phase_ended(enum rollout_phase phase)
 const char *rollout_event_name(enum rollout_event event)
 {
     return event_names[event];
+}
+
+bool rollout_event_is_a_persons(enum rollout_event event)
+{
+    return event_is_a_persons[event];
+}
+
+bool rollout_event_find(const char *name, enum rollout_event *ret)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT(event_names); i++)
+        if (strcmp(event_names[i], name) == 0) {
+            *ret = (enum rollout_event)i;
+            return true;
+        }
+    return false;
+}
+
+void rollout_verbs(uint32_t events, char text[static ROLLOUT_VERBS_BYTES])
+{
+    size_t used = 0, i;
+
+    text[0] = '\0';
+    for (i = 0; i < COUNT(event_names); i++)
+        if ((events >> i & 1) && event_is_a_persons[i])
+            used += (size_t)snprintf(text + used, ROLLOUT_VERBS_BYTES - used, "%s%s", used ? ", " : "", event_names[i]);
+    BUG_ON(used >= ROLLOUT_VERBS_BYTES);
 }
 
 /* Cuts where the field ends, and never within a character. */
@@ -140,16 +171,11 @@ static bool in_table(enum rollout_phase from, enum rollout_event event, enum rol
 static enum serin_errc refuse(const struct rollout *rollout, enum rollout_event event, uint32_t possible,
                               struct serin_error *error)
 {
-    char list[200] = "";
-    size_t used = 0;
-    int i;
+    char verbs[ROLLOUT_VERBS_BYTES];
 
-    for (i = 0; i < (int)COUNT(event_names); i++)
-        if (possible >> i & 1)
-            used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", event_names[i]);
-    BUG_ON(used >= sizeof(list));
+    rollout_verbs(possible, verbs);
     return error_set(error, SERIN_LIMIT, "rollout '%s' is %s: '%s' is not possible, %s is", rollout->id,
-                     phase_names[rollout->phase], event_names[event], list);
+                     phase_names[rollout->phase], event_names[event], verbs);
 }
 
 /* The step's share comes into force. */

@@ -34,27 +34,34 @@ enum rollout_phase {
 const char *rollout_phase_name(enum rollout_phase phase);
 bool rollout_phase_ended(enum rollout_phase phase);
 
-/* event, its name; the verbs of people among them have the names of `serin rollout VERB` */
+/* event, its name, whether it is a person's: then the name is the verb of `serin rollout VERB` */
 #define ROLLOUT_EVENTS(X)                                                                                              \
-    X(READY, "ready")   /* the canary's replicas are ready, gates agreed, no window: the step begins */                \
-    X(PROVEN, "proven") /* the judge passes the step, its least time and evidence are there */                         \
-    X(HARM, "harm")     /* the judge, the breaker or the sample ratio says go back */                                  \
-    X(ASK, "ask")       /* the judge, or a limit of time or evidence, wants a person */                                \
-    X(PAUSE, "pause")                                                                                                  \
-    X(RESUME, "resume")                                                                                                \
-    X(PROMOTE, "promote")           /* past this step, whatever is proven */                                           \
-    X(PROMOTE_FULL, "promote-full") /* to all traffic at once */                                                       \
-    X(ABORT, "abort")                                                                                                  \
-    X(RETRY, "retry") /* from the first step, with no evidence kept */                                                 \
-    X(UNDO, "undo")                                                                                                    \
-    X(WINDOW_PASSED, "window-passed") /* of undo */
+    X(READY, "ready", false)   /* the canary's replicas are ready, gates agreed, no window: the step begins */         \
+    X(PROVEN, "proven", false) /* the judge passes the step, its least time and evidence are there */                  \
+    X(HARM, "harm", false)     /* the judge, the breaker or the sample ratio says go back */                           \
+    X(ASK, "ask", false)       /* the judge, or a limit of time or evidence, wants a person */                         \
+    X(PAUSE, "pause", true)                                                                                            \
+    X(RESUME, "resume", true)                                                                                          \
+    X(PROMOTE, "promote", true)           /* past this step, whatever is proven */                                     \
+    X(PROMOTE_FULL, "promote-full", true) /* to all traffic at once */                                                 \
+    X(ABORT, "abort", true)                                                                                            \
+    X(RETRY, "retry", true) /* from the first step, with no evidence kept */                                           \
+    X(UNDO, "undo", true)                                                                                              \
+    X(WINDOW_PASSED, "window-passed", false) /* of undo */
 
 enum rollout_event {
-#define X(event, name) ROLLOUT_ON_##event,
+#define X(event, name, person) ROLLOUT_ON_##event,
     ROLLOUT_EVENTS(X)
 #undef X
 };
 const char *rollout_event_name(enum rollout_event event);
+bool rollout_event_is_a_persons(enum rollout_event event);
+/* By its name, a person's or not; false where none has it. */
+bool rollout_event_find(const char *name, enum rollout_event *ret);
+
+/* The names of a person's events among these bits, in the table's order, with ", " between. */
+#define ROLLOUT_VERBS_BYTES 80
+void rollout_verbs(uint32_t events, char text[static ROLLOUT_VERBS_BYTES]);
 
 /* All that must survive the program, besides the plan and the records. */
 struct rollout {
@@ -78,10 +85,10 @@ void rollout_init(struct rollout *rollout, const char *id, const char *model, co
                   uint64_t salt, int64_t now_ms);
 
 /* Applies event to *rollout in place. SERIN_LIMIT: not in this phase; the sentence says which phase and what is
- * possible. SERIN_CORRUPT: the rollout's step is not one of the plan's. On an error nothing has changed. now_ms is
- * stored in the fields of time; number is the store's to set. The machine does not know whether replicas are ready:
- * whoever applies what gives the canary traffic (ready, promote, promote-full) makes sure of it before, as whoever
- * undoes a completed rollout makes sure that stable runs again. */
+ * possible for a person. SERIN_CORRUPT: the rollout's step is not one of the plan's. On an error nothing has changed.
+ * now_ms is stored in the fields of time; number is the store's to set. The machine does not know whether replicas are
+ * ready: whoever applies what gives the canary traffic (ready, promote, promote-full) makes sure of it before, as
+ * whoever undoes a completed rollout makes sure that stable runs again. */
 MUST_USE enum serin_errc machine_apply(struct rollout *rollout, const struct plan *plan, enum rollout_event event,
                                        int64_t now_ms, const char *why, struct serin_error *error);
 

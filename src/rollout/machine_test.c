@@ -248,6 +248,26 @@ static void test_an_abort_during_the_promotion_takes_it_back(void **state)
     free(route);
 }
 
+static void test_verbs_are_the_events_of_people(void **state)
+{
+    char verbs[ROLLOUT_VERBS_BYTES];
+    enum rollout_event event;
+
+    (void)state;
+    rollout_verbs(~0u, verbs); /* the longest list */
+    assert_string_equal(verbs, "pause, resume, promote, promote-full, abort, retry, undo");
+    rollout_verbs(1u << ROLLOUT_ON_HARM, verbs);
+    assert_string_equal(verbs, "");
+    assert_true(rollout_event_find("promote-full", &event));
+    assert_int_equal(event, ROLLOUT_ON_PROMOTE_FULL);
+    assert_true(rollout_event_is_a_persons(event));
+    assert_true(rollout_event_find("window-passed", &event));
+    assert_int_equal(event, ROLLOUT_ON_WINDOW_PASSED);
+    assert_false(rollout_event_is_a_persons(event));
+    assert_false(rollout_event_find("promote-ful", &event));
+    assert_false(rollout_event_find("", &event));
+}
+
 static void test_a_refusal_says_what_is_possible(void **state)
 {
     struct plan *plan = new_plan();
@@ -258,8 +278,8 @@ static void test_a_refusal_says_what_is_possible(void **state)
     new_rollout(&rollout);
     apply(&rollout, plan, ROLLOUT_ON_READY, ROLLOUT_PROGRESSING);
     assert_int_equal(machine_apply(&rollout, plan, ROLLOUT_ON_RETRY, 0, "", &error), SERIN_LIMIT);
-    assert_string_equal(error.message, "rollout 'street-7' is Progressing: 'retry' is not possible, proven, harm, ask, "
-                                       "pause, promote, promote-full, abort is");
+    assert_string_equal(error.message, "rollout 'street-7' is Progressing: 'retry' is not possible, pause, promote, "
+                                       "promote-full, abort is");
     rollout.step = 5; /* of five */
     assert_int_equal(machine_apply(&rollout, plan, ROLLOUT_ON_HARM, 0, "", &error), SERIN_CORRUPT);
     rollout.step = 4; /* the last is never in progress */
@@ -499,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_pause_and_resume_within_a_step),
         cmocka_unit_test(test_looking_again_gives_the_step_its_time_anew),
         cmocka_unit_test(test_an_abort_during_the_promotion_takes_it_back),
+        cmocka_unit_test(test_verbs_are_the_events_of_people),
         cmocka_unit_test(test_a_refusal_says_what_is_possible),
         cmocka_unit_test(test_why_is_cut_between_characters),
         cmocka_unit_test(test_a_million_random_events),

@@ -693,22 +693,20 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
 enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
                              struct buffer *out, struct serin_error *error)
 {
-    static const enum rollout_event events[] = {ROLLOUT_ON_PAUSE,        ROLLOUT_ON_RESUME, ROLLOUT_ON_PROMOTE,
-                                                ROLLOUT_ON_PROMOTE_FULL, ROLLOUT_ON_ABORT,  ROLLOUT_ON_RETRY,
-                                                ROLLOUT_ON_UNDO};
     struct server *server = user;
     struct controller_now now = now_of();
     enum serin_errc rc = check_active(server->rollouts, error);
-    size_t i;
+    enum rollout_event event;
 
     if (rc != SERIN_OK)
         return rc;
-    for (i = 0; i < sizeof(events) / sizeof(events[0]) && strcmp(rollout_event_name(events[i]), verb) != 0; i++)
-        ;
-    if (i == sizeof(events) / sizeof(events[0]))
-        return error_set(error, SERIN_NOT_FOUND,
-                         "'%.40s' is no verb: pause, resume, promote, promote-full, abort, retry, undo", verb);
-    rc = controller_act(server->rollouts->controller, rollout, events[i], author, why, &now, error);
+    if (!rollout_event_find(verb, &event) || !rollout_event_is_a_persons(event)) {
+        char verbs[ROLLOUT_VERBS_BYTES];
+
+        rollout_verbs(~0u, verbs);
+        return error_set(error, SERIN_NOT_FOUND, "'%.40s' is no verb: %s", verb, verbs);
+    }
+    rc = controller_act(server->rollouts->controller, rollout, event, author, why, &now, error);
     return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
 }
 
