@@ -17,26 +17,8 @@
 
 #include <cmocka.h>
 
-static char folder[64], path[128];
-
-static int make_folder(void **unused)
-{
-    (void)unused;
-    strcpy(folder, "/tmp/serin-records-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/m-1/2.ndjson", folder);
-    return 0;
-}
-
-static int remove_folder(void **unused)
-{
-    char command[128];
-
-    (void)unused;
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command); /* NOLINT: a folder of our own naming */
-}
+#define TEST_FILE "m-1/2.ndjson"
+#include "store/test_folder.h"
 
 static char seen[4096];
 

@@ -9,26 +9,8 @@
 
 #include <cmocka.h>
 
-static char folder[64], path[96];
-
-static int make_folder(void **unused)
-{
-    (void)unused;
-    strcpy(folder, "/tmp/serin-tokens-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/state.db", folder);
-    return 0;
-}
-
-static int remove_folder(void **unused)
-{
-    char command[128];
-
-    (void)unused;
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command); /* NOLINT: a folder of our own naming */
-}
+#define TEST_FILE "state.db"
+#include "store/test_folder.h"
 
 static struct state *open_state(void)
 {
