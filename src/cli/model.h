@@ -35,20 +35,25 @@ struct model_settings {
         .help = "memory that the program may take, in MB; what needs more is refused; 0 is half of the machine's, "    \
                 "and at least 1 GiB and 8 times the model"                                                             \
     }
-#define MODEL_ENGINE_OPTIONS(settings)                                                                                 \
+#define MODEL_SIZE_OPTION(settings) /* of settings that hold a struct cli_size named imgsz */                          \
+    {                                                                                                                  \
+        .name = "imgsz", .value = "N|H,W", .type = CLI_SIZE, .min = 1, .max = 8192,                                    \
+        .offset = offsetof(struct settings, imgsz),                                                                    \
+        .help = "the network's input size in pixels, for models that take any; without this option, the model's own"   \
+    }
+#define MODEL_PROVIDER_OPTIONS(settings)                                                                               \
     {.name = "provider",                                                                                               \
      .value = MODEL_PROVIDERS,                                                                                         \
      .type = CLI_CHOICE,                                                                                               \
      .fallback = "cpu",                                                                                                \
      .offset = offsetof(struct settings, model.provider),                                                              \
      .help = "what runs the network; auto takes the fastest that loads"},                                              \
-        {.name = "device",                                                                                             \
-         .value = "N",                                                                                                 \
-         .type = CLI_INTEGER,                                                                                          \
-         .fallback = "0",                                                                                              \
-         .max = 255,                                                                                                   \
-         .offset = offsetof(struct settings, model.device),                                                            \
-         .help = "the GPU's number, for cuda and tensorrt"},                                                           \
+    {                                                                                                                  \
+        .name = "device", .value = "N", .type = CLI_INTEGER, .fallback = "0", .max = 255,                              \
+        .offset = offsetof(struct settings, model.device), .help = "the GPU's number, for cuda and tensorrt"           \
+    }
+#define MODEL_ENGINE_OPTIONS(settings)                                                                                 \
+    MODEL_PROVIDER_OPTIONS(settings),                                                                                  \
         {.name = "threads",                                                                                            \
          .value = "N",                                                                                                 \
          .type = CLI_INTEGER,                                                                                          \
