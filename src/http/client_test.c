@@ -13,32 +13,8 @@
 
 #include <cmocka.h>
 
-/* Allocations of the code under test can be made to fail: the one after `allocations_left` others. */
-static int allocations_left = -1;
+#include "http/test_frail.h"
 
-static bool allocation_fails(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-static void *frail_malloc(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *frail_calloc(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : calloc(count, size);
-}
-
-static void *frail_realloc(void *old, size_t size)
-{
-    return allocation_fails() ? NULL : realloc(old, size);
-}
-
-#define malloc  frail_malloc
-#define calloc  frail_calloc
-#define realloc frail_realloc
 #include "http/body.c"
 #include "http/client.c"
 #include "http/pool.c"
