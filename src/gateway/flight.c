@@ -446,8 +446,8 @@ static void client_went_away(void *user)
 /* The dead-man rule: whether the controller of the route's rollout, if it has one, is alive. */
 static bool is_held(const struct thread *thread, const struct gateway_entry *entry)
 {
-    return !entry->on_trial ||
-           atomic_load_explicit(&thread->gateway->trials_until_ms, memory_order_relaxed) > thread_now_ms(thread);
+    return !entry->on_trial || atomic_load_explicit(&thread->gateway->trial_until_ms[entry->lease],
+                                                    memory_order_relaxed) > thread_now_ms(thread);
 }
 
 /* What a model tells of itself (metadata, configuration, statistics): a client that reads several of these must not be

@@ -40,8 +40,10 @@ struct gateway_entry {
     struct route route;
     int key_count; /* hashes of the API keys that open the model, where its route needs one */
     uint8_t keys[GATEWAY_MAX_KEYS][GATEWAY_KEY_BYTES];
-    bool on_trial; /* a rollout moves this route: the judge is told of its requests, and without gateway_hold_trials all
+    bool on_trial; /* a rollout moves this route: the judge is told of its requests, and without gateway_hold_trial all
                       of them go to stable */
+    int lease;     /* 0..GATEWAY_MAX_MODELS - 1: what gateway_hold_trial holds it by. Given by the control thread, each
+                      to one model, the same as long as it has a route */
     struct gateway_version versions[ROUTE_MAX_VERSIONS]; /* as route.versions */
 };
 
@@ -146,9 +148,9 @@ void gateway_close(struct gateway *gateway);
 
 /* ---- rollouts ---- */
 
-/* The dead-man rule: routes on trial send nothing but stable's share to anybody but stable once for_ms have passed
- * since the last call. From any thread. */
-void gateway_hold_trials(struct gateway *gateway, uint64_t for_ms);
+/* The dead-man rule, of each model by itself: the route on trial with that lease sends nothing to anybody but stable
+ * once for_ms have passed since the last call; 0: from the next request on. From any thread. */
+void gateway_hold_trial(struct gateway *gateway, int lease, uint64_t for_ms);
 
 struct gateway_answer {
     char tag[ROUTE_MAX_TEXT + 1];

@@ -280,6 +280,76 @@ static void threads_share_a_unix_socket(void **state)
     rmdir(folder);
 }
 
+static uint64_t requests_of(const struct gateway *gateway, int slot)
+{
+    struct gateway_totals totals;
+
+    gateway_read(gateway, slot, &totals);
+    return totals.requests;
+}
+
+/* The dead-man rule: its controller has said nothing yet, or has let go. Another model's word holds only that one. */
+static void a_trial_without_its_hold_is_stable(void **state)
+{
+    enum { A_CANARY = 1, B_STABLE, B_CANARY };
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 2);
+    struct gateway_table *table = table_new();
+    struct gateway_totals totals;
+    struct gateway_sighting *sighting;
+    int i;
+
+    (void)state;
+    add_model(table, "a", true, true);
+    add_model(table, "b", true, true);
+    for (i = 0; i < 2; i++) {
+        table->entries[i].on_trial = true;
+        table->entries[i].lease = 5 - i;
+    }
+    publish(gateway, table);
+    for (i = 0; i < REQUESTS; i++)
+        expect(gateway, "POST /v1/predict/b", 200, "\r\nX-Serin-Version: stable\r\n");
+    assert_int_equal(requests_of(gateway, B_STABLE), REQUESTS);
+    gateway_read(gateway, B_CANARY, &totals);
+    assert_int_equal(totals.requests, 0);
+    assert_int_equal(totals.unheld, REQUESTS);
+    assert_null(gateway_take_sighting(gateway)); /* nothing of it is evidence */
+
+    gateway_hold_trial(gateway, 5, 3600000); /* of a */
+    expect(gateway, "POST /v1/predict/a", 200, "\r\nX-Serin-Version: canary\r\n");
+    expect(gateway, "POST /v1/predict/b", 200, "\r\nX-Serin-Version: stable\r\n");
+    gateway_hold_trial(gateway, 4, 3600000);
+    expect(gateway, "POST /v1/predict/b", 200, "\r\nX-Serin-Version: canary\r\n");
+    gateway_hold_trial(gateway, 5, 0);
+    for (i = 0; i < REQUESTS; i++)
+        expect(gateway, "POST /v1/predict/a", 200, "\r\nX-Serin-Version: stable\r\n");
+    expect(gateway, "POST /v1/predict/b", 200, "\r\nX-Serin-Version: canary\r\n");
+    assert_int_equal(requests_of(gateway, A_CANARY), 1);
+    assert_int_equal(requests_of(gateway, B_CANARY), 2);
+    for (i = 0; i < 3; i++) { /* those that were held */
+        sighting = gateway_take_sighting(gateway);
+        assert_non_null(sighting);
+        assert_string_equal(sighting->own.tag, "canary");
+        gateway_sighting_free(sighting);
+    }
+    assert_null(gateway_take_sighting(gateway));
+    gateway_close(gateway);
+}
+
+static void a_lease_that_nobody_has_is_refused(void **state)
+{
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 1);
+    struct gateway_table *table = table_new();
+    struct serin_error error;
+
+    (void)state;
+    add_model(table, "m", true, true);
+    table->entries[0].lease = GATEWAY_MAX_MODELS;
+    assert_int_equal(gateway_publish(gateway, table, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "route 'm': lease 64 of 64");
+    free(table);
+    gateway_close(gateway);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +357,8 @@ int main(void)
         cmocka_unit_test(one_model_that_is_down_is_not_the_gateway),
         cmocka_unit_test(an_outage_is_not_doubled),
         cmocka_unit_test(threads_share_a_unix_socket),
+        cmocka_unit_test(a_trial_without_its_hold_is_stable),
+        cmocka_unit_test(a_lease_that_nobody_has_is_refused),
     };
 
     return cmocka_run_group_tests_name("gateway/gateway", tests, start_version, stop_version);

@@ -131,7 +131,7 @@ struct gateway {
     void *stopped_user;
     int taken_last; /* the thread of which the last sighting was taken; only who takes them touches it */
     struct breaker breakers[GATEWAY_MAX_SLOTS];
-    _Atomic uint64_t trials_until_ms; /* monotonic: gateway_hold_trials */
+    _Atomic uint64_t trial_until_ms[GATEWAY_MAX_MODELS]; /* monotonic, by lease: gateway_hold_trial */
     struct thread threads[MAX_THREADS];
 };
 

@@ -160,6 +160,9 @@ static enum serin_errc check_entry(const struct gateway *gateway, const struct g
     enum serin_errc rc = route_check(&entry->route, error);
     int v, i;
 
+    if (entry->lease < 0 || entry->lease >= GATEWAY_MAX_MODELS)
+        return error_set(error, SERIN_INVALID, "route '%s': lease %d of %d", entry->route.model, entry->lease,
+                         GATEWAY_MAX_MODELS);
     for (v = 0; v < entry->route.version_count && rc == SERIN_OK; v++) {
         const struct gateway_version *version = &entry->versions[v];
 

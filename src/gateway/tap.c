@@ -118,7 +118,7 @@ struct gateway_sighting *gateway_take_sighting(struct gateway *gateway)
     return sighting;
 }
 
-void gateway_hold_trials(struct gateway *gateway, uint64_t for_ms)
+void gateway_hold_trial(struct gateway *gateway, int lease, uint64_t for_ms)
 {
-    atomic_store(&gateway->trials_until_ms, uv_hrtime() / 1000000 + for_ms);
+    atomic_store(&gateway->trial_until_ms[lease], for_ms ? uv_hrtime() / 1000000 + for_ms : 0);
 }

@@ -384,7 +384,6 @@ static void go_back_unwritten(struct controller *controller, struct trial *trial
         snprintf(trial->go_back_why, sizeof(trial->go_back_why), "%s", why);
     }
     trial->go_back = true;
-    controller->target.hold(controller->target.user, 0);
 }
 
 enum serin_errc trial_decide(struct controller *controller, struct trial *trial, enum rollout_event event,
@@ -401,6 +400,8 @@ enum serin_errc trial_decide(struct controller *controller, struct trial *trial,
         rc = trial_new_judge(trial, &fresh, error);
     if (rc != SERIN_OK)
         return rc;
+    if (event_goes_back(event) && trial->on_trial) /* a disk may be slow, and what follows is written twice */
+        controller->target.hold(controller->target.user, trial->state.model, 0);
     rc = trial_write(controller, trial, &next, author, name, now, &fault);
     if (rc != SERIN_OK) {
         judge_free(fresh);

@@ -6,7 +6,8 @@
  * One thread. The order is always the same: the machine says what an event leads to, the records that it was judged by
  * and the decision are put on disk, the state changes, and the route is brought to what the state wishes; where that
  * fails it is tried again at each tick. A decision that cannot be written is not taken; but where it is one to go back,
- * the hold on trials is let go, so that the gateway sends everything to stable until it can be written.
+ * the hold on the model's trial is let go before anything is written, so that the gateway sends everything to stable
+ * while it is being written, and until it can be.
  */
 #ifndef ROLLOUT_CONTROLLER_H
 #define ROLLOUT_CONTROLLER_H
@@ -48,7 +49,7 @@ struct controller_target {
     bool (*usage)(void *user, const char *model, const char *tag, struct controller_usage *ret);
     double (*golden_map)(void *user, const char *model, const char *tag); /* NAN: not evaluated */
     void (*release)(void *user, const char *model, const char *tag);      /* its replicas are not needed any more */
-    void (*hold)(void *user, uint64_t for_ms);                            /* 0: trials end now */
+    void (*hold)(void *user, const char *model, uint64_t for_ms);         /* 0: its trial ends now */
     /* Everything recorded so far is on disk, and the decision. Sets *ret_number, and only then returns SERIN_OK. */
     enum serin_errc (*decide)(void *user, const struct controller_decision *decision, uint64_t *ret_number,
                               struct serin_error *error);

@@ -158,10 +158,11 @@ static void release(void *user, const char *model, const char *tag)
     world->released = lives(world);
 }
 
-static void hold(void *user, uint64_t for_ms)
+static void hold(void *user, const char *model, uint64_t for_ms)
 {
     struct world *world = user;
 
+    assert_string_equal(model, world->route.model);
     if (!lives(world))
         return;
     world->hold_ms = for_ms;
@@ -176,6 +177,8 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
     const int attempt = decision->after->attempt;
     struct stored *stored = &world->decisions[world->decision_count];
 
+    if (decision->goes_back && world->on_trial) /* stable has taken over before the disk is asked */
+        assert_true(world->dead || world->hold_ms == 0);
     if (!lives(world) || world->decide_fails)
         return error_set(error, SERIN_IO, "the disk is full");
     assert_true(world->decision_count < MOST);

@@ -1,5 +1,5 @@
 /*
- * controller_tick.c - what is due in each rollout: looks, gauges, gates, steps, and the hold on trials.
+ * controller_tick.c - what is due in each rollout: looks, gauges, gates, steps, and the hold on each trial.
  * SPDX-License-Identifier: Apache-2.0
  *
  * In each tick a rollout takes at most one decision, the safest first: one to go back that could not be written yet,
@@ -263,8 +263,8 @@ static void tick_live(struct controller *controller, struct trial *trial, const 
         tick_promoted(controller, trial, now);
 }
 
-/* Whether trials may go on as far as this one is concerned. */
-static bool lets_trials_go_on(const struct trial *trial)
+/* Whether the model's trial may go on. */
+static bool may_go_on(const struct trial *trial)
 {
     const bool exposed = trial->state.step_begun || trial->state.step > 0;
 
@@ -276,7 +276,6 @@ static bool lets_trials_go_on(const struct trial *trial)
 
 void controller_tick(struct controller *controller, const struct controller_now *now)
 {
-    bool held = true, any = false;
     int i;
 
     for (i = 0; i < CONTROLLER_MAX_ROLLOUTS; i++) {
@@ -288,9 +287,8 @@ void controller_tick(struct controller *controller, const struct controller_now 
             trial_bring_route(controller, trial);
         if (trial_is_live(trial))
             tick_live(controller, trial, now);
-        any = any || trial->on_trial || trial->route_pending;
-        held = held && lets_trials_go_on(trial);
+        if (trial->on_trial || trial->route_pending)
+            controller->target.hold(controller->target.user, trial->state.model,
+                                    may_go_on(trial) ? CONTROLLER_HOLD_MS : 0);
     }
-    if (any)
-        controller->target.hold(controller->target.user, held ? CONTROLLER_HOLD_MS : 0);
 }

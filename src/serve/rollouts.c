@@ -182,11 +182,13 @@ static void release(void *user, const char *model, const char *tag)
         log_event(rollouts->server->log, "warn", "ending a rollout", "%s keeps running: %s", name, error.message);
 }
 
-static void hold(void *user, uint64_t for_ms)
+static void hold(void *user, const char *model, uint64_t for_ms)
 {
     struct rollouts *rollouts = user;
+    int at = table_find(rollouts->server, model);
 
-    gateway_hold_trials(rollouts->server->gateway, for_ms);
+    if (at >= 0)
+        gateway_hold_trial(rollouts->server->gateway, rollouts->server->table.entries[at].lease, for_ms);
 }
 
 static void say(void *user, const char *level, const char *sentence)

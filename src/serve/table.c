@@ -117,18 +117,30 @@ static enum serin_errc check_served(const struct server *server, const struct ro
     return SERIN_OK;
 }
 
+static int free_lease(const struct server *server)
+{
+    bool taken[GATEWAY_MAX_MODELS] = {false};
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++)
+        taken[server->table.entries[i].lease] = true;
+    for (i = 0; taken[i]; i++) /* there are as many as models */
+        ;
+    return i;
+}
+
 static void put_entry(struct server *server, const struct route *route)
 {
     int at = table_find(server, route->model);
-    bool on_trial = false;
+    bool on_trial = at >= 0 && server->table.entries[at].on_trial;
+    int lease = at >= 0 ? server->table.entries[at].lease : free_lease(server);
 
     if (at < 0)
         at = server->table.entry_count++;
-    else
-        on_trial = server->table.entries[at].on_trial;
     memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
     server->table.entries[at].route = *route;
     server->table.entries[at].on_trial = on_trial;
+    server->table.entries[at].lease = lease;
 }
 
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,

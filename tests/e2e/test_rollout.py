@@ -598,6 +598,35 @@ def test_the_command(models, tmp_path):
 # ---- kill -9 ----
 
 
+def test_a_rollout_that_is_stuck_takes_no_other_canary_off(tmp_path):
+    """After a kill one canary does not come back: its model is stable's, and the other's trial goes on."""
+    serve = Serve(tmp_path, "--drain-seconds", "2")
+    both = []
+    try:
+        serve.start()
+        for name in ("stuck", "sound"):
+            both.append(Rollouts(serve, name).two())
+            both[-1].start(STANDS)
+            both[-1].reach("Progressing")
+        serve.kill()
+        both[0].canary.stop()
+        serve.start()
+        for models in both:
+            until(lambda: serve.versions(models.name)["v1"]["ready"], "stable")
+        with both[0].traffic() as stuck, both[1].traffic() as sound:
+            until(lambda: sound.by_version.get("v2", 0) > 20 or sound.broken, "the other canary's answers")
+            stuck.more(100)
+        assert not stuck.errors and not sound.errors and not stuck.broken and not sound.broken
+        assert stuck.by_version == {"v1": stuck.count}
+        assert both[0].counters("v2")["unheld"] > 0 and both[1].counters("v2")["answered"] > 20
+        assert serve.end() == 0
+    finally:
+        serve.kill()
+        for models in both:
+            for fake in models.fakes:
+                fake.stop()
+
+
 def wished(state, steps):
     """The share that a state asks for: of the step in force."""
     if state["phase"] in ("Promoted", "Completed"):
