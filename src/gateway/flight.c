@@ -142,6 +142,20 @@ static void count_answer(struct flight *flight, int status, bool of_version, siz
     COUNT(thread, flight->slot, answer_bytes, body_bytes);
 }
 
+static void count_outcome(struct flight *flight, int status)
+{
+    enum gateway_outcome outcome = status == 499   ? GATEWAY_GONE
+                                   : status >= 500 ? GATEWAY_5XX
+                                   : status >= 400 ? GATEWAY_4XX
+                                   : status >= 300 ? GATEWAY_3XX
+                                                   : GATEWAY_2XX;
+
+    COUNT(flight->thread, flight->assigned_slot, outcomes[outcome][fell_back(flight)], 1);
+    if (outcome != GATEWAY_GONE)
+        histogram_record(&flight->thread->counters[flight->slot].whole,
+                         (clock_now_ns() - http_exchange_started_ns(flight->exchange)) / 1000);
+}
+
 /* 499 is our own word for a client that has gone. */
 static bool blames_client(int status)
 {
@@ -201,6 +215,7 @@ static void finish(struct flight *flight, int status, const struct http_head *he
         flight->why = "no room for the head of the answer";
     }
     count_answer(flight, status, of_version, body ? body->size : 0);
+    count_outcome(flight, status);
     write_access_log(flight, status, body ? body->size : 0);
     tell_judge(flight, status);
     http_respond(flight->exchange, status, &fields, body ? bytes_share(body) : NULL);
@@ -411,7 +426,10 @@ static void answered(void *user, const struct http_answer *answer)
         return;
     }
     if (status < 400) {
+        struct work work = work_read(answer->head);
+
         histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
+        work_count(thread, flight->slot, &work);
         if (flight->refusal.status > 0)
             count_wrong_refusal(flight);
         else
@@ -426,6 +444,7 @@ static void client_went_away(void *user)
     struct thread *thread = flight->thread;
 
     COUNT(thread, flight->assigned_slot, aborted, 1);
+    count_outcome(flight, 499);
     if (flight->call) {
         http_call_cancel(flight->call);
         upstream_given_up(flight->upstream);

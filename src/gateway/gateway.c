@@ -244,6 +244,24 @@ void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals
     }
 }
 
+void gateway_read_work(const struct gateway *gateway, int slot, struct gateway_work *ret)
+{
+    int i, k;
+
+    *ret = (struct gateway_work){0};
+    for (i = 0; i < gateway->options.threads; i++) {
+        const struct slot_counters *counters = &gateway->threads[i].counters[slot];
+
+        for (k = 0; k < 2 * GATEWAY_OUTCOME_COUNT; k++)
+            ret->outcomes[k / 2][k % 2] +=
+                atomic_load_explicit(&counters->outcomes[k / 2][k % 2], memory_order_relaxed);
+        histogram_add(&ret->whole, &counters->whole);
+        for (k = 0; k < GATEWAY_STAGE_COUNT; k++)
+            histogram_add(&ret->stages[k], &counters->stages[k]);
+        histogram_add(&ret->batch, &counters->batch);
+    }
+}
+
 void gateway_read_connections(struct gateway *gateway, struct gateway_connections *ret)
 {
     int i;

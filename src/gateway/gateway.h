@@ -72,6 +72,8 @@ struct gateway_table {
     X(mirror_dropped, "Copies that were not sent for want of room")                                                    \
     X(untold, "Requests of a rollout that the judge was not told of, because nobody took them in time")                \
     X(unheld, "Requests that went to stable because the controller of their rollout gave no sign of life")             \
+    X(pictures, "Pictures that the version looked at for its answers, as it tells itself")                             \
+    X(detections, "Objects that it found in them, as it tells itself")                                                 \
     X(request_bytes, "Bytes of request bodies")                                                                        \
     X(answer_bytes, "Bytes of answer bodies")
 
@@ -81,6 +83,26 @@ struct gateway_totals {
 #undef X
     struct histogram_sum latency; /* of tries that the version answered, request sent to answer received */
     struct histogram_sum mirror_latency;
+};
+
+/* How requests ended for their clients, by the version that they were assigned to. GONE: the client went away. */
+enum gateway_outcome { GATEWAY_2XX, GATEWAY_3XX, GATEWAY_4XX, GATEWAY_5XX, GATEWAY_GONE, GATEWAY_OUTCOME_COUNT };
+
+/* The stages of a worker, as its Server-Timing names them. */
+#define GATEWAY_STAGES(X) X(decode) X(queue) X(inference) X(post)
+enum {
+#define X(stage) GATEWAY_STAGE_##stage,
+    GATEWAY_STAGES(X)
+#undef X
+        GATEWAY_STAGE_COUNT
+};
+
+/* Whole requests, and what workers tell of their part. */
+struct gateway_work {
+    uint64_t outcomes[GATEWAY_OUTCOME_COUNT][2]; /* [1]: stable answered in the version's place */
+    struct histogram_sum whole;                  /* head read to answer given, by the version that was asked last */
+    struct histogram_sum stages[GATEWAY_STAGE_COUNT];
+    struct histogram_sum batch; /* pictures of one run of the network, not microseconds */
 };
 
 /* One line of the access log, finished, without its newline; called on gateway threads, must not block. */
@@ -126,6 +148,8 @@ MUST_USE enum serin_errc gateway_publish(struct gateway *gateway, const struct g
 
 /* The counters of a slot, added up over the threads; from any thread. */
 void gateway_read(const struct gateway *gateway, int slot, struct gateway_totals *ret);
+
+void gateway_read_work(const struct gateway *gateway, int slot, struct gateway_work *ret);
 
 /* Of the data port, added up over the threads that have not ended; from any thread. Refused and evicted: for a limit
  * that was reached (http_server_options.max_connections). */

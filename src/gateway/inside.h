@@ -53,7 +53,9 @@ struct slot_counters {
 #define X(name, help) _Atomic uint64_t name;
     GATEWAY_COUNTERS(X)
 #undef X
+    _Atomic uint64_t outcomes[GATEWAY_OUTCOME_COUNT][2];
     struct histogram latency, mirror_latency;
+    struct histogram whole, stages[GATEWAY_STAGE_COUNT], batch; /* as struct gateway_work */
 };
 
 #define COUNT(thread, slot, name, more)                                                                                \
@@ -227,6 +229,15 @@ struct access {
 void access_log_write(struct thread *thread, const struct access *access);
 /* What the exchange tells of itself; the rest is 0. */
 struct access access_of(const struct http_exchange *exchange);
+
+/* work.c */
+struct work { /* 0: not told */
+    bool stages_told;
+    uint64_t stage_us[GATEWAY_STAGE_COUNT];
+    uint32_t pictures, batch, detections;
+};
+struct work work_read(const struct http_head *head); /* of a version's answer */
+void work_count(struct thread *thread, int slot, const struct work *work);
 
 /* tap.c */
 /* A request of a model on trial; NULL without memory. */

@@ -126,7 +126,8 @@ struct judge_decision {
 /* Brings all tests up to date at t_s and decides. The same as a RECORD_LOOK, then reading. */
 void judge_look(struct judge *judge, double t_s, struct judge_decision *ret);
 int judge_reading_count(const struct judge *judge); /* rises as slices are seen; a reading keeps its index */
-enum judge_verdict judge_verdict(const struct judge *judge, int index);           /* of a reading; cheap */
+enum judge_verdict judge_verdict(const struct judge *judge, int index); /* of a reading; cheap */
+bool judge_is_whole(const struct judge *judge, int index); /* a reading of a guard, not of one of its slices; cheap */
 void judge_read(const struct judge *judge, int index, struct judge_reading *ret); /* as of the last look */
 
 /* The alarm of its own: the arms' sizes are not those of the draw. */

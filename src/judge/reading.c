@@ -168,6 +168,11 @@ static void agree_with_verdict(const struct judge *judge, const struct cell *cel
     }
 }
 
+bool judge_is_whole(const struct judge *judge, int index)
+{
+    return judge->cells[index]->dimension < 0;
+}
+
 enum judge_verdict judge_verdict(const struct judge *judge, int index)
 {
     const struct cell *cell = judge->cells[index];

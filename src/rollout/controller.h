@@ -141,8 +141,16 @@ struct buffer;
 MUST_USE enum serin_errc controller_report(struct controller *controller, const char *rollout, struct buffer *out,
                                            struct serin_error *error);
 void controller_list(struct controller *controller, struct buffer *out);
-/* Prometheus' text format: of each model's newest rollout its phase, step and share, and of its guards in the whole
- * (not in slices, so that the series are bounded) the estimate, bounds and evidence. */
-void controller_metrics(struct controller *controller, struct buffer *out);
+
+/* A model's newest rollout, for metrics. Borrowed: until the controller is called again. */
+struct controller_view {
+    const struct rollout *state;
+    int steps;                 /* of its plan */
+    double share;              /* of the canary, in force; 0 to 1 */
+    double alpha;              /* of its plan */
+    const struct judge *judge; /* NULL: it has ended */
+};
+/* index: 0 to CONTROLLER_MAX_ROLLOUTS - 1; false where there is none. */
+bool controller_view(const struct controller *controller, int index, struct controller_view *ret);
 
 #endif

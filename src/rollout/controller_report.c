@@ -262,120 +262,16 @@ void controller_list(struct controller *controller, struct buffer *out)
     json_end_array(&json);
 }
 
-/* ---- Prometheus ---- */
-
-static void metric_head(struct buffer *out, const char *name, const char *help)
+bool controller_view(const struct controller *controller, int index, struct controller_view *ret)
 {
-    buffer_printf(out, "# HELP %s %s.\n# TYPE %s gauge\n", name, help, name);
-}
+    const struct trial *trial = &controller->trials[index];
 
-/* One series of each rollout; names of models and tags need no escaping (version/name.h). */
-static void rollout_metric(const struct controller *controller, struct buffer *out, const char *name, const char *help,
-                           double (*value)(const struct trial *trial))
-{
-    int i;
-
-    metric_head(out, name, help);
-    for (i = 0; i < CONTROLLER_MAX_ROLLOUTS; i++) {
-        const struct trial *trial = &controller->trials[i];
-
-        if (trial->used)
-            buffer_printf(out, "%s{model=\"%s\",version=\"%s\"} %g\n", name, trial->state.model, trial->state.canary,
-                          value(trial));
-    }
-}
-
-static double step_of(const struct trial *trial)
-{
-    return trial->state.step + 1;
-}
-
-static double share_of(const struct trial *trial)
-{
-    return share_percent(trial) / 100;
-}
-
-static double alpha_of(const struct trial *trial)
-{
-    return trial->judge ? judge_alpha_spent(trial->judge) : 0;
-}
-
-static double estimate_of(const struct judge_reading *reading)
-{
-    return reading->estimate;
-}
-
-static double lower_of(const struct judge_reading *reading)
-{
-    return reading->lower;
-}
-
-static double upper_of(const struct judge_reading *reading)
-{
-    return reading->upper;
-}
-
-static double harm_of(const struct judge_reading *reading)
-{
-    return reading->log_e_harm;
-}
-
-static double no_harm_of(const struct judge_reading *reading)
-{
-    return reading->log_e_no_harm;
-}
-
-/* A plan may give a guard any name. */
-static void append_label(struct buffer *out, const char *text)
-{
-    for (; *text; text++)
-        buffer_printf(out, "%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text == '\n' ? ' ' : *text);
-}
-
-static void guard_metric(const struct controller *controller, struct buffer *out, const char *name, const char *help,
-                         double (*value)(const struct judge_reading *reading))
-{
-    int i, r;
-
-    metric_head(out, name, help);
-    for (i = 0; i < CONTROLLER_MAX_ROLLOUTS; i++) {
-        const struct trial *trial = &controller->trials[i];
-        int count = trial->used && trial->judge ? judge_reading_count(trial->judge) : 0;
-
-        for (r = 0; r < count; r++) {
-            struct judge_reading reading;
-
-            judge_read(trial->judge, r, &reading);
-            if (!reading.guard->metric || reading.dimension || !isfinite(value(&reading)))
-                continue;
-            buffer_printf(out, "%s{model=\"%s\",version=\"%s\",guard=\"", name, trial->state.model,
-                          trial->state.canary);
-            append_label(out, reading.guard->name);
-            buffer_printf(out, "\"} %g\n", value(&reading));
-        }
-    }
-}
-
-void controller_metrics(struct controller *controller, struct buffer *out)
-{
-    int i;
-
-    metric_head(out, "serin_rollout_phase", "1 in the phase that the model's newest rollout is in");
-    for (i = 0; i < CONTROLLER_MAX_ROLLOUTS; i++) {
-        const struct trial *trial = &controller->trials[i];
-
-        if (trial->used)
-            buffer_printf(out, "serin_rollout_phase{model=\"%s\",version=\"%s\",phase=\"%s\"} 1\n", trial->state.model,
-                          trial->state.canary, rollout_phase_name(trial->state.phase));
-    }
-    rollout_metric(controller, out, "serin_rollout_step", "The step of the rollout, from 1", step_of);
-    rollout_metric(controller, out, "serin_rollout_share", "The canary's share that is in force, 0 to 1", share_of);
-    rollout_metric(controller, out, "serin_rollout_alpha_spent", "What of the rollout's alpha has been spent",
-                   alpha_of);
-    guard_metric(controller, out, "serin_guard_estimate", "Canary against stable, on the guard's scale", estimate_of);
-    guard_metric(controller, out, "serin_guard_lower", "The lower always-valid bound of the estimate", lower_of);
-    guard_metric(controller, out, "serin_guard_upper", "The upper always-valid bound of the estimate", upper_of);
-    guard_metric(controller, out, "serin_guard_log_e_harm", "Evidence of harm, as a natural logarithm", harm_of);
-    guard_metric(controller, out, "serin_guard_log_e_no_harm",
-                 "Evidence of no harm by the step's margin, as a natural logarithm", no_harm_of);
+    if (!trial->used)
+        return false;
+    *ret = (struct controller_view){.state = &trial->state,
+                                    .steps = trial->plan.judge.step_count,
+                                    .share = share_percent(trial) / 100,
+                                    .alpha = trial->plan.judge.alpha,
+                                    .judge = trial->judge};
+    return true;
 }

@@ -113,6 +113,8 @@ enum serin_errc report_status(void *user, struct buffer *out, struct serin_error
 enum serin_errc report_routes(void *user, struct buffer *out, struct serin_error *error);
 enum serin_errc report_route(void *user, const char *model, struct buffer *out, struct serin_error *error);
 enum serin_errc report_changes(void *user, int limit, struct buffer *out, struct serin_error *error);
-enum serin_errc report_metrics(void *user, struct buffer *out, struct serin_error *error);
+
+/* metrics.c: the same as Prometheus' text format */
+enum serin_errc metrics_write(void *user, struct buffer *out, struct serin_error *error);
 
 #endif

@@ -29,7 +29,7 @@ struct log {
     pthread_t writer;
     char *filling, *writing; /* BUFFER_BYTES each */
     size_t used;
-    _Atomic unsigned long dropped;
+    _Atomic unsigned long taken, dropped, untold; /* untold: of the dropped ones */
     bool closing;
     int fd;
 };
@@ -75,7 +75,7 @@ static void *write_on(void *argument)
         log->used = 0;
         pthread_mutex_unlock(&log->lock);
         write_all(log->fd, full, size);
-        dropped = atomic_exchange(&log->dropped, 0);
+        dropped = atomic_exchange(&log->untold, 0);
         if (dropped) {
             char line[128];
             int n = snprintf(line, sizeof(line),
@@ -139,6 +139,12 @@ void log_close(struct log *log)
     free(log);
 }
 
+static void count_dropped(struct log *log)
+{
+    atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->untold, 1, memory_order_relaxed);
+}
+
 static bool try_lock(struct log *log)
 {
     int i;
@@ -158,12 +164,13 @@ void log_line(void *user, const char *line, size_t size)
     if (!log || log->fd < 0)
         return;
     if (!try_lock(log)) {
-        atomic_fetch_add(&log->dropped, 1);
+        count_dropped(log);
         return;
     }
     if (size + 1 > BUFFER_BYTES - log->used) {
-        atomic_fetch_add(&log->dropped, 1);
+        count_dropped(log);
     } else {
+        atomic_fetch_add_explicit(&log->taken, 1, memory_order_relaxed);
         memcpy(log->filling + log->used, line, size);
         log->filling[log->used + size] = '\n';
         log->used += size + 1;
@@ -171,6 +178,17 @@ void log_line(void *user, const char *line, size_t size)
             pthread_cond_signal(&log->filled);
     }
     pthread_mutex_unlock(&log->lock);
+}
+
+struct log_counts log_counts(const struct log *log)
+{
+    struct log_counts counts = {0};
+
+    if (log) {
+        counts.taken = atomic_load_explicit(&log->taken, memory_order_relaxed);
+        counts.dropped = atomic_load_explicit(&log->dropped, memory_order_relaxed);
+    }
+    return counts;
 }
 
 void log_event(struct log *log, const char *level, const char *doing, const char *format, ...)

@@ -18,6 +18,12 @@ struct log;
 MUST_USE enum serin_errc log_open(const char *path, struct log **ret, struct serin_error *error);
 void log_close(struct log *log); /* writes what there is; NULL is fine */
 
+/* Lines that were taken, and lines that were dropped, since it was opened; any thread. NULL is fine. */
+struct log_counts {
+    unsigned long taken, dropped;
+};
+struct log_counts log_counts(const struct log *log);
+
 /* One finished line without its newline; the signature is gateway_log's. */
 void log_line(void *user, const char *line, size_t size);
 

@@ -712,18 +712,12 @@ enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, 
     return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
 }
 
-void rollouts_metrics(const struct rollouts *rollouts, struct buffer *out)
+const struct controller *rollouts_controller(const struct rollouts *rollouts)
 {
-    static const struct observer none = {0};
-    const struct observer *observer = rollouts ? &rollouts->observer : &none;
+    return rollouts && rollouts->active ? rollouts->controller : NULL;
+}
 
-#define X(name, help)                                                                                                  \
-    buffer_printf(out,                                                                                                 \
-                  "# HELP serin_judge_%s_total %s.\n# TYPE serin_judge_%s_total counter\nserin_judge_%s_total "        \
-                  "%llu\n",                                                                                            \
-                  #name, help, #name, #name, (unsigned long long)observer->name);
-    OBSERVE_COUNTERS(X)
-#undef X
-    if (rollouts && rollouts->active)
-        controller_metrics(rollouts->controller, out);
+const struct observer *rollouts_observer(const struct rollouts *rollouts)
+{
+    return rollouts ? &rollouts->observer : NULL;
 }

@@ -29,6 +29,11 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
                                struct serin_error *error);
 enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
                              struct buffer *out, struct serin_error *error);
-void rollouts_metrics(const struct rollouts *rollouts, struct buffer *out);
+
+/* For metrics. The controller is NULL while the rollouts are in another process's hands. */
+struct controller;
+struct observer;
+const struct controller *rollouts_controller(const struct rollouts *rollouts);
+const struct observer *rollouts_observer(const struct rollouts *rollouts);
 
 #endif

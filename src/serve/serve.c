@@ -364,7 +364,7 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .undeploy = deploy_undo,
                                         .changes = report_changes,
                                         .reload = reload,
-                                        .metrics = report_metrics,
+                                        .metrics = metrics_write,
                                         .deploy = deploy_start,
                                         .versions = shelf_versions,
                                         .try_picture = shelf_try,

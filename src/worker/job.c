@@ -264,8 +264,10 @@ static enum serin_errc finish_picture(const struct network *network, struct job 
     enum serin_errc rc;
 
     rc = yolo_finish(network->yolo, &job->outputs->outputs, job->index, &job->letterbox, job->options, &result, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK) {
+        job->detections = (int)result->count;
         rc = serin_result_to_json(result, &job->results, error);
+    }
     serin_result_free(result);
     return rc;
 }

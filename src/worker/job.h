@@ -47,7 +47,8 @@ struct job {
     struct letterbox letterbox;
     struct serin_speed speed;
     double light, sharpness;
-    char *results; /* JSON; malloc'ed */
+    char *results;  /* JSON; malloc'ed */
+    int detections; /* in them */
     /* the network's */
     void *own_tensor; /* where a slot is too small */
     struct run_outputs *outputs;

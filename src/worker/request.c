@@ -196,8 +196,9 @@ void request_fail_error(struct request *request, const struct serin_error *error
 
 void request_write_timing(const struct request *request, struct buffer *fields)
 {
+    int pictures = 0, together, batch = 0, detections = 0, i, stage;
     double longest[STAGES] = {0};
-    int i, stage;
+    bool is_known = true; /* how many detections there are: not in raw tensors */
 
     for (i = 0; i < request->count; i++) {
         for (stage = 0; stage < STAGES; stage++) {
@@ -205,9 +206,20 @@ void request_write_timing(const struct request *request, struct buffer *fields)
 
             longest[stage] = ms > longest[stage] ? ms : longest[stage];
         }
+        if (!job_succeeded(&request->jobs[i]))
+            continue;
+        pictures += request->jobs[i].batch;
+        together = request->jobs[i].batch > 1 ? request->jobs[i].batch : request->jobs[i].item.batch_size;
+        batch = together > batch ? together : batch;
+        detections += request->jobs[i].detections;
+        is_known = is_known && !request->jobs[i].work;
     }
     http_write_field(fields, "Server-Timing", "decode;dur=%.3f, queue;dur=%.3f, inference;dur=%.3f, post;dur=%.3f",
                      longest[STAGE_DECODE], longest[STAGE_QUEUE], longest[STAGE_INFERENCE], longest[STAGE_POST]);
+    if (is_known)
+        http_write_field(fields, "X-Serin-Work", "pictures=%d, batch=%d, detections=%d", pictures, batch, detections);
+    else
+        http_write_field(fields, "X-Serin-Work", "pictures=%d, batch=%d", pictures, batch);
 }
 
 bool request_fail_if_all_did(struct request *request)

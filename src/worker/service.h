@@ -91,7 +91,8 @@ void request_submit(struct request *request, void (*answer)(struct request *requ
 void request_respond(struct request *request, int status, const struct buffer *more_fields, struct bytes *body);
 void request_fail(struct request *request, int status, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);
 void request_fail_error(struct request *request, const struct serin_error *error);
-/* Server-Timing (W3C): the longest of the request's jobs for each stage. */
+/* Server-Timing (W3C): the longest of the request's jobs for each stage; X-Serin-Work: pictures that succeeded, the
+ * largest batch that one of them was in, and detections where results tell them. */
 void request_write_timing(const struct request *request, struct buffer *fields);
 /* Where no job succeeded: answers with the first one's error. False: some succeeded. */
 bool request_fail_if_all_did(struct request *request);
