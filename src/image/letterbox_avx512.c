@@ -110,6 +110,12 @@ TARGET static inline __m512 quotients(__m512i bytes)
     return _mm512_fmadd_ps(values, _mm512_set1_ps(high), _mm512_mul_ps(values, _mm512_set1_ps(low)));
 }
 
+/* Of 16 pixels the first `left`, or all. */
+static inline __mmask16 those_of_16(int32_t left)
+{
+    return (__mmask16)(left >= 16 ? 0xffffu : (1u << left) - 1);
+}
+
 TARGET static void write_f32(const uint8_t *rgbx, int32_t count, void *planes, size_t plane)
 {
     float *to = planes;
@@ -117,7 +123,7 @@ TARGET static void write_f32(const uint8_t *rgbx, int32_t count, void *planes, s
     int c;
 
     for (x = 0; x < count; x += 16) {
-        __mmask16 present = count - x >= 16 ? 0xffff : (__mmask16)((1u << (count - x)) - 1);
+        __mmask16 present = those_of_16(count - x);
         __m512i pixels = _mm512_load_si512(rgbx + 4 * (size_t)x);
 
         for (c = 0; c < 3; c++)
@@ -132,7 +138,7 @@ TARGET static void write_f16(const uint8_t *rgbx, int32_t count, void *planes, s
     int c;
 
     for (x = 0; x < count; x += 16) {
-        __mmask16 present = count - x >= 16 ? 0xffff : (__mmask16)((1u << (count - x)) - 1);
+        __mmask16 present = those_of_16(count - x);
         __m512i pixels = _mm512_load_si512(rgbx + 4 * (size_t)x);
 
         for (c = 0; c < 3; c++)
@@ -148,7 +154,7 @@ TARGET static void write_u8(const uint8_t *rgbx, int32_t count, void *planes, si
     int c;
 
     for (x = 0; x < count; x += 16) {
-        __mmask16 present = count - x >= 16 ? 0xffff : (__mmask16)((1u << (count - x)) - 1);
+        __mmask16 present = those_of_16(count - x);
         __m512i pixels = _mm512_load_si512(rgbx + 4 * (size_t)x);
 
         for (c = 0; c < 3; c++)
