@@ -65,6 +65,12 @@ static uint64_t block_of(const struct route *route, const struct route_request *
     return 1 + request->now_ms / block_ms;
 }
 
+/* What a version weighs for requests with a key: what only drains keeps those it has. */
+static uint32_t weight_by_key(const struct route_version *version)
+{
+    return version->weight > 0 ? version->weight : version->drain_weight;
+}
+
 static int pick_by_key(const struct route *route, const struct route_request *request, uint64_t block)
 {
     double best_score = INFINITY;
@@ -72,7 +78,7 @@ static int pick_by_key(const struct route *route, const struct route_request *re
 
     for (i = 0; i < route->version_count; i++) {
         const struct route_version *version = &route->versions[i];
-        uint32_t weight = version->weight > 0 ? version->weight : version->drain_weight;
+        uint32_t weight = weight_by_key(version);
         double score;
 
         if (weight == 0)
@@ -124,6 +130,23 @@ struct route_choice route_pick(const struct route *route, const struct route_req
     choice.reason = route->unit == ROUTE_KEY ? ROUTE_BY_KEY : ROUTE_BY_BLOCK;
     choice.version = pick_by_key(route, request, route->unit == ROUTE_KEY ? 0 : block_of(route, request));
     return choice;
+}
+
+double route_share_on_trial(const struct route *route, bool has_key)
+{
+    const bool by_key = has_key && route->unit != ROUTE_REQUEST;
+    uint64_t sum = 0, trial = 0;
+    int i;
+
+    for (i = 0; i < route->version_count; i++) {
+        const struct route_version *version = &route->versions[i];
+        uint32_t weight = by_key ? weight_by_key(version) : version->weight;
+
+        sum += weight;
+        if (strcmp(version->tag, route->stable) != 0)
+            trial += weight;
+    }
+    return sum ? (double)trial / (double)sum : 0;
 }
 
 const char *route_match_rule(const struct route *route, const char *header, const char *value, size_t value_size)

@@ -87,6 +87,11 @@ struct route_choice {
 
 struct route_choice route_pick(const struct route *route, const struct route_request *request);
 
+/* The probability with which route_pick, unless it is forced, gives a request a version that is not stable, over all
+ * random numbers (has_key: over all keys, or blocks). What only drains still has its keys, and no draws. 0 where there
+ * is nothing to draw. */
+double route_share_on_trial(const struct route *route, bool has_key);
+
 /* The first rule that a header fits; NULL. */
 const char *route_match_rule(const struct route *route, const char *header, const char *value, size_t value_size);
 int route_find(const struct route *route, const char *tag); /* index, or -1 */

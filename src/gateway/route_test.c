@@ -201,6 +201,11 @@ static void draining_keeps_keys_and_takes_no_draws(void **state)
     for (k = 0; k < 10000; k++)
         assert_int_equal(version_of_key(&before, k, 0), version_of_key(&after, k, 0));
     assert_int_equal(route_pick(&after, &draw).version, 0);
+    assert_float_equal(route_share_on_trial(&after, true), .2, 1e-12);
+    assert_float_equal(route_share_on_trial(&after, false), 0, 0);
+    after.unit = ROUTE_REQUEST;
+    assert_float_equal(route_share_on_trial(&after, true), 0, 0);
+    after.unit = ROUTE_KEY;
     after.versions[1].drain_weight = 0; /* off: nobody, now */
     for (k = 0; k < 10000; k++)
         assert_int_equal(version_of_key(&after, k, 0), 0);

@@ -17,17 +17,10 @@ struct gateway_sighting *sighting_new(const struct gateway_entry *entry, const c
 {
     struct gateway_sighting *sighting = calloc(1, sizeof(*sighting));
     const struct route *route = &entry->route;
-    uint64_t sum = 0, trial = 0;
-    int v;
 
     if (!sighting)
         return NULL;
-    for (v = 0; v < route->version_count; v++) {
-        sum += route->versions[v].weight;
-        if (strcmp(route->versions[v].tag, route->stable) != 0)
-            trial += route->versions[v].weight;
-    }
-    sighting->trial_share = sum ? (double)trial / (double)sum : 0;
+    sighting->trial_share = route_share_on_trial(route, key[0]);
     sighting->revision = route->revision;
     snprintf(sighting->model, sizeof(sighting->model), "%s", route->model);
     snprintf(sighting->request_id, sizeof(sighting->request_id), "%s", request_id);
