@@ -60,7 +60,7 @@ void access_log_write(struct thread *thread, const struct access *access)
     if (!options->log)
         return;
     if (access->status < 400 && !access->fell_back && options->log_sample < 1 &&
-        (double)(thread_random(thread) >> 11) * 0x1p-53 >= options->log_sample)
+        !thread_chance(thread, options->log_sample))
         return;
     line->max = MAX_LINE_BYTES;
     buffer_clear(line);

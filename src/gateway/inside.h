@@ -150,6 +150,7 @@ uint64_t thread_now_ms(const struct thread *thread);
 /* SERIN_IO where the kernel has no generator. */
 MUST_USE enum serin_errc thread_seed(struct thread *thread, struct serin_error *error);
 uint64_t thread_random(struct thread *thread); /* for drawing; never shown to anybody */
+bool thread_chance(struct thread *thread, double probability);
 void thread_random_id(struct thread *thread, char id[THREAD_ID_BYTES]);
 
 /* retry.c */

@@ -102,7 +102,7 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
 
         if (version < 0 ||
             (strcmp(of->route.mirrors[i].tag, primary_tag) == 0 && strcmp(primary_tag, of->route.stable) != 0) ||
-            thread_random(thread) % 1000000 >= of->route.mirrors[i].per_million)
+            !thread_chance(thread, of->route.mirrors[i].per_million / 1e6))
             continue;
         if (!mirrors) {
             mirrors = calloc(1, sizeof(*mirrors));

@@ -7,6 +7,8 @@
  */
 #include "gateway/inside.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -36,18 +38,17 @@ uint64_t thread_random(struct thread *thread) /* SplitMix64 (Steele, Lea and Flo
     return z ^ (z >> 31);
 }
 
+bool thread_chance(struct thread *thread, double probability)
+{
+    return (double)(thread_random(thread) >> 11) * 0x1p-53 < probability;
+}
+
 void thread_random_id(struct thread *thread, char id[THREAD_ID_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t i;
+    const size_t bytes = (THREAD_ID_BYTES - 1) / 2;
 
-    if (thread->secret_left < (THREAD_ID_BYTES - 1) / 2)
+    if (thread->secret_left < bytes)
         refill(thread);
-    for (i = 0; i < THREAD_ID_BYTES - 1; i += 2) {
-        uint8_t byte = thread->secret[--thread->secret_left];
-
-        id[i] = digits[byte >> 4];
-        id[i + 1] = digits[byte & 15];
-    }
-    id[i] = '\0';
+    thread->secret_left -= bytes;
+    text_hex(thread->secret + thread->secret_left, bytes, id);
 }
