@@ -21,7 +21,8 @@
 #define MAX_CELLS        65536
 #define MAX_EVENT_SHARES 16
 #define SAMPLE_ALPHA                                                                                                   \
-    .001 /* of the alarm on the sizes of the arms: rare, since it says that the split itself is broken */
+    1e-4 /* of the alarm on the sizes of the arms: with a release a week of many models, rarer than any fault it finds \
+          */
 
 /* How a guard's numbers are compared. */
 enum shape {
