@@ -2,9 +2,7 @@
  * service.c - from a method and a path to a handler.
  * SPDX-License-Identifier: Apache-2.0
  *
- *     POST /v1/predict[/{model}]                    POST /v2/models/{model}[/versions/{version}]/infer
- *     GET  /v1/stats                                GET  /v2/models/{model}[/versions/{version}][/ready|config|stats]
- *     GET  /v2   /v2/health/live   /v2/health/ready   /v2/models/stats          POST /v2/repository/index
+ * One table says which method and path does what. "*" is a segment: a model's name, or a version's.
  */
 #include "worker/service.h"
 
@@ -38,15 +36,21 @@ static bool split_path(struct http_slice path, struct path *ret)
     return path.size >= 1 && path.bytes[0] == '/';
 }
 
-static bool path_is(const struct path *path, const char *first, const char *second, const char *third)
+static bool path_fits(const struct path *path, const char *pattern)
 {
-    const char *const wanted[] = {first, second, third};
     int i;
 
-    for (i = 0; i < 3 && wanted[i]; i++)
-        if (i >= path->count || strcmp(path->segments[i], wanted[i]) != 0)
+    for (i = 0; i < path->count; i++) {
+        size_t size = strcspn(pattern + 1, "/");
+
+        if (*pattern != '/')
             return false;
-    return path->count == i;
+        if (strncmp(pattern + 1, "*", size) != 0 &&
+            (strncmp(pattern + 1, path->segments[i], size) != 0 || path->segments[i][size]))
+            return false;
+        pattern += 1 + size;
+    }
+    return !*pattern;
 }
 
 /* ---- small answers ---- */
@@ -105,159 +109,128 @@ static void refuse_method(struct service *service, struct http_exchange *exchang
     buffer_done(&text);
 }
 
-static bool is_get(const struct http_head *head)
-{
-    return http_slice_is(head->method, "GET") || http_slice_is(head->method, "HEAD");
-}
+/* ---- what each path does ---- */
 
-static bool is_post(const struct http_head *head)
+static void do_predict(struct service *service, struct http_exchange *exchange, const struct path *path)
 {
-    return http_slice_is(head->method, "POST");
-}
-
-/* ---- version 1 ---- */
-
-static bool names_model(const struct service *service, const char *text)
-{
+    const char *name = path->count == 3 ? path->segments[2] : service->model;
     size_t length = strlen(service->model);
+    struct request *request;
 
-    if (strncmp(text, service->model, length) != 0)
-        return false;
-    return !text[length] || (text[length] == ':' && strcmp(text + length + 1, service->version) == 0);
-}
-
-static bool handle_v1(struct service *service, struct http_exchange *exchange, const struct path *path)
-{
-    const struct http_head *head = http_exchange_head(exchange);
-    struct buffer document;
-
-    if (path->count >= 2 && path->count <= 3 && strcmp(path->segments[1], "predict") == 0) {
-        if (!is_post(head))
-            refuse_method(service, exchange, "POST");
-        else if (path->count == 3 && !names_model(service, path->segments[2]))
-            http_respond_error(exchange, 404, "there is no model '%.200s' here, only '%s'", path->segments[2],
-                               service->model);
-        else
-            predict_handle(service, exchange);
-        return true;
-    }
-    if (!path_is(path, "v1", "stats", NULL))
-        return false;
-    if (!is_get(head)) {
-        refuse_method(service, exchange, "GET, HEAD");
-        return true;
-    }
-    buffer_init(&document, MAX_DOCUMENT_BYTES);
-    describe_statistics(service, &document);
-    respond_document(service, exchange, &document);
-    return true;
-}
-
-/* ---- version 2 ---- */
-
-static void handle_document(struct service *service, struct http_exchange *exchange, const char *what)
-{
-    struct buffer document;
-
-    if (strcmp(what, "ready") == 0) {
-        respond_ready(service, exchange);
+    if (strncmp(name, service->model, length) == 0 &&
+        (!name[length] || (name[length] == ':' && strcmp(name + length + 1, service->version) == 0))) {
+        predict_handle(service, exchange);
         return;
     }
-    buffer_init(&document, MAX_DOCUMENT_BYTES);
-    if (strcmp(what, "config") == 0)
-        describe_config(service, &document);
-    else if (strcmp(what, "stats") == 0)
-        describe_triton_statistics(service, &document);
-    else if (strcmp(what, "server") == 0)
-        describe_server(service, &document);
-    else
-        describe_model(service, &document);
-    respond_document(service, exchange, &document);
+    request = request_begin(service, exchange, false);
+    if (request)
+        request_fail(request, 404, "not_found", "there is no model '%.200s' here, only '%s'", name, service->model);
 }
 
-/* /v2/models/{model}[/versions/{version}][/what]; false: no such path. */
-static bool handle_model(struct service *service, struct http_exchange *exchange, const struct path *path)
+static void do_infer(struct service *service, struct http_exchange *exchange, const struct path *path)
 {
-    const struct http_head *head = http_exchange_head(exchange);
-    bool versioned = path->count >= 5 && strcmp(path->segments[3], "versions") == 0;
-    int rest = versioned ? 5 : 3;
-    const char *what = path->count == rest ? "model" : path->segments[rest];
-    static const char *const known[] = {"model", "ready", "config", "stats", "infer"};
-    size_t i;
+    (void)path;
+    infer_handle(service, exchange);
+}
 
-    if (path->count > rest + 1 || path->count < 3)
-        return false;
-    if (path->count == rest + 1 && strcmp(what, "model") == 0)
-        return false;
-    for (i = 0; i < sizeof(known) / sizeof(known[0]) && strcmp(known[i], what) != 0; i++)
-        ;
-    if (i == sizeof(known) / sizeof(known[0]))
-        return false;
+static void do_live(struct service *service, struct http_exchange *exchange, const struct path *path)
+{
+    (void)path;
+    respond_json(service, exchange, 200, NULL);
+}
+
+static void do_ready(struct service *service, struct http_exchange *exchange, const struct path *path)
+{
+    (void)path;
+    respond_ready(service, exchange);
+}
+
+#define DOCUMENT(name, describe)                                                                                       \
+    static void name(struct service *service, struct http_exchange *exchange, const struct path *path)                 \
+    {                                                                                                                  \
+        struct buffer document;                                                                                        \
+                                                                                                                       \
+        (void)path;                                                                                                    \
+        buffer_init(&document, MAX_DOCUMENT_BYTES);                                                                    \
+        describe(service, &document);                                                                                  \
+        respond_document(service, exchange, &document);                                                                \
+    }
+DOCUMENT(do_server, describe_server)
+DOCUMENT(do_model, describe_model)
+DOCUMENT(do_config, describe_config)
+DOCUMENT(do_triton_statistics, describe_triton_statistics)
+DOCUMENT(do_statistics, describe_statistics)
+DOCUMENT(do_index, describe_index)
+#undef DOCUMENT
+
+/* ---- the table ---- */
+
+/* The first row that fits is meant. */
+static const struct call {
+    const char *method, *path;
+    void (*run)(struct service *service, struct http_exchange *exchange, const struct path *path);
+} calls[] = {
+    {"POST", "/v1/predict", do_predict},
+    {"POST", "/v1/predict/*", do_predict},
+    {"GET", "/v1/stats", do_statistics},
+    {"GET", "/v2", do_server},
+    {"GET", "/v2/health/live", do_live},
+    {"GET", "/v2/health/ready", do_ready},
+    {"POST", "/v2/repository/index", do_index},
+    {"GET", "/v2/models/stats", do_triton_statistics},
+    {"GET", "/v2/models/*", do_model},
+    {"GET", "/v2/models/*/ready", do_ready},
+    {"GET", "/v2/models/*/config", do_config},
+    {"GET", "/v2/models/*/stats", do_triton_statistics},
+    {"POST", "/v2/models/*/infer", do_infer},
+    {"GET", "/v2/models/*/versions/*", do_model},
+    {"GET", "/v2/models/*/versions/*/ready", do_ready},
+    {"GET", "/v2/models/*/versions/*/config", do_config},
+    {"GET", "/v2/models/*/versions/*/stats", do_triton_statistics},
+    {"POST", "/v2/models/*/versions/*/infer", do_infer},
+};
+
+/* Whether a path of /v2/models names what is here; else it is answered. */
+static bool names_ours(struct service *service, struct http_exchange *exchange, const struct call *call,
+                       const struct path *path)
+{
+    if (strncmp(call->path, "/v2/models/*", 12) != 0)
+        return true;
     if (strcmp(path->segments[2], service->model) != 0) { /* Triton says 400 */
         http_respond_error(exchange, 400, "Request for unknown model: '%.200s' is not found", path->segments[2]);
-        return true;
+        return false;
     }
-    if (versioned && strcmp(path->segments[4], "1") != 0 && strcmp(path->segments[4], service->version) != 0) {
+    if (strncmp(call->path, "/v2/models/*/versions/*", 23) == 0 && strcmp(path->segments[4], "1") != 0 &&
+        strcmp(path->segments[4], service->version) != 0) {
         http_respond_error(exchange, 404, "model '%s' has no version '%.200s', only '%s', which is also '1'",
                            service->model, path->segments[4], service->version);
-        return true;
-    }
-    if (strcmp(what, "infer") == 0) {
-        if (is_post(head))
-            infer_handle(service, exchange);
-        else
-            refuse_method(service, exchange, "POST");
-    } else if (is_get(head)) {
-        handle_document(service, exchange, what);
-    } else {
-        refuse_method(service, exchange, "GET, HEAD");
+        return false;
     }
     return true;
-}
-
-static bool handle_v2(struct service *service, struct http_exchange *exchange, const struct path *path)
-{
-    const struct http_head *head = http_exchange_head(exchange);
-    struct buffer document;
-
-    if (path_is(path, "v2", "repository", "index")) {
-        if (!is_post(head)) {
-            refuse_method(service, exchange, "POST");
-            return true;
-        }
-        buffer_init(&document, MAX_DOCUMENT_BYTES);
-        describe_index(service, &document);
-        respond_document(service, exchange, &document);
-        return true;
-    }
-    if (path_is(path, "v2", NULL, NULL) || path_is(path, "v2", "models", "stats") ||
-        path_is(path, "v2", "health", "live") || path_is(path, "v2", "health", "ready")) {
-        if (!is_get(head))
-            refuse_method(service, exchange, "GET, HEAD");
-        else if (path->count == 1)
-            handle_document(service, exchange, "server");
-        else if (strcmp(path->segments[2], "live") == 0)
-            respond_json(service, exchange, 200, NULL);
-        else
-            handle_document(service, exchange, path->segments[2]);
-        return true;
-    }
-    return path->count >= 3 && strcmp(path->segments[1], "models") == 0 && handle_model(service, exchange, path);
 }
 
 void service_handle(void *user, struct http_exchange *exchange)
 {
     const struct http_head *head = http_exchange_head(exchange);
     struct service *service = user;
+    const struct call *call = NULL;
     struct path path = {0};
-    bool handled = false;
+    bool reads;
+    size_t i;
 
-    if (split_path(head->path, &path) && path.count > 0) {
-        if (strcmp(path.segments[0], "v1") == 0)
-            handled = handle_v1(service, exchange, &path);
-        else if (strcmp(path.segments[0], "v2") == 0)
-            handled = handle_v2(service, exchange, &path);
-    }
-    if (!handled)
+    if (split_path(head->path, &path))
+        for (i = 0; i < sizeof(calls) / sizeof(calls[0]) && !call; i++)
+            if (path_fits(&path, calls[i].path))
+                call = &calls[i];
+    if (!call) {
         http_respond_error(exchange, 404, "there is nothing at this path");
+        return;
+    }
+    if (!names_ours(service, exchange, call, &path))
+        return;
+    reads = strcmp(call->method, "GET") == 0;
+    if (http_slice_is(head->method, call->method) || (reads && http_slice_is(head->method, "HEAD")))
+        call->run(service, exchange, &path);
+    else
+        refuse_method(service, exchange, reads ? "GET, HEAD" : "POST");
 }
