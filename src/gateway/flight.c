@@ -584,6 +584,28 @@ static bool is_known_method(struct http_slice method)
     return http_slice_is(method, "POST") || http_slice_is(method, "GET") || http_slice_is(method, "HEAD");
 }
 
+/* RFC 9110: 405 for the methods that it or RFC 5789 defines, 501 for what nobody knows, and the answer to OPTIONS. */
+static void refuse_method(struct thread *thread, struct http_exchange *exchange)
+{
+    static const char *const others[] = {"PUT", "DELETE", "PATCH", "TRACE"};
+    const struct http_head *head = http_exchange_head(exchange);
+    struct buffer fields;
+    size_t i;
+
+    if (http_slice_is(head->method, "OPTIONS")) {
+        buffer_init(&fields, OWN_FIELDS_BYTES);
+        http_write_field(&fields, "Allow", "%s, OPTIONS", request_allowed(head->path));
+        own_respond(thread, exchange, 204, &fields, NULL, NULL);
+        buffer_done(&fields);
+        return;
+    }
+    for (i = 0; i < sizeof(others) / sizeof(others[0]) && !http_slice_is(head->method, others[i]); i++)
+        ;
+    own_respond_error(thread, exchange, i < sizeof(others) / sizeof(others[0]) ? 405 : 501,
+                      "the methods here are GET, HEAD, POST and OPTIONS; this path takes %s",
+                      request_allowed(head->path));
+}
+
 void flight_start(void *user, struct http_exchange *exchange)
 {
     struct thread *thread = user;
@@ -595,8 +617,7 @@ void flight_start(void *user, struct http_exchange *exchange)
     if (cors_answer(thread, exchange))
         return;
     if (!is_known_method(http_exchange_head(exchange)->method)) {
-        own_respond_error(thread, exchange, 501,
-                          "the methods here are GET, HEAD, POST, and OPTIONS for browsers' preflights");
+        refuse_method(thread, exchange);
         return;
     }
     if (own_answer(thread, exchange) || feedback_answer(thread, exchange))
@@ -612,7 +633,13 @@ void flight_start(void *user, struct http_exchange *exchange)
     }
     entry = snapshot_find(thread->snapshot, model);
     if (entry < 0) {
-        own_respond_error(thread, exchange, 404, "no model '%s' is served here", model);
+        own_respond_error(thread, exchange, 404,
+                          "no model '%s' is served here: POST /v2/repository/index lists those that are", model);
+        return;
+    }
+    if (!http_slice_is(http_exchange_head(exchange)->method, "POST") &&
+        strcmp(request_allowed(http_exchange_head(exchange)->path), "POST") == 0) {
+        own_respond_error(thread, exchange, 405, "this path takes POST");
         return;
     }
     if (!key_admits(&thread->snapshot->table->table.entries[entry], http_exchange_head(exchange), &key_field)) {

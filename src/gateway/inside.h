@@ -194,6 +194,8 @@ const char *sane_fault(const struct http_exchange *exchange, const char *model, 
 /* own.c: answers that no version gives. Each has its line in the access log, a request id, and what a web page needs.
  */
 /* Answers what is asked of the gateway itself (health, metadata). True where it did. */
+/* The methods that a path takes, for Allow. */
+const char *request_allowed(struct http_slice path);
 bool own_answer(struct thread *thread, struct http_exchange *exchange);
 void own_accept(struct thread *thread, struct http_exchange *exchange); /* 202 */
 #define OWN_FIELDS_BYTES 32768 /* an allowed Origin is in them, which may be as long as a head */

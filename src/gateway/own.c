@@ -190,8 +190,8 @@ void own_respond_error(struct thread *thread, struct http_exchange *exchange, in
         http_write_field(&fields, "Retry-After", "1");
     if (status == 401) /* RFC 9110, 11.6.1 */
         http_write_text(&fields, "WWW-Authenticate", "Bearer realm=\"serin\"");
-    if (status == 405) /* RFC 9110, 15.5.6; what is not POST alone takes every method that there is here */
-        http_write_text(&fields, "Allow", "POST");
+    if (status == 405) /* RFC 9110, 15.5.6 */
+        http_write_text(&fields, "Allow", request_allowed(head->path));
     proxy_request_id(thread, head, id, sizeof(id));
     respond_as(thread, exchange, id, status, &fields, own_error_body(head, status, sentence, id), sentence);
     buffer_done(&fields);
@@ -275,32 +275,73 @@ void own_accept(struct thread *thread, struct http_exchange *exchange)
     buffer_done(&text);
 }
 
+/* Each writes its document, and gives the status. */
+static int answer_live(struct json_writer *json, const struct gateway_table *table)
+{
+    (void)table;
+    write_flag(json, "live", true);
+    return 200;
+}
+
+static int answer_ready(struct json_writer *json, const struct gateway_table *table)
+{
+    const bool ready = is_ready(table);
+
+    write_flag(json, "ready", ready);
+    return ready ? 200 : 503;
+}
+
+static int answer_metadata(struct json_writer *json, const struct gateway_table *table)
+{
+    (void)table;
+    write_metadata(json);
+    return 200;
+}
+
+static int answer_index(struct json_writer *json, const struct gateway_table *table)
+{
+    write_index(json, table);
+    return 200;
+}
+
+static const struct own_call {
+    const char *method, *path;
+    int (*write)(struct json_writer *json, const struct gateway_table *table);
+} own_calls[] = {
+    {"GET", "/v2", answer_metadata},
+    {"GET", "/v2/health/live", answer_live},
+    {"GET", "/v2/health/ready", answer_ready},
+    {"POST", "/v2/repository/index", answer_index},
+};
+
+static bool takes_method(const struct own_call *call, struct http_slice method)
+{
+    return http_slice_is(method, call->method) || (http_slice_is(method, "HEAD") && strcmp(call->method, "GET") == 0);
+}
+
 bool own_answer(struct thread *thread, struct http_exchange *exchange)
 {
     const struct http_head *head = http_exchange_head(exchange);
     const struct gateway_table *table = thread->snapshot ? &thread->snapshot->table->table : NULL;
+    const struct own_call *call = NULL;
     struct json_writer json;
     struct buffer text;
-    int status = 200;
+    size_t i;
 
     if (head->path.size < 3 || memcmp(head->path.bytes, "/v2", 3) != 0)
         return false;
+    for (i = 0; i < sizeof(own_calls) / sizeof(own_calls[0]) && !call; i++)
+        if (http_slice_is(head->path, own_calls[i].path))
+            call = &own_calls[i];
+    if (!call)
+        return false;
+    if (!takes_method(call, head->method)) {
+        own_respond_error(thread, exchange, 405, "this path takes %s", request_allowed(head->path));
+        return true;
+    }
     buffer_init(&text, 1 << 20);
     json_init(&json, &text);
-    if (http_slice_is(head->path, "/v2/health/live")) {
-        write_flag(&json, "live", true);
-    } else if (http_slice_is(head->path, "/v2/health/ready")) {
-        status = is_ready(table) ? 200 : 503;
-        write_flag(&json, "ready", status == 200);
-    } else if (http_slice_is(head->path, "/v2")) {
-        write_metadata(&json);
-    } else if (http_slice_is(head->path, "/v2/repository/index")) {
-        write_index(&json, table);
-    } else {
-        buffer_done(&text);
-        return false;
-    }
-    answer_json(thread, exchange, status, &text);
+    answer_json(thread, exchange, call->write(&json, table), &text);
     buffer_done(&text);
     return true;
 }

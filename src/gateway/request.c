@@ -24,6 +24,8 @@ bool request_read_path(struct http_slice path, char *model, char *tag, size_t si
         segment = (struct http_slice){rest.bytes, slash ? (size_t)(slash - rest.bytes) : rest.size};
         if (!http_decode_segment(segment, model, size) || !model[0])
             return false;
+        if (i == 0) /* /v1/predict/MODEL and nothing behind it */
+            return !slash || rest.size == segment.size + 1;
         if (slash && rest.size - segment.size > 10 && memcmp(slash, "/versions/", 10) == 0) {
             rest = (struct http_slice){slash + 10, rest.size - segment.size - 10};
             slash = memchr(rest.bytes, '/', rest.size);
@@ -53,6 +55,18 @@ enum request_kind request_kind_of(const struct http_head *head)
         return REQUEST_PREDICTION;
     return begins_with(path, "/v2/models/") && memcmp(path.bytes + path.size - 6, "/infer", 6) == 0 ? REQUEST_INFERENCE
                                                                                                     : REQUEST_OTHER;
+}
+
+/* A version of other people's may take more below its model than we know, so there its own 405 says. */
+const char *request_allowed(struct http_slice path)
+{
+    static const char infer[] = "/infer";
+    const size_t end = strlen(infer);
+
+    if (begins_with(path, "/v1/") || http_slice_is(path, "/v2/repository/index") ||
+        (begins_with(path, "/v2/models/") && memcmp(path.bytes + path.size - end, infer, end) == 0))
+        return "POST";
+    return begins_with(path, "/v2/models/") ? "GET, HEAD, POST" : "GET, HEAD";
 }
 
 bool request_find_key(const struct route *route, const struct http_head *head, const char *peer, char *key, size_t size)

@@ -154,7 +154,7 @@ void deploy_look(struct server *server)
         const char *failure = failure_of(server, deployment, version, text, sizeof(text));
 
         if (failure)
-            rc = error_set(&error, SERIN_ENGINE, "%s did not get ready: %s", deployment->deploy.name, failure);
+            rc = error_set(&error, SERIN_LIMIT, "%s did not get ready: %s", deployment->deploy.name, failure);
         else if (fleet_ready_count(version) < version->replica_count ||
                  !admit_when_ready(deployment, version, &rc, &error)) {
             place = &deployment->next;
@@ -305,7 +305,7 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
     if (rc != SERIN_OK)
         return rc;
     if (!version || version->leaving)
-        return error_set(error, SERIN_NOT_FOUND, "'%s' is not served", name);
+        return error_set(error, SERIN_NOT_FOUND, "'%s' is not served; GET /api/v1/status has what is", name);
     deploy_split_name(name, model, tag, sizeof(model));
     rc = rollouts_check_free(server->rollouts, model, tag, error);
     if (rc != SERIN_OK)

@@ -55,7 +55,7 @@ def test_a_deploy_of_a_dead_server_names_it(tmp_path):
     dead.stop()
     with serving(tmp_path, *FAST[:-1], "url_wait_seconds=0.2") as serve:
         found = serve.call("POST", "/api/v1/deploy", {"name": "m:a", "url": dead.url})
-        assert found.status == 500 and dead.url in found.json()["error"] and "refused" in found.json()["error"]
+        assert found.status == 409 and dead.url in found.json()["error"] and "refused" in found.json()["error"]
         assert serve.api("GET", "routes") == [] and serve.api("GET", "changes") == []
         assert serve.call("DELETE", "/api/v1/serving/m:a").status == 404
 
