@@ -9,9 +9,11 @@
 #include "admin/assets.h"
 #include "admin/events.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <jansson.h>
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +128,38 @@ void api_answered(struct http_exchange *exchange, enum serin_errc rc, const char
 
 /* ---- what each path does ---- */
 
+/* json_decref(*ret). */
+static enum serin_errc read_json(const struct bytes *body, json_t **ret, struct serin_error *error)
+{
+    json_error_t fault;
+
+    if (body->size == 0)
+        return error_set(error, SERIN_INVALID, "the body is empty, and this takes JSON");
+    *ret = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, &fault);
+    return *ret ? SERIN_OK
+                : error_set(error, SERIN_INVALID, "the body is not JSON: %s, line %d, column %d", fault.text,
+                            fault.line, fault.column);
+}
+
+/* An object, unpacked strictly as json_unpack_ex does: a member that is missing, unknown or of another type is an error
+ * that says which, and what form was expected. *ret_root keeps what is unpacked: json_decref it, also after an error.
+ */
+static enum serin_errc read_object(const struct bytes *body, json_t **ret_root, struct serin_error *error,
+                                   const char *form, const char *format, ...)
+{
+    enum serin_errc rc = read_json(body, ret_root, error);
+    json_error_t fault;
+    va_list args;
+
+    if (rc != SERIN_OK)
+        return rc;
+    va_start(args, format);
+    if (json_vunpack_ex(*ret_root, &fault, JSON_STRICT, format, args) != 0)
+        rc = error_set(error, SERIN_INVALID, "%s: %s", form, fault.text);
+    va_end(args);
+    return rc;
+}
+
 typedef enum serin_errc writer(void *user, struct buffer *out, struct serin_error *error);
 
 static void answer_written(struct call *call, writer *write, const char *type)
@@ -155,15 +189,64 @@ static void do_metrics(struct call *call)
     answer_written(call, call->api->target.metrics, "text/plain; version=0.0.4; charset=utf-8");
 }
 
+static enum serin_errc read_route(struct call *call, struct buffer *json, struct route *ret, struct serin_error *error)
+{
+    enum serin_errc rc = call->api->target.route(call->api->target.user, call->argument, json, error);
+
+    if (rc == SERIN_OK)
+        rc = buffer_check(json, "a route", error);
+    return rc == SERIN_OK ? route_from_json(json->bytes, json->size, ret, error) : rc;
+}
+
 static void answer_route(struct call *call, enum serin_errc rc, struct serin_error *error)
 {
-    struct buffer out;
+    struct buffer fields, out;
+    struct route route;
 
+    buffer_init(&fields, 512);
     buffer_init(&out, MAX_ANSWER_BYTES);
     if (rc == SERIN_OK)
-        rc = call->api->target.route(call->api->target.user, call->argument, &out, error);
-    answer_result(call->exchange, rc, "application/json", &out, error);
+        rc = read_route(call, &out, &route, error);
+    if (rc == SERIN_OK) {
+        http_write_field(&fields, "ETag", "\"%llu\"", (unsigned long long)route.revision);
+        answer_with(call->exchange, &fields, "application/json", out.bytes, out.size);
+    } else {
+        http_respond_error(call->exchange, status_of(rc), "%s", error->message);
+    }
     buffer_done(&out);
+    buffer_done(&fields);
+}
+
+/* Whether the route is the one that a change is based on, by If-Match (RFC 9110, 13.1.1) with the ETag of an answer;
+ * else it is answered with 412. Revisions in quotes hold no comma or quote, so a list of them is searched as it is. */
+static bool is_route_as_known(struct call *call)
+{
+    const struct http_slice *wanted = http_find(http_exchange_head(call->exchange), "If-Match");
+    struct serin_error error = {0};
+    struct buffer present, fields;
+    struct route route = {0};
+    bool same = true;
+    char tag[32];
+
+    if (!wanted)
+        return true;
+    buffer_init(&present, MAX_ANSWER_BYTES);
+    if (read_route(call, &present, &route, &error) != SERIN_OK) {
+        same = false;
+    } else if (!http_slice_is(*wanted, "*")) {
+        snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)route.revision);
+        same = memmem(wanted->bytes, wanted->size, tag, strlen(tag)) != NULL;
+        error_set(&error, SERIN_LIMIT,
+                  "the route of '%s' is at revision %llu, and this is based on %.*s: read it again", call->argument,
+                  (unsigned long long)route.revision, (int)(wanted->size < 40 ? wanted->size : 40), wanted->bytes);
+    }
+    buffer_done(&present);
+    if (!same) {
+        buffer_init(&fields, 512);
+        refuse_with(call->exchange, 412, &fields, error.message);
+        buffer_done(&fields);
+    }
+    return same;
 }
 
 static void do_get_route(struct call *call)
@@ -178,8 +261,11 @@ static void do_put_route(struct call *call)
     const struct bytes *body = http_exchange_body(call->exchange);
     struct serin_error error = {0};
     struct route route;
-    enum serin_errc rc = route_from_json((const char *)body->data, body->size, &route, &error);
+    enum serin_errc rc;
 
+    if (!is_route_as_known(call))
+        return;
+    rc = route_from_json((const char *)body->data, body->size, &route, &error);
     if (rc == SERIN_OK && strcmp(route.model, call->argument) != 0)
         rc = error_set(&error, SERIN_INVALID, "the path names model '%s', the route '%s'", call->argument, route.model);
     if (rc == SERIN_OK)
@@ -221,14 +307,14 @@ static void do_patch_weights(struct call *call)
     struct route route;
     enum serin_errc rc;
 
+    if (!is_route_as_known(call))
+        return;
     buffer_init(&present, MAX_ANSWER_BYTES);
-    rc = target->route(target->user, call->argument, &present, &error);
+    rc = read_route(call, &present, &route, &error);
     if (rc == SERIN_OK)
-        rc = route_from_json(present.bytes, present.size, &route, &error);
-    if (rc == SERIN_OK) {
-        weights = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+        rc = read_json(body, &weights, &error);
+    if (rc == SERIN_OK)
         rc = patch_weights(weights, &route, &error);
-    }
     if (rc == SERIN_OK)
         rc = target->put_route(target->user, &route, call->author, &error);
     json_decref(weights);
@@ -248,6 +334,8 @@ static void do_remove_route(struct call *call)
 {
     struct serin_error error = {0};
 
+    if (!is_route_as_known(call))
+        return;
     answer_done(call, call->api->target.remove_route(call->api->target.user, call->argument, call->author, &error),
                 &error);
 }
@@ -273,23 +361,23 @@ static void do_deploy(struct call *call)
     const char *name = NULL, *url = "";
     struct serin_error error = {0};
     int stable = 1, confirm = 0;
-    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
-    enum serin_errc rc = SERIN_OK;
+    json_int_t replicas = 0;
+    json_t *root = NULL;
+    enum serin_errc rc = read_object(
+        body, &root, &error, "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": N, \"url\": \"\", \"stable\": true}",
+        "{s:s, s?:I, s?:s, s?:b, s?:F, s?:b}", "name", &name, "replicas", &replicas, "url", &url, "stable", &stable,
+        "min_map", &deploy.min_map, "confirm", &confirm);
 
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:i, s?:s, s?:b, s?:F, s?:b}", "name", &name,
-                                "replicas", &deploy.replicas, "url", &url, "stable", &stable, "min_map",
-                                &deploy.min_map, "confirm", &confirm) != 0)
-        rc = error_set(&error, SERIN_INVALID,
-                       "a deploy is {\"name\": \"MODEL:TAG\", \"replicas\": N, \"url\": \"\", \"stable\": true}");
-    else if (strlen(name) >= sizeof(deploy.name) || strlen(url) >= sizeof(deploy.url))
+    if (rc == SERIN_OK && (strlen(name) >= sizeof(deploy.name) || strlen(url) >= sizeof(deploy.url)))
         rc = error_set(&error, SERIN_INVALID, "name or url are too long: %zu and %zu bytes", strlen(name), strlen(url));
-    else if (json_object_get(root, "replicas") && (deploy.replicas < 1 || deploy.replicas > 16))
-        rc = error_set(&error, SERIN_INVALID, "%d replicas, 1 to 16 are possible", deploy.replicas);
-    else if (!(deploy.min_map >= 0 && deploy.min_map <= 1))
+    else if (rc == SERIN_OK && json_object_get(root, "replicas") && (replicas < 1 || replicas > 16))
+        rc = error_set(&error, SERIN_INVALID, "%lld replicas, 1 to 16 are possible", (long long)replicas);
+    else if (rc == SERIN_OK && !(deploy.min_map >= 0 && deploy.min_map <= 1))
         rc = error_set(&error, SERIN_INVALID, "min_map is %g, it lies within 0 and 1", deploy.min_map);
     if (rc == SERIN_OK) {
         memcpy(deploy.name, name, strlen(name) + 1);
         memcpy(deploy.url, url, strlen(url) + 1);
+        deploy.replicas = (int)replicas;
         deploy.stable = stable;
         deploy.confirm = confirm;
         rc = call->api->target.deploy(call->api->target.user, &deploy, call->exchange, &error);
@@ -334,15 +422,14 @@ static void do_start_rollout(struct call *call)
     struct admin_rollout start = {.plan = "", .author = call->author};
     struct serin_error error = {0};
     int supersede = 0;
-    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root = NULL;
     struct buffer out;
-    enum serin_errc rc;
+    enum serin_errc rc =
+        read_object(body, &root, &error, "a rollout is {\"name\": \"MODEL:TAG\", \"plan\": \"YAML\"}",
+                    "{s:s, s?:s, s?:b}", "name", &start.name, "plan", &start.plan, "supersede", &supersede);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:s, s?:b}", "name", &start.name, "plan", &start.plan,
-                                "supersede", &supersede) != 0) {
-        rc = error_set(&error, SERIN_INVALID, "a rollout is {\"name\": \"MODEL:TAG\", \"plan\": \"YAML\"}");
-    } else {
+    if (rc == SERIN_OK) {
         start.supersede = supersede;
         rc = call->api->target.start_rollout(call->api->target.user, &start, &out, &error);
     }
@@ -356,14 +443,14 @@ static void do_act_on_rollout(struct call *call)
     const struct bytes *body = http_exchange_body(call->exchange);
     struct serin_error error = {0};
     const char *why = "";
-    json_t *root = body->size ? json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *root = NULL;
     struct buffer out;
-    enum serin_errc rc;
+    enum serin_errc rc = SERIN_OK;
 
     buffer_init(&out, MAX_ANSWER_BYTES);
-    if (body->size && (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s?:s}", "why", &why) != 0))
-        rc = error_set(&error, SERIN_INVALID, "the body may be {\"why\": \"a sentence\"}");
-    else
+    if (body->size > 0)
+        rc = read_object(body, &root, &error, "the body may be {\"why\": \"a sentence\"}", "{s?:s}", "why", &why);
+    if (rc == SERIN_OK)
         rc = call->api->target.act_on_rollout(call->api->target.user, call->argument, call->word, call->author, why,
                                               &out, &error);
     answer_result(call->exchange, rc, "application/json", &out, &error);
@@ -450,18 +537,17 @@ static void do_session(struct call *call)
 static void do_login(struct call *call)
 {
     const struct bytes *body = http_exchange_body(call->exchange);
-    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
     struct serin_error error = {0};
     const char *secret = NULL;
+    json_t *root = NULL;
     struct buffer fields, out;
     struct caller caller;
     int status = 400;
 
     buffer_init(&fields, 1024);
     buffer_init(&out, 1024);
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s}", "token", &secret) != 0)
-        error_set(&error, SERIN_INVALID, "a log-in is {\"token\": \"serin_...\"}");
-    else
+    if (read_object(body, &root, &error, "a log-in is {\"token\": \"serin_...\"}", "{s:s}", "token", &secret) ==
+        SERIN_OK)
         status = access_log_in(call->api->access, call->exchange, secret, &fields, &caller, &error);
     if (status == 0) {
         write_caller(call, &caller, &out);
@@ -520,24 +606,22 @@ static void do_tokens(struct call *call)
 static void do_create_token(struct call *call)
 {
     const struct bytes *body = http_exchange_body(call->exchange);
-    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
     const char *name = NULL, *role_text = "key", *model = "";
     enum token_role role = ROLE_NOBODY;
     char secret[TOKEN_SECRET_BYTES];
     struct serin_error error = {0};
     struct json_writer json;
+    json_t *root = NULL;
     struct buffer out;
-    enum serin_errc rc;
+    enum serin_errc rc =
+        read_object(body, &root, &error,
+                    "a token is {\"name\": \"NAME\", \"role\": \"viewer\"}, or {\"name\", \"model\"} for the data port",
+                    "{s:s, s?:s, s?:s}", "name", &name, "role", &role_text, "model", &model);
 
     buffer_init(&out, 4096);
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s, s?:s, s?:s}", "name", &name, "role", &role_text,
-                                "model", &model) != 0)
-        rc = error_set(
-            &error, SERIN_INVALID,
-            "a token is {\"name\": \"NAME\", \"role\": \"viewer\"}, or {\"name\", \"model\"} for the data port");
-    else if (!token_role_read(role_text, &role))
+    if (rc == SERIN_OK && !token_role_read(role_text, &role))
         rc = error_set(&error, SERIN_INVALID, "a role is viewer, operator or admin, and not '%.40s'", role_text);
-    else
+    else if (rc == SERIN_OK)
         rc = access_create_token(call->api->access, name, role, model, call->author, secret, &error);
     if (rc == SERIN_OK) {
         json_init(&json, &out);
@@ -638,7 +722,7 @@ static void name_author(struct call *call)
 
 static bool is_reading(struct http_slice method)
 {
-    return http_slice_is(method, "GET") || http_slice_is(method, "HEAD");
+    return http_slice_is(method, "GET") || http_slice_is(method, "HEAD") || http_slice_is(method, "OPTIONS");
 }
 
 /* The row for a request; else NULL, and the methods that the path does take in allowed, "" where nobody knows it. */
@@ -655,21 +739,59 @@ static const struct action *find_action(struct call *call, char *allowed, size_t
             (strcmp(actions[i].method, "GET") == 0 && http_slice_is(head->method, "HEAD")))
             return &actions[i];
         if (used < size)
-            used += (size_t)snprintf(allowed + used, size - used, "%s%s", used > 0 ? ", " : "", actions[i].method);
+            used += (size_t)snprintf(allowed + used, size - used, "%s%s", used > 0 ? ", " : "",
+                                     strcmp(actions[i].method, "GET") == 0 ? "GET, HEAD" : actions[i].method);
     }
     return NULL;
 }
 
-/* RFC 9110, 15.5.6: with the methods that the path does take. */
-static void refuse_method(struct http_exchange *exchange, const char *allowed)
+/* RFC 9110, 15.5.6 and 9.3.7: with the methods that the path does take. A browser's preflight is answered, too, and
+ * told of no origin that may send anything. */
+static void answer_methods(struct http_exchange *exchange, const char *allowed)
 {
+    const bool asked = http_slice_is(http_exchange_head(exchange)->method, "OPTIONS");
     struct buffer fields;
+    char sentence[128];
 
     buffer_init(&fields, 1024);
-    http_write_text(&fields, "Content-Type", "application/json");
-    http_write_text(&fields, "Allow", allowed);
-    http_respond(exchange, 405, &fields, http_error_body("that path does not take this method"));
+    http_write_field(&fields, "Allow", "%s, OPTIONS", allowed);
+    snprintf(sentence, sizeof(sentence), "this path takes %s", allowed);
+    if (asked)
+        http_respond(exchange, 204, &fields, NULL);
+    else
+        refuse_with(exchange, 405, &fields, sentence);
     buffer_done(&fields);
+}
+
+static void refuse_path(struct http_exchange *exchange)
+{
+    const char *known[sizeof(actions) / sizeof(actions[0])], *nearest = NULL;
+    size_t count = sizeof(actions) / sizeof(actions[0]), i;
+    char path[TEXT_MAX_WORD + 1];
+
+    for (i = 0; i < count; i++)
+        known[i] = actions[i].path;
+    if (http_slice_copy(http_exchange_head(exchange)->path, path, sizeof(path)))
+        nearest = text_nearest(path, known, count);
+    http_respond_error(exchange, 404, "no such path%s%s; GET /openapi.yaml lists those that are",
+                       nearest ? ": was this meant, " : "", nearest ? nearest : "");
+}
+
+/* A body that says to be something else than JSON. What curl -d and others say of every body is no such word. */
+static bool is_other_type(const struct action *action, struct http_exchange *exchange)
+{
+    const struct http_slice *field = http_find(http_exchange_head(exchange), "Content-Type");
+    struct http_slice type;
+    const char *end;
+
+    if (action->run == do_try || !field || http_exchange_body(exchange)->size == 0)
+        return false;
+    end = memchr(field->bytes, ';', field->size);
+    type = (struct http_slice){field->bytes, end ? (size_t)(end - field->bytes) : field->size};
+    while (type.size > 0 && type.bytes[type.size - 1] == ' ')
+        type.size--;
+    return !http_slice_is_name(type, "application/json") &&
+           !http_slice_is_name(type, "application/x-www-form-urlencoded");
 }
 
 /* Before the body is read, and so before anybody's token is looked at. */
@@ -685,7 +807,7 @@ static size_t body_limit(void *user, const struct http_head *head)
 static void handle(void *user, struct http_exchange *exchange)
 {
     struct call call = {.api = user, .exchange = exchange, .argument = ""};
-    char allowed[64];
+    char allowed[96];
     const struct action *action = find_action(&call, allowed, sizeof(allowed));
     struct serin_error error = {0};
     struct buffer fields;
@@ -700,6 +822,8 @@ static void handle(void *user, struct http_exchange *exchange)
         buffer_init(&fields, 1024);
         refuse_with(exchange, status, &fields, error.message);
         buffer_done(&fields);
+    } else if (action && is_other_type(action, exchange)) {
+        http_respond_error(exchange, 415, "the body must be application/json");
     } else if (action) {
         name_author(&call);
         call.word = strrchr(action->path, '/') + 1;
@@ -707,9 +831,9 @@ static void handle(void *user, struct http_exchange *exchange)
             events_soon(call.api->events);
         action->run(&call);
     } else if (allowed[0]) {
-        refuse_method(exchange, allowed);
+        answer_methods(exchange, allowed);
     } else {
-        http_respond_error(exchange, 404, "no such path; GET /api/v1/status shows what is there");
+        refuse_path(exchange);
     }
 }
 

@@ -2,28 +2,8 @@
  * api.h - the control API: JSON over HTTP on the admin port.  Depends on base, http, gateway/route.h, access.h, libuv.
  * SPDX-License-Identifier: Apache-2.0
  *
- *     GET    /api/v1/status                everything at a glance
- *     GET    /api/v1/routes                all routes
- *     GET    /api/v1/routes/MODEL          one
- *     PUT    /api/v1/routes/MODEL          replaces it (route_from_json)
- *     PATCH  /api/v1/routes/MODEL/weights  {"TAG": WEIGHT, ...}; the others stay
- *     DELETE /api/v1/routes/MODEL
- *     POST   /api/v1/deploy                {"name", "replicas", "url", "stable", "confirm"}; waits until it is ready
- *     DELETE /api/v1/serving/MODEL:TAG     stops its replicas
- *     GET    /api/v1/changes?limit=N       who changed what
- *     GET    /api/v1/rollouts              the newest rollout of each model
- *     POST   /api/v1/rollouts              {"name": "MODEL:TAG", "plan": "YAML", "supersede"}; starts one
- *     GET    /api/v1/rollouts/ID           how it stands; by its id, or its model's name
- *     GET    /api/v1/rollouts/ID/history   its decisions, oldest first
- *     POST   /api/v1/rollouts/ID/VERB      pause, resume, promote, promote-full, abort, retry, undo; {"why"}
- *     GET    /api/v1/versions              what is in the store
- *     GET    /api/v1/versions/MODEL:TAG    one; with ?against=MODEL:TAG what it changes (store/bundle_diff.h)
- *     POST   /api/v1/try/MODEL:TAG         a picture, as the data port takes it; that version answers, and nothing
- * counts GET    /api/v1/events                all of this as it changes (events.h) GET    / the console (assets.h) GET
- * /metrics                      Prometheus' text format POST   /api/v1/login                 {"token"}; a session for a
- * browser POST   /api/v1/logout GET    /api/v1/session               who one is: {"required", "name", "role"} GET
- * /api/v1/tokens                names and roles POST   /api/v1/tokens                {"name", "role", "model"}; the
- * answer has the secret, this once DELETE /api/v1/tokens/NAME
+ * docs/openapi.yaml has every call with its bodies, answers and errors; api.c's table has each with its role, and a
+ * test holds the two together.
  *
  * The API knows nothing of how these are done: struct admin_target is what it calls. All on one thread.
  */

@@ -35,8 +35,16 @@ bool assets_answer(struct http_exchange *exchange)
     struct buffer fields;
     int status = 200;
 
-    if (!asset || (!http_slice_is(head->method, "GET") && !http_slice_is(head->method, "HEAD")))
+    if (!asset)
         return false;
+    if (!http_slice_is(head->method, "GET") && !http_slice_is(head->method, "HEAD")) {
+        buffer_init(&fields, 1024);
+        http_write_field(&fields, "Allow", "GET, HEAD");
+        http_write_field(&fields, "Content-Type", "application/json");
+        http_respond(exchange, 405, &fields, http_error_body("this path takes GET, HEAD"));
+        buffer_done(&fields);
+        return true;
+    }
     if (known && http_slice_is(*known, asset->etag)) {
         status = 304;
     } else {

@@ -2,8 +2,8 @@
  * assets.h - the console's files, which are built into the program.  Depends on base, http/server.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * The files of console/ and uPlot's, made into a table by tools/embed.py. A path is one of the table's or nothing:
- * there is no folder to climb out of.
+ * The files of console/, uPlot's and docs/openapi.yaml, made into a table by tools/embed.py. A path is one of the
+ * table's or nothing: there is no folder to climb out of.
  */
 #ifndef ADMIN_ASSETS_H
 #define ADMIN_ASSETS_H
@@ -21,7 +21,7 @@ struct asset {
 extern const struct asset assets[];
 extern const size_t asset_count;
 
-/* Answers a GET or HEAD for one of the files; false where the path is none of them, and nothing is answered. */
+/* Answers a request for one of the files; false where the path is none of them, and nothing is answered. */
 bool assets_answer(struct http_exchange *exchange);
 
 #endif

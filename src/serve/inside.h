@@ -66,6 +66,8 @@ void serve_fail(struct server *server, enum serin_errc rc, const char *sentence)
 
 /* table.c: routes in force, disk first */
 int table_find(const struct server *server, const char *model); /* -1 */
+/* SERIN_NOT_FOUND, with a sentence that names the models that have a route. */
+enum serin_errc table_no_route(const struct server *server, const char *model, struct serin_error *error);
 /* Checks, numbers, stores and publishes; serving: of a version that enters it, stored in the same transaction; or NULL.
  */
 MUST_USE enum serin_errc table_put(struct server *server, const struct route *route,

@@ -168,7 +168,7 @@ enum serin_errc report_route(void *user, const char *model, struct buffer *out, 
     int at = table_find(server, model);
 
     if (at < 0)
-        return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
+        return table_no_route(server, model, error);
     route_to_json(&server->table.entries[at].route, out);
     return SERIN_OK;
 }

@@ -4,6 +4,7 @@
  */
 #include "serve/inside.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int table_find(const struct server *server, const char *model)
@@ -14,6 +15,19 @@ int table_find(const struct server *server, const char *model)
         if (strcmp(server->table.entries[i].route.model, model) == 0)
             return i;
     return -1;
+}
+
+enum serin_errc table_no_route(const struct server *server, const char *model, struct serin_error *error)
+{
+    char names[256] = "";
+    size_t used = 0;
+    int i;
+
+    for (i = 0; i < server->table.entry_count && used < sizeof(names); i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "",
+                                 server->table.entries[i].route.model);
+    return error_set(error, SERIN_NOT_FOUND, "no model '%.*s' has a route: there %s%s%s", VERSION_MAX_MODEL, model,
+                     i == 0 ? "is none" : "is ", names, used >= sizeof(names) ? " ..." : "");
 }
 
 /* Fills in where the versions of an entry are served now. */
@@ -143,6 +157,25 @@ static void put_entry(struct server *server, const struct route *route)
     server->table.entries[at].lease = lease;
 }
 
+/* But for the revision; salt 0 is the present one. */
+static bool is_same_route(const struct route *present, const struct route *route)
+{
+    struct route other = *route;
+    struct buffer a, b;
+    bool same;
+
+    other.revision = present->revision;
+    other.salt = other.salt ? other.salt : present->salt;
+    buffer_init(&a, 1 << 20);
+    buffer_init(&b, 1 << 20);
+    route_to_json(present, &a);
+    route_to_json(&other, &b);
+    same = !a.failed && !b.failed && a.size == b.size && memcmp(a.bytes, b.bytes, a.size) == 0;
+    buffer_done(&a);
+    buffer_done(&b);
+    return same;
+}
+
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,
                            bool by_rollout, const char *author, struct serin_error *error)
 {
@@ -155,6 +188,9 @@ static enum serin_errc put(struct server *server, const struct route *route, con
         return rc;
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
+    /* Who asks again because the answer was lost has what was asked for, and nothing has been changed twice. */
+    if (at >= 0 && !by_rollout && !serving && is_same_route(&server->table.entries[at].route, route))
+        return SERIN_OK;
     /* Two people who change a route at once must not undo each other's work without knowing. */
     if (at >= 0 && route->revision != 0 && route->revision != server->table.entries[at].route.revision)
         return error_set(error, SERIN_LIMIT,
@@ -223,7 +259,7 @@ enum serin_errc table_remove(struct server *server, const char *model, const cha
     if (rc != SERIN_OK)
         return rc;
     if (at < 0)
-        return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
+        return table_no_route(server, model, error);
     rc = state_remove_route(server->state, model, author, error);
     if (rc != SERIN_OK)
         return rc;

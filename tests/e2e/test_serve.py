@@ -194,8 +194,69 @@ def test_a_path_with_dot_segments_goes_nowhere(serve, two):
 def test_other_methods_reach_nobody(serve, two, method):
     """gunicorn takes "get" for GET, and TRACE gives back what a client may not see."""
     found = serve.ask(method, f"/v1/predict/{two.name}")
-    assert found.status == 501 and "POST" in found.json()["error"]["message"]
+    assert found.status == (405 if method in ("PUT", "DELETE", "PATCH", "TRACE") else 501)
+    assert "takes POST" in found.json()["error"]["message"] and found.headers["Allow"] == ("POST" if found.status == 405 else None)
     assert [fake.count for fake in two.fakes] == [0, 0]
+
+
+def test_a_route_is_put_twice_and_changed_once(serve, two):
+    """Who asks again because the answer was lost is not refused, and nothing has a second revision."""
+    path, route = f"/api/v1/routes/{two.name}", serve.api("GET", f"routes/{two.name}")
+    wanted = {**route, "timeout_ms": 4321}
+    first = serve.call("PUT", path, wanted)
+    changes = serve.api("GET", "changes")
+    again = serve.call("PUT", path, wanted)
+    assert first.status == again.status == 200 and first.json() == again.json()
+    assert first.json()["revision"] == route["revision"] + 1 and serve.api("GET", "changes") == changes
+
+
+def test_two_people_at_one_route(serve, two):
+    """If-Match has the ETag of what one has seen; who comes second is told, and has changed nothing."""
+    path = f"/api/v1/routes/{two.name}"
+    seen = serve.call("GET", path).headers["ETag"]
+    assert seen == f'"{serve.api("GET", f"routes/{two.name}")["revision"]}"'
+    found = serve.call("PATCH", path + "/weights", {"a": 41}, {"If-Match": seen})
+    assert found.status == 200 and found.headers["ETag"] != seen
+    now = serve.call("GET", path).body
+    for method, where, body in (("PATCH", path + "/weights", {"a": 42}), ("PUT", path, {**json.loads(now), "timeout_ms": 7}),
+                                ("DELETE", path, None)):
+        refused = serve.call(method, where, body, {"If-Match": seen})
+        assert refused.status == 412 and "revision" in refused.json()["error"], refused.body
+    assert serve.call("GET", path).body == now
+    assert serve.call("PATCH", path + "/weights", {"a": 43}, {"If-Match": f'"1000", {found.headers["ETag"]}'}).status == 200
+    assert serve.call("PATCH", path + "/weights", {"a": 44}, {"If-Match": "*"}).status == 200
+    assert serve.call("DELETE", "/api/v1/routes/nobody", None, {"If-Match": "*"}).status == 412
+
+
+@pytest.mark.parametrize("kind, status", [("text/plain", 415), ("multipart/form-data; boundary=x", 415), ("application/xml", 415),
+                                          ("application/json; charset=utf-8", 200), ("APPLICATION/JSON", 200),
+                                          ("application/x-www-form-urlencoded", 200)])
+def test_bodies_that_say_to_be_no_json_are_refused(serve, two, kind, status):
+    """What curl -d says of every body is no such word."""
+    assert serve.call("PATCH", f"/api/v1/routes/{two.name}/weights", {"a": 17}, {"Content-Type": kind}).status == status
+
+
+def test_options_tell_the_methods(serve, two):
+    for path, methods in (("/api/v1/routes", "GET, HEAD, OPTIONS"), (f"/api/v1/routes/{two.name}/weights", "PATCH, OPTIONS"),
+                          ("/api/v1/rollouts", "GET, HEAD, POST, OPTIONS")):
+        found = serve.call("OPTIONS", path)
+        assert (found.status, found.headers["Allow"], found.body) == (204, methods, b"")
+        assert found.headers["Access-Control-Allow-Origin"] is None
+    for path, methods in (("/v2/health/ready", "GET, HEAD, OPTIONS"), ("/v2/repository/index", "POST, OPTIONS"),
+                          (f"/v1/predict/{two.name}", "POST, OPTIONS"), (f"/v2/models/{two.name}/infer", "POST, OPTIONS")):
+        found = serve.ask("OPTIONS", path)
+        assert (found.status, found.headers["Allow"], found.body) == (204, methods, b"")
+
+
+def test_head_is_get_without_its_body(serve, two):
+    for path in ("/api/v1/status", "/api/v1/routes", f"/api/v1/routes/{two.name}", "/api/v1/changes", "/metrics", "/", "/openapi.yaml"):
+        got, head = serve.call("GET", path), serve.call("HEAD", path)
+        assert (got.status, head.status, head.body) == (200, 200, b"") and head.headers["Content-Type"] == got.headers["Content-Type"]
+        assert path in ("/api/v1/status", "/metrics") or head.headers["Content-Length"] == got.headers["Content-Length"]
+    for path in ("/v2", "/v2/health/live", "/v2/health/ready"):
+        got, head = serve.ask("GET", path), serve.ask("HEAD", path)
+        assert (got.status, head.status, head.body) == (200, 200, b"")
+        assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
 def test_changes_are_not_taken_from_web_pages(serve, two):
@@ -209,7 +270,8 @@ def test_changes_are_not_taken_from_web_pages(serve, two):
 def test_a_version_is_taken_off_while_another_is_down(serve, two):
     """Only what rises must be ready: the route with a stable version that is gone can still lose its canary."""
     route = serve.api("GET", f"routes/{two.name}")
-    assert serve.call("PUT", f"/api/v1/routes/{two.name}", {**route, "revision": route["revision"] + 7}).status == 409
+    other = {**route, "timeout_ms": route["timeout_ms"] + 1}
+    assert serve.call("PUT", f"/api/v1/routes/{two.name}", {**other, "revision": route["revision"] + 7}).status == 409
     salt = route.pop("salt")  # another one would move every camera: left out, it stays
     assert serve.api("PUT", f"routes/{two.name}", {**route, "revision": 0})["salt"] == salt
     two.weights(a=50, b=50)
@@ -275,9 +337,9 @@ def test_a_method_that_is_not_taken_is_told_which_is(serve):
     found = serve.ask("GET", "/v1/feedback/some-id")
     assert found.status == 405 and found.headers["Allow"] == "POST"
     found = serve.call("PUT", "/api/v1/routes")
-    assert found.status == 405 and found.headers["Allow"] == "GET"
+    assert found.status == 405 and found.headers["Allow"] == "GET, HEAD, OPTIONS"
     found = serve.call("POST", "/api/v1/routes/m")
-    assert found.status == 405 and set(found.headers["Allow"].split(", ")) == {"GET", "PUT", "DELETE"}
+    assert found.status == 405 and set(found.headers["Allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
 
 
 def test_pages_of_other_origins_cost_nothing(serve, two):
@@ -339,8 +401,8 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
         ("POST /v1/predict/nobody HTTP/1.1", page, 404, True),
         (f"GET /v2/models/{two.name}/versions/none HTTP/1.1", page, 404, True),
         ("GET /a/../b HTTP/1.1", page, 400, True),
-        ("PUT /v1/predict/any HTTP/1.1", page, 501, True),
-        (f"OPTIONS /v1/predict/{two.name} HTTP/1.1", page, 501, True),  # no preflight; a version would say 200
+        ("PUT /v1/predict/any HTTP/1.1", page, 405, True),
+        (f"OPTIONS /v1/predict/{two.name} HTTP/1.1", page, 204, True),  # no preflight; a version would say 200
         ("GET /v1/feedback/some-id HTTP/1.1", page, 405, True),
         (f"POST /v1/predict/{two.name} HTTP/1.1", page + "Content-Length: 4000001\r\n", 413, True),
         ("POST /expects HTTP/1.1", page + "Content-Length: 1\r\nExpect: wonders\r\n", 417, True),
@@ -381,8 +443,9 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
 # ---- the control API ----
 
 @pytest.mark.parametrize("method, path, body, status, says", [
-    ("POST", "deploy", b"{", 400, "a deploy is"),
-    ("POST", "deploy", {"name": "x:y", "replica": 2}, 400, "a deploy is"),
+    ("POST", "deploy", b"{", 400, "not JSON"),
+    ("POST", "deploy", {"name": "x:y", "replica": 2}, 400, "replica"),
+    ("POST", "deploy", {"name": "x:y", "replicas": 4294967297}, 400, "4294967297 replicas"),
     ("POST", "deploy", {"name": "x:y", "replicas": 17}, 400, "17 replicas"),
     ("POST", "deploy", {"name": "x:y"}, 404, "x:y"),
     ("POST", "deploy", {"name": "no colon"}, 400, "no colon"),
@@ -395,7 +458,7 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
     ("PATCH", "routes/MODEL/weights", {"c": 1}, 404, "'c'"),
     ("PATCH", "routes/MODEL/weights", {"a": -1}, 400, "whole number"),
     ("PATCH", "routes/MODEL/weights", {"a": 1.5}, 400, "whole number"),
-    ("PATCH", "routes/MODEL/weights", b'{"a": 1, "a": 2}', 400, "an object"),
+    ("PATCH", "routes/MODEL/weights", b'{"a": 1, "a": 2}', 400, "duplicate"),
     ("PATCH", "routes/MODEL/weights", [], 400, "an object"),
     ("PUT", "routes/MODEL", b"not JSON", 400, "JSON"),
     ("PUT", "routes/MODEL", {"model": "other"}, 400, "other"),
@@ -407,7 +470,8 @@ def test_every_answer_has_one_line_and_what_a_page_needs(serve, two):
     ("PUT", "routes/a%2Fb", {"model": "a/b", "versions": [{"tag": "a", "weight": 1}]}, 400, "model name 'a/b'"),
     ("GET", "changes?limit=0", None, 400, "limit"),
     ("GET", "nothing", None, 404, "no such path"),
-    ("POST", "status", None, 405, "method"),
+    ("GET", "route", None, 404, "/api/v1/routes"),
+    ("POST", "status", None, 405, "takes GET"),
 ])
 def test_control_api_says_what_is_wrong(serve, models, method, path, body, status, says):
     models.add("a", stable=True)
@@ -473,7 +537,7 @@ def test_health_and_index(serve, two):
     assert serve.ask("GET", "/v2/health/live").json() == {"live": True}
     assert serve.ask("GET", "/v2/health/ready").status == 200
     assert serve.ask("GET", "/v2").json()["name"] == "serin"
-    listed = serve.ask("GET", "/v2/repository/index").json()
+    listed = serve.ask("POST", "/v2/repository/index").json()
     assert {"name": two.name, "version": "b", "state": "READY", "reason": ""} in listed
 
 
