@@ -181,7 +181,7 @@ static int token(const void *given, char *const *operands, size_t operand_count)
 
 const struct cli_verb cli_token = {
     .name = "token",
-    .summary = "make, list and revoke tokens of the control API, and keys of the data port",
+    .summary = "make, list and revoke tokens, and API keys of the data port",
     .operands = "create|list|revoke [NAME]",
     .min_operands = 1,
     .max_operands = 2,

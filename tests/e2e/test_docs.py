@@ -2,22 +2,32 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import sys
 
 import pytest
-from conftest import ROOT, serin
-from docs_fixture import Page, Shell, installed  # noqa: F401
-from serve_fixture import needs_workers
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from check_tree import LAYERS  # noqa: E402
+from conftest import ROOT, serin  # noqa: E402
+from docs_fixture import Page, Shell, installed  # noqa: E402, F401
+from serve_fixture import needs_workers  # noqa: E402
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-PAGES = [ENGLISH, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ENGLISH, *(path for folder in ("docs", "deploy", "examples", "tests", "tools") for path in sorted((ROOT / folder).rglob("*.md"))),
+         ROOT / "CONTRIBUTING.md"]
 KINDS = {"console", "yaml", "json", "text", "c", "mermaid"}
 
 # How much of the README's tutorial has been done where a page begins: its headings up to this number.
 BEGINS_AFTER = {"rollouts.md": 3, "serving.md": 2, "security.md": 2, "operations.md": 2}
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
 
 
 def free_ports(count):
@@ -53,18 +63,18 @@ RUNNABLE = [path for path in PAGES if path != ENGLISH and any(b.kind == "console
 
 
 @needs_workers
-@pytest.mark.parametrize("path", RUNNABLE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNNABLE, ids=name_of)
 def test_a_page(path, shell):
     shell.run_blocks(*tutorial(BEGINS_AFTER.get(path.name, 0)))
     page = Page(path)
     shell.run_blocks(page, page.blocks)
 
 
-@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=name_of)
 def test_blocks_say_what_they_are(path):
     page = Page(path)
     for block in page.blocks:
-        where = f"{path.name}:{block.line}"
+        where = f"{name_of(path)}:{block.line}"
         assert block.kind in KINDS, f"{where}: a block is one of {sorted(KINDS)}"
         assert block.kind == "console" or not re.search(r"^\$ |^ *serin ", block.text, re.M), f"{where}: commands are console"
         if block.kind == "console" and block.reason is None:
@@ -73,11 +83,11 @@ def test_blocks_say_what_they_are(path):
             assert len(block.reason) > 5, f"{where}: say why it is not run"
     before = ""
     for number, line in page.prose:
-        assert not (re.match(r"    (\$ |serin )", line) and before == ""), f"{path.name}:{number}: an indented block is run by nobody"
+        assert not (re.match(r"    (\$ |serin )", line) and before == ""), f"{name_of(path)}:{number}: an indented block is run by nobody"
         before = line
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_yaml_is_what_the_program_takes(path, tmp_path):
     """A plan, or where its first line says so a file for serin serve --config."""
     for block in Page(path).blocks:
@@ -86,15 +96,15 @@ def test_yaml_is_what_the_program_takes(path, tmp_path):
             file.write_text(block.text)
             run = (serin("serve", "--check", "--config", file, "--data-dir", tmp_path / "data")
                    if block.lines[0].startswith("# serin.yaml") else serin("lint", file))
-            assert run.returncode == 0, f"{path.name}:{block.line}: {run.stderr}"
+            assert run.returncode == 0, f"{name_of(path)}:{block.line}: {run.stderr}"
 
 
-@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=name_of)
 def test_links_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", text):
         if target and "://" not in target:
-            assert (path.parent / target).exists(), f"{path.name}: {target} is not there"
+            assert (path.parent / target).exists(), f"{name_of(path)}: {target} is not there"
 
 
 def anchor(heading):
@@ -102,26 +112,34 @@ def anchor(heading):
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=name_of)
 def test_links_into_pages_meet_a_heading(path):
     for target, name in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
             page = Page(path.parent / target if target else path)
-            assert name in [anchor(heading) for _, heading in page.headings], f"{path.name}: no heading for {target}#{name}"
+            assert name in [anchor(heading) for _, heading in page.headings], f"{name_of(path)}: no heading for {target}#{name}"
 
 
 def test_options_in_the_pages_exist():
-    """Each --option that a page tells of belongs to the program, or to a program that is named beside it."""
+    """Each --option that a page tells of belongs to the program."""
     known = set(re.findall(r"^\.It (?:Fl \w , )?Fl -([a-z-]+)", serin("--man").stdout, re.M))
     known |= {"help", "version", "man"}
     for path in PAGES:
         page = Page(path)
-        texts = [(n, code) for n, line in page.prose for code in re.findall(r"`([^`]*)`", line) if code.startswith(("serin ", "--"))]
+        own = path.is_relative_to(ROOT / "docs") or path in (ENGLISH, ROOT / "CONTRIBUTING.md")  # not scripts' options
+        texts = [(n, code) for n, line in page.prose for code in re.findall(r"`([^`]*)`", line) if code.startswith(("serin ", "--") if own else "serin ")]
         texts += [(b.line, command) for b in page.blocks if b.kind == "console" for command, _ in b.commands()
                   if command.startswith("serin ")]
         for number, code in texts:
             for option in re.findall(r"(?<![\w-])--([a-z][a-z-]*)", code):
-                assert option in known, f"{path.name}:{number}: serin has no option --{option}"
+                assert option in known, f"{name_of(path)}:{number}: serin has no option --{option}"
+
+
+def test_the_table_of_layers_is_the_one_that_is_checked():
+    text = (ROOT / "docs" / "internals" / "design.md").read_text(encoding="utf-8")
+    told = {name: set(filter(None, may.replace(",", " ").split()))
+            for name, may in re.findall(r"^\| `src/(\w+)/` \| .* \| ?([a-z, ]*) \|$", text, re.M)}
+    assert told == LAYERS
 
 
 def test_the_languages_are_in_step():
