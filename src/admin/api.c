@@ -458,6 +458,99 @@ static void do_act_on_rollout(struct call *call)
     json_decref(root);
 }
 
+/* A query's whole number; otherwise where it is not there. -1: it is none within the bounds. */
+static long query_number(const struct call *call, const char *name, long least, long most, long otherwise)
+{
+    char text[16], *end;
+    long number;
+
+    if (!http_query_get(http_exchange_head(call->exchange)->query, name, text, sizeof(text)))
+        return otherwise;
+    number = strtol(text, &end, 10);
+    return *end || end == text || number < least || number > most ? -1 : number;
+}
+
+static void do_frames(struct call *call)
+{
+    const long from = query_number(call, "from", 0, 100000, 0), limit = query_number(call, "limit", 1, 200, 24),
+               open = query_number(call, "open", 0, 1, 0);
+    const struct admin_page page = {(int)from, (int)limit, open == 1};
+    struct serin_error error = {0};
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    if (from < 0 || limit < 0 || open < 0)
+        rc = error_set(&error, SERIN_INVALID, "from is 0 to 100000, limit 1 to 200, open 0 or 1");
+    else
+        rc = call->api->target.frames(call->api->target.user, call->argument, &page, &out, &error);
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+}
+
+static void do_frame(struct call *call)
+{
+    answer_named(call, call->api->target.frame);
+}
+
+/* A stranger's bytes: whoever opens them by themselves runs nothing of theirs. */
+static void do_frame_picture(struct call *call)
+{
+    struct serin_error error = {0};
+    struct buffer out, fields;
+    const char *type = NULL;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    buffer_init(&fields, 1024);
+    http_write_field(&fields, "X-Content-Type-Options", "nosniff");
+    http_write_field(&fields, "Content-Security-Policy", "default-src 'none'; sandbox");
+    rc = call->api->target.frame_picture(call->api->target.user, call->argument, &out, &type, &error);
+    if (rc == SERIN_OK)
+        rc = buffer_check(&out, "the picture", &error);
+    if (rc == SERIN_OK)
+        answer_with(call->exchange, &fields, type, out.bytes, out.size);
+    else
+        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+    buffer_done(&fields);
+    buffer_done(&out);
+}
+
+static void do_judge_frame(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    struct serin_error error = {0};
+    const char *right = "";
+    struct buffer out;
+    enum serin_errc rc;
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s}", "right", &right) != 0)
+        rc = error_set(&error, SERIN_INVALID, "an answer is {\"right\": \"stable\"}: or canary, both, neither");
+    else
+        rc = call->api->target.judge_frame(call->api->target.user, call->argument, right, call->author, &out, &error);
+    answer_result(call->exchange, rc, "application/json", &out, &error);
+    buffer_done(&out);
+    json_decref(root);
+}
+
+static void do_remove_frames(struct call *call)
+{
+    struct serin_error error = {0};
+
+    answer_done(call, call->api->target.remove_frames(call->api->target.user, call->argument, call->author, &error),
+                &error);
+}
+
+static void do_remove_frame(struct call *call)
+{
+    struct serin_error error = {0};
+
+    answer_done(call, call->api->target.remove_frame(call->api->target.user, call->argument, call->author, &error),
+                &error);
+}
+
 static void do_changes(struct call *call)
 {
     const struct http_head *head = http_exchange_head(call->exchange);
@@ -673,6 +766,12 @@ static const struct action {
     {"POST", "/api/v1/rollouts/*/abort", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/retry", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/undo", ROLE_OPERATOR, do_act_on_rollout},
+    {"GET", "/api/v1/rollouts/*/frames", ROLE_OPERATOR, do_frames},
+    {"DELETE", "/api/v1/rollouts/*/frames", ROLE_OPERATOR, do_remove_frames},
+    {"GET", "/api/v1/frames/*", ROLE_OPERATOR, do_frame},
+    {"DELETE", "/api/v1/frames/*", ROLE_OPERATOR, do_remove_frame},
+    {"GET", "/api/v1/frames/*/picture", ROLE_OPERATOR, do_frame_picture},
+    {"POST", "/api/v1/frames/*/judge", ROLE_OPERATOR, do_judge_frame},
     {"GET", "/api/v1/versions", ROLE_VIEWER, do_versions},
     {"GET", "/api/v1/versions/*", ROLE_VIEWER, do_versions},
     {"POST", "/api/v1/try/*", ROLE_OPERATOR, do_try},

@@ -33,6 +33,12 @@ struct admin_rollout {
     bool supersede;
 };
 
+/* Which of a long list. */
+struct admin_page {
+    int from, limit;
+    bool open_only; /* those that nobody has judged */
+};
+
 struct admin_target {
     void *user;
     /* These write JSON (or text) into out, or return an error whose sentence goes to the client. SERIN_NOT_FOUND: 404,
@@ -53,6 +59,16 @@ struct admin_target {
                                      struct serin_error *error);
     enum serin_errc (*act_on_rollout)(void *user, const char *rollout, const char *verb, const char *author,
                                       const char *why, struct buffer *out, struct serin_error *error);
+    /* Kept frames; rollout: an id or a model's name, frame: a number. *ret_type: of the picture, a constant. */
+    enum serin_errc (*frames)(void *user, const char *rollout, const struct admin_page *page, struct buffer *out,
+                              struct serin_error *error);
+    enum serin_errc (*frame)(void *user, const char *frame, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*frame_picture)(void *user, const char *frame, struct buffer *out, const char **ret_type,
+                                     struct serin_error *error);
+    enum serin_errc (*judge_frame)(void *user, const char *frame, const char *right, const char *author,
+                                   struct buffer *out, struct serin_error *error);
+    enum serin_errc (*remove_frames)(void *user, const char *rollout, const char *author, struct serin_error *error);
+    enum serin_errc (*remove_frame)(void *user, const char *frame, const char *author, struct serin_error *error);
     /* The following answer later, by api_answered with the same exchange, where they return SERIN_OK; their strings are
      * valid during the call only. The target asks http_exchange_on_abort itself.
      * versions: name "": all; against "": none. */

@@ -88,6 +88,27 @@ static enum serin_errc on_act(void *user, const char *rollout, const char *verb,
     return reach(error);
 }
 
+static enum serin_errc on_frames(void *user, const char *rollout, const struct admin_page *page, struct buffer *out,
+                                 struct serin_error *error)
+{
+    (void)user, (void)rollout, (void)page, (void)out;
+    return reach(error);
+}
+
+static enum serin_errc on_picture(void *user, const char *frame, struct buffer *out, const char **ret_type,
+                                  struct serin_error *error)
+{
+    (void)user, (void)frame, (void)out, (void)ret_type;
+    return reach(error);
+}
+
+static enum serin_errc on_judge_frame(void *user, const char *frame, const char *right, const char *author,
+                                      struct buffer *out, struct serin_error *error)
+{
+    (void)user, (void)frame, (void)right, (void)author, (void)out;
+    return reach(error);
+}
+
 static enum serin_errc on_deploy(void *user, const struct admin_deploy *deploy, struct http_exchange *exchange,
                                  struct serin_error *error)
 {
@@ -132,6 +153,12 @@ static void begin(bool open)
                                         .rollout_history = on_named,
                                         .start_rollout = on_start,
                                         .act_on_rollout = on_act,
+                                        .frames = on_frames,
+                                        .frame = on_named,
+                                        .frame_picture = on_picture,
+                                        .judge_frame = on_judge_frame,
+                                        .remove_frames = on_remove,
+                                        .remove_frame = on_remove,
                                         .versions = on_versions,
                                         .try_picture = on_try,
                                         .deploy = on_deploy};

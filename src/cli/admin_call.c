@@ -22,6 +22,8 @@
 struct exchange {
     const char *address;
     json_t *json;
+    bool wants_bytes; /* a 200's body as it is, in bytes */
+    struct bytes *bytes;
     enum serin_errc rc;
     struct serin_error *error;
     bool answered;
@@ -165,6 +167,10 @@ static void on_answer(void *user, const struct http_answer *answer)
                                      cause ? cause : answer->why);
         return;
     }
+    if (exchange->wants_bytes && answer->head->status == 200) {
+        exchange->bytes = bytes_share(answer->body);
+        return;
+    }
     if (answer->body->size > 0)
         exchange->json = json_loadb((const char *)answer->body->data, answer->body->size, JSON_DECODE_ANY, &fault);
     if (answer->head->status < 200 || answer->head->status > 299)
@@ -209,10 +215,11 @@ static enum serin_errc start(struct http_client *client, const char *method, con
     return rc;
 }
 
-enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
-                           unsigned timeout_ms, json_t **ret_json, struct serin_error *error)
+/* Whatever comes of it is in the exchange; its JSON is there on success only. */
+static enum serin_errc run(const char *address, const char *method, const char *path, const char *body,
+                           unsigned timeout_ms, struct exchange *exchange)
 {
-    struct exchange exchange = {.address = address, .error = error};
+    struct serin_error *error = exchange->error;
     struct http_client_options options;
     struct http_client *client;
     struct tls *tls;
@@ -229,8 +236,8 @@ enum serin_errc admin_call(const char *address, const char *method, const char *
     options.tls = tls;
     rc = http_client_new(&loop, address, &options, &client, error);
     if (rc == SERIN_OK) {
-        rc = start(client, method, path, body, timeout_ms, &exchange);
-        while (rc == SERIN_OK && !exchange.answered)
+        rc = start(client, method, path, body, timeout_ms, exchange);
+        while (rc == SERIN_OK && !exchange->answered)
             uv_run(&loop, UV_RUN_ONCE);
         http_client_close(client, NULL, NULL);
     }
@@ -238,10 +245,30 @@ enum serin_errc admin_call(const char *address, const char *method, const char *
     BUG_ON(uv_loop_close(&loop) != 0);
     tls_free(tls);
     if (rc == SERIN_OK)
-        rc = exchange.rc;
+        rc = exchange->rc;
+    if (rc != SERIN_OK)
+        json_decref(exchange->json);
+    return rc;
+}
+
+enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
+                           unsigned timeout_ms, json_t **ret_json, struct serin_error *error)
+{
+    struct exchange exchange = {.address = address, .error = error};
+    enum serin_errc rc = run(address, method, path, body, timeout_ms, &exchange);
+
     if (rc == SERIN_OK)
         *ret_json = exchange.json;
-    else
-        json_decref(exchange.json);
+    return rc;
+}
+
+enum serin_errc admin_fetch(const char *address, const char *path, unsigned timeout_ms, struct bytes **ret,
+                            struct serin_error *error)
+{
+    struct exchange exchange = {.address = address, .error = error, .wants_bytes = true};
+    enum serin_errc rc = run(address, "GET", path, NULL, timeout_ms, &exchange);
+
+    if (rc == SERIN_OK)
+        *ret = exchange.bytes;
     return rc;
 }

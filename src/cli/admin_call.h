@@ -5,6 +5,7 @@
 #ifndef CLI_ADMIN_CALL_H
 #define CLI_ADMIN_CALL_H
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "cli/cli.h"
 
@@ -49,5 +50,8 @@ MUST_USE enum serin_errc admin_tls(const char *address, struct tls **ret, struct
  * own sentence, SERIN_CORRUPT (no JSON), SERIN_NOMEM. */
 MUST_USE enum serin_errc admin_call(const char *address, const char *method, const char *path, const char *body,
                                     unsigned timeout_ms, json_t **ret_json, struct serin_error *error);
+/* The bytes of what a GET answers with 200; bytes_drop them. Errors as admin_call's. */
+MUST_USE enum serin_errc admin_fetch(const char *address, const char *path, unsigned timeout_ms, struct bytes **ret,
+                                     struct serin_error *error);
 
 #endif

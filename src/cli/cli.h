@@ -70,7 +70,7 @@ extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_
     cli_serve, cli_token, cli_worker, cli_lint;
 /* of a running serve */
 extern const struct cli_verb cli_deploy, cli_undeploy, cli_reload, cli_route, cli_rollout, cli_status, cli_stream;
-extern const struct cli_verb cli_judge;
+extern const struct cli_verb cli_frames, cli_judge;
 
 #define CLI_MAX_VERBS 32
 

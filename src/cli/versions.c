@@ -5,9 +5,11 @@
 #include "cli/bundle_report.h"
 #include "cli/data_dir.h"
 #include "cli/terminal.h"
+#include "store/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- versions ---- */
 
@@ -126,6 +128,25 @@ static const struct cli_example rm_examples[] = {
     {0},
 };
 
+/* What cameras saw of the version goes with it. */
+static enum serin_errc forget_frames(const char *data_dir, const struct version_name *name, struct serin_error *error)
+{
+    struct frames *frames = NULL;
+    char path[1200];
+    enum serin_errc rc = data_dir_find(data_dir, path, sizeof(path) - sizeof(FRAMES_FILE) - 1, error);
+
+    if (rc != SERIN_OK)
+        return rc;
+    memcpy(path + strlen(path), "/" FRAMES_FILE, sizeof("/" FRAMES_FILE));
+    if (access(path, F_OK) != 0)
+        return SERIN_OK;
+    rc = frames_open(path, &frames, error);
+    if (rc == SERIN_OK)
+        rc = frames_remove_version(frames, name->model, name->tag, NULL, error);
+    frames_close(frames);
+    return rc;
+}
+
 static int rm(const void *given, char *const *operands, size_t operand_count)
 {
     const struct rm_settings *settings = given;
@@ -146,7 +167,9 @@ static int rm(const void *given, char *const *operands, size_t operand_count)
         return CLI_FAILED;
     }
     for (i = 0; i < operand_count; i++) {
-        if (bundles_remove(store, operands[i], &error) != SERIN_OK) {
+        if (bundles_remove(store, operands[i], &error) != SERIN_OK ||
+            version_name_parse(operands[i], &name, &error) != SERIN_OK ||
+            forget_frames(settings->data_dir, &name, &error) != SERIN_OK) {
             terminal_complain("rm: %s", error.message);
             code = CLI_FAILED;
         }
@@ -161,7 +184,8 @@ const struct cli_verb cli_rm = {
     .operands = "NAME:TAG...",
     .min_operands = 1,
     .max_operands = SIZE_MAX,
-    .text = "Removes versions, and what no other version needs from the disk. A version that is in use is not removed: "
+    .text = "Removes versions, what no other version needs from the disk, and the frames that their rollouts kept. A "
+            "version that is in use is not removed: "
             "'serin serve' marks those that it has loaded or routes to, each by a file in DIR/state/in-use.",
     .options = rm_options,
     .examples = rm_examples,

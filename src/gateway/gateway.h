@@ -184,6 +184,7 @@ struct gateway_answer {
 };
 
 #define GATEWAY_MAX_BOXES 1000 /* of one frame's labels */
+#define GATEWAY_MAX_TYPE  160  /* of a Content-Type, with its boundary and NUL */
 
 struct gateway_box {
     char name[64];        /* of its class; "" */
@@ -219,12 +220,19 @@ struct gateway_sighting {
     struct gateway_answer own;    /* of the version that it was assigned to */
     int copy_count;
     struct gateway_answer copies[ROUTE_MAX_MIRRORS]; /* of the mirrors; their status 0 where they failed */
-    struct gateway_feedback *feedback;               /* what was posted */
+    struct bytes *picture;               /* the request's body, shared, where gateway_want_pictures has asked
+                                            for it and there was room; or NULL */
+    char picture_type[GATEWAY_MAX_TYPE]; /* its Content-Type; "" where it is too long, too */
+    struct gateway_feedback *feedback;   /* what was posted */
 };
 
+/* Whether sightings of requests that were copied to the version of a slot hold the request's body, too. Off at first;
+ * from any thread. */
+void gateway_want_pictures(struct gateway *gateway, int slot, bool wanted);
+
 /* Takes a sighting, from the threads in turn, of each the oldest first; NULL where none waits. At most 1024 wait on
- * each thread, and 16 MiB of answers; what comes then is dropped and counted. Free it with gateway_sighting_free. From
- * one thread only.
+ * each thread, and 16 MiB of answers; what comes then is dropped and counted. Of bodies 16 MiB wait besides; where
+ * there are more the sighting comes without. Free it with gateway_sighting_free. From one thread only.
  */
 struct gateway_sighting *gateway_take_sighting(struct gateway *gateway);
 void gateway_sighting_free(struct gateway_sighting *sighting);

@@ -18,7 +18,8 @@
 #define MAX_THREADS      64
 #define TAP_SIGHTINGS    1024 /* a power of two */
 #define TAP_BYTES        ((size_t)16 << 20)
-#define EJECT_FAILURES   5     /* of one endpoint in a row */
+#define TAP_PICTURES     ((size_t)16 << 20) /* bytes of bodies */
+#define EJECT_FAILURES   5                  /* of one endpoint in a row */
 #define EJECT_MS         5000  /* then it gets no requests for so long, unless all of its version are out */
 #define SLOW_START_MS    10000 /* a new endpoint's share rises over this time */
 #define BREAKER_FIRST_MS 5000  /* until a trial; doubled with every trial that fails */
@@ -90,7 +91,7 @@ struct shared_table {
 /* Sightings on their way from one thread to the one that takes them: a ring with one writer and one reader. */
 struct tap {
     _Atomic uint32_t written, taken; /* only their own side writes them */
-    _Atomic size_t bytes;
+    _Atomic size_t bytes, picture_bytes;
     struct gateway_sighting *ring[TAP_SIGHTINGS];
 };
 
@@ -134,6 +135,7 @@ struct gateway {
     int taken_last; /* the thread of which the last sighting was taken; only who takes them touches it */
     struct breaker breakers[GATEWAY_MAX_SLOTS];
     _Atomic uint64_t trial_until_ms[GATEWAY_MAX_MODELS]; /* monotonic, by lease: gateway_hold_trial */
+    atomic_bool wants_pictures[GATEWAY_MAX_SLOTS];
     struct thread threads[MAX_THREADS];
 };
 

@@ -25,6 +25,8 @@ struct mirrors {
     int primary_slot;
     struct gateway_sighting *sighting; /* of one that is watched, once its own answer is there */
     size_t body_bytes;
+    struct bytes *picture; /* the request's body, where somebody may want to see it; else NULL */
+    char picture_type[GATEWAY_MAX_TYPE];
     int count, pending;
     struct copy copies[ROUTE_MAX_MIRRORS];
 };
@@ -38,6 +40,12 @@ static void end_if_complete(struct mirrors *mirrors)
         return;
     for (i = 0; i < mirrors->count && sighting; i++)
         sighting->copies[sighting->copy_count++] = mirrors->copies[i].answer;
+    if (sighting) {
+        sighting->picture = mirrors->picture;
+        memcpy(sighting->picture_type, mirrors->picture_type, sizeof(mirrors->picture_type));
+    } else {
+        bytes_drop(mirrors->picture);
+    }
     tap_push_request(mirrors->thread, mirrors->primary_slot, sighting);
     free(mirrors);
 }
@@ -66,6 +74,19 @@ static void copy_answered(void *user, const struct http_answer *answer)
     thread->mirror_bytes -= mirrors->body_bytes;
     mirrors->pending--;
     end_if_complete(mirrors);
+}
+
+/* Where the copy went to a version whose pictures are wanted. */
+static void keep_picture(struct mirrors *mirrors, const struct copy *copy, const struct mirror_request *request)
+{
+    const struct http_slice *type = http_find(request->head, "Content-Type");
+
+    if (!mirrors->is_watched || mirrors->picture ||
+        !atomic_load_explicit(&mirrors->thread->gateway->wants_pictures[copy->slot], memory_order_relaxed))
+        return;
+    mirrors->picture = bytes_share(request->body);
+    if (!type || !http_slice_copy(*type, mirrors->picture_type, sizeof(mirrors->picture_type)))
+        mirrors->picture_type[0] = '\0';
 }
 
 static bool start_copy(struct mirrors *mirrors, struct copy *copy, const struct buffer *head, struct bytes *body,
@@ -120,6 +141,7 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
         snprintf(copy->answer.tag, sizeof(copy->answer.tag), "%s", of->route.mirrors[i].tag);
         if (!head.failed && start_copy(mirrors, copy, &head, request->body, of->route.timeout_ms)) {
             COUNT(thread, copy->slot, mirrored, 1);
+            keep_picture(mirrors, copy, request);
             mirrors->count++;
             mirrors->pending++;
         } else {

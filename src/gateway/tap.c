@@ -48,6 +48,11 @@ static size_t size_of(const struct gateway_sighting *sighting)
     return bytes;
 }
 
+static size_t picture_size(const struct gateway_sighting *sighting)
+{
+    return sighting->picture ? sighting->picture->size : 0;
+}
+
 void gateway_sighting_free(struct gateway_sighting *sighting)
 {
     int i;
@@ -57,6 +62,7 @@ void gateway_sighting_free(struct gateway_sighting *sighting)
     for (i = 0; i < sighting->copy_count; i++)
         bytes_drop(sighting->copies[i].body);
     bytes_drop(sighting->own.body);
+    bytes_drop(sighting->picture);
     free(sighting->feedback);
     free(sighting);
 }
@@ -73,7 +79,13 @@ bool tap_push(struct thread *thread, struct gateway_sighting *sighting)
         gateway_sighting_free(sighting);
         return false;
     }
+    /* Pictures are no evidence: for want of room one of them goes alone. */
+    if (atomic_load_explicit(&tap->picture_bytes, memory_order_relaxed) + picture_size(sighting) > TAP_PICTURES) {
+        bytes_drop(sighting->picture);
+        sighting->picture = NULL;
+    }
     atomic_fetch_add_explicit(&tap->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&tap->picture_bytes, picture_size(sighting), memory_order_relaxed);
     tap->ring[written % TAP_SIGHTINGS] = sighting;
     atomic_store_explicit(&tap->written, written + 1, memory_order_release);
     return true;
@@ -94,6 +106,7 @@ static struct gateway_sighting *take(struct tap *tap)
         return NULL;
     sighting = tap->ring[taken % TAP_SIGHTINGS];
     atomic_fetch_sub_explicit(&tap->bytes, size_of(sighting), memory_order_relaxed);
+    atomic_fetch_sub_explicit(&tap->picture_bytes, picture_size(sighting), memory_order_relaxed);
     atomic_store_explicit(&tap->taken, taken + 1, memory_order_release);
     return sighting;
 }
@@ -109,6 +122,12 @@ struct gateway_sighting *gateway_take_sighting(struct gateway *gateway)
         sighting = take(&gateway->threads[gateway->taken_last].tap);
     }
     return sighting;
+}
+
+void gateway_want_pictures(struct gateway *gateway, int slot, bool wanted)
+{
+    if (slot >= 0 && slot < GATEWAY_MAX_SLOTS)
+        atomic_store_explicit(&gateway->wants_pictures[slot], wanted, memory_order_relaxed);
 }
 
 void gateway_hold_trial(struct gateway *gateway, int lease, uint64_t for_ms)

@@ -23,7 +23,7 @@ static double area_of(const struct match_box *box)
     return fmax(0, (double)box->x2 - box->x1) * fmax(0, (double)box->y2 - box->y1);
 }
 
-static double iou_of(const struct match_box *a, const struct match_box *b)
+double match_iou(const struct match_box *a, const struct match_box *b)
 {
     double width = fmin(a->x2, b->x2) - fmax(a->x1, b->x1), height = fmin(a->y2, b->y2) - fmax(a->y1, b->y1), both;
 
@@ -57,7 +57,7 @@ static void match(const struct match_box *a, int a_count, const struct match_box
 
             if (to[i] >= 0 || taken[j] >= 0 || (same_class && strcmp(a[i].name, b[j].name) != 0))
                 continue;
-            iou = iou_of(&a[i], &b[j]);
+            iou = match_iou(&a[i], &b[j]);
             if (iou >= MATCH_MIN_IOU)
                 pairs[count++] = (struct pair){(float)iou, (int16_t)i, (int16_t)j};
         }
@@ -159,7 +159,7 @@ void match_pair(const struct match_box *stable, int stable_count, const struct m
     for (i = 0; i < stable_count; i++) {
         tell_fate(record, &stable[i], same[i] ? AGREED : to[i] >= 0 ? FLIPPED : LOST);
         if (same[i]) {
-            jitter += 1 - iou_of(&stable[i], &canary[to[i]]);
+            jitter += 1 - match_iou(&stable[i], &canary[to[i]]);
             shift += (double)canary[to[i]].confidence - stable[i].confidence;
             agreed++;
         }

@@ -22,6 +22,9 @@ struct match_box {
     float x1, y1, x2, y2, confidence;
 };
 
+/* Intersection over union, 0 to 1. */
+double match_iou(const struct match_box *a, const struct match_box *b);
+
 /* Stable's boxes against canary's: fills record->pair and its parts by class and size. */
 void match_pair(const struct match_box *stable, int stable_count, const struct match_box *canary, int canary_count,
                 struct record *record);

@@ -78,6 +78,15 @@ bool controller_find(const struct controller *controller, const char *model, str
     return true;
 }
 
+bool controller_named(struct controller *controller, const char *rollout, struct controller_trial *ret)
+{
+    const struct trial *trial = trial_named(controller, rollout);
+
+    if (trial)
+        *ret = (struct controller_trial){&trial->state, &trial->plan};
+    return trial != NULL;
+}
+
 const struct rollout *controller_rollout(struct controller *controller, const char *rollout)
 {
     const struct trial *trial = trial_named(controller, rollout);

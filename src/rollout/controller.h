@@ -37,6 +37,8 @@ struct controller_decision {
 
 enum controller_gate { CONTROLLER_GATE_WAITS, CONTROLLER_GATE_AGREES, CONTROLLER_GATE_REFUSES };
 
+struct json_writer;
+
 struct controller_target {
     void *user;
     enum serin_errc (*get_route)(void *user, const char *model, struct route *ret, struct serin_error *error);
@@ -62,6 +64,8 @@ struct controller_target {
     /* A notification, or a gate's question, which is answered by controller_gate_answered with the same ticket. */
     void (*call_hook)(void *user, const struct plan_webhook *hook, const char *body, uint64_t ticket);
     void (*log)(void *user, const char *level, const char *sentence);
+    /* More members of a rollout's report, into its open object; may be NULL. */
+    void (*report)(void *user, const struct rollout *rollout, const struct plan *plan, struct json_writer *json);
 };
 
 struct controller;
@@ -100,6 +104,8 @@ struct controller_trial {
 };
 bool controller_find(const struct controller *controller, const char *model, struct controller_trial *ret);
 
+/* The same of the newest rollout of that id, or of that model, ended or not; false: none. */
+bool controller_named(struct controller *controller, const char *rollout, struct controller_trial *ret);
 /* The newest rollout of that id, or of that model, ended or not; NULL. */
 const struct rollout *controller_rollout(struct controller *controller, const char *rollout);
 

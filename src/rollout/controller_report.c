@@ -41,13 +41,48 @@ static void put_integer(struct json_writer *json, const char *key, int64_t numbe
     json_write_integer(json, number);
 }
 
+static void put_count(struct json_writer *json, const char *key, double number)
+{
+    json_key(json, key);
+    if (number >= 0 && number < 1e15)
+        json_write_integer(json, (int64_t)number);
+    else
+        json_write_null(json);
+}
+
 static void put_boolean(struct json_writer *json, const char *key, bool value)
 {
     json_key(json, key);
     json_write_boolean(json, value);
 }
 
-static void write_reading(struct json_writer *json, const struct judge_reading *reading)
+/* The relative entropy of two coins: what one toss is worth, in nats, against the second where the first is true. */
+static double worth_of_a_choice(double truth, double tested)
+{
+    return truth * log(truth / tested) + (1 - truth) * log((1 - truth) / (1 - tested));
+}
+
+/* About how many more choices between two answers the guard's verdict needs, if they go on as they have gone so far
+ * (half of them at first, by Laplace's rule); NAN: this step does not ask for them. */
+static double choices_left(const struct judge_reading *reading, int step)
+{
+    const double count = (double)reading->canary_count, proof = reading->guard->prove[step];
+    const double seen = isfinite(reading->estimate) ? .5 + reading->estimate : .5;
+    const double stable_right = (seen * count + 1) / (count + 2);
+    const double harm_at = .5 + reading->guard->margin, harmless_at = .5 + proof;
+
+    if (reading->verdict != JUDGE_UNKNOWN)
+        return 0;
+    if (stable_right > harm_at)
+        return ceil(
+            fmax(1, (reading->log_e_harm_needed - reading->log_e_harm) / worth_of_a_choice(stable_right, harm_at)));
+    if (!isfinite(proof) || harmless_at >= 1 || stable_right >= harmless_at)
+        return NAN;
+    return ceil(fmax(1, (reading->log_e_no_harm_needed - fmax(0, reading->log_e_no_harm)) /
+                            worth_of_a_choice(stable_right, harmless_at)));
+}
+
+static void write_reading(struct json_writer *json, const struct judge_reading *reading, int step)
 {
     char slice[RECORD_MAX_NAME + RECORD_MAX_VALUE + 16] = "";
 
@@ -78,10 +113,12 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_integer(json, "stable_count", (int64_t)reading->stable_count);
     put_integer(json, "canary_count", (int64_t)reading->canary_count);
     put_number(json, "decided_t_s", reading->decided_t_s);
+    if (reading->guard->metric->source == JUDGE_FROM_CHOICES)
+        put_count(json, "left_choices", choices_left(reading, step));
     json_end_object(json);
 }
 
-static void write_readings(struct json_writer *json, const struct judge *judge)
+static void write_readings(struct json_writer *json, const struct judge *judge, int step)
 {
     int count = judge_reading_count(judge), slices = 0, i;
 
@@ -95,7 +132,7 @@ static void write_readings(struct json_writer *json, const struct judge *judge)
             continue;
         if (reading.dimension && reading.verdict != JUDGE_HARM && ++slices > MAX_SLICES_SHOWN)
             continue;
-        write_reading(json, &reading);
+        write_reading(json, &reading, step);
     }
     json_end_array(json);
 }
@@ -122,7 +159,7 @@ static void write_judge(struct json_writer *json, const struct trial *trial)
     put_number(json, "log_e", ratio.log_e);
     put_boolean(json, "alarm", ratio.alarm);
     json_end_object(json);
-    write_readings(json, trial->judge);
+    write_readings(json, trial->judge, trial->state.step);
 }
 
 void report_numbers(const struct trial *trial, struct buffer *out)
@@ -235,6 +272,8 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
         put_number(&json, "analysis_left_s", fmax(0, trial->plan.analysis_s - passed_s));
     }
     write_steps(&json, &trial->plan);
+    if (controller->target.report)
+        controller->target.report(controller->target.user, &trial->state, &trial->plan, &json);
     if (trial->judge)
         write_judge(&json, trial);
     json_end_object(&json);

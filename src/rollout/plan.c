@@ -109,6 +109,8 @@ void plan_init(struct plan *plan)
     snprintf(plan->zone, sizeof(plan->zone), "UTC");
     plan->analysis_s = 3600;
     plan->undo_s = 7 * 86400;
+    plan->frames_megabytes = 256;
+    plan->frames_retention_s = 7 * 86400;
     plan_init_slice(&plan->judge.dimensions[0], "light");
     plan->judge.dimension_count = 1;
     plan->judge.step_count = (int)COUNT(default_steps);

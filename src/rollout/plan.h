@@ -15,6 +15,7 @@
  *       - {weight: 100%}
  *     after: {analysis: 1h, undo: 7d}
  *     freeze: {zone: Europe/Berlin, windows: [{days: fri-sun}, {from: 2026-12-20, to: 2027-01-06}]}
+ *     frames: {keep: 200, retention: 7d}
  *     webhooks: [{url: http://..., on: [gate, harm, promoted]}]
  *
  * Everything has a default: plan_init is the default plan (mirror, 1, 5, 20, 50, 100 %). One table declares the keys:
@@ -80,6 +81,8 @@ struct plan {
     int window_count, webhook_count;
     struct plan_window windows[PLAN_MAX_WINDOWS];
     struct plan_webhook webhooks[PLAN_MAX_WEBHOOKS];
+    int frames_kept; /* most pictures on which the versions differ that are kept for people; 0: none, the default */
+    double frames_megabytes, frames_retention_s; /* most bytes of them; how long each is kept */
     bool judge_without_labels; /* false: a plan whose guards need labels says so when none come */
 };
 

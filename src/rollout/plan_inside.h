@@ -22,6 +22,7 @@ enum plan_section {
     PLAN_AFTER,    /* struct plan */
     PLAN_FREEZE,   /* struct plan */
     PLAN_WINDOW,   /* struct plan_window */
+    PLAN_FRAMES,   /* struct plan */
     PLAN_WEBHOOK   /* struct plan_webhook */
 };
 

@@ -106,6 +106,14 @@ static const struct plan_key keys[] = {
     {PLAN_WINDOW, "to", PLAN_OF_EDGE, 0, 0, 0, 0, 0, 0, NULL,
      "the end: a time, which may lie behind midnight, or the last day"},
 
+    {PLAN_TOP, "frames", PLAN_MAP, PLAN_FRAMES, 0, 0, 0, 0, 0, NULL,
+     "mirrored frames on which the versions differ most, kept as pictures for people to say which is right"},
+    {PLAN_FRAMES, "keep", PLAN_INT, 0, AT(plan, frames_kept), 0, 2000, 0, NULL,
+     "most that are kept; with 0 no picture is stored"},
+    {PLAN_FRAMES, "megabytes", PLAN_NUMBER, 0, AT(plan, frames_megabytes), 1, 4096, 0, NULL, "most of all of them"},
+    {PLAN_FRAMES, "retention", PLAN_DURATION, 0, AT(plan, frames_retention_s), 60, YEAR_S, 0, NULL,
+     "a frame is deleted after"},
+
     {PLAN_TOP, "webhooks", PLAN_OF_WEBHOOKS, PLAN_WEBHOOK, 0, 0, 0, PLAN_MAX_WEBHOOKS, 0, NULL,
      "addresses that are told, or asked"},
     {PLAN_WEBHOOK, "url", PLAN_TEXT, 0, AT(plan_webhook, url), 0, 0, 0, NULL, "http:// or https://"},

@@ -286,7 +286,7 @@ static bool has_mirror(const struct plan *plan)
 static void check_guards(struct lint *lint)
 {
     const struct judge_options *judge = &lint->plan->judge;
-    bool mirrors = has_mirror(lint->plan), labels = false;
+    bool mirrors = has_mirror(lint->plan), frames = lint->plan->frames_kept > 0, labels = false;
     int g, i;
 
     for (g = 0; g < judge->guard_count; g++) {
@@ -294,12 +294,17 @@ static void check_guards(struct lint *lint)
 
         if (guard->metric->source == JUDGE_FROM_PAIRS && !mirrors)
             warn(lint, "guard '%s' compares two answers to one frame, and no step mirrors", guard->name);
+        if (guard->metric->source == JUDGE_FROM_CHOICES && !frames)
+            warn(lint, "guard '%s' waits for people's choices, and no frames are kept for them (frames: {keep: 200})",
+                 guard->name);
         labels |= guard->metric->source == JUDGE_FROM_LABELS;
         for (i = 1; i < judge->step_count; i++)
             if (isfinite(guard->prove[i - 1]) && isfinite(guard->prove[i]) && guard->prove[i] > guard->prove[i - 1])
                 warn(lint, "guard '%s': step %d proves %g, which step %d has proven better (%g)", guard->name, i + 1,
                      guard->prove[i], i, guard->prove[i - 1]);
     }
+    if (frames && !mirrors)
+        warn(lint, "frames that both versions have answered are to be kept, and no step mirrors");
     if (labels && lint->traffic->labels_per_s <= 0 && !lint->plan->judge_without_labels)
         warn(lint, "some guards need labels, and none are expected: whether the new version sees what it should is "
                    "then known from disagreement with stable alone (without_labels: true says that this is meant)");

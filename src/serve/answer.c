@@ -37,6 +37,13 @@ static double number_or_unknown(const json_t *object, const char *key)
     return read_number(object, key, &number) ? (double)number : -1;
 }
 
+static int side_px(const json_t *value)
+{
+    double side = json_number_value(value);
+
+    return side >= 1 && side <= ANSWER_MAX_SIDE_PX ? (int)side : 0;
+}
+
 static void read_box(const json_t *result, struct answer *ret)
 {
     const json_t *box = json_object_get(result, "box"), *name = json_object_get(result, "name");
@@ -61,6 +68,8 @@ static void read_picture(const json_t *picture, struct answer *ret)
     ret->detections += (int)json_array_size(results);
     if (ret->pictures++ > 0)
         return;
+    ret->height = side_px(json_array_get(json_object_get(picture, "shape"), 0));
+    ret->width = side_px(json_array_get(json_object_get(picture, "shape"), 1));
     ret->light = number_or_unknown(picture, "light");
     ret->sharpness = number_or_unknown(picture, "sharpness");
     ret->queue_ms = number_or_unknown(picture, "queue_ms");
@@ -105,7 +114,7 @@ void answer_read(const uint8_t *body, size_t size, struct answer *ret)
     size_t i;
 
     ret->has_boxes = ret->is_tensors = false;
-    ret->pictures = ret->detections = ret->box_count = ret->name_count = 0;
+    ret->pictures = ret->detections = ret->width = ret->height = ret->box_count = ret->name_count = 0;
     ret->queue_ms = ret->inference_ms = ret->light = ret->sharpness = -1;
     json_array_foreach(json_object_get(root, "images"), i, picture)
     {
@@ -145,7 +154,7 @@ void answer_unpack(const uint8_t *bytes, size_t size, struct answer *ret)
     ret->has_boxes = true;
     ret->is_tensors = false;
     ret->pictures = 1;
-    ret->box_count = ret->name_count = 0;
+    ret->box_count = ret->name_count = ret->width = ret->height = 0;
     ret->queue_ms = ret->inference_ms = ret->light = ret->sharpness = -1;
     while (used < size && ret->box_count < MATCH_MAX_BOXES) {
         size_t length = bytes[used++];

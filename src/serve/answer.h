@@ -11,12 +11,14 @@
 
 #include "judge/match.h"
 
-#define ANSWER_MAX_NAMES 128 /* different class names of one answer */
+#define ANSWER_MAX_NAMES   128 /* different class names of one answer */
+#define ANSWER_MAX_SIDE_PX 65535
 
 struct answer {
     bool has_boxes;
     bool is_tensors;                         /* it has outputs, and pictures are not said to be among them */
     int pictures, detections;                /* over all pictures of the request */
+    int width, height;                       /* px, of the first picture; 0: not known */
     double queue_ms, inference_ms;           /* a picture's; negative: not known */
     double light, sharpness;                 /* of the first picture; negative: not known */
     int box_count;                           /* of the first picture */

@@ -103,9 +103,41 @@ static void tell_request(struct observer *observer, const struct gateway_sightin
     observer->requests++;
 }
 
-static void tell_pair(struct observer *observer, const struct gateway_sighting *sighting, const struct answer *stable,
-                      const struct answer *other, bool noise, double now_s)
+/* "light=dark\nhour=22\n" */
+#define SLICES_BYTES (RECORD_MAX_SLICES * (RECORD_MAX_NAME + RECORD_MAX_VALUE + 3))
+
+static void write_slices(const struct record *record, char text[SLICES_BYTES])
 {
+    size_t used = 0;
+    int i;
+
+    text[0] = '\0';
+    for (i = 0; i < record->slice_count; i++)
+        used += (size_t)snprintf(text + used, SLICES_BYTES - used, "%s=%s\n", record->slices[i].name,
+                                 record->slices[i].value);
+}
+
+static void read_slices(const char *text, struct record *record)
+{
+    while (*text) {
+        const char *equals = strchr(text, '='), *end = strchr(text, '\n');
+        char name[RECORD_MAX_NAME + 1], value[RECORD_MAX_VALUE + 1];
+
+        if (!equals || !end || equals > end)
+            return;
+        snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
+        snprintf(value, sizeof(value), "%.*s", (int)(end - equals - 1), equals + 1);
+        add_slice(record, name, value);
+        text = end + 1;
+    }
+}
+
+static void tell_pair(struct observer *observer, const struct gateway_sighting *sighting,
+                      const struct controller_trial *trial, const struct answer *stable, const struct answer *other,
+                      bool noise, double now_s)
+{
+    char slices[SLICES_BYTES];
+    struct serin_error error;
     struct record record = begin_record(RECORD_PAIR, JUDGE_STABLE, sighting);
 
     if (!stable->has_boxes || !other->has_boxes)
@@ -113,6 +145,10 @@ static void tell_pair(struct observer *observer, const struct gateway_sighting *
     match_pair(stable->boxes, stable->box_count, other->boxes, other->box_count, &record);
     record.pair.noise = noise;
     add_slices(&record, sighting, stable);
+    write_slices(&record, slices);
+    if (!noise &&
+        gallery_offer(observer->gallery, trial, sighting, stable, other, record.camera, slices, &error) != SERIN_OK)
+        observer->unkept++;
     controller_add(observer->controller, sighting->model, &record, now_s);
     observer->pairs++;
 }
@@ -129,18 +165,14 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
                                .share = sighting->drawn ? sighting->trial_share : 0};
     uint8_t packed[2][ANSWERS_MAX_BYTES];
     struct record record = begin_record(RECORD_LABEL, arm, sighting);
-    char slices[RECORD_MAX_SLICES * (RECORD_MAX_NAME + RECORD_MAX_VALUE + 3)];
+    char slices[SLICES_BYTES];
     struct serin_error error;
-    size_t used = 0;
     int i;
 
     if (!any)
         return;
     add_slices(&record, sighting, any);
-    slices[0] = '\0';
-    for (i = 0; i < record.slice_count; i++)
-        used += (size_t)snprintf(slices + used, sizeof(slices) - used, "%s=%s\n", record.slices[i].name,
-                                 record.slices[i].value);
+    write_slices(&record, slices);
     kept.slices = slices;
     kept.camera = record.camera;
     for (i = 0; i < 2; i++)
@@ -179,9 +211,10 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
             continue;
         read_answer(&sighting->copies[i], &copies[is_canary]);
         if (arm == JUDGE_STABLE && !is_canary)
-            tell_pair(observer, sighting, &own, &copies[0], true, now_s);
+            tell_pair(observer, sighting, &trial, &own, &copies[0], true, now_s);
         else if (arm != (is_canary ? JUDGE_CANARY : JUDGE_STABLE))
-            tell_pair(observer, sighting, is_canary ? &own : &copies[0], is_canary ? &copies[1] : &own, false, now_s);
+            tell_pair(observer, sighting, &trial, is_canary ? &own : &copies[0], is_canary ? &copies[1] : &own, false,
+                      now_s);
         if (copies[is_canary].has_boxes && !by_arm[is_canary])
             by_arm[is_canary] = &copies[is_canary];
     }
@@ -197,21 +230,6 @@ struct joining {
     double now_s;
     bool joined;
 };
-
-static void read_slices(const char *text, struct record *record)
-{
-    while (*text) {
-        const char *equals = strchr(text, '='), *end = strchr(text, '\n');
-        char name[RECORD_MAX_NAME + 1], value[RECORD_MAX_VALUE + 1];
-
-        if (!equals || !end || equals > end)
-            return;
-        snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-        snprintf(value, sizeof(value), "%.*s", (int)(end - equals - 1), equals + 1);
-        add_slice(record, name, value);
-        text = end + 1;
-    }
-}
 
 /* The name of a class number, as stable of the rollout has it: it is stable's classes that clients know. */
 static const char *name_of_class(struct observer *observer, const struct rollout *rollout, int32_t number)
@@ -294,6 +312,27 @@ static void join(void *user, const struct kept_answer *kept)
     }
     controller_add(observer->controller, rollout->model, &record, joining->now_s);
     joining->joined = true;
+}
+
+void observe_choice(void *user, const struct kept_frame *frame)
+{
+    static const char *const choices[] = {"neither", "stable", "canary", "both"}; /* as record.choice */
+    struct observed_choice *observed = user;
+    struct observer *observer = observed->observer;
+    const struct rollout *rollout = controller_rollout(observer->controller, frame->rollout);
+    struct record record = {.kind = RECORD_CHOICE};
+    int i = 0;
+
+    if (!rollout || rollout->attempt != frame->attempt || rollout_phase_ended(rollout->phase))
+        return;
+    while (i < 3 && strcmp(choices[i], frame->right) != 0)
+        i++;
+    record.choice = i;
+    snprintf(record.camera, sizeof(record.camera), "%s", frame->camera);
+    read_slices(frame->slices, &record);
+    observer->choices++;
+    controller_add(observer->controller, rollout->model, &record, observed->now_s);
+    observed->told++;
 }
 
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s)

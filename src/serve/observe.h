@@ -6,6 +6,7 @@
 #define SERVE_OBSERVE_H
 
 #include "gateway/gateway.h"
+#include "serve/gallery.h"
 #include "rollout/controller.h"
 #include "store/answers.h"
 
@@ -14,12 +15,13 @@
     X(pairs, "Frames that both versions answered, or stable twice")                                                    \
     X(labels, "Labels that met a kept answer")                                                                         \
     X(choices, "Choices between two answers that met a kept pair")                                                     \
-    X(unkept, "Answers that could not be kept for labels")                                                             \
+    X(unkept, "Answers and frames that could not be kept for labels and choices")                                      \
     X(unmatched, "Feedback for requests whose answers are not kept, or whose rollout has ended")
 
 struct observer {
     struct controller *controller;
     struct answers *answers;
+    struct gallery *gallery; /* NULL: no frames are kept */
     /* The class names of a version as a JSON array, malloc'ed; NULL: not known. For labels that have numbers alone. */
     char *(*class_names)(void *user, const char *model, const char *tag);
     void *user;
@@ -34,6 +36,14 @@ void observer_done(struct observer *observer);
 
 /* Tells the controller what follows from a sighting. */
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s);
+
+/* A person's choice of a kept frame has become the judge's; user is a struct observed_choice. */
+struct observed_choice {
+    struct observer *observer;
+    double now_s;
+    int told; /* how many the judge was told of */
+};
+void observe_choice(void *user, const struct kept_frame *frame);
 
 /* "dark", "dim", "bright"; "blurred", "soft", "sharp"; NULL: not known. */
 const char *observe_light_band(double light);

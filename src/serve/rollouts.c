@@ -28,10 +28,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define TICK_MS        20
-#define FLUSH_MS       200
-#define MAX_SIGHTINGS  2000 /* told of in one tick, so that the control thread stays with its other work */
-#define MAX_JSON_BYTES ((size_t)16 << 20)
+#define TICK_MS         20
+#define FLUSH_MS        200
+#define GALLERY_TICK_MS 1000
+#define MAX_SIGHTINGS   2000 /* told of in one tick, so that the control thread stays with its other work */
+#define MAX_JSON_BYTES  ((size_t)16 << 20)
 
 struct recording { /* the open file of a rollout's attempt */
     struct recording *next;
@@ -49,6 +50,7 @@ struct rollouts {
     struct recording *recordings;
     uv_timer_t clock;
     uint64_t flushed_ms;
+    int64_t gallery_ms; /* when answers and retention were looked at last */
     char dir[1100];
     int lock;    /* of the folder of records: who has it decides */
     bool active; /* the lock is ours, and what is stored has been taken up */
@@ -196,6 +198,13 @@ static void say(void *user, const char *level, const char *sentence)
     struct rollouts *rollouts = user;
 
     log_event(rollouts->server->log, level, "releasing", "%s", sentence);
+}
+
+static void report_frames(void *user, const struct rollout *rollout, const struct plan *plan, struct json_writer *json)
+{
+    struct rollouts *rollouts = user;
+
+    gallery_write_sum(rollouts->observer.gallery, rollout, plan, json);
 }
 
 /* ---- records and decisions ---- */
@@ -365,18 +374,24 @@ static void call_hook(void *user, const struct plan_webhook *hook, const char *b
 
 /* ---- the clock ---- */
 
+void rollouts_flush(struct server *server)
+{
+    struct recording *recording;
+
+    for (recording = server->rollouts->recordings; recording; recording = recording->next)
+        if (recording->records)
+            records_flush(recording->records);
+}
+
 static void flush(struct rollouts *rollouts)
 {
     uint64_t now_ms = uv_now(&rollouts->server->loop);
-    struct recording *recording;
     struct serin_error error;
 
     if (now_ms - rollouts->flushed_ms < FLUSH_MS)
         return;
     rollouts->flushed_ms = now_ms;
-    for (recording = rollouts->recordings; recording; recording = recording->next)
-        if (recording->records)
-            records_flush(recording->records);
+    rollouts_flush(rollouts->server);
     if (answers_flush(rollouts->observer.answers, &error) != SERIN_OK)
         log_event(rollouts->server->log, "error", "keeping answers", "%s", error.message);
 }
@@ -452,6 +467,35 @@ static enum serin_errc take_up(struct rollouts *rollouts, struct serin_error *er
     return rc;
 }
 
+/* Gateway threads share a request's body with us only where a plan wants to keep it. */
+static void want_pictures(struct rollouts *rollouts)
+{
+    const struct fleet_version *version;
+    struct controller_trial trial;
+    int i;
+
+    for (i = 0; (version = fleet_at(rollouts->server->fleet, i)) != NULL; i++)
+        gateway_want_pictures(rollouts->server->gateway, version->slot,
+                              rollouts->observer.gallery &&
+                                  controller_find(rollouts->controller, version->model, &trial) &&
+                                  strcmp(trial.rollout->canary, version->tag) == 0 && gallery_is_wanted(trial.plan));
+}
+
+static void tick_gallery(struct rollouts *rollouts, const struct controller_now *now)
+{
+    struct observed_choice observed = {&rollouts->observer, now->now_s, 0};
+    struct serin_error error;
+
+    want_pictures(rollouts);
+    if (now->wall_ms - rollouts->gallery_ms < GALLERY_TICK_MS && now->wall_ms >= rollouts->gallery_ms)
+        return;
+    rollouts->gallery_ms = now->wall_ms;
+    if (gallery_tick(rollouts->observer.gallery, now->wall_ms, observe_choice, &observed, &error) != SERIN_OK)
+        log_event(rollouts->server->log, "error", "keeping frames", "%s", error.message);
+    if (observed.told > 0)
+        rollouts_flush(rollouts->server);
+}
+
 static void tick(uv_timer_t *clock)
 {
     struct rollouts *rollouts = clock->data;
@@ -472,6 +516,7 @@ static void tick(uv_timer_t *clock)
         gateway_sighting_free(sighting);
     }
     controller_tick(rollouts->controller, &now);
+    tick_gallery(rollouts, &now);
     flush(rollouts);
 }
 
@@ -492,6 +537,17 @@ static enum serin_errc open_answers(struct rollouts *rollouts, const char *path,
     return answers_open(path, ANSWERS_MAX, &rollouts->observer.answers, error);
 }
 
+/* Neither must kept frames: without their file none are kept. */
+static void open_gallery(struct rollouts *rollouts)
+{
+    char path[1300];
+    struct serin_error error;
+
+    snprintf(path, sizeof(path), "%s/" FRAMES_FILE, rollouts->server->options.data_dir);
+    if (gallery_new(path, &rollouts->observer.gallery, &error) != SERIN_OK)
+        log_event(rollouts->server->log, "error", "keeping frames", "%s; none are kept", error.message);
+}
+
 enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struct serin_error *error)
 {
     struct rollouts *rollouts = calloc(1, sizeof(*rollouts));
@@ -509,7 +565,8 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
                                              .record = record_line,
                                              .each_record = each_record,
                                              .call_hook = call_hook,
-                                             .log = say};
+                                             .log = say,
+                                             .report = report_frames};
     char path[1200];
     enum serin_errc rc;
 
@@ -532,6 +589,8 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
     rollouts->observer.user = rollouts;
     if (rc == SERIN_OK)
         rc = open_answers(rollouts, path, error);
+    if (rc == SERIN_OK)
+        open_gallery(rollouts);
     if (rc == SERIN_OK)
         rc = hooks_new(&server->loop, hook_answered, rollouts, &rollouts->hooks, error);
     if (rc == SERIN_OK)
@@ -560,6 +619,7 @@ void rollouts_close(struct rollouts *rollouts)
     controller_free(rollouts->controller);
     close_recordings(rollouts);
     answers_close(rollouts->observer.answers);
+    gallery_free(rollouts->observer.gallery);
     observer_done(&rollouts->observer);
     if (rollouts->lock >= 0)
         close(rollouts->lock); /* and with it the lock: an heir may go on */
@@ -653,6 +713,18 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
     json_begin_array(&json);
     rc = decisions_each(server->state, newest ? newest->id : rollout, write_decision, &json, error);
     json_end_array(&json);
+    return rc;
+}
+
+enum serin_errc rollouts_hold(struct server *server, const char *rollout, struct rollouts_hold *ret,
+                              struct controller_trial *ret_trial, struct serin_error *error)
+{
+    enum serin_errc rc = check_active(server->rollouts, error);
+
+    if (rc == SERIN_OK && rollout && !controller_named(server->rollouts->controller, rollout, ret_trial))
+        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%.64s'", rollout);
+    if (rc == SERIN_OK)
+        *ret = (struct rollouts_hold){server->rollouts->observer.gallery, &server->rollouts->observer};
     return rc;
 }
 

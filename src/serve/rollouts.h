@@ -6,6 +6,7 @@
 #define SERVE_ROLLOUTS_H
 
 #include "serve/inside.h"
+#include "serve/observe.h"
 
 struct rollouts;
 
@@ -35,5 +36,28 @@ struct controller;
 struct observer;
 const struct controller *rollouts_controller(const struct rollouts *rollouts);
 const struct observer *rollouts_observer(const struct rollouts *rollouts);
+
+/* What the calls on kept frames need. rollout (NULL: none is named): an id or a model's name, *ret_trial its state and
+ * plan. SERIN_LIMIT: another process has the rollouts in its hands; SERIN_NOT_FOUND. */
+struct rollouts_hold {
+    struct gallery *gallery; /* NULL: its file could not be opened */
+    struct observer *observer;
+};
+MUST_USE enum serin_errc rollouts_hold(struct server *server, const char *rollout, struct rollouts_hold *ret,
+                                       struct controller_trial *ret_trial, struct serin_error *error);
+
+void rollouts_flush(
+    struct server *server); /* records of people's words are written at once, so that a kill loses none */
+
+/* frames.c: kept frames, for the admin API. right: "stable", "canary", "both", "neither". */
+enum serin_errc frames_list(void *user, const char *rollout, const struct admin_page *page, struct buffer *out,
+                            struct serin_error *error);
+enum serin_errc frames_show(void *user, const char *frame, struct buffer *out, struct serin_error *error);
+enum serin_errc frames_show_picture(void *user, const char *frame, struct buffer *out, const char **ret_type,
+                                    struct serin_error *error);
+enum serin_errc frames_say(void *user, const char *frame, const char *right, const char *author, struct buffer *out,
+                           struct serin_error *error);
+enum serin_errc frames_forget_all(void *user, const char *rollout, const char *author, struct serin_error *error);
+enum serin_errc frames_forget(void *user, const char *frame, const char *author, struct serin_error *error);
 
 #endif

@@ -372,7 +372,13 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .rollout = rollouts_report,
                                         .rollout_history = rollouts_history,
                                         .start_rollout = rollouts_start,
-                                        .act_on_rollout = rollouts_act};
+                                        .act_on_rollout = rollouts_act,
+                                        .frames = frames_list,
+                                        .frame = frames_show,
+                                        .frame_picture = frames_show_picture,
+                                        .judge_frame = frames_say,
+                                        .remove_frames = frames_forget_all,
+                                        .remove_frame = frames_forget};
     enum serin_errc rc = api_new(&server->loop, server->options.admin, takeover_handed(server)->admin, &target,
                                  server->access, server->tls, &server->api, error);
     char *colon = strrchr(server->options.admin, ':');

@@ -140,18 +140,23 @@ static enum serin_errc run_one(struct state *state, const char *sql, const char 
     return SERIN_OK;
 }
 
+enum serin_errc state_note(struct state *state, const char *author, const char *what, const char *detail,
+                           struct serin_error *error)
+{
+    char time_ms[32];
+    const char *const line[] = {time_ms, author, what, detail};
+
+    snprintf(time_ms, sizeof(time_ms), "%llu", (unsigned long long)clock_wall_ms());
+    return run_one(state, "INSERT INTO change(time_ms, author, what, detail) VALUES(?, ?, ?, ?)", line, 4, error);
+}
+
 /* A change with its line in the journal. */
 static enum serin_errc write_change(struct state *state, const char *sql, const char *const *texts, int count,
                                     const char *author, const char *what, const char *detail, struct serin_error *error)
 {
-    char time_ms[32];
-    const char *const line[] = {time_ms, author, what, detail};
     enum serin_errc rc = run_one(state, sql, texts, count, error);
 
-    snprintf(time_ms, sizeof(time_ms), "%llu", (unsigned long long)clock_wall_ms());
-    if (rc == SERIN_OK)
-        rc = run_one(state, "INSERT INTO change(time_ms, author, what, detail) VALUES(?, ?, ?, ?)", line, 4, error);
-    return rc;
+    return rc == SERIN_OK ? state_note(state, author, what, detail, error) : rc;
 }
 
 static enum serin_errc begin(struct state *state, struct serin_error *error)

@@ -44,6 +44,10 @@ MUST_USE enum serin_errc state_each_serving(struct state *state,
                                             void (*each)(void *user, const struct state_serving *serving), void *user,
                                             struct serin_error *error);
 
+/* A line in the journal of what is kept elsewhere. */
+MUST_USE enum serin_errc state_note(struct state *state, const char *author, const char *what, const char *detail,
+                                    struct serin_error *error);
+
 /* The journal, newest first, at most limit entries. */
 struct state_change {
     int64_t number, time_ms; /* wall clock */
