@@ -28,6 +28,10 @@ MUST_USE enum serin_errc http_address_parse(const char *text, struct http_addres
  * address. */
 bool http_address_is_local(const char *text);
 
+/* For a TCP socket that is to be bound or connected at the address, before that is done: where it is this machine
+ * itself there is no network that could be congested, and what is sent goes out at once. */
+void http_socket_expect(int fd, const struct sockaddr *address);
+
 /* "10.0.0.7:51432", "[::1]:51432", "unix". */
 void http_address_text(const struct sockaddr *address, char *text, size_t size);
 

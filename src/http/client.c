@@ -138,8 +138,6 @@ void call_finish(struct http_call *call, enum serin_errc rc, const char *why, bo
         .timed_out = timed_out,
         .sent = call->sent,
         .why = why,
-        .connect_ns = call->connect_ns,
-        .first_byte_ns = call->first_byte_ns,
         .total_ns = clock_now_ns() - call->started_ns,
     };
 

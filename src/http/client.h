@@ -35,11 +35,11 @@ struct http_call;
 struct http_answer {
     enum serin_errc rc; /* SERIN_OK: an answer came, of whatever status */
     const struct http_head *head;
-    struct bytes *body;                           /* never NULL where rc is SERIN_OK */
-    bool timed_out;                               /* rc is SERIN_IO and it was the call's time that ran out */
-    bool sent;                                    /* some byte of the request may have reached the other side */
-    const char *why;                              /* rc other than SERIN_OK: a sentence */
-    uint64_t connect_ns, first_byte_ns, total_ns; /* since http_call; 0 where not reached */
+    struct bytes *body; /* never NULL where rc is SERIN_OK */
+    bool timed_out;     /* rc is SERIN_IO and it was the call's time that ran out */
+    bool sent;          /* some byte of the request may have reached the other side */
+    const char *why;    /* rc other than SERIN_OK: a sentence */
+    uint64_t total_ns;  /* since http_call_start */
 };
 
 typedef void http_answered(void *user, const struct http_answer *answer);

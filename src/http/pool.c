@@ -8,10 +8,10 @@
  */
 #include "http/pool.h"
 
-#include "base/clock.h"
-
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_INTERIM 100 /* 1xx answers of one call */
 
@@ -238,8 +238,6 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         on_end(connection, (int)nread);
         return;
     }
-    if (!call->some_byte)
-        call->first_byte_ns = clock_now_ns() - call->started_ns;
     call->some_byte = true;
     if (call->has_head) {
         read_body(connection, buf->base, (size_t)nread);
@@ -273,7 +271,6 @@ static void send_request(struct pool_connection *connection)
     int n;
 
     set_state(connection, POOL_BUSY);
-    call->connect_ns = clock_now_ns() - call->started_ns;
     call->sent = true;
     if (body)
         bufs[1] = (uv_buf_t){.base = (char *)body->data, .len = body->size};
@@ -325,6 +322,22 @@ static void on_connect(uv_connect_t *request, int status)
     fail_with(connection, SERIN_IO, what);
 }
 
+static int connect_tcp(struct pool_connection *connection, const struct sockaddr *address)
+{
+    uv_tcp_t *tcp = &connection->transport.socket.tcp;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+
+    if (fd < 0)
+        return uv_translate_sys_error(errno);
+    http_socket_expect(fd, address);
+    rc = uv_tcp_open(tcp, fd);
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    return uv_tcp_connect(&connection->connect, tcp, address, on_connect);
+}
+
 void pool_connect(struct http_client *client, struct http_call *call)
 {
     struct pool_connection *connection = calloc(1, sizeof(*connection));
@@ -351,8 +364,7 @@ void pool_connect(struct http_client *client, struct http_call *call)
         uv_pipe_connect(&connection->connect, &connection->transport.socket.pipe, client->address.path, on_connect);
         return;
     }
-    rc = uv_tcp_connect(&connection->connect, &connection->transport.socket.tcp,
-                        (const struct sockaddr *)&client->addresses[client->address_at], on_connect);
+    rc = connect_tcp(connection, (const struct sockaddr *)&client->addresses[client->address_at]);
     if (rc != 0) {
         pool_close(connection);
         call_fail_later(call, SERIN_IO, "%s: cannot connect: %s", client->name, uv_strerror(rc));

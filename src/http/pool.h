@@ -45,7 +45,7 @@ struct http_call {
     bool has_head, some_byte;
     int interim_count; /* 1xx answers */
     struct http_body body;
-    uint64_t started_ns, connect_ns, first_byte_ns;
+    uint64_t started_ns;
     /* From here on not set before it is used: 8 KB that a call would begin with clearing. */
     struct http_head head; /* where has_head */
     char first_in[4096];

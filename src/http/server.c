@@ -237,6 +237,7 @@ static int bind_tcp(int fd, const struct http_address *address, bool share)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0))
         return -1;
+    http_socket_expect(fd, (const struct sockaddr *)&address->ip); /* which the connections it takes inherit */
     return bind(fd, (const struct sockaddr *)&address->ip,
                 address->ip.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 }

@@ -194,6 +194,16 @@ static void requests_are_read_byte_by_byte(void **state)
     finish();
 }
 
+static void to_this_machine_nothing_is_paced(void **state)
+{
+    (void)state;
+    begin(NULL);
+    peer_connect(at.port);
+    TURN_UNTIL(&at.loop, at.server->connections);
+    assert_string_equal(control_of(&at.server->connections->transport.socket.handle), "reno");
+    finish();
+}
+
 static void one_connection_carries_a_thousand_requests(void **state)
 {
     struct peer *peer;
@@ -1113,6 +1123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_read_in_every_split),
         cmocka_unit_test(requests_are_read_byte_by_byte),
+        cmocka_unit_test(to_this_machine_nothing_is_paced),
         cmocka_unit_test(one_connection_carries_a_thousand_requests),
         cmocka_unit_test(large_bodies_come_and_go_whole),
         cmocka_unit_test(pipelined_requests_are_handled_one_at_a_time),

@@ -69,6 +69,19 @@ static inline struct peer *peer_connect(int port)
     return peer_of(fd);
 }
 
+/* The name of its congestion control. */
+static inline const char *control_of(const uv_handle_t *handle)
+{
+    static char name[64];
+    socklen_t size = sizeof(name) - 1;
+    uv_os_fd_t fd;
+
+    memset(name, 0, sizeof(name));
+    assert_int_equal(uv_fileno(handle, &fd), 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+    return name;
+}
+
 static inline void peer_read(struct peer *peer)
 {
     ssize_t n;
