@@ -45,7 +45,8 @@ struct server {
     struct gateway_connections crowd_told; /* as they were when it looked last */
     struct rollouts *rollouts;
     struct log *log, *access_log;
-    struct gateway_table table; /* the routes in force, and the endpoints as they are now */
+    struct gateway_table table;        /* the routes in force, and the endpoints as they are now */
+    bool unstored[GATEWAY_MAX_MODELS]; /* as table.entries: in force, but it could not be written yet */
     struct deployment *deployments;
     struct trial_picture *pictures; /* that are being tried */
     uv_timer_t deploy_clock;        /* runs while somebody waits */
@@ -64,12 +65,13 @@ MUST_USE enum serin_errc serve_open(struct server *server, struct serin_error *e
 void serve_end(struct server *server, bool handed_over);
 void serve_fail(struct server *server, enum serin_errc rc, const char *sentence); /* ends, with an error */
 
-/* table.c: routes in force, disk first */
+/* table.c: routes in force, disk first, unless a version is taken off */
 int table_find(const struct server *server, const char *model); /* -1 */
 /* SERIN_NOT_FOUND, with a sentence that names the models that have a route. */
 enum serin_errc table_no_route(const struct server *server, const char *model, struct serin_error *error);
 /* Checks, numbers, stores and publishes; serving: of a version that enters it, stored in the same transaction; or NULL.
- */
+ * Where only weights change and only stable's rises it is in force at once: an error that says "in force" means that it
+ * could not be stored, and table_store will. */
 MUST_USE enum serin_errc table_put(struct server *server, const struct route *route,
                                    const struct state_serving *serving, const char *author, struct serin_error *error);
 MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
@@ -79,6 +81,8 @@ MUST_USE enum serin_errc table_remove(struct server *server, const char *model, 
 MUST_USE enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial,
                                            const char *author, struct serin_error *error);
 void table_set_trial(struct server *server, const char *model, bool on_trial);
+void table_store(struct server *server); /* tries again to write what could not be */
+bool table_is_stored(const struct server *server);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
 /* The stored routes, again: those that another process had the hands on meanwhile. */

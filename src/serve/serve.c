@@ -333,6 +333,7 @@ static void second_over(uv_timer_t *clock)
 {
     struct server *server = clock->data;
 
+    table_store(server);
     if (!server->stopping)
         tell_of_crowd(server);
     if (access_refresh(server->access) && !server->stopping)

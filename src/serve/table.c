@@ -1,6 +1,6 @@
 /*
- * table.c - the routes in force: on disk first, then in the gateway.
- * SPDX-License-Identifier: Apache-2.0
+ * table.c - the routes in force: on disk first, then in the gateway; but who takes a version off does not wait for the
+ * disk. SPDX-License-Identifier: Apache-2.0
  */
 #include "serve/inside.h"
 
@@ -143,18 +143,11 @@ static int free_lease(const struct server *server)
     return i;
 }
 
-static void put_entry(struct server *server, const struct route *route)
+static enum serin_errc write_json(const struct route *route, struct buffer *json, struct serin_error *error)
 {
-    int at = table_find(server, route->model);
-    bool on_trial = at >= 0 && server->table.entries[at].on_trial;
-    int lease = at >= 0 ? server->table.entries[at].lease : free_lease(server);
-
-    if (at < 0)
-        at = server->table.entry_count++;
-    memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
-    server->table.entries[at].route = *route;
-    server->table.entries[at].on_trial = on_trial;
-    server->table.entries[at].lease = lease;
+    buffer_init(json, 1 << 20);
+    route_to_json(route, json);
+    return buffer_check(json, "the route", error);
 }
 
 /* But for the revision; salt 0 is the present one. */
@@ -176,20 +169,102 @@ static bool is_same_route(const struct route *present, const struct route *route
     return same;
 }
 
+/* Whether all that changes are weights, and only stable's rises: then somebody takes a version off, or back. */
+static bool only_goes_back(const struct route *present, const struct route *route)
+{
+    struct route same = *present;
+    int i;
+
+    if (!present->stable[0] || present->version_count != route->version_count)
+        return false;
+    for (i = 0; i < route->version_count; i++) {
+        const struct route_version *before = &present->versions[i], *after = &route->versions[i];
+        uint32_t kept = before->weight > before->drain_weight ? before->weight : before->drain_weight;
+
+        if (strcmp(before->tag, present->stable) != 0 && (after->weight > before->weight || after->drain_weight > kept))
+            return false;
+        same.versions[i].weight = after->weight;
+        same.versions[i].drain_weight = after->drain_weight;
+    }
+    return is_same_route(&same, route);
+}
+
+static void put_entry(struct server *server, const struct route *route)
+{
+    int at = table_find(server, route->model);
+    bool on_trial = at >= 0 && server->table.entries[at].on_trial;
+    int lease = at >= 0 ? server->table.entries[at].lease : free_lease(server);
+
+    if (at < 0)
+        at = server->table.entry_count++;
+    memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
+    server->table.entries[at].route = *route;
+    server->table.entries[at].on_trial = on_trial;
+    server->table.entries[at].lease = lease;
+}
+
+/* The safety of going back wins over its durability: the route is in force, and written when it can be. */
+static enum serin_errc keep_unstored(struct server *server, int at, const struct serin_error *fault,
+                                     struct serin_error *error)
+{
+    const char *model = server->table.entries[at].route.model;
+
+    server->unstored[at] = true;
+    log_event(server->log, "error", "changing a route", "%s is in force, but not stored yet: %s", model,
+              fault->message);
+    return error_set(error, fault->code,
+                     "the route of '%s' is in force as asked, but not stored: until it is (tried every second), a "
+                     "start would bring back the weights of before: %s",
+                     model, fault->message);
+}
+
+void table_store(struct server *server)
+{
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++) {
+        const struct route *route = &server->table.entries[i].route;
+        struct serin_error error;
+        struct buffer json;
+
+        if (!server->unstored[i])
+            continue;
+        if (write_json(route, &json, &error) == SERIN_OK &&
+            state_put_route(server->state, route->model, json.bytes, NULL, "serin", &error) == SERIN_OK) {
+            server->unstored[i] = false;
+            log_event(server->log, "info", "changing a route", "%s is stored, too", route->model);
+        }
+        buffer_done(&json);
+    }
+}
+
+bool table_is_stored(const struct server *server)
+{
+    int i;
+
+    for (i = 0; i < server->table.entry_count; i++)
+        if (server->unstored[i])
+            return false;
+    return true;
+}
+
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,
                            bool by_rollout, const char *author, struct serin_error *error)
 {
     int at = table_find(server, route->model);
     struct route numbered = *route;
+    struct serin_error fault;
     struct buffer json;
-    enum serin_errc rc = by_rollout ? SERIN_OK : takeover_check(server, error);
+    bool goes_back;
+    enum serin_errc stored, rc = by_rollout ? SERIN_OK : takeover_check(server, error);
 
     if (rc != SERIN_OK)
         return rc;
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
     /* Who asks again because the answer was lost has what was asked for, and nothing has been changed twice. */
-    if (at >= 0 && !by_rollout && !serving && is_same_route(&server->table.entries[at].route, route))
+    if (at >= 0 && !by_rollout && !serving && !server->unstored[at] &&
+        is_same_route(&server->table.entries[at].route, route))
         return SERIN_OK;
     /* Two people who change a route at once must not undo each other's work without knowing. */
     if (at >= 0 && route->revision != 0 && route->revision != server->table.entries[at].route.revision)
@@ -205,16 +280,26 @@ static enum serin_errc put(struct server *server, const struct route *route, con
     if (at >= 0 && numbered.salt == 0) /* another salt would move every camera */
         numbered.salt = server->table.entries[at].route.salt;
     numbered.revision = at < 0 ? 1 : server->table.entries[at].route.revision + 1;
-    buffer_init(&json, 1 << 20);
-    route_to_json(&numbered, &json);
-    rc = buffer_check(&json, "the route", error);
-    if (rc == SERIN_OK)
-        rc = state_put_route(server->state, numbered.model, json.bytes, serving, author, error);
-    if (rc == SERIN_OK) {
+    /* A rollout's controller sends all to stable by itself while it cannot write (controller.c). */
+    goes_back = !by_rollout && !serving && at >= 0 && only_goes_back(&server->table.entries[at].route, &numbered);
+    rc = write_json(&numbered, &json, error);
+    if (rc == SERIN_OK && goes_back) {
         put_entry(server, &numbered);
         rc = publish(server, error);
-        log_event(server->log, "info", "changing a route", "%s by %s: %s", numbered.model, author, json.bytes);
     }
+    if (rc == SERIN_OK) {
+        stored = state_put_route(server->state, numbered.model, json.bytes, serving, author, &fault);
+        if (stored != SERIN_OK)
+            rc = goes_back ? keep_unstored(server, at, &fault, error) : error_set(error, stored, "%s", fault.message);
+    }
+    if (rc == SERIN_OK && !goes_back) {
+        put_entry(server, &numbered);
+        rc = publish(server, error);
+    }
+    if (rc == SERIN_OK || goes_back)
+        log_event(server->log, "info", "changing a route", "%s by %s: %s", numbered.model, author, json.bytes);
+    if (rc == SERIN_OK)
+        server->unstored[table_find(server, numbered.model)] = false;
     buffer_done(&json);
     return rc;
 }
@@ -263,9 +348,11 @@ enum serin_errc table_remove(struct server *server, const char *model, const cha
     rc = state_remove_route(server->state, model, author, error);
     if (rc != SERIN_OK)
         return rc;
-    for (i = at; i + 1 < server->table.entry_count; i++)
+    for (i = at; i + 1 < server->table.entry_count; i++) {
         server->table.entries[i] = server->table.entries[i + 1];
-    server->table.entry_count--;
+        server->unstored[i] = server->unstored[i + 1];
+    }
+    server->unstored[--server->table.entry_count] = false;
     log_event(server->log, "info", "removing a route", "%s by %s", model, author);
     return publish(server, error);
 }

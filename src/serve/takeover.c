@@ -175,6 +175,8 @@ static void knocked(uv_poll_t *poll, int status, int events)
         refuse(fd, "it has just taken over itself, and the one before still ends what it has: try again in a moment");
     else if (server->deployments)
         refuse(fd, "a version is being deployed: try again when it is ready");
+    else if (!table_is_stored(server))
+        refuse(fd, "a route is in force that could not be written to the disk yet (its log says why)");
     else {
         fds[0] = server->lock;
         fds[1] = api_socket(server->api);

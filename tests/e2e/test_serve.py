@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 
@@ -618,6 +619,56 @@ def test_killed_and_started_again(pushed, tmp_path):
         workers = serve.workers()
         assert serve.end() == 0
         assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+
+
+def test_going_back_does_not_wait_for_the_disk(tmp_path):
+    """Who cannot write can still take a version off; who gives one more weight cannot."""
+    def stored(serve):
+        with contextlib.closing(sqlite3.connect(serve.folder / "data" / "state.db")) as state:
+            route = json.loads(state.execute("SELECT json FROM route").fetchone()[0])
+        return {version["tag"]: version["weight"] for version in route["versions"]}
+
+    with serving(tmp_path) as serve:
+        models = Models(serve, "m")
+        models.add("a", stable=True)
+        models.add("b")
+        models.weights(a=90, b=10)
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # nobody else writes until this ends
+            refused = serve.call("PATCH", "/api/v1/routes/m/weights", {"b": 11})
+            assert refused.status == 500 and "in force" not in refused.json()["error"]
+            refused = serve.call("PATCH", "/api/v1/routes/m/weights", {"a": 90, "b": 0})
+            assert refused.status == 500 and "in force as asked, but not stored" in refused.json()["error"]
+            again = serve.call("PATCH", "/api/v1/routes/m/weights", {"a": 90, "b": 0})  # not yet what was asked for
+            assert again.status == 500
+            with contextlib.closing(serve.client()) as client:
+                assert all(client.predict("m").version == "a" for _ in range(100))
+            assert {tag: version["weight"] for tag, version in serve.versions("m").items()} == {"a": 90, "b": 0}
+            heir = serin("serve", "--takeover", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0",
+                         "--admin", "127.0.0.1:0")
+            assert heir.returncode == 1 and "could not be written" in heir.stderr
+            other.execute("ROLLBACK")
+        assert stored(serve) in ({"a": 90, "b": 10}, {"a": 90, "b": 0})
+        until(lambda: stored(serve) == {"a": 90, "b": 0}, "the route on disk")
+        serve.kill()
+        serve.start()
+        assert {tag: version["weight"] for tag, version in serve.versions("m").items()} == {"a": 90, "b": 0}
+        models.remove()
+
+
+def test_nobody_who_reads_stdout_is_no_error(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    for stdout in (writing, None):  # a pipe without a reader; closed
+        process = subprocess.Popen(
+            ["sh", "-c", 'exec "$@" >&-' if stdout is None else 'exec "$@"', "-", BIN, "serve", "--data-dir", tmp_path / "data",
+             "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", tmp_path / "events"], stdout=stdout)
+        seen = tmp_path / "events"
+        until(lambda: seen.exists() and "nobody reads stdout" in seen.read_text(), "the start")
+        process.terminate()
+        assert process.wait(60) == 0
+        seen.unlink()
+    os.close(writing)
 
 
 @needs_workers
