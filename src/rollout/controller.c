@@ -383,8 +383,6 @@ enum serin_errc trial_write(struct controller *controller, const struct trial *t
 static void go_back_unwritten(struct controller *controller, struct trial *trial, enum rollout_event event,
                               const char *author, const char *why, const struct serin_error *error)
 {
-    if (!trial_is_live(trial)) /* who has said it is told, and may say it again */
-        return;
     if (!trial->go_back) {
         controller_say(controller, "error", "%s: stable takes over at once, for '%s' (%s) cannot be written: %s",
                        trial->state.id, rollout_event_name(event), why, error->message);
@@ -414,9 +412,12 @@ enum serin_errc trial_decide(struct controller *controller, struct trial *trial,
     rc = trial_write(controller, trial, &next, author, name, now, &fault);
     if (rc != SERIN_OK) {
         judge_free(fresh);
-        if (event_goes_back(event))
-            go_back_unwritten(controller, trial, event, author, why, &fault);
-        return error_set(error, rc, "%s", fault.message);
+        if (!event_goes_back(event) || !trial_is_live(trial)) /* who has said it is told, and may say it again */
+            return error_set(error, rc, "%s", fault.message);
+        go_back_unwritten(controller, trial, event, author, why, &fault);
+        return error_set(error, rc,
+                         "%s: stable has taken over, but '%s' is not stored yet, and will be tried again: %s",
+                         trial->state.id, name, fault.message);
     }
     controller_say(controller, event == ROLLOUT_ON_HARM ? "warn" : "info", "%s: %s by %s, now %s in step %d of %d: %s",
                    trial->state.id, name, author, rollout_phase_name(next.phase), next.step + 1,

@@ -573,6 +573,26 @@ static void test_full_disk_takes_no_step_forward(void **state)
     free_world(world);
 }
 
+static void test_who_aborts_on_a_full_disk_is_told(void **state)
+{
+    struct world *world = begun(PLAN);
+    const struct controller_now now = now_of(world);
+    struct serin_error error;
+
+    (void)state;
+    go_to(world, ROLLOUT_PROGRESSING, 1);
+    world->decide_fails = true;
+    assert_int_equal(controller_act(world->controller, "street", ROLLOUT_ON_ABORT, "cli test", "smoke", &now, &error),
+                     SERIN_IO);
+    assert_non_null(strstr(error.message, "street-1: stable has taken over, but 'abort' is not stored yet"));
+    assert_int_equal(world->hold_ms, 0);
+    world->decide_fails = false;
+    tick(world);
+    assert_int_equal(phase(world), ROLLOUT_ABORTED);
+    assert_string_equal(world->decisions[world->decision_count - 1].why, "smoke");
+    free_world(world);
+}
+
 static void test_full_disk_goes_back_at_once(void **state)
 {
     struct world *world = begun(PLAN);
@@ -969,6 +989,7 @@ int main(void)
         cmocka_unit_test(test_kill_at_every_call),
         cmocka_unit_test(test_resumed_judge_is_the_same_to_the_bit),
         cmocka_unit_test(test_full_disk_takes_no_step_forward),
+        cmocka_unit_test(test_who_aborts_on_a_full_disk_is_told),
         cmocka_unit_test(test_full_disk_goes_back_at_once),
         cmocka_unit_test(test_route_that_cannot_be_put),
         cmocka_unit_test(test_clock_jumps),
