@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -105,8 +106,10 @@ static void announce(struct server *server)
     if (server->announced || !server->open || !is_settled(server))
         return;
     server->announced = true;
-    printf("serving on %s, admin on %s\n", server->options.listen, server->options.admin);
-    fflush(stdout);
+    /* Not by stdio, which would remember that nobody read it, and make a failure of the whole. */
+    if (dprintf(STDOUT_FILENO, "serving on %s, admin on %s\n", server->options.listen, server->options.admin) < 0)
+        log_event(server->log, "info", "starting", "nobody reads stdout: serving on %s, admin on %s",
+                  server->options.listen, server->options.admin);
 }
 
 static void fleet_changed(void *user, struct fleet_version *version)
