@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Options are long, may stand anywhere, and take their value as the next word or after '='. "--" ends them; "-" is an
- * operand. Nothing is abbreviated: a script that works today must not become ambiguous when an option is added. A few
- * have a letter too ("-o json").
+ * operand. Nothing is abbreviated: a script that works today must not become ambiguous when an option is added. One
+ * value is given once: of two, a script's author has forgotten one. A few have a letter too ("-o json").
  */
 #include "cli/cli.h"
 
@@ -190,9 +190,9 @@ static int unknown_option(const struct cli_verb *verb, const char *word)
     return CLI_USAGE;
 }
 
-/* Reads the option in argv[*at]; *at moves on to its value. */
+/* Reads the option in argv[*at]; *at moves on to its value. given: which of the table's have been read. */
 static int read_option(const struct cli_verb *verb, int argc, char **argv, int *at, void *settings,
-                       const struct cli_option **ret_option)
+                       bool given[static MAX_OPTIONS])
 {
     const char *word = argv[*at], *equals = strchr(word, '='), *value;
     const struct cli_option *option = NULL;
@@ -203,7 +203,11 @@ static int read_option(const struct cli_verb *verb, int argc, char **argv, int *
         option = find_letter(verb, word[1]);
     if (!option)
         return unknown_option(verb, word);
-    *ret_option = option;
+    if (given[option - verb->options] && option->type != CLI_FLAG && option->type != CLI_TEXTS) {
+        terminal_complain("%s: --%s is given twice, and takes one value", verb->name, option->name);
+        return CLI_USAGE;
+    }
+    given[option - verb->options] = true;
     if (option->type == CLI_FLAG) {
         if (equals) {
             terminal_complain("%s: --%s takes no value", verb->name, option->name);
@@ -260,10 +264,9 @@ int cli_parse(const struct cli_verb *verb, int argc, char **argv, void *settings
         } else if (strcmp(argv[i], "--") == 0) {
             options_end = true;
         } else {
-            code = read_option(verb, argc, argv, &i, settings, &option);
+            code = read_option(verb, argc, argv, &i, settings, given);
             if (code != CLI_OK)
                 return code;
-            given[option - verb->options] = true;
         }
     }
     for (option = verb->options; option->name; option++) {

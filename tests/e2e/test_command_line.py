@@ -65,6 +65,8 @@ def test_defaults_are_said_in_help():
     (["predict", "--model", "m", "--imgsz", "640x480", "a.jpg"], ["'640x480'", "HEIGHT,WIDTH"]),
     (["predict", "--model", "m", "--rect", "maybe", "a.jpg"], ["auto|on|off"]),
     (["predict", "--model", "m", "--json=yes", "a.jpg"], ["--json takes no value"]),
+    (["predict", "--model", "m", "--conf", ".3", "--conf=.4", "a.jpg"], ["--conf is given twice"]),
+    (["predict", "--model", "m", "--model", "m", "a.jpg"], ["--model is given twice"]),
     (["inspect"], ["M.onnx|NAME:TAG is missing"]),
     (["inspect", "a", "b"], ["'b'"]),
     (["bench", "--model", "m", "stray"], ["'stray'"]),
