@@ -147,6 +147,25 @@ static enum serin_errc forget_frames(const char *data_dir, const struct version_
     return rc;
 }
 
+static enum serin_errc remove_one(struct bundles *store, const char *data_dir, const char *operand,
+                                  struct serin_error *error)
+{
+    struct bundle bundle = {0};
+    struct version_name name;
+    /* One that cannot be read any more goes without its digest. */
+    bool known = bundles_find(store, operand, &bundle, NULL) == SERIN_OK;
+    enum serin_errc rc = version_name_parse(operand, &name, error);
+
+    if (rc == SERIN_OK)
+        rc = bundles_remove(store, operand, error);
+    if (rc == SERIN_OK) {
+        printf("%s removed%s%s\n", operand, known ? "  " : "", known ? bundle.digest : "");
+        rc = forget_frames(data_dir, &name, error);
+    }
+    bundle_done(&bundle);
+    return rc;
+}
+
 static int rm(const void *given, char *const *operands, size_t operand_count)
 {
     const struct rm_settings *settings = given;
@@ -167,9 +186,7 @@ static int rm(const void *given, char *const *operands, size_t operand_count)
         return CLI_FAILED;
     }
     for (i = 0; i < operand_count; i++) {
-        if (bundles_remove(store, operands[i], &error) != SERIN_OK ||
-            version_name_parse(operands[i], &name, &error) != SERIN_OK ||
-            forget_frames(settings->data_dir, &name, &error) != SERIN_OK) {
+        if (remove_one(store, settings->data_dir, operands[i], &error) != SERIN_OK) {
             terminal_complain("rm: %s", error.message);
             code = CLI_FAILED;
         }

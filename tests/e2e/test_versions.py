@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 
@@ -260,13 +261,15 @@ def test_rm_takes_what_nobody_else_needs(store):
     pushed(store("push", "m:v1.0.0-rc.1", "--model", DETECT, "--json"))
     pushed(store("push", "m:v1.0.0", "--model", DETECT, "--json"))
     pushed(store("push", "m:v1.0.1", "--model", DETECT, "--set", "conf=.5", "--json"))
-    assert store("rm", "m:v1.0.0-rc.1").returncode == 0
+    run = store("rm", "m:v1.0.0-rc.1")
+    assert run.returncode == 0 and re.fullmatch("m:v1.0.0-rc.1 removed  sha256:[0-9a-f]{64}\n", run.stdout)
     assert store("inspect", "m:v1.0.0").returncode == 0
     assert store("rm", "m:v1.0.0").returncode == 0
     assert store("inspect", "m:v1.0.1").returncode == 0
     assert len(list((store.path / "blobs" / "sha256").iterdir())) == 4
     run = store("rm", "m:v1.0.0", "m:v1.0.1")
     assert run.returncode == 1 and "there is no version m:v1.0.0" in run.stderr
+    assert run.stdout.startswith("m:v1.0.1 removed  sha256:") and run.stdout.count("\n") == 1
     assert not list((store.path / "blobs" / "sha256").iterdir())
     assert store("rm", "M:v1").returncode == 2
     # The tag is free again.
