@@ -387,6 +387,35 @@ static void do_deploy(struct call *call)
         http_respond_error(call->exchange, status_of(rc), "%s", error.message);
 }
 
+static void do_freezes(struct call *call)
+{
+    answer_written(call, call->api->target.freezes, "application/json");
+}
+
+static void do_set_freeze(struct call *call)
+{
+    const struct bytes *body = http_exchange_body(call->exchange);
+    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
+    const char *calendar = NULL;
+    struct serin_error error = {0};
+    enum serin_errc rc;
+
+    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s}", "calendar", &calendar) != 0)
+        rc = error_set(&error, SERIN_INVALID, "a freeze is {\"calendar\": \"YAML\"}");
+    else
+        rc = call->api->target.set_freeze(call->api->target.user, call->argument, calendar, call->author, &error);
+    answer_done(call, rc, &error);
+    json_decref(root);
+}
+
+static void do_end_freeze(struct call *call)
+{
+    struct serin_error error = {0};
+
+    answer_done(call, call->api->target.end_freeze(call->api->target.user, call->argument, call->author, &error),
+                &error);
+}
+
 static void do_rollouts(struct call *call)
 {
     answer_written(call, call->api->target.rollouts, "application/json");
@@ -754,6 +783,9 @@ static const struct action {
     {"POST", "/api/v1/deploy", ROLE_OPERATOR, do_deploy},
     {"DELETE", "/api/v1/serving/*", ROLE_OPERATOR, do_undeploy},
     {"GET", "/api/v1/changes", ROLE_VIEWER, do_changes},
+    {"GET", "/api/v1/freezes", ROLE_VIEWER, do_freezes},
+    {"PUT", "/api/v1/freezes/*", ROLE_OPERATOR, do_set_freeze},
+    {"DELETE", "/api/v1/freezes/*", ROLE_OPERATOR, do_end_freeze},
     {"POST", "/api/v1/reload", ROLE_ADMIN, do_reload},
     {"GET", "/api/v1/rollouts", ROLE_VIEWER, do_rollouts},
     {"POST", "/api/v1/rollouts", ROLE_OPERATOR, do_start_rollout},

@@ -50,6 +50,10 @@ struct admin_target {
     enum serin_errc (*remove_route)(void *user, const char *model, const char *author, struct serin_error *error);
     enum serin_errc (*undeploy)(void *user, const char *name, const char *author, struct serin_error *error);
     enum serin_errc (*changes)(void *user, int limit, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*freezes)(void *user, struct buffer *out, struct serin_error *error);
+    enum serin_errc (*set_freeze)(void *user, const char *model, const char *calendar, const char *author,
+                                  struct serin_error *error); /* YAML */
+    enum serin_errc (*end_freeze)(void *user, const char *model, const char *author, struct serin_error *error);
     enum serin_errc (*reload)(void *user, struct serin_error *error); /* of the configuration */
     enum serin_errc (*metrics)(void *user, struct buffer *out, struct serin_error *error);
     enum serin_errc (*rollouts)(void *user, struct buffer *out, struct serin_error *error);

@@ -62,6 +62,13 @@ static enum serin_errc on_remove(void *user, const char *name, const char *autho
     return reach(error);
 }
 
+static enum serin_errc on_set_freeze(void *user, const char *model, const char *calendar, const char *author,
+                                     struct serin_error *error)
+{
+    (void)calendar;
+    return on_remove(user, model, author, error);
+}
+
 static enum serin_errc on_changes(void *user, int limit, struct buffer *out, struct serin_error *error)
 {
     (void)user, (void)limit, (void)out;
@@ -146,6 +153,9 @@ static void begin(bool open)
                                         .remove_route = on_remove,
                                         .undeploy = on_remove,
                                         .changes = on_changes,
+                                        .freezes = on_write,
+                                        .set_freeze = on_set_freeze,
+                                        .end_freeze = on_remove,
                                         .reload = on_reload,
                                         .metrics = on_write,
                                         .rollouts = on_write,

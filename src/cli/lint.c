@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "cli/terminal.h"
 #include "rollout/plan.h"
@@ -238,12 +237,9 @@ static int lint_file(const struct settings *settings, const char *path, struct r
     const struct plan_traffic traffic = {settings->requests, settings->labels, settings->error_rate, settings->cameras};
     struct judge *judge = NULL;
     struct serin_error error;
-    int64_t until_ms;
-    bool frozen;
 
-    /* The calendar and the judge are asked too, since a plan that they refuse would not start. */
+    /* The judge is asked too, since a plan that it refuses would not start. */
     if (plan_read_file(path, &report->plan, &error) != SERIN_OK ||
-        plan_frozen(&report->plan, (int64_t)clock_wall_ms(), &frozen, &until_ms, &error) != SERIN_OK ||
         judge_new(&report->plan.judge, &judge, &error) != SERIN_OK) {
         terminal_complain("lint: %s", error.message);
         return CLI_FAILED;

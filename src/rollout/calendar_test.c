@@ -166,26 +166,26 @@ static void test_names_of_zones(void **state)
 
 /* ---- windows ---- */
 
-static struct plan *frozen_plan(const char *zone, struct plan_window window)
+static struct calendar *calendar_of(const char *zone, struct calendar_window window)
 {
-    struct plan *plan = calloc(1, sizeof(*plan));
+    struct calendar *calendar = calloc(1, sizeof(*calendar));
 
-    assert_non_null(plan);
-    snprintf(plan->zone, sizeof(plan->zone), "%s", zone);
+    assert_non_null(calendar);
+    snprintf(calendar->zone, sizeof(calendar->zone), "%s", zone);
     zone_free(open_zone(zone));
-    plan->windows[0] = window;
-    plan->window_count = 1;
-    return plan;
+    calendar->windows[0] = window;
+    calendar->window_count = 1;
+    return calendar;
 }
 
 /* until 0: not frozen */
-static void check(const struct plan *plan, int64_t utc_s, int64_t until_s)
+static void check(const struct calendar *calendar, int64_t utc_s, int64_t until_s)
 {
     struct serin_error error;
     int64_t until_ms = -1;
     bool frozen;
 
-    if (plan_frozen(plan, utc_s * 1000 + 999, &frozen, &until_ms, &error) != SERIN_OK)
+    if (calendar_frozen(calendar, utc_s * 1000 + 999, &frozen, &until_ms, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     if (frozen != (until_s != 0) || (frozen && until_ms != until_s * 1000))
         fail_msg("at %lld: %s until %lld, not %lld", (long long)utc_s, frozen ? "frozen" : "free",
@@ -194,91 +194,112 @@ static void check(const struct plan *plan, int64_t utc_s, int64_t until_s)
 
 static void test_days_of_the_week(void **state)
 {
-    struct plan *plan = frozen_plan("UTC", (struct plan_window){.weekdays = 0x70, .to_minute = 1440});
+    struct calendar *calendar = calendar_of("UTC", (struct calendar_window){.weekdays = 0x70, .to_minute = 1440});
 
     (void)state;
-    check(plan, utc(2026, 11, 19, 23, 59), 0); /* a Thursday */
-    check(plan, utc(2026, 11, 20, 0, 0), utc(2026, 11, 23, 0, 0));
-    check(plan, utc(2026, 11, 22, 23, 59), utc(2026, 11, 23, 0, 0));
-    check(plan, utc(2026, 11, 23, 0, 0), 0);
-    check(plan, utc(1960, 1, 1, 12, 0), utc(1960, 1, 4, 0, 0));               /* a Friday before 1970 */
-    plan->windows[1] = (struct plan_window){.weekdays = 1, .to_minute = 480}; /* and Monday until 08:00 */
-    plan->window_count = 2;
-    check(plan, utc(2026, 11, 20, 0, 0), utc(2026, 11, 23, 8, 0));
-    free(plan);
+    check(calendar, utc(2026, 11, 19, 23, 59), 0); /* a Thursday */
+    check(calendar, utc(2026, 11, 20, 0, 0), utc(2026, 11, 23, 0, 0));
+    check(calendar, utc(2026, 11, 22, 23, 59), utc(2026, 11, 23, 0, 0));
+    check(calendar, utc(2026, 11, 23, 0, 0), 0);
+    check(calendar, utc(1960, 1, 1, 12, 0), utc(1960, 1, 4, 0, 0));                   /* a Friday before 1970 */
+    calendar->windows[1] = (struct calendar_window){.weekdays = 1, .to_minute = 480}; /* and Monday until 08:00 */
+    calendar->window_count = 2;
+    check(calendar, utc(2026, 11, 20, 0, 0), utc(2026, 11, 23, 8, 0));
+    free(calendar);
 }
 
 static void test_a_window_over_midnight_belongs_to_the_day_of_its_begin(void **state)
 {
-    struct plan *plan =
-        frozen_plan("UTC", (struct plan_window){.weekdays = 0x10, .from_minute = 22 * 60, .to_minute = 6 * 60});
+    struct calendar *calendar =
+        calendar_of("UTC", (struct calendar_window){.weekdays = 0x10, .from_minute = 22 * 60, .to_minute = 6 * 60});
 
     (void)state;
-    check(plan, utc(2026, 11, 20, 5, 0), 0); /* Friday morning: Thursday night is free */
-    check(plan, utc(2026, 11, 20, 22, 0), utc(2026, 11, 21, 6, 0));
-    check(plan, utc(2026, 11, 21, 5, 59), utc(2026, 11, 21, 6, 0));
-    check(plan, utc(2026, 11, 21, 22, 0), 0);
-    free(plan);
+    check(calendar, utc(2026, 11, 20, 5, 0), 0); /* Friday morning: Thursday night is free */
+    check(calendar, utc(2026, 11, 20, 22, 0), utc(2026, 11, 21, 6, 0));
+    check(calendar, utc(2026, 11, 21, 5, 59), utc(2026, 11, 21, 6, 0));
+    check(calendar, utc(2026, 11, 21, 22, 0), 0);
+    free(calendar);
 }
 
 static void test_dates(void **state)
 {
-    struct plan *plan = frozen_plan("America/New_York", (struct plan_window){.dated = true,
-                                                                             .from_day = plan_day_of(2026, 12, 20),
-                                                                             .to_day = plan_day_of(2027, 1, 6),
-                                                                             .to_minute = 1440});
+    struct calendar *calendar =
+        calendar_of("America/New_York", (struct calendar_window){.dated = true,
+                                                                 .from_day = plan_day_of(2026, 12, 20),
+                                                                 .to_day = plan_day_of(2027, 1, 6),
+                                                                 .to_minute = 1440});
 
     (void)state;
-    check(plan, utc(2026, 12, 20, 4, 59), 0);
-    check(plan, utc(2026, 12, 20, 5, 0), utc(2027, 1, 7, 5, 0));
-    check(plan, utc(2027, 1, 7, 5, 0), 0);
-    free(plan);
+    check(calendar, utc(2026, 12, 20, 4, 59), 0);
+    check(calendar, utc(2026, 12, 20, 5, 0), utc(2027, 1, 7, 5, 0));
+    check(calendar, utc(2027, 1, 7, 5, 0), 0);
+    free(calendar);
 }
 
 static void test_when_the_clocks_go_forward(void **state)
 {
     /* In Berlin 02:00 is 03:00 on 2026-03-29. */
-    struct plan *plan =
-        frozen_plan("Europe/Berlin", (struct plan_window){.weekdays = 127, .from_minute = 60, .to_minute = 150});
+    struct calendar *calendar =
+        calendar_of("Europe/Berlin", (struct calendar_window){.weekdays = 127, .from_minute = 60, .to_minute = 150});
 
     (void)state;
-    check(plan, utc(2026, 3, 28, 0, 0), utc(2026, 3, 28, 1, 30)); /* 01:00 to 02:30 */
-    check(plan, utc(2026, 3, 29, 0, 0), utc(2026, 3, 29, 1, 0));  /* 02:30 never comes: the change ends it */
-    plan->windows[0].from_minute = 130;
-    check(plan, utc(2026, 3, 29, 0, 59), 0); /* 02:10 to 02:30 is skipped whole */
-    check(plan, utc(2026, 3, 29, 1, 0), 0);
-    plan->windows[0].from_minute = 0;
-    plan->windows[0].to_minute = 240;
-    check(plan, utc(2026, 3, 28, 23, 0), utc(2026, 3, 29, 2, 0)); /* four hours by the clock, three long */
-    free(plan);
+    check(calendar, utc(2026, 3, 28, 0, 0), utc(2026, 3, 28, 1, 30)); /* 01:00 to 02:30 */
+    check(calendar, utc(2026, 3, 29, 0, 0), utc(2026, 3, 29, 1, 0));  /* 02:30 never comes: the change ends it */
+    calendar->windows[0].from_minute = 130;
+    check(calendar, utc(2026, 3, 29, 0, 59), 0); /* 02:10 to 02:30 is skipped whole */
+    check(calendar, utc(2026, 3, 29, 1, 0), 0);
+    calendar->windows[0].from_minute = 0;
+    calendar->windows[0].to_minute = 240;
+    check(calendar, utc(2026, 3, 28, 23, 0), utc(2026, 3, 29, 2, 0)); /* four hours by the clock, three long */
+    free(calendar);
 }
 
 static void test_when_the_clocks_go_back(void **state)
 {
     /* In Berlin 03:00 is 02:00 again on 2026-10-25. */
-    struct plan *plan =
-        frozen_plan("Europe/Berlin", (struct plan_window){.weekdays = 127, .from_minute = 60, .to_minute = 240});
+    struct calendar *calendar =
+        calendar_of("Europe/Berlin", (struct calendar_window){.weekdays = 127, .from_minute = 60, .to_minute = 240});
 
     (void)state;
-    check(plan, utc(2026, 10, 24, 23, 0), utc(2026, 10, 25, 3, 0)); /* three hours by the clock, four long */
-    plan->windows[0].from_minute = 130;
-    plan->windows[0].to_minute = 150;
-    check(plan, utc(2026, 10, 25, 0, 10), utc(2026, 10, 25, 0, 30)); /* 02:10 to 02:30, for the first time */
-    check(plan, utc(2026, 10, 25, 0, 30), 0);
-    check(plan, utc(2026, 10, 25, 1, 10), utc(2026, 10, 25, 1, 30)); /* and again */
-    plan->windows[0].from_minute = 120;
-    plan->windows[0].to_minute = 180;
-    check(plan, utc(2026, 10, 25, 0, 0), utc(2026, 10, 25, 2, 0));
-    free(plan);
+    check(calendar, utc(2026, 10, 24, 23, 0), utc(2026, 10, 25, 3, 0)); /* three hours by the clock, four long */
+    calendar->windows[0].from_minute = 130;
+    calendar->windows[0].to_minute = 150;
+    check(calendar, utc(2026, 10, 25, 0, 10), utc(2026, 10, 25, 0, 30)); /* 02:10 to 02:30, for the first time */
+    check(calendar, utc(2026, 10, 25, 0, 30), 0);
+    check(calendar, utc(2026, 10, 25, 1, 10), utc(2026, 10, 25, 1, 30)); /* and again */
+    calendar->windows[0].from_minute = 120;
+    calendar->windows[0].to_minute = 180;
+    check(calendar, utc(2026, 10, 25, 0, 0), utc(2026, 10, 25, 2, 0));
+    free(calendar);
 }
 
 static void test_a_freeze_without_end_is_told_as_one_of_400_days(void **state)
 {
-    struct plan *plan = frozen_plan("UTC", (struct plan_window){.weekdays = 127, .to_minute = 1440});
+    struct calendar *calendar = calendar_of("UTC", (struct calendar_window){.weekdays = 127, .to_minute = 1440});
 
     (void)state;
-    check(plan, utc(2026, 11, 22, 0, 0), utc(2026, 11, 22, 0, 0) + 400 * 86400);
-    free(plan);
+    check(calendar, utc(2026, 11, 22, 0, 0), utc(2026, 11, 22, 0, 0) + 400 * 86400);
+    free(calendar);
+}
+
+static void test_the_end_is_told_in_its_zone(void **state)
+{
+    const struct {
+        int64_t now_s, until_s;
+        const char *text;
+    } ends[] = {
+        {utc(2026, 11, 20, 12, 0), utc(2026, 11, 23, 7, 0), "Mon 2026-11-23 08:00 Europe/Berlin, in 3 days"},
+        {utc(2026, 7, 1, 12, 0), utc(2026, 7, 1, 22, 30), "Thu 2026-07-02 00:30 Europe/Berlin, in 10 h"},
+        {utc(2026, 11, 23, 6, 20), utc(2026, 11, 23, 7, 0), "Mon 2026-11-23 08:00 Europe/Berlin, in 40 min"},
+    };
+    struct calendar *calendar = calendar_of("Europe/Berlin", (struct calendar_window){.weekdays = 127});
+    char text[CALENDAR_UNTIL_BYTES];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        assert_string_equal(calendar_until(calendar, ends[i].now_s * 1000, ends[i].until_s * 1000, text), ends[i].text);
+    free(calendar);
 }
 
 int main(void)
@@ -295,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_when_the_clocks_go_forward),
         cmocka_unit_test(test_when_the_clocks_go_back),
         cmocka_unit_test(test_a_freeze_without_end_is_told_as_one_of_400_days),
+        cmocka_unit_test(test_the_end_is_told_in_its_zone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

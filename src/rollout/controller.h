@@ -50,8 +50,10 @@ struct controller_target {
     bool (*is_broken)(void *user, const char *model, const char *tag); /* the gateway's breaker is open */
     bool (*usage)(void *user, const char *model, const char *tag, struct controller_usage *ret);
     double (*golden_map)(void *user, const char *model, const char *tag); /* NAN: not evaluated */
-    void (*release)(void *user, const char *model, const char *tag);      /* its replicas are not needed any more */
-    void (*hold)(void *user, const char *model, uint64_t for_ms);         /* 0: its trial ends now */
+    /* Whether the model's freeze calendar lets nothing go forward now; then why and until when, for people. */
+    bool (*is_frozen)(void *user, const char *model, int64_t wall_ms, char *ret_why, size_t size);
+    void (*release)(void *user, const char *model, const char *tag); /* its replicas are not needed any more */
+    void (*hold)(void *user, const char *model, uint64_t for_ms);    /* 0: its trial ends now */
     /* Everything recorded so far is on disk, and the decision. Sets *ret_number, and only then returns SERIN_OK. */
     enum serin_errc (*decide)(void *user, const struct controller_decision *decision, uint64_t *ret_number,
                               struct serin_error *error);
@@ -132,8 +134,9 @@ MUST_USE enum serin_errc controller_start(struct controller *controller, const s
 /* A person's word; rollout: its id, or a model's name for its newest. event: pause, resume, promote, promote-full,
  * abort, retry, undo. Whoever goes on from a question (resume, promote, promote-full of an Inconclusive rollout)
  * accepts what the guards that call a person have found: they ask no more in this attempt, and no step needs them
- * proven. SERIN_NOT_FOUND, SERIN_LIMIT (not in this phase, or not ready), SERIN_IO (cannot be written; where it goes
- * back, stable has taken over all the same, and it is written as soon as it can be). */
+ * proven. Who goes on in spite of a freeze calendar is written down as having done that. SERIN_NOT_FOUND, SERIN_LIMIT
+ * (not in this phase, or not ready), SERIN_IO (cannot be written; where it goes back, stable has taken over all the
+ * same, and it is written as soon as it can be). */
 MUST_USE enum serin_errc controller_act(struct controller *controller, const char *rollout, enum rollout_event event,
                                         const char *author, const char *why, const struct controller_now *now,
                                         struct serin_error *error);

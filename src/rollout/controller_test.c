@@ -51,7 +51,7 @@ struct world {
     long calls, kill_at;
     bool loses; /* at a kill, what is not synced */
     double now_s;
-    int64_t wall_ms;
+    int64_t wall_ms, frozen_until_ms;
     double golden[2], score, errors; /* of the canary; errors: share of its requests */
     uint64_t random;
     uint64_t ticket;
@@ -146,6 +146,15 @@ static double golden_map(void *user, const char *model, const char *tag)
 
     (void)model;
     return lives(world) ? world->golden[strcmp(tag, "v1.0.0") != 0] : (double)NAN;
+}
+
+static bool is_frozen(void *user, const char *model, int64_t wall_ms, char *ret_why, size_t size)
+{
+    struct world *world = user;
+
+    assert_string_equal(model, world->route.model);
+    snprintf(ret_why, size, "until Monday");
+    return lives(world) && wall_ms < world->frozen_until_ms;
 }
 
 static void release(void *user, const char *model, const char *tag)
@@ -260,6 +269,7 @@ static struct controller *new_controller(struct world *world)
                                              .is_broken = is_broken,
                                              .usage = usage,
                                              .golden_map = golden_map,
+                                             .is_frozen = is_frozen,
                                              .release = release,
                                              .hold = hold,
                                              .decide = decide,
@@ -779,6 +789,42 @@ static void test_abort_that_meets_the_promotion(void **state)
     free_world(world);
 }
 
+/* It holds the next step and the first one, and neither evidence nor a way back; whoever goes past it is named. */
+static void test_a_freeze_holds_every_climb(void **state)
+{
+    struct world *world = new_world(PLAN);
+
+    (void)state;
+    world->frozen_until_ms = world->wall_ms + 3000;
+    assert_int_equal(start(world), SERIN_OK);
+    tick_times(world, 20);
+    assert_int_equal(phase(world), ROLLOUT_PENDING);
+    assert_int_equal(share_of(&world->route), 0);
+    assert_string_equal(trial(world)->waiting, "because street is frozen, until Monday");
+    go_to(world, ROLLOUT_PROGRESSING, 0);
+    assert_true(world->wall_ms >= world->frozen_until_ms);
+    world->frozen_until_ms = INT64_MAX;
+    go_to(world, ROLLOUT_PENDING, 1); /* a step may end */
+    tick_times(world, 400);
+    assert_int_equal(phase(world), ROLLOUT_PENDING);
+    assert_int_equal(share_of(&world->route), 100000);
+    assert_int_equal(act(world, ROLLOUT_ON_PROMOTE), SERIN_OK);
+    assert_int_equal(share_of(&world->route), 500000);
+    assert_string_equal(last_state(world)->why, "in spite of the freeze (until Monday): a person's word");
+    assert_int_equal(act(world, ROLLOUT_ON_PAUSE), SERIN_OK);
+    assert_string_equal(last_state(world)->why, "a person's word");
+    assert_int_equal(act(world, ROLLOUT_ON_RESUME), SERIN_OK);
+    assert_int_equal(act(world, ROLLOUT_ON_PROMOTE_FULL), SERIN_OK);
+    assert_string_equal(last_state(world)->why, "in spite of the freeze (until Monday): a person's word");
+    assert_int_equal(act(world, ROLLOUT_ON_UNDO), SERIN_OK);
+    assert_int_equal(share_of(&world->route), 0);
+    assert_string_equal(last_state(world)->why, "a person's word");
+    assert_int_equal(act(world, ROLLOUT_ON_RETRY), SERIN_OK);
+    tick_times(world, 20);
+    assert_int_equal(phase(world), ROLLOUT_PENDING);
+    free_world(world);
+}
+
 static void test_retry_is_a_new_attempt(void **state)
 {
     struct world *world = begun(PLAN);
@@ -997,6 +1043,7 @@ int main(void)
         cmocka_unit_test(test_canary_that_is_never_ready),
         cmocka_unit_test(test_gate_that_hangs_refuses_and_agrees),
         cmocka_unit_test(test_abort_that_meets_the_promotion),
+        cmocka_unit_test(test_a_freeze_holds_every_climb),
         cmocka_unit_test(test_retry_is_a_new_attempt),
         cmocka_unit_test(test_accepted_question_is_not_asked_again),
         cmocka_unit_test(test_harm_goes_back_wherever_it_stands),

@@ -97,20 +97,16 @@ void controller_gate_answered(struct controller *controller, uint64_t ticket, en
         }
 }
 
-/* A freeze window is left by itself when it ends; a zone that is not known to this machine freezes, and says so. */
-static bool is_frozen(struct trial *trial, const struct controller_now *now)
+/* A freeze window is left by itself when it ends. */
+static bool is_frozen(struct controller *controller, struct trial *trial, const struct controller_now *now)
 {
-    struct serin_error error;
-    int64_t until_ms = 0;
-    bool frozen = false;
+    const struct controller_target *target = &controller->target;
+    char why[200];
 
-    if (plan_frozen(&trial->plan, now->wall_ms, &frozen, &until_ms, &error) != SERIN_OK) {
-        wait_for(trial, "because its freeze windows cannot be told: %.200s", error.message);
-        return true;
-    }
-    if (frozen)
-        wait_for(trial, "for its freeze window to end, in %.0f minutes", (double)(until_ms - now->wall_ms) / 60000.0);
-    return frozen;
+    if (!target->is_frozen(target->user, trial->state.model, now->wall_ms, why, sizeof(why)))
+        return false;
+    wait_for(trial, "because %.60s is frozen, %s", trial->state.model, why);
+    return true;
 }
 
 /* A canary that nobody can be sent to: true while a step may begin, or go on, only when it is back. */
@@ -139,7 +135,7 @@ static void tick_pending(struct controller *controller, struct trial *trial, con
     char why[200];
 
     trial->waiting[0] = '\0';
-    if (is_frozen(trial, now) || !gates_agree(controller, trial, now->now_s))
+    if (is_frozen(controller, trial, now) || !gates_agree(controller, trial, now->now_s))
         return;
     snprintf(why, sizeof(why), "step %d of %d can begin", trial->state.step + 1, trial->plan.judge.step_count);
     decide_alone(controller, trial, ROLLOUT_ON_READY, "controller", why, now);

@@ -296,11 +296,29 @@ static void accept_questions(struct controller *controller, struct trial *trial)
     }
 }
 
+/* A person's reason, and that it passes a freeze window where it does. */
+static void tell_why(struct controller *controller, const struct trial *trial, enum rollout_event event,
+                     const char *why, const struct controller_now *now, char *ret, size_t size)
+{
+    const struct controller_target *target = &controller->target;
+    bool climbs =
+        event == ROLLOUT_ON_PROMOTE_FULL || (event == ROLLOUT_ON_PROMOTE && trial->state.phase == ROLLOUT_PENDING);
+    char freeze[200];
+
+    if (!why || !why[0])
+        why = "a person's word";
+    if (climbs && target->is_frozen(target->user, trial->state.model, now->wall_ms, freeze, sizeof(freeze)))
+        snprintf(ret, size, "in spite of the freeze (%s): %.180s", freeze, why);
+    else
+        snprintf(ret, size, "%s", why);
+}
+
 enum serin_errc controller_act(struct controller *controller, const char *rollout, enum rollout_event event,
                                const char *author, const char *why, const struct controller_now *now,
                                struct serin_error *error)
 {
     struct trial *trial = trial_named(controller, rollout);
+    char reason[400];
     enum serin_errc rc;
 
     if (!trial)
@@ -312,5 +330,6 @@ enum serin_errc controller_act(struct controller *controller, const char *rollou
         return rc;
     if (trial->state.phase == ROLLOUT_INCONCLUSIVE && !event_goes_back(event) && trial_allows(trial, event))
         accept_questions(controller, trial);
-    return trial_decide(controller, trial, event, author, why && why[0] ? why : "a person's word", now, error);
+    tell_why(controller, trial, event, why, now, reason, sizeof(reason));
+    return trial_decide(controller, trial, event, author, reason, now, error);
 }

@@ -106,7 +106,6 @@ void plan_init(struct plan *plan)
     plan->judge.golden_map[0] = plan->judge.golden_map[1] = NAN;
     plan->key_source = ROUTE_KEY_HEADER;
     snprintf(plan->key_name, sizeof(plan->key_name), "X-Camera");
-    snprintf(plan->zone, sizeof(plan->zone), "UTC");
     plan->analysis_s = 3600;
     plan->undo_s = 7 * 86400;
     plan->frames_megabytes = 256;

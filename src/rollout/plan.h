@@ -14,7 +14,6 @@
  *       - {weight: 50%, pause: true}
  *       - {weight: 100%}
  *     after: {analysis: 1h, undo: 7d}
- *     freeze: {zone: Europe/Berlin, windows: [{days: fri-sun}, {from: 2026-12-20, to: 2027-01-06}]}
  *     frames: {keep: 200, retention: 7d}
  *     webhooks: [{url: http://..., on: [gate, harm, promoted]}]
  *
@@ -29,7 +28,6 @@
 #include "judge/judge.h"
 
 #define PLAN_MAX_WEBHOOKS 8
-#define PLAN_MAX_WINDOWS  16
 #define PLAN_MAX_TESTERS  8
 #define PLAN_MAX_URL      512
 #define PLAN_MAX_BYTES    (256u << 10) /* of the YAML */
@@ -60,14 +58,6 @@ struct plan_webhook {
     char secret_env[64]; /* environment variable whose value signs the body (HMAC-SHA256); "" */
 };
 
-/* No step goes forward within a window; going back is always allowed. */
-struct plan_window {
-    bool dated;
-    int64_t from_day, to_day;   /* days since 1970-01-01, both included; dated */
-    uint8_t weekdays;           /* bit 0 Monday; not dated */
-    int from_minute, to_minute; /* of the day, 0..1440; to < from runs over midnight */
-};
-
 struct plan {
     struct judge_options judge; /* guards, slices, alpha, unit, what each step must prove */
     enum route_key_source key_source;
@@ -77,9 +67,7 @@ struct plan {
     struct route_rule testers[PLAN_MAX_TESTERS]; /* forced to the canary from the first step; tag is empty */
     double analysis_s;                           /* after the last step: harm still undoes by itself */
     double undo_s;                               /* stable of before is kept running so long */
-    char zone[64];                               /* of the IANA data base; "UTC" */
-    int window_count, webhook_count;
-    struct plan_window windows[PLAN_MAX_WINDOWS];
+    int webhook_count;
     struct plan_webhook webhooks[PLAN_MAX_WEBHOOKS];
     int frames_kept; /* most pictures on which the versions differ that are kept for people; 0: none, the default */
     double frames_megabytes, frames_retention_s; /* most bytes of them; how long each is kept */
@@ -115,9 +103,5 @@ struct plan_need { /* of one guard in one step */
 void plan_lint(const struct plan *plan, const struct plan_traffic *traffic,
                void (*need)(void *user, const struct plan_need *need), void (*warn)(void *user, const char *sentence),
                void *user);
-
-/* Whether a window is in force, and until when (wall clock, ms). SERIN_NOT_FOUND: no such zone on this machine. */
-MUST_USE enum serin_errc plan_frozen(const struct plan *plan, int64_t now_ms, bool *ret, int64_t *ret_until_ms,
-                                     struct serin_error *error);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * plan_inside.h - what the parts of a plan's code share: the table of keys, values as text, defaults, checks.
- * Depends on rollout/plan.h. SPDX-License-Identifier: Apache-2.0
+ * plan_inside.h - what the parts of a plan's and a calendar's code share: the table of keys, values as text, defaults,
+ * checks. Depends on rollout/plan.h, rollout/calendar.h. SPDX-License-Identifier: Apache-2.0
  */
 #ifndef ROLLOUT_PLAN_INSIDE_H
 #define ROLLOUT_PLAN_INSIDE_H
 
+#include "rollout/calendar.h"
 #include "rollout/plan.h"
 
 #include <stddef.h>
@@ -20,10 +21,10 @@ enum plan_section {
     PLAN_STEP_MAX, /* struct plan_step */
     PLAN_TESTER,   /* struct route_rule */
     PLAN_AFTER,    /* struct plan */
-    PLAN_FREEZE,   /* struct plan */
-    PLAN_WINDOW,   /* struct plan_window */
     PLAN_FRAMES,   /* struct plan */
-    PLAN_WEBHOOK   /* struct plan_webhook */
+    PLAN_WEBHOOK,  /* struct plan_webhook */
+    PLAN_CALENDAR, /* struct calendar: a file of its own */
+    PLAN_WINDOW    /* struct calendar_window */
 };
 
 enum plan_kind {

@@ -1,5 +1,5 @@
 /*
- * plan_keys.c - the keys of a plan: one table that the reader, the writer, docs/plans.md and the console read.
+ * plan_keys.c - the keys of a plan, and of a calendar: one table that the reader, the writer and docs/plans.md read.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Sections are read in the order of this table, whatever their order in the file: guards name slices, and steps name
@@ -96,16 +96,6 @@ static const struct plan_key keys[] = {
     {PLAN_AFTER, "undo", PLAN_DURATION, 0, AT(plan, undo_s), 0, YEAR_S, 0, NULL,
      "the version of before keeps running so long, and an undo is instant"},
 
-    {PLAN_TOP, "freeze", PLAN_MAP, PLAN_FREEZE, 0, 0, 0, 0, 0, NULL,
-     "when no step goes forward; going back is always possible"},
-    {PLAN_FREEZE, "zone", PLAN_TEXT, 0, AT(plan, zone), 0, 0, 0, NULL, "time zone of the windows, as Europe/Berlin"},
-    {PLAN_FREEZE, "windows", PLAN_OF_WINDOWS, PLAN_WINDOW, 0, 0, 0, PLAN_MAX_WINDOWS, 0, NULL, "when"},
-    {PLAN_WINDOW, "days", PLAN_OF_DAYS, 0, AT(plan_window, weekdays), 0, 0, 0, NULL,
-     "days of the week: fri-sun, or mon,wed; all where it is not given"},
-    {PLAN_WINDOW, "from", PLAN_OF_EDGE, 0, 0, 0, 0, 0, 0, NULL, "a time of day (22:00), or a date (2026-12-20)"},
-    {PLAN_WINDOW, "to", PLAN_OF_EDGE, 0, 0, 0, 0, 0, 0, NULL,
-     "the end: a time, which may lie behind midnight, or the last day"},
-
     {PLAN_TOP, "frames", PLAN_MAP, PLAN_FRAMES, 0, 0, 0, 0, 0, NULL,
      "mirrored frames on which the versions differ most, kept as pictures for people to say which is right"},
     {PLAN_FRAMES, "keep", PLAN_INT, 0, AT(plan, frames_kept), 0, 2000, 0, NULL,
@@ -127,6 +117,15 @@ static const struct plan_key keys[] = {
 
     {PLAN_TOP, "without_labels", PLAN_FLAG, 0, AT(plan, judge_without_labels), 0, 0, 0, NULL,
      "it is known that no labels will come for the guards that need some: do not say so"},
+
+    {PLAN_CALENDAR, "zone", PLAN_TEXT, 0, AT(calendar, zone), 0, 0, 0, NULL,
+     "time zone of the windows, as Europe/Berlin"},
+    {PLAN_CALENDAR, "windows", PLAN_OF_WINDOWS, PLAN_WINDOW, 0, 0, 0, CALENDAR_MAX_WINDOWS, 0, NULL, "when"},
+    {PLAN_WINDOW, "days", PLAN_OF_DAYS, 0, AT(calendar_window, weekdays), 0, 0, 0, NULL,
+     "days of the week: fri-sun, or mon,wed; all where it is not given"},
+    {PLAN_WINDOW, "from", PLAN_OF_EDGE, 0, 0, 0, 0, 0, 0, NULL, "a time of day (22:00), or a date (2026-12-20)"},
+    {PLAN_WINDOW, "to", PLAN_OF_EDGE, 0, 0, 0, 0, 0, 0, NULL,
+     "the end: a time, which may lie behind midnight, or the last day"},
 };
 
 const struct plan_key *plan_key_at(int index)

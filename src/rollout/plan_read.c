@@ -1,5 +1,5 @@
 /*
- * plan_read.c - a plan from YAML, over the defaults.
+ * plan_read.c - a plan from YAML, over the defaults; and a calendar.
  * SPDX-License-Identifier: Apache-2.0
  *
  * libyaml makes the tree, and the table of keys says what may stand where. Nothing is followed by recursion: the depth
@@ -20,7 +20,8 @@
 
 struct reader {
     yaml_document_t document;
-    struct plan *plan;
+    struct plan *plan; /* one of the two */
+    struct calendar *calendar;
     struct serin_error *error;
     const yaml_node_t *proves[JUDGE_MAX_STEPS]; /* a step's margins are read when the guards and steps are known */
 };
@@ -404,7 +405,7 @@ static enum serin_errc read_days(struct reader *reader, const yaml_node_t *node,
 
 /* A time of day or a date. Which of them a window has is checked when it is whole. */
 static enum serin_errc read_edge(struct reader *reader, const char *name, const yaml_node_t *node,
-                                 struct plan_window *window)
+                                 struct calendar_window *window)
 {
     bool from = strcmp(name, "from") == 0;
     const char *text;
@@ -420,11 +421,12 @@ static enum serin_errc read_edge(struct reader *reader, const char *name, const 
     return SERIN_OK;
 }
 
-static enum serin_errc read_window(struct reader *reader, const yaml_node_t *node, struct plan_window *window)
+static enum serin_errc read_window(struct reader *reader, const yaml_node_t *node, struct calendar_window *window)
 {
     enum serin_errc rc;
 
-    *window = (struct plan_window){.weekdays = 127, .from_minute = 0, .to_minute = 1440, .from_day = -1, .to_day = -1};
+    *window =
+        (struct calendar_window){.weekdays = 127, .from_minute = 0, .to_minute = 1440, .from_day = -1, .to_day = -1};
     rc = read_map(reader, PLAN_WINDOW, "a window", node, window);
     if (rc != SERIN_OK)
         return rc;
@@ -524,7 +526,7 @@ static enum serin_errc read_list(struct reader *reader, const struct plan_key *k
         else if (key->kind == PLAN_OF_TESTERS)
             rc = read_tester(reader, item, &plan->testers[i]);
         else if (key->kind == PLAN_OF_WINDOWS)
-            rc = read_window(reader, item, &plan->windows[i]);
+            rc = read_window(reader, item, &reader->calendar->windows[i]);
         else
             rc = read_webhook(reader, item, &plan->webhooks[i]);
     }
@@ -533,7 +535,7 @@ static enum serin_errc read_list(struct reader *reader, const struct plan_key *k
           : key->kind == PLAN_OF_GUARDS  ? &plan->judge.guard_count
           : key->kind == PLAN_OF_STEPS   ? &plan->judge.step_count
           : key->kind == PLAN_OF_TESTERS ? &plan->tester_count
-          : key->kind == PLAN_OF_WINDOWS ? &plan->window_count
+          : key->kind == PLAN_OF_WINDOWS ? &reader->calendar->window_count
                                          : &plan->webhook_count) = items.count;
     return rc;
 }
@@ -655,6 +657,9 @@ static enum serin_errc read_plan(struct reader *reader, const yaml_node_t *root)
     enum serin_errc rc;
     int i, step;
 
+    if (find(reader, root, "freeze"))
+        return AT_LINE(reader, find(reader, root, "freeze"),
+                       "a freeze calendar is the model's, and no plan's: serin freeze set MODEL FILE");
     if (find(reader, root, "slices") && !find(reader, root, "guards"))
         for (i = 0; i < judge->guard_count; i++) /* the default guards' slices are those of the default plan */
             judge->guards[i].dimensions = 0;
@@ -675,36 +680,71 @@ static enum serin_errc read_plan(struct reader *reader, const yaml_node_t *root)
     return plan_check(plan, reader->error);
 }
 
-enum serin_errc plan_read(const char *yaml, size_t size, struct plan *ret, struct serin_error *error)
+/* Parses, and has the root read, which must be a map; an empty text has none. */
+static enum serin_errc read_document(struct reader *reader, const char *yaml, size_t size, const char *what,
+                                     enum serin_errc (*read)(struct reader *reader, const yaml_node_t *root))
 {
-    struct reader reader = {.error = error};
     const yaml_node_t *root;
     yaml_parser_t parser;
     enum serin_errc rc = SERIN_OK;
 
+    if (!yaml_parser_initialize(&parser))
+        return error_set(reader->error, SERIN_NOMEM, "no memory for %s", what);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
+    if (!yaml_parser_load(&parser, &reader->document)) {
+        rc = error_set(reader->error, parser.error == YAML_MEMORY_ERROR ? SERIN_NOMEM : SERIN_INVALID, "line %zu: %s",
+                       parser.problem_mark.line + 1, parser.problem ? parser.problem : "no YAML");
+    } else {
+        root = yaml_document_get_root_node(&reader->document);
+        if (root)
+            rc = root->type == YAML_MAPPING_NODE ? read(reader, root)
+                                                 : AT_LINE(reader, root, "%s is a map of keys and values", what);
+        yaml_document_delete(&reader->document);
+    }
+    yaml_parser_delete(&parser);
+    return rc;
+}
+
+enum serin_errc plan_read(const char *yaml, size_t size, struct plan *ret, struct serin_error *error)
+{
+    struct reader reader = {.error = error};
+    enum serin_errc rc;
+
     if (size > PLAN_MAX_BYTES)
         return error_set(error, SERIN_LIMIT, "a plan of %zu bytes, the limit is %u", size, PLAN_MAX_BYTES);
     reader.plan = malloc(sizeof(*reader.plan));
-    if (!reader.plan || !yaml_parser_initialize(&parser)) {
-        free(reader.plan);
+    if (!reader.plan)
         return error_set(error, SERIN_NOMEM, "no memory for a plan");
-    }
-    plan_init(reader.plan);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, size);
-    if (!yaml_parser_load(&parser, &reader.document)) {
-        rc = error_set(error, parser.error == YAML_MEMORY_ERROR ? SERIN_NOMEM : SERIN_INVALID, "line %zu: %s",
-                       parser.problem_mark.line + 1, parser.problem ? parser.problem : "no YAML");
-    } else {
-        root = yaml_document_get_root_node(&reader.document);
-        if (root) /* an empty plan is the default one */
-            rc = root->type == YAML_MAPPING_NODE ? read_plan(&reader, root)
-                                                 : AT_LINE(&reader, root, "a plan is a map of keys and values");
-        yaml_document_delete(&reader.document);
-    }
-    yaml_parser_delete(&parser);
+    plan_init(reader.plan); /* an empty plan is the default one */
+    rc = read_document(&reader, yaml, size, "a plan", read_plan);
     if (rc == SERIN_OK)
         memcpy(ret, reader.plan, sizeof(*ret));
     free(reader.plan);
+    return rc;
+}
+
+static enum serin_errc read_calendar(struct reader *reader, const yaml_node_t *root)
+{
+    return read_map(reader, PLAN_CALENDAR, "a calendar", root, reader->calendar);
+}
+
+enum serin_errc calendar_read(const char *yaml, size_t size, struct calendar *ret, struct serin_error *error)
+{
+    struct calendar calendar = {.zone = "UTC"};
+    struct reader reader = {.calendar = &calendar, .error = error};
+    int64_t until_ms;
+    bool frozen;
+    enum serin_errc rc;
+
+    if (size > CALENDAR_MAX_BYTES)
+        return error_set(error, SERIN_LIMIT, "a calendar of %zu bytes, the limit is %u", size, CALENDAR_MAX_BYTES);
+    rc = read_document(&reader, yaml, size, "a calendar", read_calendar);
+    if (rc == SERIN_OK && calendar.window_count == 0)
+        rc = error_set(error, SERIN_INVALID, "a calendar without windows: what is frozen?");
+    if (rc == SERIN_OK) /* whether this machine knows the zone */
+        rc = calendar_frozen(&calendar, 0, &frozen, &until_ms, error);
+    if (rc == SERIN_OK)
+        *ret = calendar;
     return rc;
 }
 

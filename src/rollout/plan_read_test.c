@@ -40,12 +40,6 @@ static const char everything[] =
     "  - {metric: missed, name: seen, margin: 0.1, limit: .5, alpha: 2, slices: [camera, X-Site]}\n"
     "  - {metric: latency_p99, action: note, slices: light}\n"
     "after: {analysis: 1h, undo: 2h}\n"
-    "freeze:\n"
-    "  zone: Europe/Berlin\n"
-    "  windows:\n"
-    "    - {days: fri-sun}\n"
-    "    - {days: \"sat-mon,wed\", from: 22:00, to: 06:00}\n"
-    "    - {from: 2026-12-20, to: 2027-01-06}\n"
     "testers: [{header: X-Tester, value: \"yes \\\"1\\\"\"}]\n"
     "webhooks: [{url: \"http://127.0.0.1:1/a\", on: [gate, harm], timeout: 2s, secret_env: HOOK_SECRET}]\n"
     "without_labels: true\n";
@@ -87,13 +81,6 @@ static void test_everything_is_read(void **state)
     assert_int_equal(judge->guards[2].action, JUDGE_NOTE);
     assert_false(judge->guards[2].required);
     assert_true(plan->analysis_s == 3600 && plan->undo_s == 7200);
-    assert_string_equal(plan->zone, "Europe/Berlin");
-    assert_int_equal(plan->window_count, 3);
-    assert_int_equal(plan->windows[0].weekdays, 0x70);
-    assert_int_equal(plan->windows[1].weekdays, 0x65); /* sat, sun, mon, wed */
-    assert_int_equal(plan->windows[1].from_minute, 1320);
-    assert_int_equal(plan->windows[1].to_minute, 360);
-    assert_true(plan->windows[2].dated && plan->windows[2].to_day - plan->windows[2].from_day == 17);
     assert_string_equal(plan->testers[0].value, "yes \"1\"");
     assert_int_equal(plan->webhooks[0].on, PLAN_ON_GATE | PLAN_ON_HARM);
     assert_true(plan->webhooks[0].timeout_s == 2);
@@ -202,14 +189,8 @@ static void test_sentences_about_wrong_plans(void **state)
         {"steps: [{weight: 1%, min: {time: 2m}, max: {time: 1m}}, {weight: 100%}]", "step 1: min is more than max"},
         {"after: {analysis: 8d}", "after: analysis of 691200 s, and undo of 604800 s: when stable is gone nothing can "
                                   "be taken back"},
-        {"freeze: {windows: [{days: fri-sunday}]}", "line 1: days is 'fri-sunday', it must be as fri-sun or mon,wed"},
-        {"freeze: {windows: [{from: 2026-12-20}]}",
-         "line 1: a window of dates needs from and to, the later one last, and no days"},
-        {"freeze: {windows: [{from: 2026-12-20, to: 2026-12-19}]}",
-         "line 1: a window of dates needs from and to, the later one last, and no days"},
-        {"freeze: {windows: [{from: 9, to: 10:00}]}",
-         "line 1: from is '9', it must be a time as 22:00 or a date as 2026-12-20"},
-        {"freeze: {windows: [{from: 09:00, to: 09:00}]}", "line 1: a window that ends when it begins"},
+        {"alpha: .05\nfreeze:\n  zone: UTC",
+         "line 3: a freeze calendar is the model's, and no plan's: serin freeze set MODEL FILE"},
         {"webhooks: [{url: ftp://x, on: gate}]", "line 1: a webhook's url begins with http:// or https://"},
         {"webhooks: [{url: http://x}]", "line 1: a webhook without 'on': what is it told?"},
         {"webhooks: [{url: http://x, on: gates}]", "line 1: unknown event 'gates', did you mean 'gate'?"},
@@ -273,9 +254,68 @@ static void test_aliases_do_not_explode(void **state)
     free(plan);
 }
 
+static void test_a_calendar_is_read(void **state)
+{
+    static const char text[] = "zone: Europe/Berlin\n"
+                               "windows:\n"
+                               "  - {days: fri-sun}\n"
+                               "  - {days: \"sat-mon,wed\", from: 22:00, to: 06:00}\n"
+                               "  - {from: 2026-12-20, to: 2027-01-06}\n";
+    struct calendar calendar;
+    struct serin_error error;
+    enum serin_errc rc = calendar_read(text, strlen(text), &calendar, &error);
+
+    (void)state;
+    if (rc == SERIN_NOT_FOUND)
+        skip(); /* a machine without the database of zones */
+    assert_int_equal(rc, SERIN_OK);
+    assert_string_equal(calendar.zone, "Europe/Berlin");
+    assert_int_equal(calendar.window_count, 3);
+    assert_int_equal(calendar.windows[0].weekdays, 0x70);
+    assert_int_equal(calendar.windows[1].weekdays, 0x65); /* sat, sun, mon, wed */
+    assert_int_equal(calendar.windows[1].from_minute, 1320);
+    assert_int_equal(calendar.windows[1].to_minute, 360);
+    assert_true(calendar.windows[2].dated && calendar.windows[2].to_day - calendar.windows[2].from_day == 17);
+}
+
+static void test_calendars_that_are_refused(void **state)
+{
+    static const struct {
+        const char *yaml, *sentence;
+    } cases[] = {
+        {"windows: [{days: fri-sunday}]", "line 1: days is 'fri-sunday', it must be as fri-sun or mon,wed"},
+        {"windows: [{from: 2026-12-20}]",
+         "line 1: a window of dates needs from and to, the later one last, and no days"},
+        {"windows: [{from: 2026-12-20, to: 2026-12-19}]",
+         "line 1: a window of dates needs from and to, the later one last, and no days"},
+        {"windows: [{from: 9, to: 10:00}]", "line 1: from is '9', it must be a time as 22:00 or a date as 2026-12-20"},
+        {"windows: [{from: 09:00, to: 09:00}]", "line 1: a window that ends when it begins"},
+        {"zone: UTC\nwindow: [{days: fri}]", "line 2: unknown key 'window', did you mean 'windows'?"},
+        {"zone: UTC\n", "a calendar without windows: what is frozen?"},
+        {"", "a calendar without windows: what is frozen?"},
+        {"[{days: fri}]", "line 1: a calendar is a map of keys and values"},
+        {"windows: [", "line 2: "},
+        {"zone: ../passwd\nwindows: [{days: fri}]", "'../passwd' is no name of a time zone, as 'Europe/Berlin' is"},
+    };
+    struct calendar calendar = {.window_count = -7};
+    struct serin_error error;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (calendar_read(cases[i].yaml, strlen(cases[i].yaml), &calendar, &error) == SERIN_OK)
+            fail_msg("taken: %s", cases[i].yaml);
+        if (strncmp(error.message, cases[i].sentence, strlen(cases[i].sentence)) != 0)
+            fail_msg("%s: %s", cases[i].yaml, error.message);
+    }
+    assert_int_equal(calendar.window_count, -7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_calendar_is_read),
+        cmocka_unit_test(test_calendars_that_are_refused),
         cmocka_unit_test(test_everything_is_read),
         cmocka_unit_test(test_what_is_written_reads_back_the_same),
         cmocka_unit_test(test_an_empty_plan_is_the_default_one),

@@ -102,17 +102,6 @@ static void write_prove(struct buffer *out, const struct plan *plan, int step)
     buffer_append_text(out, "}");
 }
 
-static void write_edge(struct buffer *out, const struct plan_window *window, bool from)
-{
-    char text[PLAN_VALUE_BYTES];
-
-    if (window->dated)
-        plan_write_date(from ? window->from_day : window->to_day, text);
-    else
-        plan_write_minute(from ? window->from_minute : window->to_minute, text);
-    buffer_printf(out, "\"%s\"", text); /* 22:00 is a number of YAML 1.1 */
-}
-
 static void write_map(struct buffer *out, const struct plan *plan, enum plan_section section, const void *record,
                       int item);
 
@@ -140,17 +129,6 @@ static void write_value(struct buffer *out, const struct plan *plan, const struc
     case PLAN_OF_PROVE:
         write_prove(out, plan, item);
         break;
-    case PLAN_OF_DAYS:
-        buffer_append_text(out, "\"");
-        for (i = 0; i < 7; i++)
-            if (((const struct plan_window *)record)->weekdays >> i & 1)
-                buffer_printf(out, "%s%s", ((const struct plan_window *)record)->weekdays & ((1 << i) - 1) ? "," : "",
-                              plan_day_names[i]);
-        buffer_append_text(out, "\"");
-        break;
-    case PLAN_OF_EDGE:
-        write_edge(out, record, strcmp(key->name, "from") == 0);
-        break;
     case PLAN_OF_HOOKS:
         write_words(out, ((const struct plan_webhook *)record)->on, plan_hook_names);
         break;
@@ -170,8 +148,6 @@ static void write_map(struct buffer *out, const struct plan *plan, enum plan_sec
     buffer_append_text(out, "{");
     for (i = 0; (key = plan_key_at(i)); i++) {
         if (key->section != section)
-            continue;
-        if (key->kind == PLAN_OF_DAYS && ((const struct plan_window *)record)->dated)
             continue;
         buffer_printf(out, "%s%s: ", first ? "" : ", ", key->name);
         write_value(out, plan, key, record, item);
@@ -201,9 +177,6 @@ static void write_item(struct buffer *out, const struct plan *plan, const struct
     case PLAN_OF_TESTERS:
         write_map(out, plan, list->map, &plan->testers[i], i);
         break;
-    case PLAN_OF_WINDOWS:
-        write_map(out, plan, list->map, &plan->windows[i], i);
-        break;
     default:
         write_map(out, plan, list->map, &plan->webhooks[i], i);
     }
@@ -215,7 +188,6 @@ static int item_count(const struct plan *plan, enum plan_kind kind)
            : kind == PLAN_OF_GUARDS   ? plan->judge.guard_count
            : kind == PLAN_OF_STEPS    ? plan->judge.step_count
            : kind == PLAN_OF_TESTERS  ? plan->tester_count
-           : kind == PLAN_OF_WINDOWS  ? plan->window_count
            : kind == PLAN_OF_WEBHOOKS ? plan->webhook_count
                                       : -1; /* no list */
 }

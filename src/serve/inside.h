@@ -26,6 +26,7 @@ struct deployment { /* somebody waits for a version to be ready */
     struct serin_error why; /* refused */
 };
 
+struct freezes;
 struct rollouts;
 
 struct server {
@@ -43,6 +44,7 @@ struct server {
     uv_timer_t
         second_clock; /* looks whether another process has made or revoked tokens, and how many connections are */
     struct gateway_connections crowd_told; /* as they were when it looked last */
+    struct freezes *freezes;
     struct rollouts *rollouts;
     struct log *log, *access_log;
     struct gateway_table table;        /* the routes in force, and the endpoints as they are now */

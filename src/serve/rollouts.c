@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "serve/freeze.h"
 #include "serve/hooks.h"
 #include "serve/observe.h"
 #include "store/decisions.h"
@@ -170,6 +171,13 @@ static char *class_names(void *user, const char *model, const char *tag)
         names = strdup(bundle.class_names_json);
     bundle_done(&bundle);
     return names;
+}
+
+static bool is_frozen(void *user, const char *model, int64_t wall_ms, char *ret_why, size_t size)
+{
+    const struct rollouts *rollouts = user;
+
+    return freezes_hold(rollouts->server->freezes, model, wall_ms, ret_why, size);
 }
 
 /* Stable of before has had its time: out of the route, and its replicas stop. */
@@ -559,6 +567,7 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
                                              .is_broken = is_broken,
                                              .usage = usage,
                                              .golden_map = golden_map,
+                                             .is_frozen = is_frozen,
                                              .release = release,
                                              .hold = hold,
                                              .decide = decide,

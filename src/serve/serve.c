@@ -10,6 +10,7 @@
 #include "http/address.h"
 #include "http/tls.h"
 #include "serve/hooks.h"
+#include "serve/freeze.h"
 #include "serve/rollouts.h"
 
 #include <errno.h>
@@ -367,6 +368,9 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
                                         .remove_route = remove_route,
                                         .undeploy = deploy_undo,
                                         .changes = report_changes,
+                                        .freezes = freezes_list,
+                                        .set_freeze = freezes_set,
+                                        .end_freeze = freezes_end,
                                         .reload = reload,
                                         .metrics = metrics_write,
                                         .deploy = deploy_start,
@@ -395,8 +399,10 @@ static enum serin_errc start_api(struct server *server, struct serin_error *erro
 enum serin_errc serve_open(struct server *server, struct serin_error *error)
 {
     /* Before the first request: none may go to a canary that nobody watches. */
-    enum serin_errc rc = rollouts_new(server, &server->rollouts, error);
+    enum serin_errc rc = freezes_new(server, &server->freezes, error);
 
+    if (rc == SERIN_OK)
+        rc = rollouts_new(server, &server->rollouts, error);
     if (rc == SERIN_OK) {
         server->open = true; /* some threads may run: they are to be stopped */
         rc = gateway_start(server->gateway, error);
@@ -521,6 +527,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     }
     fleet_free(server->fleet);
     bundles_close(server->bundles);
+    freezes_free(server->freezes);
     access_free(server->access);
     tls_free(server->tls);
     tls_free(server->options.upstream_tls);

@@ -228,10 +228,12 @@ static void brings_up_an_older_file(void **unused)
 
     (void)unused;
     assert_int_equal(state_put_route(state, "m", "{}", NULL, "t", &error), SERIN_OK);
-    assert_int_equal(sqlite3_exec(state->db,
-                                  "DROP TABLE token; DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            state->db,
+            "DROP TABLE freeze; DROP TABLE token; DROP TABLE decision; DROP TABLE rollout; PRAGMA user_version=1", NULL,
+            NULL, NULL),
+        SQLITE_OK);
     state_close(state);
     state = open_state();
     append_some(state);

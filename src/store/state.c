@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
-#define SCHEMA_VERSION  3
+#define SCHEMA_VERSION  4
 #define BUSY_TIMEOUT_MS 2000
 
 static const char *const schemas[SCHEMA_VERSION] = {
@@ -30,7 +30,8 @@ static const char *const schemas[SCHEMA_VERSION] = {
     " state TEXT NOT NULL, hash BLOB NOT NULL);"
     "CREATE INDEX decision_of ON decision(rollout, number);",
     ("CREATE TABLE token(name TEXT PRIMARY KEY, role TEXT NOT NULL, model TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,"
-     " created_ms INTEGER NOT NULL) WITHOUT ROWID;")};
+     " created_ms INTEGER NOT NULL) WITHOUT ROWID;"),
+    "CREATE TABLE freeze(model TEXT PRIMARY KEY, calendar TEXT NOT NULL) WITHOUT ROWID;"};
 
 enum serin_errc state_fault(struct state *state, const char *doing, struct serin_error *error)
 {

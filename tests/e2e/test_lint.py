@@ -61,7 +61,7 @@ def test_the_document_has_the_default_plan():
 @pytest.mark.parametrize("text, sentence", [
     ("alpha: 5%\nsetps: []\n", "line 2: unknown key 'setps', did you mean 'steps'?"),
     ("guards: [mised]\n", "line 1: unknown metric 'mised', did you mean 'missed'?"),
-    ("freeze: {zone: Europe/Berlln}\n", "there is no time zone 'Europe/Berlln'"),
+    ("freeze: {zone: UTC}\n", "line 1: a freeze calendar is the model's"),
     ("steps: [\n", "line 2: "),
     ("slices: [" + ", ".join(f"{{X-{i}: {{values: 4096}}}}" for i in range(8)) + "]\n"
      "guards: [" + ", ".join(f"{{metric: missed, name: g{i}, slices: [X-0, X-1, X-2, X-3, X-4, X-5]}}" for i in range(8))

@@ -18,7 +18,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import serin
+from conftest import ROOT, serin
 from serve_fixture import DEADLINE_S, Client, Fake, Models, Serve, answer, serving, until
 
 SOAK = bool(os.environ.get("SERIN_SOAK"))
@@ -438,18 +438,67 @@ def test_without_traffic_it_holds_and_says_so(models):
     assert models.canary.count == 0
 
 
-def test_a_freeze_window_holds_but_not_a_person(models):
+ALWAYS = "{zone: Europe/Berlin, windows: [{days: mon-sun}]}"
+
+
+def test_a_freeze_holds_every_rollout_of_its_model_but_not_a_person(models):
     models.two()
-    models.start(plan(step(20), freeze={"zone": "Europe/Berlin", "windows": [{"days": "mon-sun"}]}))
+    freeze = f"freezes/{models.name}"
+    models.serve.api("PUT", freeze, {"calendar": ALWAYS})
+    models.start(plan(step(20), step(50)))
     with models.traffic() as traffic:
-        until(lambda: "freeze" in models.get()["waiting"], "the window")
+        found = until(lambda: "frozen" in (now := models.get())["waiting"] and now, "the freeze")
+        assert re.search(r"is frozen, until \w{3} \d{4}-\d\d-\d\d 00:00 Europe/Berlin, in 400 days$", found["waiting"]), found
         traffic.more(200)
         assert models.get()["phase"] == "Pending" and models.canary.count == 0
-        models.say("promote")  # in spite of it
+        models.say("promote", "gate 4 is blind")  # in spite of it
+        last = models.history()[-1]
+        assert re.match(r"in spite of the freeze \(until .* 400 days\): gate 4 is blind$", last["why"]), last["why"]
         models.reach("Pending", None)
-        until(lambda: "freeze" in models.get()["waiting"], "the window before the next step")
+        until(lambda: "frozen" in models.get()["waiting"], "the freeze before the next step")
+        models.serve.api("DELETE", freeze)
+        models.reach("Progressing", 2)
+        models.serve.api("PUT", freeze, {"calendar": ALWAYS})
         assert models.say("abort")["phase"] == "Aborted"  # back is always possible
+        assert models.say("retry")["phase"] == "Pending"
+        until(lambda: "frozen" in models.get()["waiting"], "the freeze of the next attempt")
+    models.serve.api("DELETE", freeze)
+    assert models.serve.call("DELETE", "/api/v1/" + freeze).status == 404
     assert not traffic.errors
+    changes = [change["what"] for change in models.serve.api("GET", "changes")]
+    assert changes.count(f"freeze {models.name}") == 2 and "freeze removed" in changes
+
+
+def test_freeze_calendars_are_set_by_command_and_outlive_a_kill(tmp_path):
+    example = ROOT / "examples" / "freeze.yaml"
+    with serving(tmp_path) as serve:
+        models = Rollouts(serve, "street-person").two()
+
+        def freeze(*words):
+            return serin("freeze", *words, "--admin", f"127.0.0.1:{serve.admin}")
+
+        assert "no freeze calendars" in freeze("list").stdout
+        found = freeze("set", "nobody", ALWAYS)
+        assert found.returncode == 1 and "no model 'nobody'" in found.stderr
+        found = freeze("set", "street-person", "{zone: Europe/Berlln, windows: [{days: fri}]}")
+        assert found.returncode == 1 and "there is no time zone 'Europe/Berlln'" in found.stderr
+        wrong = tmp_path / "wrong.yaml"
+        wrong.write_text("zone: UTC\nwindows: [{dyas: fri}]\n")
+        found = freeze("set", "street-person", wrong)
+        assert found.returncode == 1 and f"{wrong}: line 2: unknown key 'dyas'" in found.stderr
+        assert serve.call("PUT", "/api/v1/freezes/street-person", {"calendar": "windows: []"}).status == 400
+        assert freeze("set", "street-person", example).returncode == 0
+        told, = json.loads(freeze("list", "-o", "json").stdout)
+        assert (told["model"], told["calendar"]) == ("street-person", example.read_text())
+        assert freeze("set", "street-person", ALWAYS).returncode == 0
+        serve.kill()
+        serve.start()
+        assert "street-person  frozen until " in freeze("list").stdout
+        assert serve.api("GET", "freezes")[0]["until_ms"] > 0
+        assert freeze("remove", "street-person").returncode == 0
+        assert freeze("remove", "street-person").returncode == 1
+        assert freeze("dance").returncode == 2
+        models.remove()
 
 
 class Hook(Fake):
