@@ -24,7 +24,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_route,    /* who gets which share */
     &cli_rollout,  /* released by evidence */
     &cli_freeze,   /* when nothing goes forward */
-    &cli_frames,
+    &cli_frames,   /* on which versions differ */
     &cli_status,   /* what runs, and how it fares */
     &cli_reload,   /* have it read its configuration again */
     &cli_stream,   /* play footage to it as cameras would */
