@@ -217,36 +217,64 @@ static void answer_route(struct call *call, enum serin_errc rc, struct serin_err
     buffer_done(&fields);
 }
 
+/* "*", or revisions in quotes with commas between them. */
+static bool is_etag_list(struct http_slice text)
+{
+    size_t i = 0;
+
+    if (http_slice_is(text, "*"))
+        return true;
+    for (;;) {
+        size_t start = i + 1;
+
+        if (i >= text.size || text.bytes[i++] != '"')
+            return false;
+        while (i < text.size && text.bytes[i] >= '0' && text.bytes[i] <= '9')
+            i++;
+        if (i == start || i >= text.size || text.bytes[i++] != '"')
+            return false;
+        if (i == text.size)
+            return true;
+        if (text.bytes[i++] != ',')
+            return false;
+        while (i < text.size && text.bytes[i] == ' ')
+            i++;
+    }
+}
+
 /* Whether the route is the one that a change is based on, by If-Match (RFC 9110, 13.1.1) with the ETag of an answer;
- * else it is answered with 412. Revisions in quotes hold no comma or quote, so a list of them is searched as it is. */
+ * else it is answered with 412. */
 static bool is_route_as_known(struct call *call)
 {
     const struct http_slice *wanted = http_find(http_exchange_head(call->exchange), "If-Match");
     struct serin_error error = {0};
     struct buffer present, fields;
     struct route route = {0};
-    bool same = true;
+    int status = 412;
     char tag[32];
 
     if (!wanted)
         return true;
     buffer_init(&present, MAX_ANSWER_BYTES);
-    if (read_route(call, &present, &route, &error) != SERIN_OK) {
-        same = false;
-    } else if (!http_slice_is(*wanted, "*")) {
+    if (!is_etag_list(*wanted)) {
+        status = 400;
+        error_set(&error, SERIN_INVALID, "If-Match is *, or an ETag of this route such as \"7\"");
+    } else if (read_route(call, &present, &route, &error) == SERIN_OK) {
         snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)route.revision);
-        same = memmem(wanted->bytes, wanted->size, tag, strlen(tag)) != NULL;
-        error_set(&error, SERIN_LIMIT,
-                  "the route of '%s' is at revision %llu, and this is based on %.*s: read it again", call->argument,
-                  (unsigned long long)route.revision, (int)(wanted->size < 40 ? wanted->size : 40), wanted->bytes);
+        if (http_slice_is(*wanted, "*") || memmem(wanted->bytes, wanted->size, tag, strlen(tag)))
+            status = 0;
+        else
+            error_set(&error, SERIN_LIMIT,
+                      "the route of '%s' is at revision %s, and this is based on %.*s: read it again", call->argument,
+                      tag, (int)(wanted->size < 40 ? wanted->size : 40), wanted->bytes);
     }
     buffer_done(&present);
-    if (!same) {
+    if (status) {
         buffer_init(&fields, 512);
-        refuse_with(call->exchange, 412, &fields, error.message);
+        refuse_with(call->exchange, status, &fields, error.message);
         buffer_done(&fields);
     }
-    return same;
+    return status == 0;
 }
 
 static void do_get_route(struct call *call)
@@ -585,15 +613,17 @@ static void do_changes(struct call *call)
     const struct http_head *head = http_exchange_head(call->exchange);
     struct serin_error error = {0};
     struct buffer out;
-    char text[16];
+    char text[16], *end;
     long limit = 100;
     enum serin_errc rc;
 
-    if (http_query_get(head->query, "limit", text, sizeof(text)))
-        limit = strtol(text, NULL, 10);
+    if (http_query_get(head->query, "limit", text, sizeof(text))) {
+        limit = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
+        limit = limit > 0 && *end ? 0 : limit;
+    }
     buffer_init(&out, MAX_ANSWER_BYTES);
     if (limit < 1 || limit > 10000)
-        rc = error_set(&error, SERIN_INVALID, "limit is 1 to 10000");
+        rc = error_set(&error, SERIN_INVALID, "limit is a whole number from 1 to 10000");
     else
         rc = call->api->target.changes(call->api->target.user, (int)limit, &out, &error);
     answer_result(call->exchange, rc, "application/json", &out, &error);
@@ -609,6 +639,10 @@ static void do_versions(struct call *call)
 
     if (!http_query_get(head->query, "against", against, sizeof(against)))
         against[0] = '\0';
+    else if (!against[0]) {
+        http_respond_error(call->exchange, 400, "against is the name of a version, and not empty");
+        return;
+    }
     rc = call->api->target.versions(call->api->target.user, call->argument, against, call->exchange, &error);
     if (rc != SERIN_OK)
         http_respond_error(call->exchange, status_of(rc), "%s", error.message);

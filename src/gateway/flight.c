@@ -584,13 +584,10 @@ static bool is_known_method(struct http_slice method)
     return http_slice_is(method, "POST") || http_slice_is(method, "GET") || http_slice_is(method, "HEAD");
 }
 
-/* RFC 9110: 405 for the methods that it or RFC 5789 defines, 501 for what nobody knows, and the answer to OPTIONS. */
 static void refuse_method(struct thread *thread, struct http_exchange *exchange)
 {
-    static const char *const others[] = {"PUT", "DELETE", "PATCH", "TRACE"};
     const struct http_head *head = http_exchange_head(exchange);
     struct buffer fields;
-    size_t i;
 
     if (http_slice_is(head->method, "OPTIONS")) {
         buffer_init(&fields, OWN_FIELDS_BYTES);
@@ -599,10 +596,7 @@ static void refuse_method(struct thread *thread, struct http_exchange *exchange)
         buffer_done(&fields);
         return;
     }
-    for (i = 0; i < sizeof(others) / sizeof(others[0]) && !http_slice_is(head->method, others[i]); i++)
-        ;
-    own_respond_error(thread, exchange, i < sizeof(others) / sizeof(others[0]) ? 405 : 501,
-                      "the methods here are GET, HEAD, POST and OPTIONS; this path takes %s",
+    own_respond_error(thread, exchange, 405, "the methods here are GET, HEAD, POST and OPTIONS; this path takes %s",
                       request_allowed(head->path));
 }
 

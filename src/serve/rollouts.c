@@ -722,6 +722,8 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
     json_begin_array(&json);
     rc = decisions_each(server->state, newest ? newest->id : rollout, write_decision, &json, error);
     json_end_array(&json);
+    if (rc == SERIN_OK && !newest && out->size == strlen("[]"))
+        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
     return rc;
 }
 

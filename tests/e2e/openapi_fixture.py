@@ -18,7 +18,8 @@ CONTROL = ("/api/", "/metrics", "/openapi")
 
 @functools.cache
 def document():
-    return yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def resolved(node):
