@@ -263,55 +263,152 @@ static bool is_for_nobody(const struct action *action)
     return false;
 }
 
+/* ---- who asks ---- */
+
+struct asker {
+    const char *who;
+    enum token_role role; /* that counts; ROLE_NOBODY: 401 */
+    bool reads_only;      /* whatever the role: changes are 403 */
+    char fields[512];
+};
+
+#define MAX_ASKERS 32
+
+static struct {
+    struct asker items[MAX_ASKERS];
+    int count;
+} askers;
+
+PRINTF_LIKE(4, 5)
+static void add_asker(const char *who, enum token_role role, bool reads_only, const char *format, ...)
+{
+    struct asker *asker = &askers.items[askers.count++];
+    va_list args;
+
+    assert_true(askers.count <= MAX_ASKERS);
+    asker->who = who;
+    asker->role = role;
+    asker->reads_only = reads_only;
+    va_start(args, format);
+    assert_in_range(vsnprintf(asker->fields, sizeof(asker->fields), format, args), 0, sizeof(asker->fields) - 1);
+    va_end(args);
+}
+
+static void log_in(const char *secret, const char *fields, int wanted)
+{
+    char body[256];
+
+    snprintf(body, sizeof(body), "{\"token\": \"%s\"}", secret);
+    assert_int_equal(ask("POST", "/api/v1/login", fields, body), wanted);
+}
+
+static void cookie_of_last(char fields[256])
+{
+    const char *value = strstr(last, "Set-Cookie: ");
+
+    assert_non_null(value);
+    assert_non_null(strstr(value, "; Path=/api; HttpOnly; SameSite=Strict; Max-Age="));
+    snprintf(fields, 256, "Cookie: other=1; %.*s\r\n", (int)strcspn(value + 12, ";"), value + 12);
+}
+
+/* Each way to ask, with the role that it gives. */
+static void make_askers(void)
+{
+    static const enum token_role roles[] = {ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN};
+    char secrets[3][TOKEN_SECRET_BYTES], key[TOKEN_SECRET_BYTES], revoked[TOKEN_SECRET_BYTES], cookie[256];
+    int i;
+
+    make("admin", ROLE_ADMIN, secrets[2]);
+    make("viewer", ROLE_VIEWER, secrets[0]);
+    make("operator", ROLE_OPERATOR, secrets[1]);
+    make("key", ROLE_KEY, key);
+    make("gone", ROLE_ADMIN, revoked);
+    askers.count = 0;
+    log_in(revoked, "", 200);
+    cookie_of_last(cookie);
+    add_asker("a session of a token that was revoked", ROLE_NOBODY, false, "%s" ACCESS_CSRF_FIELD ": 1\r\n", cookie);
+    assert_int_equal(access_revoke_token(at.access, "gone", "test", NULL), SERIN_OK);
+    log_in(secrets[2], "", 200);
+    cookie_of_last(cookie);
+    add_asker("a session that has been idle for too long", ROLE_NOBODY, false, "%s" ACCESS_CSRF_FIELD ": 1\r\n",
+              cookie);
+    for (i = 0; i < ACCESS_MAX_SESSIONS; i++)
+        if (at.access->sessions[i].began_ms)
+            at.access->sessions[i].used_ms = now_ms() - ACCESS_IDLE_S * 1000u;
+    log_in(secrets[2], "", 200);
+    cookie_of_last(cookie);
+    add_asker("a session that was ended", ROLE_NOBODY, false, "%s" ACCESS_CSRF_FIELD ": 1\r\n", cookie);
+    assert_int_equal(ask("POST", "/api/v1/logout", cookie, ""), 200);
+    add_asker("nobody", ROLE_NOBODY, false, "%s", "");
+    add_asker("a token that never was", ROLE_NOBODY, false, "Authorization: Bearer serin_%064d\r\n", 0);
+    add_asker("a token that was revoked", ROLE_NOBODY, false, "Authorization: Bearer %s\r\n", revoked);
+    add_asker("a key of the data port", ROLE_NOBODY, false, "Authorization: Bearer %s\r\n", key);
+    add_asker("a key in its own field", ROLE_NOBODY, false, "X-Api-Key: %s\r\n", key);
+    add_asker("a token in the key's field", ROLE_NOBODY, false, "X-Api-Key: %s\r\n", secrets[2]);
+    add_asker("a token as a password", ROLE_NOBODY, false, "Authorization: Basic %s\r\n", secrets[2]);
+    add_asker("a token and more", ROLE_NOBODY, false, "Authorization: Bearer %s0\r\n", secrets[2]);
+    add_asker("less than a token", ROLE_NOBODY, false, "Authorization: Bearer %.20s\r\n", secrets[2]);
+    add_asker("a token as a cookie", ROLE_NOBODY, false, "Cookie: " ACCESS_SESSION_COOKIE "=%s\r\n", secrets[2]);
+    for (i = 0; i < 3; i++) {
+        add_asker("a token", roles[i], false, "Authorization: Bearer %s\r\n", secrets[i]);
+        log_in(secrets[i], "", 200);
+        cookie_of_last(cookie);
+        add_asker("a session", roles[i], false, "%s" ACCESS_CSRF_FIELD ": 1\r\n", cookie);
+        add_asker("a session without its field", roles[i], true, "%s", cookie);
+        add_asker("a session in another site's page", roles[i], true,
+                  "%s" ACCESS_CSRF_FIELD ": 1\r\nOrigin: http://evil.example\r\n", cookie);
+    }
+    add_asker("a session beside a wrong token", ROLE_NOBODY, false,
+              "%s" ACCESS_CSRF_FIELD ": 1\r\nAuthorization: Bearer x\r\n", cookie);
+}
+
+/* The table: each row of the calls, each way to ask. A new call is in it as soon as it can be called. */
 static void every_call_takes_its_role(void **unused)
 {
-    static const enum token_role roles[] = {ROLE_NOBODY, ROLE_KEY, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN};
-    char secrets[5][TOKEN_SECRET_BYTES] = {""}, revoked[TOKEN_SECRET_BYTES];
     size_t i;
-    int r;
+    int a;
 
     (void)unused;
     begin(true);
-    make("admin", ROLE_ADMIN, secrets[4]);
-    make("viewer", ROLE_VIEWER, secrets[2]);
-    make("operator", ROLE_OPERATOR, secrets[3]);
-    make("key", ROLE_KEY, secrets[1]);
-    make("gone", ROLE_ADMIN, revoked);
-    assert_int_equal(access_revoke_token(at.access, "gone", "test", NULL), SERIN_OK);
+    make_askers();
     for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         const struct action *action = &actions[i];
         bool reads = strcmp(action->method, "GET") == 0;
 
         /* Nothing is open that is not known to be, and who only reads changes nothing. */
         assert_int_equal(action->least == ROLE_NOBODY, is_for_nobody(action));
-        if (action->least != ROLE_NOBODY)
-            assert_true(action->least >= (reads ? ROLE_VIEWER : ROLE_OPERATOR));
+        if (action->least == ROLE_NOBODY)
+            continue;
+        assert_true(action->least >= (reads ? ROLE_VIEWER : ROLE_OPERATOR));
         if (strstr(action->path, "reload") || strstr(action->path, "token"))
             assert_int_equal(action->least, ROLE_ADMIN);
-        for (r = 0; r < 5; r++) {
-            int reached = at.reached, status;
-            int wanted = action->least == ROLE_NOBODY ? 0 : r < 2 ? 401 : roles[r] < action->least ? 403 : 0;
+        for (a = 0; a < askers.count; a++) {
+            const struct asker *asker = &askers.items[a];
+            bool foreign = !reads && strstr(asker->fields, "Origin: ");
+            int wanted = foreign                       ? 403
+                         : asker->role == ROLE_NOBODY  ? 401
+                         : !reads && asker->reads_only ? 403
+                         : asker->role < action->least ? 403
+                                                       : 0;
+            int reached = at.reached, status = ask(action->method, path_of(action), asker->fields, "");
 
-            status = ask(action->method, path_of(action), r > 0 ? bearer(secrets[r]) : "", "");
-            if (wanted)
-                assert_int_equal(status, wanted);
-            else if (action->least != ROLE_NOBODY)
-                assert_true(status != 401 && status != 403);
-            if (wanted)
-                assert_int_equal(at.reached, reached); /* it was refused before anything was done */
+            if (wanted ? status != wanted || at.reached != reached : status == 401 || status == 403)
+                fail_msg("%s %s: %s of role %s got %d", action->method, action->path, asker->who,
+                         token_role_text(asker->role), status);
             if (wanted == 401)
                 assert_non_null(strstr(last, "WWW-Authenticate: Bearer"));
+            if (wanted)
+                assert_non_null(strstr(last, "{\"error\":\""));
         }
-        if (action->least != ROLE_NOBODY)
-            assert_int_equal(ask(action->method, path_of(action), bearer(revoked), ""), 401);
     }
     assert_int_equal(access_tokens(at.access)->count, 4);
     /* What nobody knows is not told to strangers either. */
-    assert_int_equal(ask("GET", "/api/v1/nothing", "", ""), 401);
-    assert_int_equal(ask("GET", "/api/v1/nothing", bearer(secrets[2]), ""), 404);
+    for (a = 0; a < askers.count; a++)
+        if (!strstr(askers.items[a].fields, "Origin: "))
+            assert_int_equal(ask("GET", "/api/v1/nothing", askers.items[a].fields, ""),
+                             askers.items[a].role == ROLE_NOBODY ? 401 : 404);
     assert_int_equal(ask("TRACE", "/api/v1/status", "", ""), 401);
-    assert_int_equal(ask("POST", "/api/v1/status", bearer(secrets[4]), ""), 405);
-    assert_int_equal(ask("HEAD", "/api/v1/tokens", bearer(secrets[3]), ""), 403);
+    assert_int_equal(ask("OPTIONS", "/api/v1/tokens", "", ""), 401);
     end();
 }
 
@@ -384,23 +481,6 @@ static void other_pages_change_nothing(void **unused)
     snprintf(own, sizeof(own), "Origin: http://127.0.0.1:%d\r\n", api_port(at.api) + 1); /* another port is another */
     assert_int_equal(ask("DELETE", "/api/v1/routes/m", own, ""), 403);
     end();
-}
-
-static void log_in(const char *secret, const char *fields, int wanted)
-{
-    char body[256];
-
-    snprintf(body, sizeof(body), "{\"token\": \"%s\"}", secret);
-    assert_int_equal(ask("POST", "/api/v1/login", fields, body), wanted);
-}
-
-static void cookie_of_last(char fields[256])
-{
-    const char *value = strstr(last, "Set-Cookie: ");
-
-    assert_non_null(value);
-    assert_non_null(strstr(value, "; Path=/api; HttpOnly; SameSite=Strict; Max-Age="));
-    snprintf(fields, 256, "Cookie: other=1; %.*s\r\n", (int)strcspn(value + 12, ";"), value + 12);
 }
 
 static void a_session_is_a_token_for_browsers(void **unused)

@@ -69,7 +69,7 @@ def requests(names, bodies):
     or the example would not do."""
     for method, path, operation in openapi.calls():
         ends = operation["operationId"] in ("removeRoute", "undeploy")  # of nothing that others still need
-        here = {one["name"]: "gone" if ends else names[one["name"]] for one in parameters(path, operation, "path")}
+        here = {one["name"]: "gone" if ends else names.get(one["name"], "1") for one in parameters(path, operation, "path")}
         good = Request(method, path, operation, here)
         example = json_example(operation)
         if operation["operationId"] in bodies:
