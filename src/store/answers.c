@@ -7,6 +7,8 @@
  */
 #include "store/answers.h"
 
+#include "store/disk.h"
+
 #include <sqlite3.h>
 
 #include <stdbool.h>
@@ -48,6 +50,7 @@ enum serin_errc answers_open(const char *path, int64_t max_kept, struct answers 
     if (!answers)
         return error_set(error, SERIN_NOMEM, "no memory for kept answers");
     answers->max_kept = max_kept;
+    disk_keep_private(path); /* what cameras saw, as boxes */
     if (sqlite3_open_v2(path, &answers->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ==
             SQLITE_OK &&
         sqlite3_exec(answers->db, schema, NULL, NULL, NULL) == SQLITE_OK &&

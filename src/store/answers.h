@@ -1,5 +1,5 @@
 /*
- * answers.h - the answers of a rollout that labels may still come for, by request id.  Depends on base, SQLite.
+ * answers.h - the answers of a rollout that labels may still come for, by request id.  Depends on base, disk.h, SQLite.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A file of its own (answers.db): it may be lost without harm, so it is written in batches and not waited for. The

@@ -37,6 +37,18 @@ enum serin_errc disk_make_folders(const char *path, struct serin_error *error)
     return SERIN_OK;
 }
 
+void disk_keep_private(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0640);
+    struct stat about;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &about) == 0 && (about.st_mode & 07) != 0)
+        (void)fchmod(fd, about.st_mode & 0770);
+    close(fd);
+}
+
 enum serin_errc disk_open_folder(int folder, const char *name, int *ret, struct serin_error *error)
 {
     int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

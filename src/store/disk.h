@@ -16,6 +16,9 @@
 
 /* mkdir -p, mode 0755. SERIN_IO, SERIN_LIMIT. */
 MUST_USE enum serin_errc disk_make_folders(const char *path, struct serin_error *error);
+/* Makes the file where it is missing, and takes it from everybody but its owner and its group. Errors are left to who
+ * opens it. */
+void disk_keep_private(const char *path);
 /* A folder in the folder, made where it is missing. *ret is a descriptor: close() it. SERIN_CORRUPT: not a folder. */
 MUST_USE enum serin_errc disk_open_folder(int folder, const char *name, int *ret, struct serin_error *error);
 

@@ -8,6 +8,7 @@
 #include "store/state_inside.h"
 
 #include "base/clock.h"
+#include "store/disk.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -90,6 +91,7 @@ enum serin_errc state_open(const char *path, struct state **ret, struct serin_er
 
     if (!state)
         return error_set(error, SERIN_NOMEM, "no memory for the state file");
+    disk_keep_private(path); /* hashes of tokens; SQLite gives its log the same mode */
     if (sqlite3_open_v2(path, &state->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK) {
         rc = error_set(error, SERIN_IO, "%s: %s", path, state->db ? sqlite3_errmsg(state->db) : "no memory");

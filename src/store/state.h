@@ -1,5 +1,5 @@
 /*
- * state.h - what must survive the program: routes, and what serves each version.  Depends on base, SQLite.
+ * state.h - what must survive the program: routes, and what serves each version.  Depends on base, disk.h, SQLite.
  * SPDX-License-Identifier: Apache-2.0
  *
  * One SQLite file in WAL mode with full synchronisation: a call that has returned SERIN_OK is on disk. Used from one

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,27 @@ static struct state *open_state(void)
     if (state_open(path, &state, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     return state;
+}
+
+static void others_cannot_read_it(void **unused)
+{
+    struct state *state;
+    struct stat about;
+    char log[300];
+    int i;
+
+    (void)unused;
+    for (i = 0; i < 2; i++) { /* made, and found with another mode */
+        state = open_state();
+        assert_int_equal(state_put_route(state, "m", "{}", NULL, "cli ann", NULL), SERIN_OK);
+        assert_int_equal(stat(path, &about), 0);
+        assert_int_equal(about.st_mode & 07, 0);
+        snprintf(log, sizeof(log), "%s-wal", path);
+        assert_int_equal(stat(log, &about), 0);
+        assert_int_equal(about.st_mode & 07, 0);
+        state_close(state);
+        assert_int_equal(chmod(path, 0644), 0);
+    }
 }
 
 static void everything_comes_back(void **unused)
@@ -150,6 +172,7 @@ static void what_is_not_ours_is_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(others_cannot_read_it, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(everything_comes_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(killed_writers_lose_nothing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, make_folder, remove_folder),
