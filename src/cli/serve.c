@@ -60,7 +60,8 @@ static const struct cli_option options[] = {
     {.name = "check",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, check),
-     .help = "only say whether the configuration is good, and its logs and folder can be opened or made"},
+     .help = "only say whether the configuration is good, and its logs and folder can be opened or made; and which "
+             "limits a worker has on this machine"},
     {.name = "dump",
      .type = CLI_FLAG,
      .offset = offsetof(struct serve_settings, dump),
@@ -138,7 +139,7 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
     const struct serve_settings *settings = all_settings;
     struct serve_options serve;
     struct serin_error error = {0};
-    char program[4096];
+    char program[4096], limits[4096];
     ssize_t length;
 
     (void)operands, (void)operand_count;
@@ -157,6 +158,7 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         if (serve_check_access(&serve, &error) != SERIN_OK || serve_check_files(&serve, &error) != SERIN_OK)
             return fail(&error, CLI_USAGE);
         puts("the configuration is good");
+        printf("Workers on this machine:\n%s", serve_describe_limits(limits, sizeof(limits)));
         return CLI_OK;
     }
     serve.takeover = settings->takeover;

@@ -4,6 +4,8 @@
  */
 #include "serve/serve.h"
 
+#include "runtime/runtime.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,4 +76,9 @@ enum serin_errc serve_check_files(const struct serve_options *options, struct se
         memcpy(folder, parent, sizeof(folder));
     }
     return check_folder("data_dir", folder, error);
+}
+
+const char *serve_describe_limits(char *text, size_t size)
+{
+    return runtime_process.describe(text, size);
 }

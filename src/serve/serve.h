@@ -11,6 +11,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct buffer;
 struct tls;
@@ -71,6 +72,8 @@ MUST_USE enum serin_errc serve_make_tls(const struct serve_options *options, str
 
 /* Whether logs and data_dir can be opened or made; makes nothing. SERIN_INVALID names the key and the path. */
 MUST_USE enum serin_errc serve_check_files(const struct serve_options *options, struct serin_error *error);
+/* What of a worker's sandbox and limits can be enforced on this machine, a line each. Returns text. */
+const char *serve_describe_limits(char *text, size_t size);
 
 /* Runs until SIGTERM or SIGINT, of which a second one ends it at once, or until another one has taken over. Prints
  * "serving on ADDRESS, admin on ADDRESS" on stdout once both listen and every stable version is ready (or has failed).
