@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from check_tree import LAYERS  # noqa: E402
 from conftest import ROOT, serin  # noqa: E402
 from docs_fixture import Page, Shell, installed  # noqa: E402, F401
-from serve_fixture import needs_workers  # noqa: E402
+from serve_fixture import Models, needs_workers, serving  # noqa: E402
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 PAGES = [ENGLISH, *(path for folder in ("docs", "deploy", "examples", "tests", "tools") for path in sorted((ROOT / folder).rglob("*.md"))),
@@ -87,16 +87,28 @@ def test_blocks_say_what_they_are(path):
         before = line
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_yaml_is_what_the_program_takes(path, tmp_path):
-    """A plan, or where its first line says so a file for serin serve --config."""
-    for block in Page(path).blocks:
-        if block.kind == "yaml":
-            file = tmp_path / "file.yaml"
-            file.write_text(block.text)
-            run = (serin("serve", "--check", "--config", file, "--data-dir", tmp_path / "data")
-                   if block.lines[0].startswith("# serin.yaml") else serin("lint", file))
-            assert run.returncode == 0, f"{name_of(path)}:{block.line}: {run.stderr}"
+def test_yaml_is_what_the_program_takes(tmp_path):
+    """A plan; or, as its first key tells, a freeze calendar; or, as its first line says, a file for serin serve --config."""
+    file, kinds = tmp_path / "file.yaml", set()
+    with serving(tmp_path) as serve:
+        model = Models(serve, "m")
+        model.add("v1", stable=True)
+        for path in PAGES:
+            for block in Page(path).blocks:
+                if block.kind != "yaml":
+                    continue
+                file.write_text(block.text)
+                first = block.lines[0]
+                if first.startswith("# serin.yaml"):
+                    run = serin("serve", "--check", "--config", file, "--data-dir", tmp_path / "new")
+                elif first.startswith("zone:"):
+                    run = serin("freeze", "set", "m", file, "--admin", f"127.0.0.1:{serve.admin}")
+                else:
+                    run = serin("lint", file)
+                kinds.add(run.args[1])
+                assert run.returncode == 0, f"{name_of(path)}:{block.line}: {run.stderr}"
+        model.remove()
+    assert {"lint", "freeze"} <= kinds
 
 
 @pytest.mark.parametrize("path", [*PAGES, CHINESE], ids=name_of)
