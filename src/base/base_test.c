@@ -130,20 +130,15 @@ static void json_text_is_always_valid(void **state)
     json_write_integer(&writer, INT64_MIN);
     json_write_integer(&writer, INT64_MAX);
     json_write_integer(&writer, 0);
-    json_write_thousandths(&writer, 0);
-    json_write_thousandths(&writer, 12007);
-    json_write_thousandths(&writer, 1500);
-    json_write_thousandths(&writer, 999);
     json_write_boolean(&writer, true);
     json_write_string(&writer, NULL);
     json_begin_object(&writer);
     json_end_object(&writer);
     json_end_array(&writer);
     json_end_object(&writer);
-    assert_string_equal(out.bytes,
-                        "{\"na\\\"me\":\"\xe7\x8c\xab \\ufffd\\ufffd \\ufffd\\ufffd\\ufffd "
-                        "\\ufffd\\ufffd\\ufffd\\ufffd \\ufffd\\ufffd\\u000a\\\\\","
-                        "\"list\":[-9223372036854775808,9223372036854775807,0,0.0,12.007,1.5,0.999,true,null,{}]}");
+    assert_string_equal(out.bytes, "{\"na\\\"me\":\"\xe7\x8c\xab \\ufffd\\ufffd \\ufffd\\ufffd\\ufffd "
+                                   "\\ufffd\\ufffd\\ufffd\\ufffd \\ufffd\\ufffd\\u000a\\\\\","
+                                   "\"list\":[-9223372036854775808,9223372036854775807,0,true,null,{}]}");
     buffer_done(&out);
 }
 

@@ -169,19 +169,6 @@ void json_write_raw(struct json_writer *writer, const char *json)
     buffer_append_text(writer->out, json);
 }
 
-void json_write_thousandths(struct json_writer *writer, uint64_t value)
-{
-    unsigned rest = (unsigned)(value % 1000);
-    char point[4] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10), (char)('0' + rest % 10)};
-    size_t length = sizeof(point);
-
-    separate(writer);
-    buffer_append_number(writer->out, value / 1000);
-    while (point[length - 1] == '0' && length > 2)
-        length--;
-    buffer_append(writer->out, point, length);
-}
-
 /* printf takes the decimal separator from the locale, which belongs to the program that the library is part of: a
  * comma, or a character of several bytes. JSON knows the point only. */
 static void put_decimal_point(char *number)

@@ -35,8 +35,6 @@ void json_raw_key(struct json_writer *writer, const char *key); /* a key that is
 void json_write_string(struct json_writer *writer,
                        const char *text); /* NULL writes null; bytes that are not UTF-8 become U+FFFD */
 void json_write_integer(struct json_writer *writer, int64_t value);
-void json_write_thousandths(struct json_writer *writer,
-                            uint64_t value); /* 1500 as 1.5: microseconds as milliseconds, without printf */
 void json_write_boolean(struct json_writer *writer, bool value);
 void json_write_null(struct json_writer *writer);
 void json_write_raw(struct json_writer *writer, const char *json); /* a value that is JSON already */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_fields.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,11 @@ static void write_number(struct json_writer *json, const char *key, int64_t valu
 {
     json_raw_key(json, key);
     json_write_integer(json, value);
+}
+
+static const char *outcome_of(int status)
+{
+    return status == 499 ? "unknown" : status >= 400 ? "failure" : "success";
 }
 
 static void write_slice(struct json_writer *json, const char *key, struct http_slice slice)
@@ -66,32 +72,33 @@ void access_log_write(struct thread *thread, const struct access *access)
     buffer_clear(line);
     json_init(&json, line);
     json_begin_object(&json);
-    write_text(&json, JSON_KEY("@timestamp"), clock_stamp(&thread->stamp));
-    write_text(&json, JSON_KEY("event.dataset"), "serin.access");
-    write_text(&json, JSON_KEY("http.request.id"), access->request_id);
-    write_text(&json, JSON_KEY("client.address"), access->peer);
+    write_text(&json, JSON_KEY(LOG_TIME), clock_stamp(&thread->stamp));
+    write_text(&json, JSON_KEY(LOG_LEVEL), access->status >= 500 ? "error" : "info");
+    write_text(&json, log_access_keys, "answering");
+    write_text(&json, JSON_KEY(LOG_OUTCOME), outcome_of(access->status));
+    write_number(&json, JSON_KEY(LOG_DURATION), (int64_t)(clock_now_ns() - access->started_ns));
+    write_text(&json, JSON_KEY(LOG_REQUEST_ID), access->request_id);
+    write_text(&json, JSON_KEY(LOG_CLIENT), access->peer);
     if (access->method.size > 0)
-        write_slice(&json, JSON_KEY("http.request.method"), access->method);
+        write_slice(&json, JSON_KEY(LOG_METHOD), access->method);
     if (access->path.size > 0)
-        write_slice(&json, JSON_KEY("url.path"), access->path);
-    write_number(&json, JSON_KEY("http.request.body.bytes"), (int64_t)access->request_bytes);
-    write_number(&json, JSON_KEY("http.response.status_code"), access->status);
-    write_number(&json, JSON_KEY("http.response.body.bytes"), (int64_t)access->answer_bytes);
-    json_raw_key(&json, JSON_KEY("event.duration_ms"));
-    json_write_thousandths(&json, (clock_now_ns() - access->started_ns) / 1000);
+        write_slice(&json, JSON_KEY(LOG_PATH), access->path);
+    write_number(&json, JSON_KEY(LOG_REQUEST_BYTES), (int64_t)access->request_bytes);
+    write_number(&json, JSON_KEY(LOG_STATUS), access->status);
+    write_number(&json, JSON_KEY(LOG_RESPONSE_BYTES), (int64_t)access->answer_bytes);
     if (access->model) {
-        write_text(&json, JSON_KEY("serin.model"), access->model);
-        write_text(&json, JSON_KEY("serin.assigned"), access->assigned);
-        write_text(&json, JSON_KEY("serin.version"), access->tag);
-        write_text(&json, JSON_KEY("serin.reason"), access->reason);
-        write_number(&json, JSON_KEY("serin.tries"), access->tries);
-        json_raw_key(&json, JSON_KEY("serin.fallback"));
+        write_text(&json, JSON_KEY(LOG_MODEL), access->model);
+        write_text(&json, JSON_KEY(LOG_ASSIGNED), access->assigned);
+        write_text(&json, JSON_KEY(LOG_VERSION), access->tag);
+        write_text(&json, JSON_KEY(LOG_REASON), access->reason);
+        write_number(&json, JSON_KEY(LOG_TRIES), access->tries);
+        json_raw_key(&json, JSON_KEY(LOG_FALLBACK));
         json_write_boolean(&json, access->fell_back);
-        json_raw_key(&json, JSON_KEY("serin.mirrored"));
+        json_raw_key(&json, JSON_KEY(LOG_MIRRORED));
         json_write_boolean(&json, access->mirrored);
     }
     if (access->why)
-        write_text(&json, JSON_KEY("error.message"), access->why);
+        write_text(&json, JSON_KEY(LOG_ERROR), access->why);
     json_end_object(&json);
     if (!line->failed)
         options->log(options->log_user, line->bytes, line->size);

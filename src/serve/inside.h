@@ -44,6 +44,7 @@ struct server {
     uv_timer_t
         second_clock; /* looks whether another process has made or revoked tokens, and how many connections are */
     struct gateway_connections crowd_told; /* as they were when it looked last */
+    unsigned long lost_told;               /* lines of the access log; as above */
     struct freezes *freezes;
     struct rollouts *rollouts;
     struct log *log, *access_log;

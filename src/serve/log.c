@@ -1,11 +1,13 @@
 /*
- * log.c - two buffers and a writer.
+ * log.c - two buffers and a writer: who logs copies, and waits for nothing.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "serve/log.h"
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_fields.h"
+#include "serve/log_readable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES ((size_t)8 << 20) /* a second of the busiest log, where the writer does not get to run */
-#define FLUSH_MS     200
-#define LOCK_TRIES   100 /* the lock is held for one copy or a swap of pointers */
+#define BUFFER_BYTES   ((size_t)8 << 20) /* a second of the busiest log, where the writer does not get to run */
+#define FLUSH_MS       200
+#define READABLE_BYTES 65536 /* of one line */
+#define LOCK_TRIES     100   /* the lock is held for one copy or a swap of pointers */
 
 struct log {
     pthread_mutex_t lock;
@@ -32,20 +35,113 @@ struct log {
     _Atomic unsigned long taken, dropped, untold; /* untold: of the dropped ones */
     bool closing;
     int fd;
+    /* the writer's own */
+    bool on_terminal, torn; /* torn: half a line was written */
+    struct buffer readable;
 };
 
-static void write_all(int fd, const char *bytes, size_t size)
+static void count_dropped(struct log *log, unsigned long lines)
 {
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
+    atomic_fetch_add_explicit(&log->dropped, lines, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->untold, lines, memory_order_relaxed);
+}
+
+/* How much of it was written: all, unless the disk is full or the reader has gone, which must not stop the service. */
+static size_t write_most(int fd, const char *bytes, size_t size)
+{
+    size_t written = 0;
+
+    while (written < size) {
+        ssize_t n = write(fd, bytes + written, size - written);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) /* a full disk must not stop the service; what could not be written is lost */
-            return;
-        bytes += n;
-        size -= (size_t)n;
+        if (n <= 0)
+            break;
+        written += (size_t)n;
     }
+    return written;
+}
+
+/* Whole lines; half a line that was left is ended first. How much of them was written. */
+static size_t write_lines(struct log *log, const char *lines, size_t size)
+{
+    size_t written;
+
+    if (log->torn && size > 0)
+        log->torn = write_most(log->fd, "\n", 1) != 1;
+    written = log->torn ? 0 : write_most(log->fd, lines, size);
+    log->torn = log->torn || (written > 0 && written < size && lines[written - 1] != '\n');
+    return written;
+}
+
+static void write_counted(struct log *log, const char *lines, size_t size)
+{
+    size_t written = write_lines(log, lines, size);
+    unsigned long lost = 0;
+
+    for (; written < size; written++)
+        lost += lines[written] == '\n';
+    if (lost > 0)
+        count_dropped(log, lost);
+}
+
+/* For people, where a terminal is what is written to. */
+static void write_readable(struct log *log, const char *lines, size_t size)
+{
+    const char *end = lines + size, *next;
+
+    for (; lines < end; lines = next + 1) {
+        next = memchr(lines, '\n', (size_t)(end - lines));
+        buffer_clear(&log->readable);
+        log_readable(lines, (size_t)(next - lines), &log->readable);
+        write_counted(log, log->readable.bytes, log->readable.size);
+    }
+}
+
+/* The line of an event; without the newline. */
+static void write_event(struct buffer *out, const char *level, const char *doing, const char *sentence)
+{
+    struct clock_stamp stamp = {0};
+    struct json_writer json;
+
+    json_init(&json, out);
+    json_begin_object(&json);
+    json_raw_key(&json, JSON_KEY(LOG_TIME));
+    json_write_string(&json, clock_stamp(&stamp));
+    json_raw_key(&json, JSON_KEY(LOG_LEVEL));
+    json_write_string(&json, level);
+    json_raw_key(&json, log_event_keys);
+    json_write_string(&json, doing);
+    json_raw_key(&json, JSON_KEY(LOG_MESSAGE));
+    json_write_string(&json, sentence);
+    json_end_object(&json);
+}
+
+/* That lines were lost, once lines can be written again. */
+static void tell_dropped(struct log *log)
+{
+    unsigned long dropped = atomic_load_explicit(&log->untold, memory_order_relaxed);
+    char sentence[128];
+    struct buffer line;
+
+    if (dropped == 0)
+        return;
+    snprintf(sentence, sizeof(sentence), "%lu lines were lost: nobody read them fast enough, or the disk was full",
+             dropped);
+    buffer_init(&line, 8192);
+    write_event(&line, "warn", "logging", sentence);
+    if (log->on_terminal) {
+        buffer_clear(&log->readable);
+        log_readable(line.bytes, line.size, &log->readable);
+        buffer_clear(&line);
+        buffer_append(&line, log->readable.bytes, log->readable.size);
+    } else {
+        buffer_append(&line, "\n", 1);
+    }
+    if (line.failed == SERIN_OK && write_lines(log, line.bytes, line.size) == line.size)
+        atomic_fetch_sub_explicit(&log->untold, dropped, memory_order_relaxed);
+    buffer_done(&line);
 }
 
 static void *write_on(void *argument)
@@ -55,7 +151,6 @@ static void *write_on(void *argument)
 
     while (!closing) {
         struct timespec until;
-        unsigned long dropped;
         size_t size;
         char *full;
 
@@ -74,17 +169,25 @@ static void *write_on(void *argument)
         log->writing = full;
         log->used = 0;
         pthread_mutex_unlock(&log->lock);
-        write_all(log->fd, full, size);
-        dropped = atomic_exchange(&log->untold, 0);
-        if (dropped) {
-            char line[128];
-            int n = snprintf(line, sizeof(line),
-                             "{\"event.dataset\":\"serin.log\",\"message\":\"%lu lines dropped\"}\n", dropped);
-
-            write_all(log->fd, line, (size_t)n);
-        }
+        if (log->on_terminal)
+            write_readable(log, full, size);
+        else
+            write_counted(log, full, size);
+        tell_dropped(log);
     }
     return NULL;
+}
+
+/* A pipe that nobody reads would keep the program from starting. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+
+    if (fd >= 0 && fcntl(fd, F_SETFL, O_APPEND) != 0) { /* it is the writer that waits */
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 enum serin_errc log_open(const char *path, struct log **ret, struct serin_error *error)
@@ -97,13 +200,16 @@ enum serin_errc log_open(const char *path, struct log **ret, struct serin_error 
     if (strcmp(path, "-") == 0)
         log->fd = dup(STDERR_FILENO);
     else if (path[0])
-        log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        log->fd = open_file(path);
     if (log->fd < 0 && path[0]) {
-        enum serin_errc rc = error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+        enum serin_errc rc =
+            error_set(error, SERIN_IO, "%s: %s", path, errno == ENXIO ? "a pipe that nobody reads" : strerror(errno));
 
         free(log);
         return rc;
     }
+    log->on_terminal = log->fd >= 0 && isatty(log->fd);
+    buffer_init(&log->readable, READABLE_BYTES);
     log->filling = malloc(BUFFER_BYTES);
     log->writing = malloc(BUFFER_BYTES);
     pthread_mutex_init(&log->lock, NULL);
@@ -125,24 +231,24 @@ void log_close(struct log *log)
     if (!log)
         return;
     if (log->fd >= 0) {
+        struct timespec until;
+
         pthread_mutex_lock(&log->lock);
         log->closing = true;
         pthread_cond_signal(&log->filled);
         pthread_mutex_unlock(&log->lock);
-        pthread_join(log->writer, NULL);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += LOG_CLOSE_MS / 1000;
+        if (pthread_timedjoin_np(log->writer, NULL, &until) != 0)
+            return; /* it hangs in a write, and what it uses must stay; the process is about to end */
         close(log->fd);
     }
+    buffer_done(&log->readable);
     free(log->filling);
     free(log->writing);
     pthread_mutex_destroy(&log->lock);
     pthread_cond_destroy(&log->filled);
     free(log);
-}
-
-static void count_dropped(struct log *log)
-{
-    atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&log->untold, 1, memory_order_relaxed);
 }
 
 static bool try_lock(struct log *log)
@@ -164,11 +270,11 @@ void log_line(void *user, const char *line, size_t size)
     if (!log || log->fd < 0)
         return;
     if (!try_lock(log)) {
-        count_dropped(log);
+        count_dropped(log, 1);
         return;
     }
     if (size + 1 > BUFFER_BYTES - log->used) {
-        count_dropped(log);
+        count_dropped(log, 1);
     } else {
         atomic_fetch_add_explicit(&log->taken, 1, memory_order_relaxed);
         memcpy(log->filling + log->used, line, size);
@@ -194,8 +300,6 @@ struct log_counts log_counts(const struct log *log)
 void log_event(struct log *log, const char *level, const char *doing, const char *format, ...)
 {
     char sentence[1024];
-    struct clock_stamp stamp = {0};
-    struct json_writer json;
     struct buffer line;
     va_list args;
 
@@ -204,19 +308,7 @@ void log_event(struct log *log, const char *level, const char *doing, const char
         sentence[0] = '\0';
     va_end(args);
     buffer_init(&line, 8192);
-    json_init(&json, &line);
-    json_begin_object(&json);
-    json_key(&json, "@timestamp");
-    json_write_string(&json, clock_stamp(&stamp));
-    json_key(&json, "log.level");
-    json_write_string(&json, level);
-    json_key(&json, "event.dataset");
-    json_write_string(&json, "serin.serve");
-    json_key(&json, "doing");
-    json_write_string(&json, doing);
-    json_key(&json, "message");
-    json_write_string(&json, sentence);
-    json_end_object(&json);
+    write_event(&line, level, doing, sentence);
     if (!line.failed)
         log_line(log, line.bytes, line.size);
     buffer_done(&line);

@@ -2,8 +2,9 @@
  * log.h - lines to a file or stderr from any thread, without ever making it wait.  Depends on base.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A line is copied into one of two buffers; a thread of its own writes the other. Where the lock stays held or the
- * buffer is full the line is dropped and counted, and the count is written as soon as there is room.
+ * A line is copied into one of two buffers; a thread of its own writes the other. Where the lock stays held, the buffer
+ * is full (nobody reads the pipe, the disk hangs) or the disk takes no more, lines are dropped and counted, and the
+ * count is written as soon as there is room. On a terminal lines are written for people (log_readable.h).
  */
 #ifndef SERVE_LOG_H
 #define SERVE_LOG_H
@@ -14,11 +15,15 @@
 
 struct log;
 
-/* path: "-" is stderr, "" nowhere. SERIN_IO. */
+/* path: "-" is stderr, "" nowhere. SERIN_IO: it cannot be opened; a FIFO must have its reader by then. */
 MUST_USE enum serin_errc log_open(const char *path, struct log **ret, struct serin_error *error);
-void log_close(struct log *log); /* writes what there is; NULL is fine */
+/* Writes what there is, for LOG_CLOSE_MS at most: a reader that stands still does not keep the program from ending.
+ * NULL is fine. */
+#define LOG_CLOSE_MS 2000
+void log_close(struct log *log);
 
-/* Lines that were taken, and lines that were dropped, since it was opened; any thread. NULL is fine. */
+/* Of the lines since it was opened, those that had room in the buffer, and all that were lost, there or on the way from
+ * it; any thread. NULL is fine. */
 struct log_counts {
     unsigned long taken, dropped;
 };

@@ -333,13 +333,26 @@ static void tell_of_crowd(struct server *server)
     server->crowd_told = now;
 }
 
+static void tell_of_lost_lines(struct server *server)
+{
+    unsigned long dropped = log_counts(server->access_log).dropped;
+
+    if (dropped > server->lost_told)
+        log_event(server->log, "warn", "logging",
+                  "%lu lines of the access log were lost: nobody reads %.200s fast enough, or its disk is full",
+                  dropped - server->lost_told, server->options.access_log);
+    server->lost_told = dropped;
+}
+
 static void second_over(uv_timer_t *clock)
 {
     struct server *server = clock->data;
 
     table_store(server);
-    if (!server->stopping)
+    if (!server->stopping) {
         tell_of_crowd(server);
+        tell_of_lost_lines(server);
+    }
     if (access_refresh(server->access) && !server->stopping)
         table_refresh(server);
 }

@@ -173,6 +173,7 @@ class Serve:
     def __init__(self, folder, *options):
         self.folder = pathlib.Path(folder)
         self.options = options
+        self.access_log = self.folder / "access"
         self.process = None
 
     def spawn(self, *more):
@@ -180,7 +181,7 @@ class Serve:
         with open(self.folder / "stderr", "ab") as stderr:
             return subprocess.Popen(
                 [BIN, "serve", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-                 "--log", self.folder / "events", "--access-log", self.folder / "access", *self.options, *more],
+                 "--log", self.folder / "events", "--access-log", self.access_log, *self.options, *more],
                 stdout=subprocess.PIPE, stderr=stderr)
 
     def wait_for(self, process):
