@@ -4,6 +4,7 @@
 import {drawCharts, redrawCharts} from "/chart.js";
 import {announce, h, show} from "/dom.js";
 import {time} from "/format.js";
+import {framesChanged, framesKey, framesPage} from "/frames.js";
 import {connect, disconnect, follow, live, onChange} from "/live.js";
 import {loginPage} from "/login.js";
 import {modelsPage} from "/models.js";
@@ -40,7 +41,7 @@ function page() {
     if (where === "")
         return modelsPage();
     if (where === "rollouts")
-        return what ? rolloutPage(what) : rolloutsPage();
+        return !what ? rolloutsPage() : other === "frames" ? framesPage(what) : rolloutPage(what);
     if (where === "versions")
         return what ? versionPage(what, other) : versionsPage();
     if (where === "try")
@@ -160,6 +161,13 @@ async function logOut() {
 onLoginWanted(wantLogin);
 onChange(redraw);
 tryChanged(redraw);
+framesChanged(redraw);
+addEventListener("keydown", (event) => {
+    const [where, , other] = place();
+
+    if (where === "rollouts" && other === "frames" && !loginWanted)
+        framesKey(event);
+});
 addEventListener("hashchange", () => {
     go();
     document.getElementById("main").focus({preventScroll: true});

@@ -96,6 +96,13 @@ function facts(rollout) {
         ratio.alarm ? row("state", t("ratioAlarm", {seen: percent(ratio.seen), expected: percent(ratio.expected)}), "bad") : null);
 }
 
+function framesLink(rollout) {
+    const {frames} = rollout;
+
+    return frames && (frames.keep || frames.kept) ? h("p", {id: "to-frames"}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}/frames`},
+        t("framesLink", frames))) : null;
+}
+
 export function rolloutPage(id) {
     const rollout = live.rollout;
 
@@ -109,6 +116,7 @@ export function rolloutPage(id) {
         facts(rollout),
         stepsView(rollout),
         actions(rollout),
+        framesLink(rollout),
         guardsView(rollout.guards || live.history.at(-1)?.numbers.guards || []),
         eventsView(rollout),
     ];

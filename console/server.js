@@ -24,8 +24,10 @@ export async function call(method, path, body, signal) {
 
     if (body instanceof Blob)
         options.body = body;
-    else if (body !== undefined)
+    else if (body !== undefined) {
         options.body = JSON.stringify(body);
+        options.headers["Content-Type"] = "application/json";
+    }
     try {
         answer = await fetch(`/api/v1/${path}`, options);
     } catch (error) {
