@@ -71,7 +71,7 @@ static enum serin_errc enter_route(struct server *server, const struct deploymen
         return SERIN_OK;
     snprintf(serving.name, sizeof(serving.name), "%s", deployment->deploy.name);
     snprintf(serving.url, sizeof(serving.url), "%s", deployment->deploy.url);
-    return table_put(server, &route, &serving, deployment->author, error);
+    return table_put(server, &route, &serving, NULL, deployment->author, error);
 }
 
 static enum serin_errc complete(struct server *server, const struct deployment *deployment, struct serin_error *error)
@@ -327,11 +327,10 @@ enum serin_errc deploy_undo(void *user, const char *name, const char *author, st
         for (i = v; i + 1 < route.version_count; i++)
             route.versions[i] = route.versions[i + 1];
         route.version_count--;
-        rc = table_put(server, &route, NULL, author, error);
-        if (rc != SERIN_OK)
-            return rc;
+        rc = table_put(server, &route, NULL, name, author, error);
+    } else {
+        rc = state_remove_serving(server->state, name, author, error);
     }
-    rc = state_remove_serving(server->state, name, author, error);
     if (rc == SERIN_OK) {
         fleet_remove(server->fleet, version);
         deploy_look(server); /* somebody may have waited for it */

@@ -72,11 +72,11 @@ void serve_fail(struct server *server, enum serin_errc rc, const char *sentence)
 int table_find(const struct server *server, const char *model); /* -1 */
 /* SERIN_NOT_FOUND, with a sentence that names the models that have a route. */
 enum serin_errc table_no_route(const struct server *server, const char *model, struct serin_error *error);
-/* Checks, numbers, stores and publishes; serving: of a version that enters it, stored in the same transaction; or NULL.
- * Where only weights change and only stable's rises it is in force at once: an error that says "in force" means that it
- * could not be stored, and table_store will. */
-MUST_USE enum serin_errc table_put(struct server *server, const struct route *route,
-                                   const struct state_serving *serving, const char *author, struct serin_error *error);
+/* Checks, numbers, stores and publishes. In the same transaction: what serves a version that enters the route, and the
+ * name of one that leaves it and is served no more; or NULL. Where only weights change and only stable's rises it is in
+ * force at once: an error that says "in force" means that it could not be stored, and table_store will. */
+MUST_USE enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *enters,
+                                   const char *leaves, const char *author, struct serin_error *error);
 MUST_USE enum serin_errc table_remove(struct server *server, const char *model, const char *author,
                                       struct serin_error *error);
 /* For a rollout's controller: the same without asking whether who gains weight is ready, and also while another process

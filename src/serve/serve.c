@@ -268,7 +268,7 @@ static enum serin_errc put_route(void *server, const struct route *route, const 
 {
     enum serin_errc rc = rollouts_check_free(((struct server *)server)->rollouts, route->model, NULL, error);
 
-    return rc == SERIN_OK ? table_put(server, route, NULL, author, error) : rc;
+    return rc == SERIN_OK ? table_put(server, route, NULL, NULL, author, error) : rc;
 }
 
 static enum serin_errc remove_route(void *server, const char *model, const char *author, struct serin_error *error)

@@ -230,7 +230,7 @@ void table_store(struct server *server)
         if (!server->unstored[i])
             continue;
         if (write_json(route, &json, &error) == SERIN_OK &&
-            state_put_route(server->state, route->model, json.bytes, NULL, "serin", &error) == SERIN_OK) {
+            state_put_route(server->state, route->model, json.bytes, NULL, NULL, "serin", &error) == SERIN_OK) {
             server->unstored[i] = false;
             log_event(server->log, "info", "changing a route", "%s is stored, too", route->model);
         }
@@ -248,8 +248,8 @@ bool table_is_stored(const struct server *server)
     return true;
 }
 
-static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *serving,
-                           bool by_rollout, const char *author, struct serin_error *error)
+static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *enters,
+                           const char *leaves, bool by_rollout, const char *author, struct serin_error *error)
 {
     int at = table_find(server, route->model);
     struct route numbered = *route;
@@ -263,7 +263,7 @@ static enum serin_errc put(struct server *server, const struct route *route, con
     if (at < 0 && server->table.entry_count == GATEWAY_MAX_MODELS)
         return error_set(error, SERIN_LIMIT, "%d models are served already, the limit", GATEWAY_MAX_MODELS);
     /* Who asks again because the answer was lost has what was asked for, and nothing has been changed twice. */
-    if (at >= 0 && !by_rollout && !serving && !server->unstored[at] &&
+    if (at >= 0 && !by_rollout && !enters && !leaves && !server->unstored[at] &&
         is_same_route(&server->table.entries[at].route, route))
         return SERIN_OK;
     /* Two people who change a route at once must not undo each other's work without knowing. */
@@ -281,14 +281,15 @@ static enum serin_errc put(struct server *server, const struct route *route, con
         numbered.salt = server->table.entries[at].route.salt;
     numbered.revision = at < 0 ? 1 : server->table.entries[at].route.revision + 1;
     /* A rollout's controller sends all to stable by itself while it cannot write (controller.c). */
-    goes_back = !by_rollout && !serving && at >= 0 && only_goes_back(&server->table.entries[at].route, &numbered);
+    goes_back =
+        !by_rollout && !enters && !leaves && at >= 0 && only_goes_back(&server->table.entries[at].route, &numbered);
     rc = write_json(&numbered, &json, error);
     if (rc == SERIN_OK && goes_back) {
         put_entry(server, &numbered);
         rc = publish(server, error);
     }
     if (rc == SERIN_OK) {
-        stored = state_put_route(server->state, numbered.model, json.bytes, serving, author, &fault);
+        stored = state_put_route(server->state, numbered.model, json.bytes, enters, leaves, author, &fault);
         if (stored != SERIN_OK)
             rc = goes_back ? keep_unstored(server, at, &fault, error) : error_set(error, stored, "%s", fault.message);
     }
@@ -304,10 +305,10 @@ static enum serin_errc put(struct server *server, const struct route *route, con
     return rc;
 }
 
-enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *serving,
-                          const char *author, struct serin_error *error)
+enum serin_errc table_put(struct server *server, const struct route *route, const struct state_serving *enters,
+                          const char *leaves, const char *author, struct serin_error *error)
 {
-    return put(server, route, serving, false, author, error);
+    return put(server, route, enters, leaves, false, author, error);
 }
 
 enum serin_errc table_put_rollout(struct server *server, const struct route *route, bool on_trial, const char *author,
@@ -319,7 +320,7 @@ enum serin_errc table_put_rollout(struct server *server, const struct route *rou
 
     if (at >= 0)
         server->table.entries[at].on_trial = on_trial;
-    rc = put(server, route, NULL, true, author, error);
+    rc = put(server, route, NULL, NULL, true, author, error);
     if (rc != SERIN_OK && at >= 0)
         server->table.entries[at].on_trial = before;
     return rc;

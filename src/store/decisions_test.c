@@ -227,7 +227,7 @@ static void brings_up_an_older_file(void **unused)
     int64_t count;
 
     (void)unused;
-    assert_int_equal(state_put_route(state, "m", "{}", NULL, "t", &error), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{}", NULL, NULL, "t", &error), SERIN_OK);
     assert_int_equal(
         sqlite3_exec(
             state->db,

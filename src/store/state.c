@@ -18,6 +18,7 @@
 #define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
 #define SCHEMA_VERSION  4
 #define BUSY_TIMEOUT_MS 2000
+#define REMOVE_SERVING  "DELETE FROM serving WHERE name=?"
 
 static const char *const schemas[SCHEMA_VERSION] = {
     "CREATE TABLE route(model TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
@@ -202,15 +203,18 @@ static enum serin_errc write_serving(struct state *state, const struct state_ser
 }
 
 enum serin_errc state_put_route(struct state *state, const char *model, const char *json,
-                                const struct state_serving *serving, const char *author, struct serin_error *error)
+                                const struct state_serving *enters, const char *leaves, const char *author,
+                                struct serin_error *error)
 {
     const char *const texts[] = {model, json};
     enum serin_errc rc = begin(state, error);
 
     if (rc != SERIN_OK)
         return rc;
-    if (serving)
-        rc = write_serving(state, serving, author, error);
+    if (enters)
+        rc = write_serving(state, enters, author, error);
+    if (rc == SERIN_OK && leaves)
+        rc = write_change(state, REMOVE_SERVING, &leaves, 1, author, "serving removed", leaves, error);
     if (rc == SERIN_OK)
         rc = write_change(state, "INSERT INTO route VALUES(?, ?) ON CONFLICT(model) DO UPDATE SET json=excluded.json",
                           texts, 2, author, "route", json, error);
@@ -227,8 +231,7 @@ enum serin_errc state_remove_route(struct state *state, const char *model, const
 enum serin_errc state_remove_serving(struct state *state, const char *name, const char *author,
                                      struct serin_error *error)
 {
-    return state_write_change(state, "DELETE FROM serving WHERE name=?", &name, 1, author, "serving removed", name,
-                              error);
+    return state_write_change(state, REMOVE_SERVING, &name, 1, author, "serving removed", name, error);
 }
 
 /* ---- reading ---- */

@@ -26,10 +26,10 @@ struct state_serving {
     char url[256];
 };
 
-/* A route's JSON (gateway/route.h), by model; and in the same transaction what serves the version that enters it
- * (NULL: none does). author: "cli root", "api 127.0.0.1". */
+/* A route's JSON (gateway/route.h), by model; and in the same transaction what serves the version that enters it, and
+ * the name of one that leaves it and is served no more (NULL: none does). author: "cli root", "api 127.0.0.1". */
 MUST_USE enum serin_errc state_put_route(struct state *state, const char *model, const char *json,
-                                         const struct state_serving *serving, const char *author,
+                                         const struct state_serving *enters, const char *leaves, const char *author,
                                          struct serin_error *error);
 MUST_USE enum serin_errc state_remove_route(struct state *state, const char *model, const char *author,
                                             struct serin_error *error);

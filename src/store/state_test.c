@@ -59,7 +59,7 @@ static void others_cannot_read_it(void **unused)
     (void)unused;
     for (i = 0; i < 2; i++) { /* made, and found with another mode */
         state = open_state();
-        assert_int_equal(state_put_route(state, "m", "{}", NULL, "cli ann", NULL), SERIN_OK);
+        assert_int_equal(state_put_route(state, "m", "{}", NULL, NULL, "cli ann", NULL), SERIN_OK);
         assert_int_equal(stat(path, &about), 0);
         assert_int_equal(about.st_mode & 07, 0);
         snprintf(log, sizeof(log), "%s-wal", path);
@@ -76,10 +76,10 @@ static void everything_comes_back(void **unused)
     struct state *state = open_state();
 
     (void)unused;
-    assert_int_equal(state_put_route(state, "m", "{\"a\":1}", NULL, "cli ann", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "a", "{}", NULL, "cli ann", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "m", "{\"a\":2}", &other, "cli bob", NULL), SERIN_OK);
-    assert_int_equal(state_put_route(state, "m", "{\"a\":3}", &serving, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":1}", NULL, NULL, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "a", "{}", NULL, NULL, "cli ann", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":2}", &other, NULL, "cli bob", NULL), SERIN_OK);
+    assert_int_equal(state_put_route(state, "m", "{\"a\":3}", &serving, NULL, "cli ann", NULL), SERIN_OK);
     state_close(state);
     state = open_state();
     seen[0] = '\0';
@@ -91,6 +91,12 @@ static void everything_comes_back(void **unused)
     assert_int_equal(state_each_change(state, 3, note_change, NULL, NULL), SERIN_OK);
     assert_string_equal(seen,
                         "7 cli bob route removed a;6 cli ann route {\"a\":3};5 cli ann serving m:v1 replicas=2 url=;");
+    seen[0] = '\0';
+    assert_int_equal(state_put_route(state, "m", "{\"a\":4}", NULL, "m:v1", "cli bob", NULL), SERIN_OK);
+    assert_int_equal(state_each_serving(state, note_serving, NULL, NULL), SERIN_OK);
+    assert_int_equal(state_each_change(state, 2, note_change, NULL, NULL), SERIN_OK);
+    assert_string_equal(seen,
+                        "m:v2 x0 http://127.0.0.1:9000;9 cli bob route {\"a\":4};8 cli bob serving removed m:v1;");
     state_close(state);
 }
 
@@ -117,7 +123,7 @@ static void killed_writers_lose_nothing(void **unused)
             for (number = 0;; number++) {
                 snprintf(json, sizeof(json), "{\"n\":%d}", number);
                 serving.replicas = number;
-                if (state_put_route(state, "k", json, &serving, "child", NULL) != SERIN_OK ||
+                if (state_put_route(state, "k", json, &serving, NULL, "child", NULL) != SERIN_OK ||
                     write(pipe_ends[1], &number, sizeof(number)) != (ssize_t)sizeof(number))
                     _exit(2);
             }
