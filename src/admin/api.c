@@ -23,6 +23,7 @@
 #define MAX_PICTURE_BYTES  ((size_t)32 << 20) /* to be tried */
 #define MAX_BUFFERED_BYTES ((uint64_t)128 << 20)
 #define CLOSE_MS           1000
+#define RETRY_AFTER_S      1
 
 struct api {
     struct http_server *server;
@@ -102,8 +103,20 @@ static void refuse_with(struct http_exchange *exchange, int status, struct buffe
     http_respond(exchange, status, fields, http_error_body(sentence));
 }
 
+static void answer_refusal(struct call *call, enum serin_errc rc, const char *sentence)
+{
+    const struct admin_target *target = &call->api->target;
+    struct buffer fields;
+
+    buffer_init(&fields, 512);
+    if (rc == SERIN_NOMEM || (rc == SERIN_LIMIT && target->is_passing(target->user)))
+        http_write_field(&fields, "Retry-After", "%d", RETRY_AFTER_S);
+    refuse_with(call->exchange, status_of(rc), &fields, sentence);
+    buffer_done(&fields);
+}
+
 /* Ends an exchange with what a target wrote, or its error. */
-static void answer_result(struct http_exchange *exchange, enum serin_errc rc, const char *type, struct buffer *out,
+static void answer_result(struct call *call, enum serin_errc rc, const char *type, struct buffer *out,
                           const struct serin_error *error)
 {
     struct serin_error full;
@@ -113,9 +126,9 @@ static void answer_result(struct http_exchange *exchange, enum serin_errc rc, co
     else
         full = *error;
     if (rc != SERIN_OK)
-        http_respond_error(exchange, status_of(rc), "%s", full.message);
+        answer_refusal(call, rc, full.message);
     else
-        answer(exchange, type, out->bytes ? out->bytes : "", out->size);
+        answer(call->exchange, type, out->bytes ? out->bytes : "", out->size);
 }
 
 void api_answered(struct http_exchange *exchange, enum serin_errc rc, const char *text)
@@ -170,7 +183,7 @@ static void answer_written(struct call *call, writer *write, const char *type)
 
     buffer_init(&out, MAX_ANSWER_BYTES);
     rc = write(call->api->target.user, &out, &error);
-    answer_result(call->exchange, rc, type, &out, &error);
+    answer_result(call, rc, type, &out, &error);
     buffer_done(&out);
 }
 
@@ -211,7 +224,7 @@ static void answer_route(struct call *call, enum serin_errc rc, struct serin_err
         http_write_field(&fields, "ETag", "\"%llu\"", (unsigned long long)route.revision);
         answer_with(call->exchange, &fields, "application/json", out.bytes, out.size);
     } else {
-        http_respond_error(call->exchange, status_of(rc), "%s", error->message);
+        answer_refusal(call, rc, error->message);
     }
     buffer_done(&out);
     buffer_done(&fields);
@@ -353,7 +366,7 @@ static void do_patch_weights(struct call *call)
 static void answer_done(struct call *call, enum serin_errc rc, const struct serin_error *error)
 {
     if (rc != SERIN_OK)
-        http_respond_error(call->exchange, status_of(rc), "%s", error->message);
+        answer_refusal(call, rc, error->message);
     else
         answer(call->exchange, "application/json", "{}", 2);
 }
@@ -412,7 +425,7 @@ static void do_deploy(struct call *call)
     }
     json_decref(root);
     if (rc != SERIN_OK)
-        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+        answer_refusal(call, rc, error.message);
 }
 
 static void do_freezes(struct call *call)
@@ -459,7 +472,7 @@ static void answer_named(struct call *call, named_writer *write)
 
     buffer_init(&out, MAX_ANSWER_BYTES);
     rc = write(call->api->target.user, call->argument, &out, &error);
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
 }
 
@@ -490,7 +503,7 @@ static void do_start_rollout(struct call *call)
         start.supersede = supersede;
         rc = call->api->target.start_rollout(call->api->target.user, &start, &out, &error);
     }
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
     json_decref(root);
 }
@@ -510,7 +523,7 @@ static void do_act_on_rollout(struct call *call)
     if (rc == SERIN_OK)
         rc = call->api->target.act_on_rollout(call->api->target.user, call->argument, call->word, call->author, why,
                                               &out, &error);
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
     json_decref(root);
 }
@@ -541,7 +554,7 @@ static void do_frames(struct call *call)
         rc = error_set(&error, SERIN_INVALID, "from is 0 to 100000, limit 1 to 200, open 0 or 1");
     else
         rc = call->api->target.frames(call->api->target.user, call->argument, &page, &out, &error);
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
 }
 
@@ -568,7 +581,7 @@ static void do_frame_picture(struct call *call)
     if (rc == SERIN_OK)
         answer_with(call->exchange, &fields, type, out.bytes, out.size);
     else
-        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+        answer_refusal(call, rc, error.message);
     buffer_done(&fields);
     buffer_done(&out);
 }
@@ -587,7 +600,7 @@ static void do_judge_frame(struct call *call)
         rc = error_set(&error, SERIN_INVALID, "an answer is {\"right\": \"stable\"}: or canary, both, neither");
     else
         rc = call->api->target.judge_frame(call->api->target.user, call->argument, right, call->author, &out, &error);
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
     json_decref(root);
 }
@@ -626,7 +639,7 @@ static void do_changes(struct call *call)
         rc = error_set(&error, SERIN_INVALID, "limit is a whole number from 1 to 10000");
     else
         rc = call->api->target.changes(call->api->target.user, (int)limit, &out, &error);
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
 }
 
@@ -645,7 +658,7 @@ static void do_versions(struct call *call)
     }
     rc = call->api->target.versions(call->api->target.user, call->argument, against, call->exchange, &error);
     if (rc != SERIN_OK)
-        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+        answer_refusal(call, rc, error.message);
 }
 
 static void do_try(struct call *call)
@@ -654,7 +667,7 @@ static void do_try(struct call *call)
     enum serin_errc rc = call->api->target.try_picture(call->api->target.user, call->argument, call->exchange, &error);
 
     if (rc != SERIN_OK)
-        http_respond_error(call->exchange, status_of(rc), "%s", error.message);
+        answer_refusal(call, rc, error.message);
 }
 
 static void do_events(struct call *call)
@@ -686,7 +699,7 @@ static void do_session(struct call *call)
 
     buffer_init(&out, 1024);
     write_caller(call, &call->caller, &out);
-    answer_result(call->exchange, SERIN_OK, "application/json", &out, &error);
+    answer_result(call, SERIN_OK, "application/json", &out, &error);
     buffer_done(&out);
 }
 
@@ -755,7 +768,7 @@ static void do_tokens(struct call *call)
         json_end_object(&json);
     }
     json_end_array(&json);
-    answer_result(call->exchange, SERIN_OK, "application/json", &out, &error);
+    answer_result(call, SERIN_OK, "application/json", &out, &error);
     buffer_done(&out);
 }
 
@@ -787,7 +800,7 @@ static void do_create_token(struct call *call)
         json_write_string(&json, secret);
         json_end_object(&json);
     }
-    answer_result(call->exchange, rc, "application/json", &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
     json_decref(root);
 }

@@ -44,6 +44,7 @@ struct admin_target {
     /* These write JSON (or text) into out, or return an error whose sentence goes to the client. SERIN_NOT_FOUND: 404,
      * SERIN_INVALID: 400, SERIN_LIMIT: 409 (refused in the present state), else 500. */
     enum serin_errc (*status)(void *user, struct buffer *out, struct serin_error *error);
+    bool (*is_passing)(void *user); /* what is refused now (409) may be done in a moment: then with Retry-After */
     enum serin_errc (*routes)(void *user, struct buffer *out, struct serin_error *error);
     enum serin_errc (*route)(void *user, const char *model, struct buffer *out, struct serin_error *error);
     enum serin_errc (*put_route)(void *user, const struct route *route, const char *author, struct serin_error *error);

@@ -142,11 +142,18 @@ static void on_log(void *user, const char *level, const char *doing, const char 
     snprintf(at.log + strlen(at.log), sizeof(at.log) - strlen(at.log), "%s %s: %s\n", level, doing, what);
 }
 
+static bool on_passing(void *user)
+{
+    (void)user;
+    return false;
+}
+
 /* ---- the port ---- */
 
 static void begin(bool open)
 {
     const struct admin_target target = {.status = on_write,
+                                        .is_passing = on_passing,
                                         .routes = on_write,
                                         .route = on_named,
                                         .put_route = on_put,

@@ -644,10 +644,15 @@ void rollouts_close(struct rollouts *rollouts)
     uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
 }
 
+bool rollouts_are_ours(const struct rollouts *rollouts)
+{
+    return rollouts && rollouts->active;
+}
+
 /* What everybody needs before asking: that this process has the rollouts in its hands. */
 static enum serin_errc check_active(const struct rollouts *rollouts, struct serin_error *error)
 {
-    if (rollouts && rollouts->active)
+    if (rollouts_are_ours(rollouts))
         return SERIN_OK;
     return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
 }

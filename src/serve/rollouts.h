@@ -18,6 +18,9 @@ MUST_USE enum serin_errc rollouts_new(struct server *server, struct rollouts **r
  * let go of the clock. NULL is fine, as for all below: then there are none in hand. */
 void rollouts_close(struct rollouts *rollouts);
 
+/* False while another process still has them in its hands. */
+bool rollouts_are_ours(const struct rollouts *rollouts);
+
 /* SERIN_LIMIT where a rollout that has not ended has the model (and, if given, the version of it) in its hands. */
 MUST_USE enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                              struct serin_error *error);

@@ -371,10 +371,19 @@ static enum serin_errc start_access(struct server *server, struct serin_error *e
     return rc;
 }
 
+/* A hot restart takes seconds, in which one process or the other takes no changes. */
+static bool is_passing(void *user)
+{
+    const struct server *server = user;
+
+    return takeover_check(server, NULL) != SERIN_OK || (server->rollouts && !rollouts_are_ours(server->rollouts));
+}
+
 static enum serin_errc start_api(struct server *server, struct serin_error *error)
 {
     const struct admin_target target = {.user = server,
                                         .status = report_status,
+                                        .is_passing = is_passing,
                                         .routes = report_routes,
                                         .route = report_route,
                                         .put_route = put_route,

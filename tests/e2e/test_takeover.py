@@ -123,6 +123,7 @@ def test_the_heir_dies_and_the_elder_goes_on(tmp_path):
                 heir = knock(serve)
                 refused = serve.call("PATCH", "/api/v1/routes/m/weights", {"a": 7})
                 assert refused.status == 409 and "taking over" in refused.json()["error"]
+                assert refused.headers["Retry-After"] == "1"
                 other = serin("serve", "--takeover", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0",
                               "--admin", "127.0.0.1:0")
                 assert other.returncode == 1 and "another one takes over already" in other.stderr
