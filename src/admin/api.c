@@ -1031,7 +1031,6 @@ enum serin_errc api_new(uv_loop_t *loop, const char *address, int socket, const 
     options.max_buffered_bytes = MAX_BUFFERED_BYTES;
     options.max_connections = 256;
     options.tls = tls;
-    options.stall_timeout_ms = 300000; /* a deploy answers when the model is ready */
     rc = events_new(loop, &api->target, access, &api->events, error);
     if (rc == SERIN_OK)
         rc = http_server_new(loop, &options, handle, api, &api->server, error);

@@ -36,13 +36,12 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj",
                 f"/CN={name}", "-keyout", self.key, "-out", self.root)
 
-    def sign(self, name, names="IP:127.0.0.1,DNS:localhost"):
-        """Certificate and key."""
+    def sign(self, name, names="IP:127.0.0.1,DNS:localhost", days=2, algorithm=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")):
+        """Certificate and key; it has ended where days are negative."""
         request, certificate, key = (self.folder / f"{name}.{end}" for end in ("csr", "crt", "key"))
         (self.folder / "names").write_text(f"subjectAltName={names}\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", key, "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.key, "-CAcreateserial", "-days", 2,
+        openssl("req", "-newkey", *algorithm, "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        openssl("x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.key, "-CAcreateserial", "-days", days,
                 "-extfile", self.folder / "names", "-out", certificate)
         return certificate, key
 
@@ -168,7 +167,126 @@ def test_wrong_files_are_told_at_the_start(made, tmp_path, wrong, sentence):
         assert found.returncode != 0 and sentence in found.stderr, found.stderr
 
 
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_certificate_is_no_token(made, tmp_path, optional):
+    """It opens the door and gives no role; one that has ended opens nothing, also where none is needed."""
+    ended = made.sign("ended-client", days=-1)
+    more = ("--set", f"tls_client_ca={made.root}", "--set", f"tls_client_optional={int(optional)}")
+    with serving(tmp_path, *tls_options(made, *more)) as serve:
+        assert ask(serve.admin, context_for(made, made.client), "GET", "/api/v1/status")[0] == 200
+        secret = serin("token", "create", "ann", "--role", "viewer", "--data-dir", tmp_path / "data")
+        assert secret.returncode != 0  # the first one is an admin's
+        secret = serin("token", "create", "ann", "--role", "admin", "--data-dir", tmp_path / "data").stdout.strip()
+        for method, path in (("GET", "/api/v1/status"), ("POST", "/api/v1/reload"), ("GET", "/api/v1/tokens"), ("GET", "/metrics")):
+            assert ask(serve.admin, context_for(made, made.client), method, path)[0] == 401
+            assert ask(serve.admin, context_for(made, made.client), method, path,
+                       headers={"Authorization": f"Bearer {secret}"})[0] == 200
+        for port in (serve.port, serve.admin):
+            with pytest.raises(OSError):
+                ask(port, context_for(made, ended), "GET", "/v2/health/live")
+
+
+def s_client(port, *options):
+    """What openssl's own client says, and whether the handshake came to its end."""
+    found = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *options], input=b"", stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, check=False, timeout=DEADLINE_S)
+    text = found.stdout.decode("utf-8", "replace")
+    return text, "Cipher is (NONE)" not in text and "Cipher is " in text
+
+
+def test_what_is_spoken_and_what_is_not(made, tmp_path):
+    """As testssl.sh asks: old protocols, ciphers without forward secrecy or authentication, renegotiation, compression."""
+    rsa = made.sign("rsa", algorithm=("rsa:2048",))  # with which ciphers without forward secrecy would be possible
+    weak = ("AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES128-SHA256", "NULL-SHA256",
+            "DHE-RSA-AES128-SHA", "ADH-AES128-GCM-SHA256", "CAMELLIA128-SHA", "ARIA128-GCM-SHA256", "PSK-AES128-GCM-SHA256", "AES128-CCM8")
+    options = ("--gateway-threads", "1", "--set", f"tls_certificate={rsa[0]}", "--set", f"tls_key={rsa[1]}")
+    with serving(tmp_path, *options) as serve:
+        for port in (serve.port, serve.admin):
+            for version, name in (("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
+                text, spoken = s_client(port, version)
+                assert spoken and f"New, {name}" in text and "Compression: NONE" in text, text
+            for version in ("-tls1", "-tls1_1"):
+                text, spoken = s_client(port, version, "-cipher", "ALL:@SECLEVEL=0")
+                assert not spoken and "protocol version" in text, text
+            text, spoken = s_client(port, "-tls1_2", "-cipher", ":".join(weak) + ":@SECLEVEL=0")
+            assert not spoken and "handshake failure" in text, text
+            for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"):
+                text, spoken = s_client(port, "-tls1_2", "-cipher", f"{':'.join(weak)}:{cipher}:@SECLEVEL=0")
+                assert spoken and f"Cipher is {cipher}" in text, text
+            text, _ = s_client(port, "-alpn", "h2")
+            assert "no application protocol" in text, text
+        assert ask(serve.admin, context_for(made), "GET", "/api/v1/status")[0] == 200
+
+
 # ---- new certificates ----
+
+def test_reloads_under_load_lose_nothing(made, tmp_path):
+    """Eight clients with a connection for each request, and two that keep theirs, through twenty changes of the certificate."""
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    pairs = [made.server, made.sign("another")]
+    failures, asked, ended = [], [0], threading.Event()
+
+    def swap(pair):
+        for source, target in zip(pair, (certificate, key)):
+            shutil.copy(source, target.with_suffix(".new"))
+            target.with_suffix(".new").rename(target)
+
+    def client(port, path, keeps):
+        context, connection = context_for(made), None
+        while not ended.is_set():
+            try:
+                if not connection or not keeps:
+                    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_S, context=context)
+                connection.request("GET", path)
+                found = connection.getresponse()
+                found.read()
+                if found.status != 200:
+                    failures.append(found.status)
+                if not keeps:
+                    connection.close()
+                asked[0] += 1
+            except OSError as error:
+                failures.append(error)
+                return
+
+    swap(pairs[0])
+    options = ("--set", f"tls_certificate={certificate}", "--set", f"tls_key={key}")
+    with serving(tmp_path, "--gateway-threads", "2", *options) as serve:
+        threads = [threading.Thread(target=client, args=(port, path, keeps))
+                   for port, path in ((serve.port, "/v2/health/live"), (serve.admin, "/api/v1/session"))
+                   for keeps in (False, False, False, False, True)]
+        for thread in threads:
+            thread.start()
+        serials = set()
+        for turn in range(20):
+            swap(pairs[turn % 2])
+            before = asked[0]
+            status, found = ask(serve.admin, context_for(made), "POST", "/api/v1/reload")
+            assert status == 200, found
+            serials.add(shown(serve.port, made))
+            until(lambda: asked[0] > before + 20 or failures, "requests under each certificate")  # pylint: disable=cell-var-from-loop
+        ended.set()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+        assert not failures and len(serials) == 2
+
+
+def test_what_is_wrong_with_a_certificate_is_said(made, tmp_path):
+    """Ended, for another name, signed by nobody known: to verbs, and of a version's server."""
+    ended, elsewhere = made.sign("ended", days=-1), made.sign("elsewhere-2", "DNS:elsewhere.example")
+    for pair, root, why in ((ended, made.root, "expired"), (elsewhere, made.root, "mismatch"),
+                            (made.server, made.other.root, "not trusted")):
+        (tmp_path / why).mkdir()
+        with serving(tmp_path / why, "--gateway-threads", "1", "--set", f"tls_certificate={pair[0]}", "--set", f"tls_key={pair[1]}") as serve:
+            found = serin("status", "--admin", f"https://127.0.0.1:{serve.admin}", env={"SERIN_CA": str(root)})
+            assert found.returncode == 1 and why in found.stderr, found.stderr
+    fake = TlsFake(*ended)
+    (tmp_path / "upstream").mkdir()
+    with serving(tmp_path / "upstream", "--gateway-threads", "1", "--set", f"upstream_ca={made.root}", "--set", "url_wait_seconds=1") as serve:
+        found = serve.call("POST", "/api/v1/deploy", {"name": "m:v1", "url": fake.url, "stable": True})
+        assert found.status == 409 and "expired" in found.json()["error"], found.body
+    fake.stop()
+
 
 def shown(port, made):
     """The serial number of the certificate."""
