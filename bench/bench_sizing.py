@@ -81,28 +81,24 @@ def measure(model, folder):
             pass
         workers = [pid for pid in children(serve.pid)]
         before = [processor_s(serve.pid), sum(map(processor_s, workers))]
-        sizes = [bytes_of(folder / "access"), bytes_of(data / "rollouts"), bytes_of(folder / "events")]
         played = json.loads(run("stream", "--to", "http://" + words[2].rstrip(","), "--model", "m", "--dir", str(FOOTAGE / "images/day"),
                                 "--cameras", str(CAMERAS), "--fps", str(FPS), "--seconds", str(SECONDS), "--loop", "--labels", "auto",
                                 "--data", str(FOOTAGE / "data.yaml"), "--label-share", ".5", "--label-delay", "1", "--json"))
         after = [processor_s(serve.pid), sum(map(processor_s, workers))]
-        grown = [b - a for a, b in zip(sizes, [bytes_of(folder / "access"), bytes_of(data / "rollouts"), bytes_of(folder / "events")])]
         count = played["answered"]
-        looks = count / (CAMERAS * FPS)
         print(f"{model.name}: {model.stat().st_size / 1e6:.1f} MB, {count} answers, {played['errors']} errors, {played['labels']} labels")
         print(f"  memory      serve {idle_mb:.0f} MB empty, {peak_mb(serve.pid):.0f} MB now; a worker "
               f"{max(map(peak_mb, workers)):.0f} MB")
         print(f"  processor   a request: serve {1e3 * (after[0] - before[0]) / count:.2f} ms, workers {1e3 * (after[1] - before[1]) / count:.1f} ms "
               f"(1.2 pictures, with the copies)")
-        print(f"  disk        a request: access log {grown[0] / count:.0f} bytes, records of the rollout {grown[1] / count:.0f} bytes "
-              f"({grown[1] / looks / 1e3:.1f} KB/s at {CAMERAS * FPS}/s)")
     finally:
         serve.send_signal(signal.SIGTERM)
         serve.wait(60)
-    # What the database keeps, once it is one file.
-    answers = bytes_of(data / "answers.db") / count if count else 0
-    print(f"  disk        a request: answers.db {answers:.0f} bytes (at most 1,000,000 answers); state.db {bytes_of(data / 'state.db') / 1e3:.0f} KB; "
-          f"blobs {bytes_of(data / 'blobs') / 1e6:.1f} MB for two versions")
+    # Now everything is written, and each database is one file.
+    per_request = {what: bytes_of(path) / count for what, path in
+                   (("access log", folder / "access"), ("records", data / "rollouts"), ("answers.db", data / "answers.db"))}
+    print("  disk        a request: " + ", ".join(f"{what} {size:.0f} bytes" for what, size in per_request.items())
+          + f"; state.db {bytes_of(data / 'state.db') / 1e3:.0f} KB, blobs {bytes_of(data / 'blobs') / 1e6:.1f} MB for two versions")
 
 
 def main():
