@@ -2,8 +2,7 @@
  * feedback.c - POST /v1/feedback/REQUEST_ID: the truth about a frame, or which of two answers is right.
  * SPDX-License-Identifier: Apache-2.0
  *
- *     {"boxes": [{"name": "person", "box": {"x1": 10, "y1": 20, "x2": 110, "y2": 220}}, ...]}    px; none: an empty
- * list
+ *     {"boxes": [{"name": "person", "box": {"x1": 10, "y1": 20, "x2": 110, "y2": 220}}, ...]}    px; none: []
  *     {"right": "stable"}                                                         or canary, both, neither
  *
  * Boxes are written as answers have them, "class" (its number) may stand for "name". The gateway knows nothing of the
@@ -35,7 +34,7 @@ static enum serin_errc read_box(const json_t *object, size_t index, struct gatew
     const json_t *box = json_object_get(object, "box"), *name = json_object_get(object, "name"),
                  *number = json_object_get(object, "class");
 
-    if (!json_is_object(object) || (!json_is_string(name) && !json_is_integer(number)))
+    if (!json_is_object(object) || (json_string_length(name) == 0 && !json_is_integer(number)))
         return error_set(error, SERIN_INVALID, "boxes[%zu] has no 'name' (text) and no 'class' (a whole number)",
                          index);
     ret->class_id = -1;

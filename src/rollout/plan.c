@@ -92,7 +92,7 @@ double plan_default_proof(const struct judge_guard *guard, const struct plan_ste
         return step->mirror_per_million > 0 ? guard->margin : INFINITY;
     if (share == 0)
         return INFINITY;
-    return guard->margin * (share < 20000 ? 4 : share < 100000 ? 2 : 1);
+    return fmin(guard->margin * (share < 20000 ? 4 : share < 100000 ? 2 : 1), PLAN_MAX_MARGIN);
 }
 
 void plan_init(struct plan *plan)

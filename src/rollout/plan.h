@@ -71,7 +71,7 @@ struct plan {
     struct plan_webhook webhooks[PLAN_MAX_WEBHOOKS];
     int frames_kept; /* most pictures on which the versions differ that are kept for people; 0: none, the default */
     double frames_megabytes, frames_retention_s; /* most bytes of them; how long each is kept */
-    bool judge_without_labels; /* false: a plan whose guards need labels says so when none come */
+    bool judge_without_labels;                   /* false: a plan whose guards need labels says so when none come */
 };
 
 void plan_init(struct plan *plan); /* the default plan */

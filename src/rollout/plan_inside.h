@@ -69,6 +69,8 @@ const struct plan_key *plan_key_at(int index); /* NULL behind the last */
 /* The key of a section, NULL. *ret_nearest: the known one that was probably meant, or NULL. */
 const struct plan_key *plan_key_find(enum plan_section section, const char *name, const char **ret_nearest);
 
+#define PLAN_MAX_MARGIN 1e6 /* of one that is given, and of those that are made of it */
+
 /* Values as text. False where text is no such value; the writers need PLAN_VALUE_BYTES. */
 #define PLAN_VALUE_BYTES 32
 bool plan_value_number(const char *text, bool percent, double *ret);
