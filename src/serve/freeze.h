@@ -1,7 +1,7 @@
 /*
  * freeze.h - the freeze calendars in force: when no rollout of a model goes forward.  Depends on serve/inside.h,
- * rollout/calendar.h, store/freezes.h. For src/serve alone; all on the control thread. SPDX-License-Identifier:
- * Apache-2.0
+ * rollout/calendar.h, store/freezes.h. For src/serve alone; all on the control thread.
+ * SPDX-License-Identifier: Apache-2.0
  *
  * Going back is never frozen, and a person's promote goes past a window: the controller writes both down.
  */
