@@ -17,7 +17,7 @@
 struct serve_settings {
     const char *config;
     const char *data_dir, *listen, *admin, *log, *access_log, *gateway_threads, *worker_threads, *max_body_mb,
-        *mirrors_in_flight, *drain_seconds, *log_sample, *cors_origins;
+        *mirrors_in_flight, *drain_seconds, *log_sample, *trace_endpoint, *trace_sample, *cors_origins;
     struct cli_texts set;
     bool check, dump, takeover;
 };
@@ -37,6 +37,10 @@ static const struct cli_option options[] = {
     KEY(access_log, "access-log", "FILE", "a JSON line for each request; default none"),
     KEY(log_sample, "log-sample", "SHARE",
         "share of the requests that the access log holds; errors and fallbacks always; default 1"),
+    KEY(trace_endpoint, "trace-endpoint", "URL",
+        "where traces are sent, as OTLP/HTTP with JSON (http://127.0.0.1:4318/v1/traces); default none"),
+    KEY(trace_sample, "trace-sample", "SHARE",
+        "share of the requests that are traced; of a client that sends traceparent its word decides; default .01"),
     KEY(cors_origins, "cors-origins", "ORIGINS",
         "origins of web pages that may ask, with blanks between them; * is any; default none"),
     KEY(gateway_threads, "gateway-threads", "N", "threads that take requests; default 2"),
@@ -105,6 +109,8 @@ static enum serin_errc apply(const struct serve_settings *settings, struct serve
         {"log", settings->log},
         {"access_log", settings->access_log},
         {"log_sample", settings->log_sample},
+        {"trace_endpoint", settings->trace_endpoint},
+        {"trace_sample", settings->trace_sample},
         {"cors_origins", settings->cors_origins},
         {"gateway_threads", settings->gateway_threads},
         {"worker_threads", settings->worker_threads},

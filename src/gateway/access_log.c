@@ -97,6 +97,8 @@ void access_log_write(struct thread *thread, const struct access *access)
         json_raw_key(&json, JSON_KEY(LOG_MIRRORED));
         json_write_boolean(&json, access->mirrored);
     }
+    if (access->trace_id)
+        write_text(&json, JSON_KEY(LOG_TRACE_ID), access->trace_id);
     if (access->why)
         write_text(&json, JSON_KEY(LOG_ERROR), access->why);
     json_end_object(&json);

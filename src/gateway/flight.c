@@ -24,7 +24,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_TRIES         3
+#define MAX_TRIES         GATEWAY_MAX_TRIES
 #define MAX_ANSWER_FIELDS 32768 /* bytes; twice the head that a client takes from a version */
 
 /* An answer of 4xx that is in doubt. */
@@ -52,6 +52,7 @@ struct flight {
     struct buffer head;
     struct mirrors *mirrors;
     struct gateway_sighting *sighting; /* NULL: no rollout wants it */
+    struct gateway_trace *trace;       /* NULL: it is not traced */
     const char *why;                   /* of the last failure */
 };
 
@@ -94,7 +95,10 @@ static void write_access_log(struct flight *flight, int status, size_t answer_by
     access.answer_bytes = answer_bytes;
     access.fell_back = fell_back(flight);
     access.mirrored = flight->mirrors != NULL;
+    access.trace_id = flight->trace ? flight->trace->trace_id : NULL;
     access_log_write(flight->thread, &access);
+    trace_end(flight->thread, flight->trace, &access);
+    flight->trace = NULL;
 }
 
 static void write_own_fields(struct flight *flight, struct buffer *fields)
@@ -122,6 +126,7 @@ static void free_flight(struct flight *flight)
         bytes_drop(flight->refusal.body);
     }
     buffer_done(&flight->head);
+    free(flight->trace);
     free(flight);
 }
 
@@ -333,10 +338,12 @@ static bool start_try(struct flight *flight, const char *tag, const struct upstr
         retry_earn(thread, flight->slot);
     if (!ask_breaker(flight))
         return false;
+    trace_try_started(thread, flight->trace, &flight->head, flight->tag, upstream->address);
     if (http_call_start(upstream->client, &flight->head, http_exchange_body(flight->exchange),
                         flight->on_stable || flight->pinned ? of->route.timeout_ms : of->route.canary_timeout_ms,
                         answered, flight, &flight->call, NULL) != SERIN_OK) {
         count_failure(flight, false, "no more requests wait for the version than may");
+        trace_try_ended(flight->trace, 0, flight->why, NULL);
         return false;
     }
     flight->upstream = upstream;
@@ -403,6 +410,7 @@ static void answered(void *user, const struct http_answer *answer)
     int status = answer->rc == SERIN_OK ? answer->head->status : 0;
     double latency_ms = (double)answer->total_ns / 1e6;
     const char *why = NULL;
+    struct work work = {0};
 
     flight->call = NULL;
     flight->upstream = NULL;
@@ -413,6 +421,9 @@ static void answered(void *user, const struct http_answer *answer)
     else if (status < 400 && !flight->on_stable && !flight->pinned)
         why = status >= 300 ? "the version sends its clients elsewhere"
                             : sane_fault(flight->exchange, flight->model, answer);
+    if (status > 0 && status < 400 && !why)
+        work = work_read(answer->head);
+    trace_try_ended(flight->trace, status, why, &work);
     upstream_ended(thread, upstream, why != NULL, latency_ms);
     if (flight->sighting && !fell_back(flight))
         sighting_set(&flight->sighting->own, why && status < 500 ? 0 : status, latency_ms, why ? NULL : answer->body);
@@ -426,8 +437,6 @@ static void answered(void *user, const struct http_answer *answer)
         return;
     }
     if (status < 400) {
-        struct work work = work_read(answer->head);
-
         histogram_record(&thread->counters[flight->slot].latency, answer->total_ns / 1000);
         work_count(thread, flight->slot, &work);
         if (flight->refusal.status > 0)
@@ -563,7 +572,9 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
     buffer_init(&flight->head, head->head_bytes + 1024);
-    proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false, key_field);
+    flight->trace = trace_begin(thread, head);
+    proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false, key_field,
+                     flight->trace);
     COUNT(thread, flight->assigned_slot, requests, 1);
     COUNT(thread, flight->assigned_slot, request_bytes, http_exchange_body(exchange)->size);
     http_exchange_on_abort(exchange, client_went_away, flight);

@@ -108,6 +108,39 @@ struct gateway_work {
 /* One line of the access log, finished, without its newline; called on gateway threads, must not block. */
 typedef void gateway_log(void *user, const char *line, size_t size);
 
+/* A request that was traced, for OpenTelemetry. Ids are hexadecimal digits as W3C Trace Context has them; times are
+ * monotonic, and wall_offset_ns more is nanoseconds since 1970. */
+#define GATEWAY_TRACE_ID_BYTES 33
+#define GATEWAY_SPAN_ID_BYTES  17
+#define GATEWAY_MAX_TRIES      3
+
+struct gateway_try {
+    char span_id[GATEWAY_SPAN_ID_BYTES], stage_ids[GATEWAY_STAGE_COUNT][GATEWAY_SPAN_ID_BYTES];
+    char version[ROUTE_MAX_TEXT + 1], endpoint[GATEWAY_MAX_ADDRESS];
+    uint64_t start_ns, end_ns;
+    int status;      /* 0: no answer */
+    const char *why; /* it failed: a constant sentence; or NULL */
+    bool stages_told;
+    uint64_t stage_us[GATEWAY_STAGE_COUNT];
+    uint32_t batch;
+};
+
+struct gateway_trace {
+    char trace_id[GATEWAY_TRACE_ID_BYTES], span_id[GATEWAY_SPAN_ID_BYTES], parent_id[GATEWAY_SPAN_ID_BYTES]; /* "" */
+    uint64_t start_ns, end_ns, wall_offset_ns;
+    char method[16], path[256], peer[128], request_id[64]; /* path: without the query */
+    char model[ROUTE_MAX_TEXT + 1], assigned[ROUTE_MAX_TEXT + 1], version[ROUTE_MAX_TEXT + 1];
+    const char *reason, *why; /* constant; why may be NULL */
+    int status;               /* 499: the client went away */
+    bool fell_back;
+    uint64_t request_bytes, answer_bytes;
+    int try_count;
+    struct gateway_try tries[GATEWAY_MAX_TRIES];
+};
+
+/* Takes the trace, which is malloc'ed; called on gateway threads, must not block. */
+typedef void gateway_traced(void *user, struct gateway_trace *trace);
+
 struct gateway_options {
     const char *listen; /* "127.0.0.1:8080" */
     const int *sockets; /* that listen there already, handed over by another process; they are taken over */
@@ -121,6 +154,9 @@ struct gateway_options {
     struct tls *upstream_tls;     /* as http_client_options.tls, for versions at https:// URLs; borrowed */
     gateway_log *log;             /* NULL: none */
     void *log_user;
+    gateway_traced *trace; /* NULL: nothing is traced */
+    void *trace_user;
+    double trace_sample;      /* share of the requests that are traced, of those whose client has no word in it */
     double log_sample;        /* share of the requests that are logged; errors and fallbacks always are. default 1 */
     const char *cors_origins; /* of web pages that may ask ("https://a.example http://localhost:3000"), "*": any; "" is
                                  the default: none but the gateway's own. Borrowed as long as the gateway lives */

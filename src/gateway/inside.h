@@ -230,6 +230,7 @@ struct access {
     const char *assigned, *tag, *reason;
     int tries;
     bool fell_back, mirrored;
+    const char *trace_id; /* NULL: it is not traced */
 };
 void access_log_write(struct thread *thread, const struct access *access);
 /* What the exchange tells of itself; the rest is 0. */
@@ -243,6 +244,15 @@ struct work { /* 0: not told */
 };
 struct work work_read(const struct http_head *head); /* of a version's answer */
 void work_count(struct thread *thread, int slot, const struct work *work);
+
+/* trace.c; of a request that is not traced the trace is NULL everywhere */
+struct access;
+struct gateway_trace *trace_begin(struct thread *thread, const struct http_head *head);
+void trace_write_parent(const struct gateway_trace *trace, struct buffer *out); /* must be the head's last field */
+void trace_try_started(struct thread *thread, struct gateway_trace *trace, struct buffer *head, const char *tag,
+                       const char *endpoint);
+void trace_try_ended(struct gateway_trace *trace, int status, const char *why, const struct work *work);
+void trace_end(struct thread *thread, struct gateway_trace *trace, const struct access *access); /* takes it */
 
 /* tap.c */
 /* A request of a model on trial; NULL without memory. */
@@ -278,9 +288,10 @@ void mirror_primary_answered(struct mirrors *mirrors, int slot, struct gateway_s
 
 /* proxy_head.c */
 /* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials;
- * used (NULL: none) is the field that was a credential for the gateway itself. */
+ * used (NULL: none) is the field that was a credential for the gateway itself; a trace (NULL: none) takes the place of
+ * the client's traceparent. */
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
-                      bool for_mirror, const char *used);
+                      bool for_mirror, const char *used, const struct gateway_trace *trace);
 /* The fields of a version's answer that may pass. */
 void proxy_fields_write(struct buffer *out, const struct http_head *head);
 /* A request id: the client's own where it has a sane one, else a random one. size is THREAD_ID_BYTES at least. */

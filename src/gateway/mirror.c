@@ -132,7 +132,7 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
             mirrors->thread = thread;
             mirrors->is_watched = is_watched;
             mirrors->body_bytes = request->body->size;
-            proxy_head_write(&head, request->head, request->peer, request->request_id, true, NULL);
+            proxy_head_write(&head, request->head, request->peer, request->request_id, true, NULL, NULL);
         }
         copy = &mirrors->copies[mirrors->count];
         copy->slot = of->versions[version].slot;

@@ -22,7 +22,7 @@ static bool is_one_of(struct http_slice name, const char *const *names, size_t c
 }
 
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
-                      bool for_mirror, const char *used)
+                      bool for_mirror, const char *used, const struct gateway_trace *trace)
 {
     static const char *const own[] = {"Host",           "Content-Length",  "Expect",         "Via",
                                       "X-Request-Id",   "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding",
@@ -38,7 +38,7 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
         struct http_slice name = head->fields[i].name;
 
         if ((used && http_slice_is_name(name, used)) || is_one_of(name, own, sizeof(own) / sizeof(own[0])) ||
-            http_is_hop_by_hop(head, name) ||
+            http_is_hop_by_hop(head, name) || (trace && http_slice_is_name(name, "traceparent")) ||
             (for_mirror && is_one_of(name, secret, sizeof(secret) / sizeof(secret[0]))))
             continue;
         http_write_slice(out, name, head->fields[i].value);
@@ -48,6 +48,8 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
     http_write_text(out, "Via", "1.1 serin");
     if (for_mirror)
         http_write_text(out, "X-Serin-Mirror", "1");
+    if (trace)
+        trace_write_parent(trace, out);
 }
 
 void proxy_fields_write(struct buffer *out, const struct http_head *head)

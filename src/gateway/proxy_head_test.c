@@ -54,7 +54,7 @@ static void test_requests(void **state)
     (void)state;
     parse(request, &head);
     buffer_init(&out, 4096);
-    proxy_head_write(&out, &head, "10.0.0.7:51432", "given", false, NULL);
+    proxy_head_write(&out, &head, "10.0.0.7:51432", "given", false, NULL, NULL);
     expect(&out, "POST /v1/predict/m?a=%20 HTTP/1.1\r\n"
                  "Authorization: Bearer secret\r\n"
                  "cookie: session=1\r\n"
@@ -65,7 +65,7 @@ static void test_requests(void **state)
                  "X-Forwarded-For: 10.0.0.7\r\n"
                  "Via: 1.1 serin\r\n");
     buffer_clear(&out);
-    proxy_head_write(&out, &head, "[::1]:51432", "given", true, NULL);
+    proxy_head_write(&out, &head, "[::1]:51432", "given", true, NULL, NULL);
     expect(&out, "POST /v1/predict/m?a=%20 HTTP/1.1\r\n"
                  "Content-Type: image/jpeg\r\n"
                  "X-Camera: seven\r\n"
@@ -84,7 +84,7 @@ static void test_head_asks_with_get(void **state)
     (void)state;
     parse("HEAD /v2/models/m HTTP/1.1\r\nHost: here\r\n\r\n", &head);
     buffer_init(&out, 4096);
-    proxy_head_write(&out, &head, "unix", "x", false, NULL);
+    proxy_head_write(&out, &head, "unix", "x", false, NULL, NULL);
     expect(&out, "GET /v2/models/m HTTP/1.1\r\nX-Request-Id: x\r\nX-Forwarded-For: unix\r\nVia: 1.1 serin\r\n");
     buffer_done(&out);
 }

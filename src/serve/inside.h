@@ -48,6 +48,7 @@ struct server {
     struct freezes *freezes;
     struct rollouts *rollouts;
     struct log *log, *access_log;
+    struct tracer *tracer;             /* NULL: nothing is traced */
     struct gateway_table table;        /* the routes in force, and the endpoints as they are now */
     bool unstored[GATEWAY_MAX_MODELS]; /* as table.entries: in force, but it could not be written yet */
     struct deployment *deployments;

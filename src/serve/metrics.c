@@ -18,6 +18,7 @@
 #include "rollout/controller.h"
 #include "serin_config.h"
 #include "serve/observe.h"
+#include "serve/tracer.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -533,6 +534,14 @@ static void write_log_lines(const struct page *page, const struct metric *metric
     put_series(page->out, metric->name, "", "log=\"access\"", "", (double)(dropped ? access.dropped : access.taken));
 }
 
+static void write_traces(const struct page *page, const struct metric *metric)
+{
+    const struct tracer_counts counts = tracer_counts(page->server->tracer);
+
+    buffer_printf(page->out, "%s %llu\n", metric->name,
+                  (unsigned long long)(strstr(metric->name, "dropped") ? counts.dropped : counts.sent));
+}
+
 #define PROGRAM(field) write_program, offsetof(struct program_numbers, field)
 #define VERSION(field) write_versions, offsetof(struct version_row, field)
 #define TIMES(field)   write_histograms, offsetof(struct version_row, field)
@@ -611,6 +620,9 @@ static const struct metric metrics[] = {
     {"serin_log_lines_total", COUNTER, write_log_lines, 0, "Lines that the log took"},
     {"serin_log_lines_dropped_total", COUNTER, write_log_lines, 0,
      "Lines that were dropped: nobody reads the log fast enough, or its disk is full"},
+    {"serin_traces_sent_total", COUNTER, write_traces, 0, "Traced requests whose spans the collector took"},
+    {"serin_traces_dropped_total", COUNTER, write_traces, 0,
+     "Traced requests whose spans were lost: the collector is too slow, away, or took them not"},
     {"process_start_time_seconds", GAUGE, PROGRAM(start_s), "When the process was started, in seconds since 1970"},
     {"process_cpu_seconds_total", COUNTER, PROGRAM(cpu_s), "Processor time of the process, without its workers"},
     {"process_resident_memory_bytes", GAUGE, PROGRAM(resident), "Memory of the process, without its workers"},

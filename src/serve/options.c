@@ -49,6 +49,10 @@ static const struct option table[] = {
     TEXT(log, "file of events, one JSON line each; - is stderr"),
     TEXT(access_log, "file with a JSON line for each request; - is stderr, empty none"),
     NUMBER(log_sample, 0, 1, "share of the requests that the access log holds; errors and fallbacks always"),
+    TEXT(trace_endpoint,
+         "where traces are sent as OTLP/HTTP with JSON, as http://127.0.0.1:4318/v1/traces; empty: none"),
+    NUMBER(trace_sample, 0, 1,
+           "share of the requests that are traced; of a client that sends traceparent its own word decides"),
     TEXT(cors_origins, "origins of web pages that may ask, with blanks between them; * is any, empty none"),
     NUMBER(gateway_threads, 1, 64, "threads that take requests"),
     NUMBER(max_connections, 1, 1000000,
@@ -87,6 +91,7 @@ void serve_options_init(struct serve_options *options)
                                       .admin = "127.0.0.1:8081",
                                       .log = "-",
                                       .log_sample = 1,
+                                      .trace_sample = .01,
                                       .gateway_threads = 2,
                                       .max_connections = 4096,
                                       .max_body_mb = 32,
@@ -153,6 +158,10 @@ enum serin_errc serve_option_set(struct serve_options *options, const char *key,
                                  table[i].size - 1);
             if (table[i].offset == offsetof(struct serve_options, health_path) && !is_path(value))
                 return error_set(error, SERIN_INVALID, "%s is '%.60s', a path begins with / and has no blanks", key,
+                                 value);
+            if (table[i].offset == offsetof(struct serve_options, trace_endpoint) && value[0] &&
+                strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+                return error_set(error, SERIN_INVALID, "%s is '%.60s', a URL begins with http:// or https://", key,
                                  value);
             memcpy(place, value, strlen(value) + 1);
             return SERIN_OK;

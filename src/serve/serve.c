@@ -12,6 +12,7 @@
 #include "serve/hooks.h"
 #include "serve/freeze.h"
 #include "serve/rollouts.h"
+#include "serve/tracer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -295,6 +296,9 @@ static enum serin_errc make_gateway(struct server *server, struct serin_error *e
     options.log = server->options.access_log[0] ? log_line : NULL;
     options.log_user = server->access_log;
     options.log_sample = server->options.log_sample;
+    options.trace = server->tracer ? tracer_take : NULL;
+    options.trace_user = server->tracer;
+    options.trace_sample = server->options.trace_sample;
     options.cors_origins = server->options.cors_origins;
     options.server.tls = server->tls;
     options.upstream_tls = server->options.upstream_tls;
@@ -466,6 +470,8 @@ static enum serin_errc start(struct server *server, const char *program, struct 
         rc = bundles_open(server->options.data_dir, &server->bundles, error);
     if (rc == SERIN_OK)
         rc = fleet_new(&server->loop, server->bundles, &fleet, &server->fleet, error);
+    if (rc == SERIN_OK && server->options.trace_endpoint[0])
+        rc = tracer_new(server->options.trace_endpoint, server->log, &server->tracer, error);
     if (rc == SERIN_OK)
         rc = make_gateway(server, error);
     if (rc == SERIN_OK)
@@ -554,6 +560,7 @@ enum serin_errc serve_run(const struct serve_options *options, const char *progr
     tls_free(server->tls);
     tls_free(server->options.upstream_tls);
     state_close(server->state);
+    tracer_close(server->tracer);
     log_close(server->access_log);
     log_close(server->log);
     uv_loop_close(&server->loop);

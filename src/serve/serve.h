@@ -17,13 +17,15 @@ struct buffer;
 struct tls;
 
 struct serve_options {
-    char data_dir[1024];     /* bundles, state.db, and run/ for sockets; "" until it is chosen */
-    char listen[128];        /* the data port */
-    char admin[128];         /* the control API */
-    char log[1024];          /* events; "-": stderr */
-    char access_log[1024];   /* a line a request; "-": stderr, "": none */
-    double log_sample;       /* of the requests; errors and fallbacks always */
-    char cors_origins[1024]; /* of web pages that may ask; "*": any, "": none */
+    char data_dir[1024];       /* bundles, state.db, and run/ for sockets; "" until it is chosen */
+    char listen[128];          /* the data port */
+    char admin[128];           /* the control API */
+    char log[1024];            /* events; "-": stderr */
+    char access_log[1024];     /* a line a request; "-": stderr, "": none */
+    double log_sample;         /* of the requests; errors and fallbacks always */
+    char trace_endpoint[1024]; /* a URL; "": nothing is traced */
+    double trace_sample;       /* share of the requests */
+    char cors_origins[1024];   /* of web pages that may ask; "*": any, "": none */
     double gateway_threads;
     double max_connections; /* of each of them */
     double worker_threads;  /* of an engine, where the bundle does not say; 0: half of the processors */
