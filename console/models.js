@@ -55,6 +55,8 @@ function versionRow(model, version) {
 }
 
 function rank(model) {
+    if (model.damage)
+        return 0;
     const kinds = model.versions.map((version) => stateOf(model, version, rates(model.model, version.tag))[0]);
 
     return kinds.includes("bad") ? 0 : kinds.includes("warn") ? 1 : 2;
@@ -69,6 +71,7 @@ function modelCard(model) {
 
     return h("section", {class: "card", id: `m-${model.model}`, "aria-labelledby": `h-${model.model}`},
         h("h2", {id: `h-${model.model}`}, model.model, h("span", {class: "small"}, tOr(unit, model.unit))),
+        model.damage ? h("p", {}, badge("bad", t("logDamaged", {why: model.damage, model: model.model}))) : null,
         rollout ? h("p", {}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}`}, t("inRollout", {
             id: rollout.id, phase: tOr(`phase_${rollout.phase}`, rollout.phase), step: rollout.step, steps: rollout.steps}))) : null,
         h("table", {class: "wide"},

@@ -845,6 +845,7 @@ static const struct action {
     {"POST", "/api/v1/rollouts/*/abort", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/retry", ROLE_OPERATOR, do_act_on_rollout},
     {"POST", "/api/v1/rollouts/*/undo", ROLE_OPERATOR, do_act_on_rollout},
+    {"POST", "/api/v1/rollouts/*/repair", ROLE_ADMIN, do_act_on_rollout},
     {"GET", "/api/v1/rollouts/*/frames", ROLE_OPERATOR, do_frames},
     {"DELETE", "/api/v1/rollouts/*/frames", ROLE_OPERATOR, do_remove_frames},
     {"GET", "/api/v1/frames/*", ROLE_OPERATOR, do_frame},

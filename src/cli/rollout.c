@@ -377,7 +377,7 @@ static int list(const struct rollout_settings *settings)
 
 static int rollout(const void *given, char *const *operands, size_t operand_count)
 {
-    static const char *const words[] = {"pause", "resume", "promote", "abort", "retry", "undo"};
+    static const char *const words[] = {"pause", "resume", "promote", "abort", "retry", "undo", "repair"};
     const struct rollout_settings *settings = given;
     const char *verb = operands[0];
     size_t i;
@@ -408,7 +408,7 @@ static int rollout(const void *given, char *const *operands, size_t operand_coun
             return terminal_finish(act(settings, verb, operands[1]));
     terminal_complain(
         "rollout: '%s' is not known: start, get, list, watch, pause, resume, promote, abort, retry, undo, "
-        "status, history, replay",
+        "status, history, replay, repair",
         verb);
     return CLI_USAGE;
 }
@@ -429,7 +429,12 @@ const struct cli_verb cli_rollout = {
         "not serin serve runs. ROLLOUT is an id (yolov8n-1), or a model's name for "
         "its newest.\n\n"
         "A rollout that is Inconclusive waits for a person: the versions differ, and nobody has said which is right. "
-        "undo works after the promotion too, and needs no steps.",
+        "undo works after the promotion too, and needs no steps.\n\n"
+        "Where the log of decisions is damaged, rollouts of the models that it concerns stand still and stable has "
+        "their "
+        "traffic. history shows the log; repair is a person's word that it is accepted as it stands, and aborts what "
+        "was "
+        "under way.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct rollout_settings),

@@ -59,20 +59,15 @@ struct wanted {
     bool by_id;
 };
 
-static void find_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
+static void find_rollout(void *user, const struct stored_rollout *stored)
 {
     const struct wanted *wanted = user;
     struct replay *replay = wanted->replay;
-    struct rollout rollout;
 
-    (void)number;
-    if (replay->id[0] || replay->rc != SERIN_OK)
+    if (replay->id[0] || strcmp(wanted->by_id ? stored->id : stored->model, wanted->name) != 0)
         return;
-    replay->rc = rollout_from_json(json, strlen(json), &rollout, replay->error);
-    if (replay->rc != SERIN_OK || strcmp(wanted->by_id ? id : rollout.model, wanted->name) != 0)
-        return;
-    snprintf(replay->id, sizeof(replay->id), "%s", id);
-    replay->plan_yaml = strdup(plan);
+    snprintf(replay->id, sizeof(replay->id), "%s", stored->id);
+    replay->plan_yaml = strdup(stored->plan_yaml);
 }
 
 static void keep_decision(void *user, const struct decision *decision)
@@ -292,11 +287,12 @@ static bool replay_decision(struct replay *replay, size_t index)
     struct serin_error error;
     struct tm utc;
     char when[32] = "";
-    enum serin_errc rc = check_records(replay, step, &error);
+    const bool repairs = strcmp(step->event, DECISION_REPAIR) == 0; /* what cannot be followed is a person's word */
+    enum serin_errc rc = repairs ? SERIN_OK : check_records(replay, step, &error);
 
     if (rc == SERIN_OK)
         rc = check_judge(replay, step, &error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK && !repairs)
         rc = check_state(replay, index ? step - 1 : NULL, step, &error);
     if (gmtime_r(&at, &utc))
         strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);

@@ -258,7 +258,15 @@ static enum serin_errc print_table(const struct look *now, const struct look *be
     free(rows);
     for (i = 0; i < json_array_size(models); i++) {
         const json_t *model = json_array_get(models, i), *versions = json_object_get(model, "versions");
+        const char *damage = text_of(model, "damage");
 
+        if (*damage) {
+            fputs("! ", stdout);
+            terminal_text(stdout, text_of(model, "model"));
+            fputs(": the log of decisions is damaged: ", stdout);
+            terminal_text(stdout, damage);
+            fputs("; its rollouts stand still (serin rollout repair)\n", stdout);
+        }
         for (k = 0; k < json_array_size(versions); k++)
             print_troubles(model, json_array_get(versions, k));
     }

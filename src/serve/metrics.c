@@ -73,7 +73,7 @@ struct guard_row {
 struct program_numbers {
     double start_s, uptime_s, cpu_s, resident, virtual_bytes, threads, open_files, most_files;
     double connections_open, connections_taken, connections_refused, connections_evicted;
-    double gateway_threads, models;
+    double gateway_threads, models, damaged;
 #define X(name, help) double judge_##name;
     OBSERVE_COUNTERS(X)
 #undef X
@@ -296,6 +296,7 @@ static void read_program(struct page *page)
     const struct observer *observer = rollouts_observer(page->server->rollouts);
     struct program_numbers *program = &page->program;
     struct gateway_connections connections;
+    int i;
 
     read_process(program);
     gateway_read_connections(page->server->gateway, &connections);
@@ -306,6 +307,8 @@ static void read_program(struct page *page)
     program->connections_evicted = (double)connections.evicted;
     program->gateway_threads = page->server->options.gateway_threads;
     program->models = page->server->table.entry_count;
+    for (i = 0; i < page->server->table.entry_count; i++)
+        program->damaged += rollouts_damage(page->server->rollouts, page->server->table.entries[i].route.model) != NULL;
 #define X(name, help) program->judge_##name = observer ? (double)observer->name : 0;
     OBSERVE_COUNTERS(X)
 #undef X
@@ -610,6 +613,8 @@ static const struct metric metrics[] = {
     {"serin_build_info", GAUGE, write_build, 0, "1, with the program's version"},
     {"serin_uptime_seconds", GAUGE, PROGRAM(uptime_s), "Time since the program was started"},
     {"serin_models", GAUGE, PROGRAM(models), "Models that have a route"},
+    {"serin_decision_log_damaged_models", GAUGE, PROGRAM(damaged),
+     "Models whose rollouts stand still because the log of decisions is damaged"},
     {"serin_gateway_threads", GAUGE, PROGRAM(gateway_threads), "Threads that take requests"},
     {"serin_connections_open", GAUGE, PROGRAM(connections_open), "Connections of clients that are open"},
     {"serin_connections_taken_total", COUNTER, PROGRAM(connections_taken), "Connections of clients that were taken"},

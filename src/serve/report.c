@@ -134,6 +134,8 @@ enum serin_errc report_status(void *user, struct buffer *out, struct serin_error
         write_text(&json, "stable", entry->route.stable);
         write_text(&json, "unit", units[entry->route.unit]);
         write_number(&json, "revision", entry->route.revision);
+        if (rollouts_damage(server->rollouts, entry->route.model))
+            write_text(&json, "damage", rollouts_damage(server->rollouts, entry->route.model));
         json_key(&json, "versions");
         json_begin_array(&json);
         for (v = 0; v < entry->route.version_count; v++)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "serve/damage.h"
 #include "serve/freeze.h"
 #include "serve/hooks.h"
 #include "serve/observe.h"
@@ -53,8 +54,9 @@ struct rollouts {
     uint64_t flushed_ms;
     int64_t gallery_ms; /* when answers and retention were looked at last */
     char dir[1100];
-    int lock;    /* of the folder of records: who has it decides */
-    bool active; /* the lock is ours, and what is stored has been taken up */
+    int lock;             /* of the folder of records: who has it decides */
+    bool active;          /* the lock is ours, and what is stored has been taken up */
+    struct damage damage; /* of the log, as it was found when it was taken up */
 };
 
 static struct controller_now now_of(void)
@@ -417,71 +419,85 @@ static void flush(struct rollouts *rollouts)
 
 struct resuming {
     struct rollouts *rollouts;
-    struct serin_error *error;
-    enum serin_errc rc;
     bool ended; /* those that have ended are meant, for people to retry and undo, as far as there is room */
     bool only_mark;
 };
 
 /* They come newest first; of each model only that one can be acted on, and those before it have ended. */
-static void resume_one(void *user, const char *id, const char *json, const char *plan, int64_t number)
+static void resume_one(void *user, const struct stored_rollout *stored)
 {
     struct resuming *resuming = user;
-    struct controller *controller = resuming->rollouts->controller;
+    struct rollouts *rollouts = resuming->rollouts;
+    struct controller *controller = rollouts->controller;
     struct controller_now now = now_of();
-    const struct rollout *newer;
+    const struct rollout *newer = controller_rollout(controller, stored->model);
+    struct serin_error error;
     struct rollout rollout;
+    bool is_readable;
 
-    if (resuming->rc != SERIN_OK)
+    if (newer && strcmp(newer->model, stored->model) == 0)
         return;
-    resuming->rc = rollout_from_json(json, strlen(json), &rollout, resuming->error);
-    if (resuming->rc != SERIN_OK) {
-        resuming->rc = error_prefix(resuming->error, resuming->rc, "the stored rollout %s", id);
+    is_readable = rollout_from_json(stored->json, strlen(stored->json), &rollout, &error) == SERIN_OK;
+    if (is_readable && rollout_phase_ended(rollout.phase) != resuming->ended)
         return;
-    }
-    rollout.number = (uint64_t)number;
-    if (rollout_phase_ended(rollout.phase) != resuming->ended)
-        return;
-    if (resuming->only_mark) {
-        if (rollout.phase != ROLLOUT_PROMOTED)
-            table_set_trial(resuming->rollouts->server, rollout.model, true);
+    if (resuming->only_mark || !is_readable || damage_of(&rollouts->damage, stored->model)) {
+        if (!resuming->ended && (!is_readable || rollout.phase != ROLLOUT_PROMOTED))
+            table_set_trial(rollouts->server, stored->model, true); /* of which nobody tells the gateway to go on */
+        if (!is_readable && !resuming->ended)
+            damage_add(&rollouts->damage, stored->model, error.message);
         return;
     }
-    newer = controller_rollout(controller, rollout.model);
-    if ((newer && strcmp(newer->model, rollout.model) == 0) || (resuming->ended && controller_is_full(controller)))
+    if (resuming->ended && controller_is_full(controller))
         return;
-    resuming->rc = controller_resume(controller, &rollout, plan, &now, resuming->error);
+    rollout.number = (uint64_t)stored->number;
+    if (controller_resume(controller, &rollout, stored->plan_yaml, &now, &error) == SERIN_OK)
+        return;
+    log_event(rollouts->server->log, "error", "taking up a rollout", "%s", error.message);
+    if (!resuming->ended) {
+        table_set_trial(rollouts->server, stored->model, rollout.phase != ROLLOUT_PROMOTED);
+        damage_add(&rollouts->damage, stored->model, error.message);
+    }
 }
 
-static enum serin_errc each_stored(struct rollouts *rollouts, bool ended, bool only_mark, struct serin_error *error)
+static void each_stored(struct rollouts *rollouts, bool ended, bool only_mark)
 {
-    struct resuming resuming = {.rollouts = rollouts, .error = error, .ended = ended, .only_mark = only_mark};
-    enum serin_errc rc = decisions_each_rollout(rollouts->server->state, NULL, INT_MAX, resume_one, &resuming, error);
+    struct resuming resuming = {.rollouts = rollouts, .ended = ended, .only_mark = only_mark};
+    struct serin_error error;
 
-    return rc == SERIN_OK ? resuming.rc : rc;
+    if (decisions_each_rollout(rollouts->server->state, NULL, INT_MAX, resume_one, &resuming, &error) != SERIN_OK)
+        damage_add(&rollouts->damage, NULL, error.message);
 }
 
-static enum serin_errc resume(struct rollouts *rollouts, struct serin_error *error)
+static void tell_damage(const struct rollouts *rollouts)
 {
-    uint8_t last[DECISION_HASH_BYTES];
-    int64_t count;
-    enum serin_errc rc = decisions_verify(rollouts->server->state, &count, last, error);
+    const struct damage *damage = &rollouts->damage;
+    int i;
 
-    if (rc == SERIN_OK)
-        rc = each_stored(rollouts, false, false, error);
-    return rc == SERIN_OK ? each_stored(rollouts, true, false, error) : rc;
+    if (damage->everybodys[0])
+        log_event(rollouts->server->log, "error", "reading the log of decisions",
+                  "%s: no rollout of any model goes on until a person has looked (serin rollout repair MODEL)",
+                  damage->everybodys);
+    for (i = 0; i < damage->count; i++)
+        log_event(rollouts->server->log, "error", "reading the log of decisions",
+                  "%s: %s: its rollouts stand still until a person has looked (serin rollout repair %s)",
+                  damage->models[i].model, damage->models[i].sentence, damage->models[i].model);
 }
 
-/* Where the lock is ours, or has become so: what is stored is taken up. */
-static enum serin_errc take_up(struct rollouts *rollouts, struct serin_error *error)
+/* What is stored is taken up, as far as the log is what was written. */
+static void resume(struct rollouts *rollouts)
 {
-    enum serin_errc rc;
+    damage_look(rollouts->server->state, &rollouts->damage);
+    each_stored(rollouts, false, false);
+    each_stored(rollouts, true, false);
+    tell_damage(rollouts);
+    rollouts->active = true;
+}
 
-    if (flock(rollouts->lock, LOCK_EX | LOCK_NB) != 0)
-        return SERIN_OK;
-    rc = resume(rollouts, error);
-    rollouts->active = rc == SERIN_OK;
-    return rc;
+/* Where the lock is ours, or has become so. */
+static void take_up(struct rollouts *rollouts)
+{
+    if (flock(rollouts->lock, LOCK_EX | LOCK_NB) == 0)
+        resume(rollouts);
 }
 
 /* Gateway threads share a request's body with us only where a plan wants to keep it. */
@@ -520,14 +536,10 @@ static void tick(uv_timer_t *clock)
     struct gateway_sighting *sighting;
     int taken = 0;
 
-    if (!rollouts->active) {
-        struct serin_error error;
-
-        if (take_up(rollouts, &error) != SERIN_OK)
-            serve_fail(rollouts->server, error.code, error.message);
-        if (!rollouts->active || rollouts->server->stopping)
-            return;
-    }
+    if (!rollouts->active)
+        take_up(rollouts);
+    if (!rollouts->active || rollouts->server->stopping)
+        return;
     while (taken++ < MAX_SIGHTINGS && (sighting = gateway_take_sighting(rollouts->server->gateway)) != NULL) {
         observe(&rollouts->observer, sighting, now.now_s);
         gateway_sighting_free(sighting);
@@ -612,9 +624,9 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
     if (rc == SERIN_OK)
         rc = hooks_new(&server->loop, hook_answered, rollouts, &rollouts->hooks, error);
     if (rc == SERIN_OK)
-        rc = take_up(rollouts, error);
+        take_up(rollouts);
     if (rc == SERIN_OK && !rollouts->active) /* until they are in our hands nothing is on trial here */
-        rc = each_stored(rollouts, false, true, error);
+        each_stored(rollouts, false, true);
     if (rc != SERIN_OK) {
         rollouts_close(rollouts);
         return rc;
@@ -657,14 +669,71 @@ static enum serin_errc check_active(const struct rollouts *rollouts, struct seri
     return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
 }
 
+/* ---- the log ---- */
+
+/* The rollout of a name: its id, or its model's for the newest. */
+struct named {
+    const char *name;
+    char id[ROLLOUT_MAX_ID + 1], model[ROUTE_MAX_TEXT + 1];
+    bool by_id;
+};
+
+static void see_named(void *user, const struct stored_rollout *stored)
+{
+    struct named *named = user;
+    bool by_id = strcmp(stored->id, named->name) == 0;
+
+    if (named->by_id || (!by_id && (named->id[0] || strcmp(stored->model, named->name) != 0)))
+        return;
+    named->by_id = by_id;
+    snprintf(named->id, sizeof(named->id), "%s", stored->id);
+    snprintf(named->model, sizeof(named->model), "%s", stored->model);
+}
+
+static bool find_named(struct server *server, const char *name, struct named *ret)
+{
+    *ret = (struct named){.name = name};
+    return decisions_each_rollout(server->state, NULL, INT_MAX, see_named, ret, NULL) == SERIN_OK && ret->id[0];
+}
+
+static enum serin_errc refuse_damaged(const struct damage *damage, const char *model, struct serin_error *error)
+{
+    return error_set(
+        error, SERIN_LIMIT,
+        "the log of decisions is damaged: %s; rollouts of %s stand still until a person has looked: 'serin "
+        "rollout history %s', and 'serin rollout repair %s --why ...' accepts it as it stands",
+        damage_of(damage, model), model, model, model);
+}
+
+/* Nothing is released on a log that is not what was written, whenever that has happened. */
+static enum serin_errc check_log(const struct rollouts *rollouts, const char *model, struct serin_error *error)
+{
+    struct damage now;
+
+    if (damage_of(&rollouts->damage, model))
+        return refuse_damaged(&rollouts->damage, model, error);
+    damage_look(rollouts->server->state, &now);
+    return damage_of(&now, model) ? refuse_damaged(&now, model, error) : SERIN_OK;
+}
+
+const char *rollouts_damage(const struct rollouts *rollouts, const char *model)
+{
+    return rollouts && rollouts->active ? damage_of(&rollouts->damage, model) : NULL;
+}
+
 enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                     struct serin_error *error)
 {
     enum serin_errc rc = rollouts ? check_active(rollouts, error) : SERIN_OK;
     const struct rollout *rollout;
+    int at;
 
     if (rc != SERIN_OK)
         return rc;
+    at = rollouts ? table_find(rollouts->server, model) : -1;
+    /* A canary that was under way when the log was damaged: stable has everything, until it is known how it stands. */
+    if (at >= 0 && rollouts->server->table.entries[at].on_trial && damage_of(&rollouts->damage, model))
+        return refuse_damaged(&rollouts->damage, model, error);
     rollout = rollouts ? controller_holder(rollouts->controller, model, tag) : NULL;
     if (!rollout)
         return SERIN_OK;
@@ -687,9 +756,16 @@ enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error
 enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
 {
     struct server *server = user;
+    struct named named;
     enum serin_errc rc = check_active(server->rollouts, error);
 
-    return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
+    if (rc != SERIN_OK)
+        return rc;
+    rc = controller_report(server->rollouts->controller, rollout, out, error);
+    if (rc == SERIN_NOT_FOUND && find_named(server, rollout, &named) &&
+        damage_of(&server->rollouts->damage, named.model))
+        rc = refuse_damaged(&server->rollouts->damage, named.model, error);
+    return rc;
 }
 
 static void write_decision(void *user, const struct decision *decision)
@@ -726,15 +802,15 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
 {
     struct server *server = user;
     enum serin_errc rc = check_active(server->rollouts, error);
-    const struct rollout *newest;
     struct json_writer json;
+    struct named named;
 
     if (rc != SERIN_OK)
         return rc;
-    newest = controller_rollout(server->rollouts->controller, rollout);
     json_init(&json, out);
     json_begin_array(&json);
-    rc = decisions_each(server->state, newest ? newest->id : rollout, write_decision, &json, error);
+    rc = decisions_each(server->state, find_named(server, rollout, &named) ? named.id : rollout, write_decision, &json,
+                        error);
     json_end_array(&json);
     if (rc == SERIN_OK && !newest && out->size == strlen("[]"))
         rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
@@ -753,9 +829,9 @@ enum serin_errc rollouts_hold(struct server *server, const char *rollout, struct
     return rc;
 }
 
-static void count_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
+static void count_rollout(void *user, const struct stored_rollout *rollout)
 {
-    (void)id, (void)json, (void)plan, (void)number;
+    (void)rollout;
     ++*(uint64_t *)user;
 }
 
@@ -766,17 +842,14 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
     struct controller_now now = now_of();
     struct controller_start how = {.plan_yaml = start->plan, .author = start->author, .supersede = start->supersede};
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
-    uint8_t last[DECISION_HASH_BYTES];
     const char *id = NULL;
-    int64_t count = 0;
     enum serin_errc rc = check_active(server->rollouts, error);
 
     deploy_split_name(start->name, model, tag, sizeof(model));
     how.model = model;
     how.canary = tag;
     if (rc == SERIN_OK)
-        /* Nothing is released on a log that was tampered with. */
-        rc = decisions_verify(server->state, &count, last, error);
+        rc = check_log(server->rollouts, model, error);
     if (rc == SERIN_OK)
         rc = decisions_each_rollout(server->state, model, INT_MAX, count_rollout, &how.sequence, error);
     how.sequence++; /* "yolov8n-1" is the first of its model */
@@ -789,6 +862,33 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
     return rc;
 }
 
+/* Afterwards what can be taken up is: aborted, where it was under way, with its route. */
+static enum serin_errc repair(struct server *server, const char *rollout, const char *author, const char *why,
+                              struct buffer *out, struct serin_error *error)
+{
+    struct rollouts *rollouts = server->rollouts;
+    struct damage now;
+    struct named named;
+    struct route route;
+    enum serin_errc rc = takeover_check(server, error);
+
+    if (rc == SERIN_OK && !find_named(server, rollout, &named))
+        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%.64s'", rollout);
+    damage_look(server->state, &now);
+    if (rc == SERIN_OK && !damage_of(&rollouts->damage, named.model) && !damage_of(&now, named.model))
+        rc = error_set(error, SERIN_LIMIT, "the log of decisions of %s is not damaged", named.model);
+    if (rc == SERIN_OK)
+        rc = damage_repair(server->state, named.model,
+                           get_route(rollouts, named.model, &route, NULL) == SERIN_OK ? route.revision : 0, author, why,
+                           error);
+    if (rc != SERIN_OK)
+        return rc;
+    log_event(server->log, "warn", "repairing the log of decisions", "%s: accepted as it stands by %s", named.model,
+              author);
+    resume(rollouts);
+    return controller_report(rollouts->controller, named.model, out, error);
+}
+
 enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
                              struct buffer *out, struct serin_error *error)
 {
@@ -799,6 +899,8 @@ enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, 
 
     if (rc != SERIN_OK)
         return rc;
+    if (strcmp(verb, DECISION_REPAIR) == 0)
+        return repair(server, rollout, author, why, out, error);
     if (!rollout_event_find(verb, &event) || !rollout_event_is_a_persons(event)) {
         char verbs[ROLLOUT_VERBS_BYTES];
 

@@ -11,8 +11,8 @@
 struct rollouts;
 
 /* Takes up the rollouts that are stored, and begins to tick; while another process still has them in its hands (one
- * that this one takes over from) it waits for that. SERIN_CORRUPT: a stored rollout, or the log of decisions, is not
- * what was written. */
+ * that this one takes over from) it waits for that. Where the log of decisions is not what was written, or a rollout
+ * cannot be read, those of the models that it concerns stand still (damage.h). */
 MUST_USE enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struct serin_error *error);
 /* Stops ticking and lets go of them: the gateway's dead-man rule is the last to act. The memory goes when the loop has
  * let go of the clock. NULL is fine, as for all below: then there are none in hand. */
@@ -25,7 +25,11 @@ bool rollouts_are_ours(const struct rollouts *rollouts);
 MUST_USE enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                              struct serin_error *error);
 
-/* For the admin API; verb: "pause", "resume", "promote", "promote-full", "abort", "retry", "undo". */
+/* What is wrong with the log of a model's decisions; NULL: nothing. */
+const char *rollouts_damage(const struct rollouts *rollouts, const char *model);
+
+/* For the admin API; verb: "pause", "resume", "promote", "promote-full", "abort", "retry", "undo"; or "repair", of the
+ * log of decisions. */
 enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error);
 enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
 enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error);

@@ -9,12 +9,16 @@
  */
 #include "store/decisions.h"
 
+#include "base/text.h"
 #include "store/state_inside.h"
 
+#include <jansson.h>
 #include <openssl/evp.h>
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS "number, time_ms, rollout, model, author, event, why, numbers, records, records_hash, state, hash"
@@ -183,24 +187,28 @@ enum serin_errc decisions_append(struct state *state, struct decision *decision,
 /* ---- reading ---- */
 
 enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
-                                       void (*each)(void *user, const char *id, const char *rollout_json,
-                                                    const char *plan_yaml, int64_t number),
-                                       void *user, struct serin_error *error)
+                                       void (*each)(void *user, const struct stored_rollout *rollout), void *user,
+                                       struct serin_error *error)
 {
     sqlite3_stmt *statement = NULL;
     enum serin_errc rc = SERIN_OK;
     int step = SQLITE_ERROR;
 
-    if (sqlite3_prepare_v2(state->db,
-                           "SELECT id, json, plan, (SELECT max(number) FROM decision WHERE rollout = id) FROM rollout"
-                           " WHERE ?1 IS NULL OR model=?1 ORDER BY rowid DESC"
-                           " LIMIT ?2",
-                           -1, &statement, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(
+            state->db,
+            "SELECT id, model, json, plan, (SELECT max(number) FROM decision WHERE rollout = id) FROM rollout"
+            " WHERE ?1 IS NULL OR model=?1 ORDER BY rowid DESC"
+            " LIMIT ?2",
+            -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, model, -1, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_bind_int(statement, 2, limit) == SQLITE_OK)
-        while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-            each(user, state_text_at(statement, 0), state_text_at(statement, 1), state_text_at(statement, 2),
-                 sqlite3_column_int64(statement, 3));
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+            const struct stored_rollout rollout = {state_text_at(statement, 0), state_text_at(statement, 1),
+                                                   state_text_at(statement, 2), state_text_at(statement, 3),
+                                                   sqlite3_column_int64(statement, 4)};
+
+            each(user, &rollout);
+        }
     if (step != SQLITE_DONE)
         rc = state_fault(state, "reading rollouts", error);
     sqlite3_finalize(statement);
@@ -230,65 +238,181 @@ enum serin_errc decisions_each(struct state *state, const char *rollout,
     return rc;
 }
 
-struct chain {
-    int64_t count, bad; /* bad: number of the first row that does not fit; 0: none */
-    const char *fault;
-    uint8_t last[DECISION_HASH_BYTES];
+/* ---- the chain ---- */
+
+#define MAX_FAULTS 1000 /* then the log is said to be beyond repair */
+
+struct fault {
+    struct decision_fault of; /* its texts are those below */
+    char model[200], what[200];
 };
+
+struct chain {
+    struct state *state;
+    int64_t count;
+    uint8_t last[DECISION_HASH_BYTES];
+    int fault_count;
+    struct fault *faults; /* [MAX_FAULTS] */
+    struct serin_error *error;
+    enum serin_errc rc;
+};
+
+/* Which model a damaged row concerns can be told only where its rollout says the same. */
+static bool is_of(struct state *state, const char *rollout, const char *model)
+{
+    sqlite3_stmt *statement = NULL;
+    bool is = sqlite3_prepare_v2(state->db, "SELECT 1 FROM rollout WHERE id=? AND model=?", -1, &statement, NULL) ==
+                  SQLITE_OK &&
+              sqlite3_bind_text(statement, 1, rollout, -1, SQLITE_STATIC) == SQLITE_OK &&
+              sqlite3_bind_text(statement, 2, model, -1, SQLITE_STATIC) == SQLITE_OK &&
+              sqlite3_step(statement) == SQLITE_ROW;
+
+    sqlite3_finalize(statement);
+    return is;
+}
+
+static void add_fault(struct chain *chain, int64_t number, const char *model, const uint8_t *found, const char *format,
+                      ...) PRINTF_LIKE(5, 6);
+
+static void add_fault(struct chain *chain, int64_t number, const char *model, const uint8_t *found, const char *format,
+                      ...)
+{
+    struct fault *fault = &chain->faults[chain->fault_count];
+    va_list arguments;
+
+    if (chain->fault_count == MAX_FAULTS) {
+        chain->rc = error_set(chain->error, SERIN_CORRUPT, "decisions: more than %d are damaged", MAX_FAULTS);
+        return;
+    }
+    chain->fault_count++;
+    *fault = (struct fault){.of = {.number = number}};
+    if (found)
+        memcpy(fault->of.found, found, DECISION_HASH_BYTES);
+    va_start(arguments, format);
+    vsnprintf(fault->what, sizeof(fault->what), format, arguments);
+    va_end(arguments);
+    fault->of.what = fault->what;
+    if (model) {
+        snprintf(fault->model, sizeof(fault->model), "%s", model);
+        fault->of.model = fault->model;
+    }
+}
+
+/* Takes off what a repair has accepted as it stands: {"accepted": [{"number", "hash"}]}. */
+static void accept_faults(struct chain *chain, const struct decision *repair)
+{
+    json_t *root = json_loads(repair->numbers, 0, NULL), *one;
+    char hash[2 * DECISION_HASH_BYTES + 1];
+    const char *accepted;
+    json_int_t number;
+    size_t i;
+    int f;
+
+    json_array_foreach(json_object_get(root, "accepted"), i, one)
+    {
+        if (json_unpack(one, "{s:I, s:s}", "number", &number, "hash", &accepted) != 0)
+            continue;
+        for (f = 0; f < chain->fault_count; f++) {
+            text_hex(chain->faults[f].of.found, DECISION_HASH_BYTES, hash);
+            if (chain->faults[f].of.number == number && strcmp(hash, accepted) == 0)
+                chain->faults[f].of.what = NULL;
+        }
+    }
+    json_decref(root);
+}
 
 static void check_row(void *user, const struct decision *row)
 {
     struct chain *chain = user;
     uint8_t hash[DECISION_HASH_BYTES];
 
-    if (chain->bad)
+    if (chain->rc != SERIN_OK)
         return;
-    chain->count++;
-    if (row->number != chain->count) {
-        chain->bad = chain->count;
-        chain->fault = "is missing";
-    } else if (!hash_row(chain->last, row, hash) || memcmp(hash, row->hash, sizeof(hash)) != 0) {
-        chain->bad = row->number;
-        chain->fault = "is not what was written";
-    }
+    if (row->number != chain->count + 1)
+        add_fault(chain, chain->count + 1, NULL, NULL, "number %lld is missing", (long long)chain->count + 1);
+    chain->count = row->number;
+    if (!hash_row(chain->last, row, hash))
+        chain->rc = error_set(chain->error, SERIN_NOMEM, "no memory to hash a decision");
+    else if (memcmp(hash, row->hash, sizeof(hash)) != 0)
+        add_fault(chain, row->number, is_of(chain->state, row->rollout, row->model) ? row->model : NULL, hash,
+                  "number %lld (%.64s) is not what was written", (long long)row->number, row->rollout);
+    else if (strcmp(row->event, DECISION_REPAIR) == 0)
+        accept_faults(chain, row);
     memcpy(chain->last, row->hash, sizeof(chain->last));
 }
 
 /* What a rollout is said to be must be what its last decision made it. */
-static enum serin_errc check_states(struct state *state, struct serin_error *error)
+static enum serin_errc check_states(struct chain *chain)
 {
     static const char sql[] =
-        "SELECT id FROM rollout WHERE json IS NOT (SELECT state FROM decision WHERE rollout=id AND decision.model="
-        "rollout.model ORDER BY number DESC LIMIT 1) LIMIT 1";
+        "SELECT id, model FROM rollout WHERE json IS NOT (SELECT state FROM decision WHERE rollout=id AND "
+        "decision.model=rollout.model ORDER BY number DESC LIMIT 1)";
     sqlite3_stmt *statement = NULL;
     enum serin_errc rc = SERIN_OK;
     int step = SQLITE_ERROR;
 
-    if (sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK)
-        step = sqlite3_step(statement);
-    if (step == SQLITE_ROW)
-        rc = error_set(error, SERIN_CORRUPT, "decisions: the state of rollout %s is not that of its last decision",
-                       state_text_at(statement, 0));
-    else if (step != SQLITE_DONE)
-        rc = state_fault(state, "reading rollouts", error);
+    if (sqlite3_prepare_v2(chain->state->db, sql, -1, &statement, NULL) == SQLITE_OK)
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+            add_fault(chain, 0, state_text_at(statement, 1), NULL,
+                      "the state of %.64s is not that of its last decision", state_text_at(statement, 0));
+    if (step != SQLITE_DONE)
+        rc = state_fault(chain->state, "reading rollouts", chain->error);
     sqlite3_finalize(statement);
     return rc;
+}
+
+enum serin_errc decisions_check(struct state *state, void (*each)(void *user, const struct decision_fault *fault),
+                                void *user, int64_t *ret_count, uint8_t ret_last[DECISION_HASH_BYTES],
+                                struct serin_error *error)
+{
+    struct chain chain = {.state = state, .error = error, .faults = malloc(MAX_FAULTS * sizeof(struct fault))};
+    enum serin_errc rc = chain.faults ? decisions_each(state, NULL, check_row, &chain, error)
+                                      : error_set(error, SERIN_NOMEM, "no memory to check decisions");
+    int f;
+
+    if (rc == SERIN_OK)
+        rc = chain.rc;
+    if (rc == SERIN_OK)
+        rc = check_states(&chain);
+    if (rc == SERIN_OK)
+        rc = chain.rc;
+    if (rc == SERIN_OK) {
+        for (f = 0; f < chain.fault_count; f++)
+            if (chain.faults[f].of.what)
+                each(user, &chain.faults[f].of);
+        *ret_count = chain.count;
+        memcpy(ret_last, chain.last, DECISION_HASH_BYTES);
+    }
+    free(chain.faults);
+    return rc;
+}
+
+struct first {
+    struct serin_error *error;
+    enum serin_errc rc;
+};
+
+static void keep_first(void *user, const struct decision_fault *fault)
+{
+    struct first *first = user;
+
+    if (first->rc == SERIN_OK)
+        first->rc = error_set(first->error, SERIN_CORRUPT, "decisions: %s", fault->what);
 }
 
 enum serin_errc decisions_verify(struct state *state, int64_t *ret_count, uint8_t ret_last[DECISION_HASH_BYTES],
                                  struct serin_error *error)
 {
-    struct chain chain = {0};
-    enum serin_errc rc = decisions_each(state, NULL, check_row, &chain, error);
+    struct first first = {error, SERIN_OK};
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+    enum serin_errc rc = decisions_check(state, keep_first, &first, &count, last, error);
 
+    if (rc == SERIN_OK)
+        rc = first.rc;
     if (rc != SERIN_OK)
         return rc;
-    if (chain.bad)
-        return error_set(error, SERIN_CORRUPT, "decisions: number %lld %s", (long long)chain.bad, chain.fault);
-    rc = check_states(state, error);
-    if (rc != SERIN_OK)
-        return rc;
-    *ret_count = chain.count;
-    memcpy(ret_last, chain.last, DECISION_HASH_BYTES);
+    *ret_count = count;
+    memcpy(ret_last, last, DECISION_HASH_BYTES);
     return SERIN_OK;
 }

@@ -33,11 +33,14 @@ struct decision {
 MUST_USE enum serin_errc decisions_append(struct state *state, struct decision *decision, const char *plan,
                                           struct serin_error *error);
 
-/* Rollouts, newest first: their state and plan as stored, and the number of their last decision, which the state of it
- * could not know yet. model: NULL for all. */
+struct stored_rollout {
+    const char *id, *model, *json, *plan_yaml;
+    int64_t number; /* of its last decision, which the state of it could not know yet */
+};
+
+/* Rollouts, newest first, as stored. model: NULL for all. */
 MUST_USE enum serin_errc decisions_each_rollout(struct state *state, const char *model, int limit,
-                                                void (*each)(void *user, const char *id, const char *rollout_json,
-                                                             const char *plan_yaml, int64_t number),
+                                                void (*each)(void *user, const struct stored_rollout *rollout),
                                                 void *user, struct serin_error *error);
 
 /* Decisions, oldest first. rollout: NULL for all. */
@@ -45,7 +48,26 @@ MUST_USE enum serin_errc decisions_each(struct state *state, const char *rollout
                                         void (*each)(void *user, const struct decision *decision), void *user,
                                         struct serin_error *error);
 
-/* Recomputes the chain. SERIN_CORRUPT names the first decision that does not fit. */
+/* What does not fit. */
+struct decision_fault {
+    int64_t number;                     /* of the decision; 0: it is about a rollout's state */
+    const char *model;                  /* whose rollouts it concerns; NULL: nobody can tell */
+    const char *what;                   /* a sentence */
+    uint8_t found[DECISION_HASH_BYTES]; /* the hash of the row as it stands; zeros where there is none */
+};
+
+/* A decision of this event is a person's word that the log is accepted as it stands: its numbers are
+ * {"accepted": [{"number", "hash"}]}, with the hash that was found, so that what is changed later is found again. */
+#define DECISION_REPAIR "repair"
+
+/* Recomputes the chain, and calls each for every fault that no repair has accepted. SERIN_CORRUPT: there are too many;
+ * SERIN_IO: the file cannot be read. */
+MUST_USE enum serin_errc decisions_check(struct state *state,
+                                         void (*each)(void *user, const struct decision_fault *fault), void *user,
+                                         int64_t *ret_count, uint8_t ret_last[DECISION_HASH_BYTES],
+                                         struct serin_error *error);
+
+/* The same. SERIN_CORRUPT names the first fault. */
 MUST_USE enum serin_errc decisions_verify(struct state *state, int64_t *ret_count,
                                           uint8_t ret_last[DECISION_HASH_BYTES], struct serin_error *error);
 

@@ -2,6 +2,7 @@
  * decisions_test.c - decisions come back as they were written, and any changed byte of the log is found.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/text.h"
 #include "store/decisions.h"
 #include "store/state_inside.h"
 
@@ -76,10 +77,11 @@ static void note(void *user, const struct decision *row)
              row->event, row->state);
 }
 
-static void note_rollout(void *user, const char *id, const char *json, const char *plan, int64_t number)
+static void note_rollout(void *user, const struct stored_rollout *rollout)
 {
     (void)user;
-    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %lld %s %s", id, (long long)number, json, plan);
+    snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %lld %s %s", rollout->id, (long long)rollout->number,
+             rollout->json, rollout->plan_yaml);
 }
 
 static void comes_back_as_written(void **unused)
@@ -169,6 +171,72 @@ static void finds_what_was_changed(void **unused)
     state_close(state);
 }
 
+static struct decision_fault found;
+static char found_model[64];
+static int found_count;
+
+static void note_fault(void *user, const struct decision_fault *fault)
+{
+    (void)user;
+    found = *fault;
+    snprintf(found_model, sizeof(found_model), "%s", fault->model ? fault->model : "anybody");
+    found_count++;
+}
+
+static int faults_of(struct state *state)
+{
+    uint8_t last[DECISION_HASH_BYTES];
+    struct serin_error error;
+    int64_t count;
+
+    found_count = 0;
+    assert_int_equal(decisions_check(state, note_fault, NULL, &count, last, &error), SERIN_OK);
+    return found_count;
+}
+
+/* A person accepts a changed row as it stands; another change of it is found again. */
+static void a_repair_accepts_what_is_there_and_no_more(void **unused)
+{
+    struct state *state = open_state();
+    struct decision repair = decision_of("m-1", DECISION_REPAIR, "{}");
+    char numbers[256], hash[2 * DECISION_HASH_BYTES + 1];
+    struct serin_error error;
+
+    (void)unused;
+    append_some(state);
+    assert_int_equal(faults_of(state), 0);
+    assert_int_equal(sqlite3_exec(state->db, "UPDATE decision SET why='x' WHERE number=2", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(faults_of(state), 1);
+    assert_int_equal(found.number, 2);
+    assert_string_equal(found_model, "m");
+    text_hex(found.found, DECISION_HASH_BYTES, hash);
+    snprintf(numbers, sizeof(numbers), "{\"accepted\":[{\"number\":2,\"hash\":\"%s\"}]}", hash);
+    repair.numbers = numbers;
+    assert_int_equal(decisions_append(state, &repair, NULL, &error), SERIN_OK);
+    assert_int_equal(faults_of(state), 0);
+    assert_int_equal(sqlite3_exec(state->db, "UPDATE decision SET why='y' WHERE number=2", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(faults_of(state), 1);
+    /* A repair that was itself changed accepts nothing. */
+    assert_int_equal(sqlite3_exec(state->db,
+                                  "UPDATE decision SET why='x' WHERE number=2;"
+                                  "UPDATE decision SET author='z' WHERE number=5",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(faults_of(state), 2);
+    /* Whose a row was that is gone, or says another model than its rollout, nobody can tell. */
+    assert_int_equal(sqlite3_exec(state->db, "UPDATE decision SET model='n' WHERE number=5", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(state->db, "UPDATE decision SET number=7 WHERE number=5", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(state->db, "UPDATE decision SET why='missed objects rose' WHERE number=2", NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(faults_of(state), 3); /* 5 is missing, 7 is changed, and the state is not that of m's last */
+    state_close(state);
+}
+
 /* A process that appends as fast as it can is killed; what it was told is there, and the chain fits. */
 static void survives_a_kill(void **unused)
 {
@@ -248,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(comes_back_as_written, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(refuses_a_decision_without_a_rollout, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(finds_what_was_changed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_repair_accepts_what_is_there_and_no_more, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(survives_a_kill, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(brings_up_an_older_file, make_folder, remove_folder),
     };

@@ -749,27 +749,67 @@ def check_decisions(decisions):
     assert len(set(steps)) == len(steps)
 
 
-@pytest.mark.parametrize("change", ["UPDATE decision SET why = why || '.' WHERE number = 2",
-                                    "UPDATE decision SET time_ms = time_ms + 1 WHERE number = 1",
-                                    "DELETE FROM decision WHERE number = 2"])
-def test_a_changed_record_of_decisions_is_an_error_at_the_start(tmp_path, change):
+@pytest.mark.parametrize("change, concerns_all", [("UPDATE decision SET why = why || '.' WHERE number = 2", False),
+                                                  ("UPDATE decision SET time_ms = time_ms + 1 WHERE number = 1", False),
+                                                  ("DELETE FROM decision WHERE number = 2", True)])
+def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, concerns_all):
     serve = Serve(tmp_path, "--drain-seconds", "2")
-    models = None
+    both = []
     try:
-        models = Rollouts(serve.start(), "street").two()
-        models.start(STANDS)
-        models.reach("Progressing")
-        models.say("abort")
-        assert len(models.history()) == 3
+        serve.start()
+        for name in ("hurt", "whole"):
+            both.append(Rollouts(serve, name).two())
+            both[-1].start(STANDS)
+            both[-1].reach("Progressing")
+        hurt, whole = both
         serve.kill()
         with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db")) as state:
             assert state.execute(change).rowcount == 1
             state.commit()
-        process = serve.spawn()
-        with process.stdout:
-            assert process.wait(DEADLINE_S) == 1 and process.stdout.read() == b""
-        assert "decision" in (tmp_path / "stderr").read_text()
+        serve.start()
+        for models in both:
+            until(lambda: serve.versions(models.name)["v1"]["ready"], "stable")
+        with hurt.traffic() as traffic:  # of a canary that nobody watches
+            traffic.more(100)
+        assert not traffic.errors and traffic.by_version == {"v1": traffic.count}
+        found = serve.call("GET", "/api/v1/rollouts/hurt")
+        assert found.status == 409 and "hurt-1" in found.json()["error"] and "serin rollout repair hurt" in found.json()["error"]
+        for method, path, body in (("POST", "rollouts", {"name": "hurt:v2", "plan": ""}), ("PATCH", "routes/hurt/weights", {"v2": 5})):
+            found = serve.call(method, "/api/v1/" + path, body)
+            assert found.status == 409 and "serin rollout repair hurt" in found.json()["error"], (path, found.body)
+        assert serve.call("GET", "/api/v1/rollouts/whole").status == (409 if concerns_all else 200)
+        damaged = {model["model"]: model.get("damage") for model in serve.api("GET", "status")["models"]}
+        assert "hurt-1" in damaged["hurt"] and bool(damaged["whole"]) == concerns_all
+        assert f"\nserin_decision_log_damaged_models {1 + concerns_all}\n" in serve.call("GET", "/metrics").body.decode()
+        until(lambda: "reading the log of decisions" in (tmp_path / "events").read_text(), "a line in the log")
+        told = serin("status", "--admin", f"127.0.0.1:{serve.admin}").stdout
+        assert "! hurt: the log of decisions is damaged: " in told
+        assert hurt.history()  # it can be looked at
+
+        mended = serin("rollout", "repair", "hurt", "--why", "row 2 is from the backup", "--admin", f"127.0.0.1:{serve.admin}")
+        assert mended.returncode == 0 and "Aborted" in mended.stdout, mended.stderr
+        last = hurt.history()[-1]
+        assert (last["event"], last["why"]) == ("repair", "row 2 is from the backup") and last["numbers"]["accepted"]
+        assert hurt.weight() == 0 and hurt.get()["phase"] == "Aborted"
+        if concerns_all:  # the row after the missing one is the other model's
+            assert rollout(whole, "repair", "whole").returncode == 0
+        else:
+            assert whole.get()["phase"] == "Progressing"
+        assert serve.call("POST", "/api/v1/rollouts/hurt/repair", {}).status == 409  # nothing is damaged any more
+        hurt.say("retry")
+        hurt.reach("Progressing")
+        serve.kill()
+        serve.start()  # what was accepted stays so
+        assert hurt.reach("Progressing")["attempt"] == 2
+        assert serve.end() == 0
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db")) as state:
+            assert state.execute("UPDATE decision SET why = 'nothing' WHERE number = 1").rowcount == 1
+            state.commit()
+        serve.start()  # but not what is changed later
+        assert serve.call("GET", "/api/v1/rollouts/hurt").status == 409
+        assert serve.end() == 0
     finally:
         serve.kill()
-        for fake in models.fakes if models else []:
-            fake.stop()
+        for models in both:
+            for fake in models.fakes:
+                fake.stop()
