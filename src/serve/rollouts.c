@@ -807,13 +807,12 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
 
     if (rc != SERIN_OK)
         return rc;
+    if (!find_named(server, rollout, &named))
+        return error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
     json_init(&json, out);
     json_begin_array(&json);
-    rc = decisions_each(server->state, find_named(server, rollout, &named) ? named.id : rollout, write_decision, &json,
-                        error);
+    rc = decisions_each(server->state, named.id, write_decision, &json, error);
     json_end_array(&json);
-    if (rc == SERIN_OK && !newest && out->size == strlen("[]"))
-        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
     return rc;
 }
 
