@@ -315,7 +315,7 @@ static void care_for(struct plan *plan, const char *guard, double margin)
     struct judge_guard *given = guard_named(plan, guard);
     int i;
 
-    plan->judge.dimensions[0].required = given->required = true;
+    given->required = JUDGE_REQUIRED; /* in each light, as the default plan has it of labels */
     given->margin = margin;
     for (i = 0; i < plan->judge.step_count; i++)
         if (!isinf(given->prove[i]))
@@ -432,7 +432,8 @@ static void evidence_of_times(const struct plan *plan, int runs)
 }
 
 /* Section 3.8: dark pairs until 3 points of boxes lost are seen, beside the empirical Bernstein sequence of 3.6 on the
- * same pairs, at the slice's alpha. */
+ * same pairs, at the slice's alpha. That sequence is told how stable differs from itself, and the judge has to learn it
+ * in each light: who asks for so little copies as much to stable as to the canary. */
 static void evidence_of_pairs(const struct plan *plan, int runs)
 {
     struct plan own = *plan;
@@ -444,6 +445,7 @@ static void evidence_of_pairs(const struct plan *plan, int runs)
     if (!pairs || !reference)
         abort();
     one_guard(&own, "lost", .01, .05);
+    own.steps[0].noise_per_million = own.steps[1].noise_per_million = own.steps[0].mirror_per_million;
     options.traffic.plain = true;
     options.traffic.harm.lost_dark = .03;
     options.reference_alpha = own.judge.alpha / 2 / (own.judge.dimensions[0].values + 1);

@@ -167,6 +167,9 @@ void traffic_next(struct traffic *traffic, struct traffic_request *ret)
     failed = traffic_uniform(&traffic->random);
     ret->failed[0] = failed < error_rate;
     ret->failed[1] = failed < error_rate + options->harm.errors || options->harm.fails_always;
+    failed = traffic_uniform(&traffic->random);
+    ret->copy_failed[0] = failed < error_rate;
+    ret->copy_failed[1] = failed < error_rate + options->harm.errors || options->harm.fails_always;
     time_ms =
         MEDIAN_MS * camera->speed * (traffic->burst || busy ? BURST_SLOW : 1) * exp(.3 * normal(&traffic->random));
     tail = traffic_uniform(&traffic->random);

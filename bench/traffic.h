@@ -39,7 +39,8 @@ struct traffic_options {
 struct traffic_request {
     double t_s;
     int camera, light;
-    bool failed[2];   /* by version: 0 stable, 1 canary */
+    bool failed[2]; /* by version: 0 stable, 1 canary */
+    bool copy_failed[2];
     float time_ms[2]; /* of the whole */
     /* Objects in the frame, by bits: what is there, what each version finds, and stable a second time. */
     uint8_t objects, found[2], found_again;

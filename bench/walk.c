@@ -124,7 +124,7 @@ static void note_reference(struct walk *walk, const struct record_matches *match
         walk->result->reference_pairs = walk->pairs;
 }
 
-static void add_pair(struct walk *walk, const struct traffic_request *request, bool noise)
+static void add_pair(struct walk *walk, const struct traffic_request *request, bool noise, bool failed)
 {
     static struct record record;
     const uint8_t stable = request->found[0], other = noise ? request->found_again : request->found[1];
@@ -138,9 +138,12 @@ static void add_pair(struct walk *walk, const struct traffic_request *request, b
         .lost = ones(stable & (uint8_t)~other) + (request->wrong[0] && !wrong),
         .gained = ones(other & (uint8_t)~stable) + (wrong && !request->wrong[0]),
     };
+    record.pair.failed = failed;
+    if (failed)
+        record.pair.matches = (struct record_matches){.agreed = 0};
     record.pair.jitter = -1;
     add(walk, &record);
-    if (!noise && request->light == 0 && walk->options->reference_alpha > 0)
+    if (!noise && !failed && request->light == 0 && walk->options->reference_alpha > 0)
         note_reference(walk, &record.pair.matches);
 }
 
@@ -256,14 +259,16 @@ static void take_answer(struct walk *walk, const struct asked *asked)
     walk->result->canary_requests += arm == JUDGE_CANARY;
     walk->result->errors += share > 0 && request->failed[arm];
     add_request(walk, request, arm, share);
-    if (!request->failed[0] && !request->failed[1] &&
+    /* What the canary has answered is copied to stable as rarely as stable's own, and where that fails nothing is told.
+     */
+    if (!request->failed[arm] && !(arm == JUDGE_CANARY && request->copy_failed[0]) &&
         is_mirrored(walk, arm == JUDGE_STABLE ? walk->rollout.canary : walk->rollout.stable, request->mirror)) {
         walk->answered[!arm]++;
-        add_pair(walk, request, false);
-        label.both = true;
+        label.both = !request->copy_failed[!arm];
+        add_pair(walk, request, false, !label.both);
     }
     if (arm == JUDGE_STABLE && !request->failed[0] && is_mirrored(walk, walk->rollout.stable, request->noise))
-        add_pair(walk, request, true);
+        add_pair(walk, request, true, request->copy_failed[0]);
     if (request->label < walk->options->label_share && !request->failed[arm])
         put_off(walk, &label);
 }

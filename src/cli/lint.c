@@ -106,7 +106,7 @@ static double step_time_s(const struct report *report, int step)
     for (i = 0; i < report->need_count; i++) {
         const struct plan_need *need = &report->needs[i];
 
-        if (need->step == step && (!need->guard || need->guard->required) && !isnan(need->time_s))
+        if (need->step == step && need->required && !isnan(need->time_s))
             longest_s = fmax(longest_s, need->time_s);
     }
     return longest_s;
@@ -138,7 +138,10 @@ static void print_need(const struct plan_need *need)
     if (need->guard)
         snprintf(margin, sizeof(margin), "%g", need->guard->prove[need->step]);
     printf("      %-20s  %7s  %10s  %9s%s\n", need->guard ? need->guard->name : "at least", margin, units,
-           time_text(need->time_s, time), !need->guard || need->guard->required ? "" : "  (not required)");
+           time_text(need->time_s, time),
+           need->required                                     ? ""
+           : need->guard->required == JUDGE_REQUIRED_IF_HEARD ? "  (once labels come)"
+                                                              : "  (not required)");
 }
 
 static void print_report(const struct report *report)
@@ -188,7 +191,7 @@ static int print_json(const struct report *report)
         json_key(&json, "guard");
         json_write_string(&json, need->guard ? need->guard->name : NULL);
         json_key(&json, "required");
-        json_write_boolean(&json, !need->guard || need->guard->required);
+        json_write_boolean(&json, need->required);
         json_key(&json, "possible");
         json_write_boolean(&json, !isinf(need->time_s));
         json_key(&json, "units");

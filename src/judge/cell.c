@@ -208,6 +208,28 @@ void cell_learn(struct cell *cell, double x)
     add(&cell->past, x);
 }
 
+/* ---- what stable does against itself ---- */
+
+/* A slice has its own: in the dark boxes lie nearer to the threshold, and come and go more often. */
+const double *cell_floor(const struct cell *cell)
+{
+    return cell->dimension >= 0 && cell->noise.n >= LEARNED_FROM ? cell->floor : cell->guard->floor;
+}
+
+/* The mean for a proof, and for harm two standard errors more, of a variance that is thought large while little has
+ * been seen. */
+void floor_renew(double floor[2], const struct bet_sums *noise)
+{
+    double mean, variance;
+
+    if (noise->n < 1)
+        return;
+    mean = noise->x / noise->n;
+    variance = fmax(0, noise->xx / noise->n - mean * mean) + .25 / noise->n;
+    floor[0] = mean;
+    floor[1] = mean + 2 * sqrt(variance / noise->n);
+}
+
 /* ---- folding ---- */
 
 /* The margin as a part of x: relative ones are, absolute ones are in the metric's unit. */
@@ -230,7 +252,7 @@ static struct bet_line line_of(const struct guard *guard, const struct cell *cel
     case SHAPE_LEVEL:
         if (side->kind == SIDE_LIMIT)
             return bet_level(scaled(guard, side->margin), side->sign);
-        return bet_level(guard->floor[side->kind == SIDE_HARM] + scaled(guard, side->margin), side->sign);
+        return bet_level(cell_floor(cell)[side->kind == SIDE_HARM] + scaled(guard, side->margin), side->sign);
     default:
         break;
     }
@@ -332,7 +354,7 @@ static void add_bounds(struct guard *guard, struct cell *cell, double rho)
     if (cell->waiting_both.n > 0)
         add_level_bounds(bounds, &cell->waiting_both, 0, -1);
     if (guard->shape == SHAPE_LEVEL) {
-        add_level_bounds(bounds, canary, guard->floor[0], guard->lowest);
+        add_level_bounds(bounds, canary, cell_floor(cell)[0], guard->lowest);
     } else if ((guard->shape != SHAPE_MEAN && guard->shape != SHAPE_EVENTS) || rho >= 1) {
         return;
     } else if (!guard->given->metric || guard->given->metric->scale == JUDGE_RELATIVE) {
@@ -389,6 +411,7 @@ static void renew_predictions(struct cell *cell)
         cell->mean = past->x / past->n;
         cell->variance = (fmax(0, past->xx - past->n * cell->mean * cell->mean) + .05) / (past->n + 1);
     }
+    floor_renew(cell->floor, &cell->noise);
     if (both->n > 0)
         cell->variance_both = (both->xx + .05) / (both->n + 1);
 }

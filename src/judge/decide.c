@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LABELS_STOPPED_S 300 /* without one; then whoever waits for them is told */
+
 bool golden_below(const struct judge *judge, double margin)
 {
     const double *map = judge->options.golden_map;
@@ -60,10 +62,16 @@ double cell_left_s(const struct judge *judge, const struct cell *cell)
     return passed_s > 0 && grown > 0 ? (needed - now) / grown * passed_s : (double)NAN;
 }
 
+bool guard_is_required(const struct guard *guard)
+{
+    return guard->given->required == JUDGE_REQUIRED ||
+           (guard->given->required == JUDGE_REQUIRED_IF_HEARD && guard->heard == BOTH_ARMS);
+}
+
 /* What of it the step must have proven. */
 static bool is_asked(const struct judge *judge, const struct guard *guard)
 {
-    return guard->given->required && !guard->accepted && !isinf(guard->given->prove[judge->step]);
+    return guard_is_required(guard) && !guard->accepted && !isinf(guard->given->prove[judge->step]);
 }
 
 static bool golden_proven(const struct judge *judge, const struct guard *guard)
@@ -287,8 +295,23 @@ static void say_lack(const struct judge *judge, const struct lack *lack, struct 
         (unsigned long long)cell->count[JUDGE_CANARY], evidence_of(metric));
     if (lack->count > 1)
         say(text, " (and %d more)", lack->count - 1);
+    if (metric->source == JUDGE_FROM_LABELS && judge->t_s - judge->label_t_s > LABELS_STOPPED_S) /* not of NAN */
+        say(text, ", the last label came %.0f min ago", (judge->t_s - judge->label_t_s) / 60);
     say(text, "; ");
     say_left(text, lack->left_s);
+}
+
+/* A version may have passed by what is known of it without labels. Whoever reads why is told. */
+static void say_unheard(const struct judge *judge, struct text *text)
+{
+    int i;
+
+    for (i = 0; i < judge->guard_count; i++)
+        if (judge->guards[i].given->metric->source == JUDGE_FROM_LABELS &&
+            judge->guards[i].given->required == JUDGE_REQUIRED_IF_HEARD && !judge->guards[i].heard) {
+            say(text, "; no label has come, so nobody has said whether it sees what it should");
+            return;
+        }
 }
 
 /* ---- the answer ---- */
@@ -376,4 +399,5 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
         say(&text,
             "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
             judge->step_units);
+    say_unheard(judge, &text);
 }

@@ -87,6 +87,7 @@ void gauges_add(struct judge *judge, const struct record *record)
 
         if (guard->given->metric->source != JUDGE_FROM_GAUGES || !(memory_mb >= 0))
             continue;
+        guard->heard |= 1u << record->arm;
         if (guard->measure == MEASURE_MEMORY_GROWTH)
             take_growth(judge, guard, &guard->gauge, record->arm, memory_mb, record->gauge.requests);
         else

@@ -20,6 +20,8 @@
 #define MAX_SIDES        (4 * (JUDGE_MAX_STEPS + 1))
 #define MAX_CELLS        65536
 #define MAX_EVENT_SHARES 16
+#define LEARNED_FROM     30 /* values of stable from which a scale or a slice's floor is known */
+#define BOTH_ARMS        3u /* of `heard` */
 #define SAMPLE_ALPHA                                                                                                   \
     1e-4 /* of the alarm on the sizes of the arms: with a release a week of many models, rarer than any fault it finds \
           */
@@ -61,9 +63,10 @@ struct guard {
     bool per_side;   /* canary's x differs by side (its margin lies in the threshold) */
     bool exact;      /* x is 0 or 1 and each is a unit */
     bool accepted;   /* by a person; only of those that call one */
+    unsigned heard;  /* bit of an arm: its source has told of it */
     double lowest;   /* of x: 0, or -1 */
     double scale;    /* the metric's unit of x = 1; 0: not known yet, and nothing counts */
-    double floor[2]; /* SHAPE_LEVEL: of stable with itself; its mean, and as much as it may well be */
+    double floor[2]; /* SHAPE_LEVEL: of stable with itself; its mean, and as much as it may well be. Of the whole */
     double log_beta_needed, log_alpha_whole, log_alpha_slice[JUDGE_MAX_DIMENSIONS]; /* ln(1/alpha) for each side */
     int side_count, harm_sides;
     struct side *sides;
@@ -94,7 +97,9 @@ struct cell {
     struct bet_sums waiting[2], waiting_both; /* since the last fold; both: differences on frames that both answered */
     struct bet_sums seen;                     /* of the canary, all of it */
     struct bet_sums past, past_both;          /* stable's (fading): what predictions come from */
+    struct bet_sums noise;                    /* SHAPE_LEVEL, of a slice: stable with itself */
     double mean, variance, variance_both;     /* predictions */
+    double floor[2];                          /* of `noise`, where there is enough of it */
     uint64_t count[2];                        /* units */
     double weight[2], weighted[2];            /* for means that are comparable over steps */
     struct bound_sums bounds;
@@ -125,6 +130,7 @@ struct judge {
     int step;
     double step_units; /* of the canary, in this step */
     double step_seen;  /* records of this step that tell of the canary's answers */
+    double label_t_s;  /* of the last label; NAN: none */
     /* arrivals, for "no traffic" */
     double last_t_s, gap_s;
     struct cell *harms[3]; /* the first by each action */
@@ -152,6 +158,11 @@ void cell_fold(struct judge *judge, struct cell *cell);
 void judge_fold_all(struct judge *judge);
 double cell_needed(const struct judge *judge, const struct cell *cell); /* ln(1/alpha) of each harm side */
 
+/* SHAPE_LEVEL: what stable does against itself, in the slice where enough of it is known. */
+const double *cell_floor(const struct cell *cell);
+/* From what stable has done against itself; nothing where there is none. */
+void floor_renew(double floor[2], const struct bet_sums *noise);
+
 /* ---- measure.c ---- */
 
 /* Takes the record's values into the cells of all guards. */
@@ -174,6 +185,7 @@ double cell_proof(const struct judge *judge, const struct cell *cell);
 bool cell_proven(const struct judge *judge, const struct cell *cell);
 double cell_left_s(const struct judge *judge, const struct cell *cell); /* until it is proven; NAN */
 void judge_decide(struct judge *judge, struct judge_decision *ret);
+bool guard_is_required(const struct guard *guard); /* by now, in any step */
 
 /* golden_map: the version is worse than stable by more than margin. */
 bool golden_below(const struct judge *judge, double margin);

@@ -148,7 +148,7 @@ enum serin_errc judge_new(const struct judge_options *options, struct judge **re
     judge->options = *options;
     judge->guard_count = options->guard_count;
     judge->rho = -1;
-    judge->gap_s = (double)NAN;
+    judge->gap_s = judge->label_t_s = (double)NAN;
     cells = options->guard_count + 1;
     for (i = 0; i < options->guard_count; i++)
         for (int k = 0; k < options->dimension_count; k++)

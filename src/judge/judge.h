@@ -37,6 +37,10 @@ enum judge_scale { JUDGE_RELATIVE, JUDGE_ABSOLUTE };
 
 enum judge_direction { JUDGE_HIGHER_IS_WORSE, JUDGE_LOWER_IS_WORSE, JUDGE_EITHER_IS_WORSE };
 
+/* Whether a step ends only when a guard is proven harmless. IF_HEARD: once its source has told of both arms in this
+ * attempt: a site may have no labels, and a worker elsewhere no memory that is known. */
+enum judge_required { JUDGE_NOT_REQUIRED, JUDGE_REQUIRED, JUDGE_REQUIRED_IF_HEARD };
+
 enum judge_action { JUDGE_ROLL_BACK, JUDGE_CALL_PERSON, JUDGE_NOTE }; /* on harm; note: advisory, a dry run */
 
 /* Declared once: the plan's reader, its documentation and the console read this table. */
@@ -60,7 +64,7 @@ struct judge_guard {
     double limit;       /* hard: the canary's own value past it is harm whatever stable does; NAN: none */
     double alpha_share; /* of the rollout's alpha; the judge divides by their sum */
     enum judge_action action;
-    bool required;                 /* a step needs it proven harmless */
+    enum judge_required required;
     double prove[JUDGE_MAX_STEPS]; /* the margin that each step must prove; >= margin of harm, falls with the share;
                                       INFINITY: that step needs no proof of it */
     uint32_t dimensions;           /* bit i: it is also judged by dimension i */
@@ -109,6 +113,7 @@ struct judge_reading {
     uint64_t stable_count, canary_count; /* units */
     double decided_t_s;                  /* of a harm; NAN */
     bool accepted;                       /* a person goes on in spite of it: it asks no more, and need not be proven */
+    bool required;                       /* a step needs it proven, as far as is known by now */
 };
 
 /* What all guards together say of the present step. */

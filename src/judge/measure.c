@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_VALUE     ((double)NAN)
-#define LEARNED_FROM 30 /* values of stable that a scale is set by */
+#define NO_VALUE ((double)NAN)
 
 /* Where a record's values go: the draw, or none; and its number in each dimension (-1: it has none). */
 struct place {
@@ -81,6 +80,10 @@ static double matches_value(enum measure measure, const struct record_matches *m
 
 static double pair_value(enum measure measure, const struct record *record)
 {
+    if (measure == MEASURE_MIRROR_ERROR_RATE)
+        return record->pair.failed;
+    if (record->pair.failed || record->pair.unread)
+        return NO_VALUE;
     if (measure == MEASURE_JITTER)
         return record->pair.jitter >= 0 ? (double)record->pair.jitter : NO_VALUE;
     if (measure == MEASURE_SCORE_SHIFT)
@@ -279,6 +282,7 @@ static void take_request(struct judge *judge, const struct record *record)
         value = request_value(guard->measure, &record->request);
         if (isnan(value))
             continue;
+        guard->heard |= 1u << record->arm;
         if (record->arm == JUDGE_STABLE)
             learn_scale(guard, value);
         add_request_value(judge, &place, guard->whole, value);
@@ -289,11 +293,30 @@ static void take_request(struct judge *judge, const struct record *record)
     take_times(judge, &place);
 }
 
+static void learn_noise(struct bet_sums *noise, double value)
+{
+    noise->n++;
+    noise->x += value;
+    noise->xx += value * value;
+}
+
+/* A pair's value: of stable with itself it is what the other is compared with. */
+static void add_pair(struct judge *judge, const struct record *record, int camera, struct cell *cell, double value)
+{
+    if (!cell || isnan(value))
+        return;
+    if (!record->pair.noise)
+        units_add(&judge->paired, NULL, camera, cell, -1, value);
+    else if (cell->dimension < 0)
+        learn_noise(&cell->guard->seen, value);
+    else
+        learn_noise(&cell->noise, value);
+}
+
 static void take_pair(struct judge *judge, const struct record *record)
 {
     int camera = names_number(&judge->cameras, record->camera), i, k;
     struct place place;
-    struct cell *cell;
 
     find_place(judge, record, &place);
     for (i = 0; i < judge->guard_count; i++) {
@@ -303,29 +326,21 @@ static void take_pair(struct judge *judge, const struct record *record)
         if (guard->given->metric->source != JUDGE_FROM_PAIRS)
             continue;
         value = pair_value(guard->measure, record);
-        if (record->pair.noise) {
-            if (!isnan(value)) {
-                guard->seen.n++;
-                guard->seen.x += value;
-                guard->seen.xx += value * value;
-            }
-            continue;
-        }
-        if (!isnan(value)) {
-            units_add(&judge->paired, NULL, camera, guard->whole, -1, value);
-            for (k = 0; k < judge->options.dimension_count; k++)
-                if (place.value[k] >= 0 && (cell = cell_of(judge, guard, k, place.value[k])))
-                    units_add(&judge->paired, NULL, camera, cell, -1, value);
-        }
+        if (!record->pair.noise)
+            guard->heard = BOTH_ARMS;
+        add_pair(judge, record, camera, guard->whole, value);
+        for (k = 0; k < judge->options.dimension_count; k++)
+            if (place.value[k] >= 0)
+                add_pair(judge, record, camera, cell_of(judge, guard, k, place.value[k]), value);
         for (k = 0; k < record->part_count; k++) {
             int dimension = dimension_named(judge, record->parts[k].of.name);
 
             value = matches_value(guard->measure, &record->parts[k].matches);
-            if (dimension < 0 || isnan(value))
-                continue;
-            cell = cell_of(judge, guard, dimension, names_number(&judge->values[dimension], record->parts[k].of.value));
-            if (cell)
-                units_add(&judge->paired, NULL, camera, cell, -1, value);
+            if (dimension >= 0 && !isnan(value))
+                add_pair(judge, record, camera,
+                         cell_of(judge, guard, dimension,
+                                 names_number(&judge->values[dimension], record->parts[k].of.value)),
+                         value);
         }
     }
 }
@@ -363,6 +378,7 @@ static void take_label(struct judge *judge, const struct record *record)
 
         if (guard->given->metric->source != JUDGE_FROM_LABELS)
             continue;
+        guard->heard = BOTH_ARMS;
         add_truth(judge, &place, guard->whole, record->label.truth);
         for (k = 0; k < judge->options.dimension_count; k++)
             if (place.value[k] >= 0)
@@ -393,6 +409,7 @@ static void take_choice(struct judge *judge, const struct record *record)
 
         if (guard->given->metric->source != JUDGE_FROM_CHOICES)
             continue;
+        guard->heard = BOTH_ARMS;
         cell_add(judge, guard->whole, JUDGE_CANARY, -1, record->choice == RECORD_STABLE_RIGHT);
         for (k = 0; k < judge->options.dimension_count; k++)
             if (place.value[k] >= 0 && (cell = cell_of(judge, guard, k, place.value[k])))
@@ -408,11 +425,12 @@ void measure_record(struct judge *judge, const struct record *record)
         take_request(judge, record);
         break;
     case RECORD_PAIR:
-        judge->step_seen += !record->pair.noise;
+        judge->step_seen += !record->pair.noise && !record->pair.failed;
         take_pair(judge, record);
         break;
     case RECORD_LABEL:
         judge->step_seen += record->label.both || record->arm == JUDGE_CANARY;
+        judge->label_t_s = judge->t_s;
         take_label(judge, record);
         break;
     case RECORD_CHOICE:
@@ -444,21 +462,6 @@ bool measure_close(struct judge *judge, double t_s)
     return judge->options.unit != JUDGE_REQUEST && units_close(&judge->drawn, t_s, close_unit, judge);
 }
 
-/* What stable disagrees with itself: the mean for a proof, and for harm two standard errors more, of a variance that is
- * thought large while little has been seen. */
-static void renew_floor(struct guard *guard)
-{
-    const struct bet_sums *noise = &guard->seen;
-    double mean, variance;
-
-    if (noise->n < 1)
-        return;
-    mean = noise->x / noise->n;
-    variance = fmax(0, noise->xx / noise->n - mean * mean) + .25 / noise->n;
-    guard->floor[0] = mean;
-    guard->floor[1] = mean + 2 * sqrt(variance / noise->n);
-}
-
 void measure_renew(struct judge *judge)
 {
     int i;
@@ -479,7 +482,7 @@ void measure_renew(struct judge *judge)
             if (guard->measure == MEASURE_DETECTIONS)
                 guard->scale = fmax(guard->scale, 8);
         } else if (guard->given->metric->source == JUDGE_FROM_PAIRS && guard->lowest == 0) {
-            renew_floor(guard);
+            floor_renew(guard->floor, &guard->seen);
         }
     }
 }

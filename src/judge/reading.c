@@ -129,7 +129,7 @@ static void read_values(const struct judge *judge, const struct cell *cell, stru
     if (guard->shape == SHAPE_QUANTILE) {
         read_times(judge, cell, ret);
     } else if (guard->shape == SHAPE_LEVEL) {
-        ret->stable = guard->floor[0] * unit;
+        ret->stable = cell_floor(cell)[0] * unit;
     } else if (guard->shape == SHAPE_GOLDEN) {
         ret->stable = judge->options.golden_map[JUDGE_STABLE];
         ret->canary = judge->options.golden_map[JUDGE_CANARY];
@@ -201,6 +201,7 @@ void judge_read(const struct judge *judge, int index, struct judge_reading *ret)
     *ret = (struct judge_reading){.guard = guard->given,
                                   .verdict = judge_verdict(judge, index),
                                   .accepted = guard->accepted,
+                                  .required = guard_is_required(guard),
                                   .log_e_harm_needed = cell_needed(judge, cell),
                                   .log_e_no_harm = cell_proof(judge, cell),
                                   .log_e_no_harm_needed = guard->log_beta_needed,

@@ -254,8 +254,8 @@ static void read_truths(struct reader *reader, const struct record *record, stru
 
 static void read_pair(struct reader *outer, struct record *record)
 {
-    static const char *const known[] = {"camera", "agreed",      "lost",  "gained", "flipped",
-                                        "jitter", "score_shift", "noise", NULL};
+    static const char *const known[] = {"camera",      "agreed", "lost",   "gained", "flipped", "jitter",
+                                        "score_shift", "noise",  "failed", "unread", NULL};
     struct reader reader = open_object(outer, "pair", take(outer, "pair"));
 
     record->kind = RECORD_PAIR;
@@ -266,6 +266,8 @@ static void read_pair(struct reader *outer, struct record *record)
     if (record->pair.jitter < 0)
         record->pair.score_shift = 0;
     record->pair.noise = take_boolean(&reader, "noise");
+    record->pair.failed = take_boolean(&reader, "failed");
+    record->pair.unread = take_boolean(&reader, "unread");
     close_object(outer, &reader, known);
 }
 

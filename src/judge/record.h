@@ -11,6 +11,7 @@
  *      "slice":{"light":"dark"}}
  *     {"t":1.6,"pair":{"camera":"c7","agreed":3,"lost":1,"gained":0,"flipped":0,"jitter":0.04,"score_shift":-0.02,
  *      "noise":false},"slice":{},"parts":[{"class":"person","agreed":2,"lost":1,"gained":0,"flipped":0}]}
+ *     {"t":8,"pair":{"camera":"c7","failed":true}}
  *     {"t":9,"label":{"age":4,"arm":"canary","share":0.01,"camera":"c7","found":3,"missed":1,"wrong":0},
  *      "parts":[{"size":"small","found":0,"missed":1,"wrong":0}]}
  *     {"t":9,"label":{"camera":"c7","stable":{"found":4,"missed":0,"wrong":0},
@@ -41,7 +42,7 @@ enum judge_arm { JUDGE_STABLE, JUDGE_CANARY };
 
 enum record_kind {
     RECORD_REQUEST, /* a client's request, assigned to an arm by a draw */
-    RECORD_PAIR,    /* both arms' answers to one frame, or stable's twice (noise) */
+    RECORD_PAIR,    /* both arms' answers to one frame, or stable's twice (noise); or that the second failed */
     RECORD_LABEL,   /* the truth about a frame has come, and how the arm (or both) had done */
     RECORD_CHOICE,  /* a person has said which answer of a pair is right */
     RECORD_GAUGE,   /* memory of the workers of an arm */
@@ -97,7 +98,9 @@ struct record {
     union {
         struct record_request request;
         struct {
-            bool noise; /* stable against itself */
+            bool noise;  /* stable against itself */
+            bool failed; /* stable has answered, and the copy was an error, garbage, too late, or lost */
+            bool unread; /* both have answered, and in a form that has no boxes: nothing is compared */
             struct record_matches matches;
             float jitter;      /* mean of 1 - IoU over agreed boxes; negative: none agreed */
             float score_shift; /* mean of canary's score - stable's over agreed boxes, -1..1 */

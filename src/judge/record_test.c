@@ -27,6 +27,8 @@ static const char *const good[] = {
     "{\"t\":1.000001,\"pair\":{\"camera\":\"c7\",\"agreed\":3,\"lost\":1,\"gained\":0,\"flipped\":2,\"jitter\":0.04,"
     "\"score_shift\":-0.02,\"noise\":true},\"parts\":[{\"class\":\"a \\\"b\\\\\",\"agreed\":2,\"lost\":1,"
     "\"gained\":0,\"flipped\":0}]}",
+    "{\"t\":2,\"pair\":{\"agreed\":0,\"lost\":0,\"gained\":0,\"flipped\":0,\"noise\":true,\"failed\":true}}",
+    "{\"t\":2,\"pair\":{\"agreed\":0,\"lost\":0,\"gained\":0,\"flipped\":0,\"unread\":true}}",
     "{\"t\":9,\"label\":{\"age\":2.125,\"arm\":\"canary\",\"share\":0.5,\"found\":3,\"missed\":1,\"wrong\":0},"
     "\"slice\":{\"a\":\"1\",\"b\":\"\xc3\xa9\"},\"parts\":[{\"size\":\"small\",\"found\":0,\"missed\":1,"
     "\"wrong\":0}]}",

@@ -210,6 +210,10 @@ static void put_pair(struct out *out, const struct record *record)
     }
     if (record->pair.noise)
         TEXT(out, ",\"noise\":true");
+    if (record->pair.failed)
+        TEXT(out, ",\"failed\":true");
+    if (record->pair.unread)
+        TEXT(out, ",\"unread\":true");
     *out->at++ = '}';
 }
 

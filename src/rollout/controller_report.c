@@ -97,7 +97,7 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_text(json, "slice", slice);
     put_text(json, "verdict", verdict_names[reading->verdict]);
     put_text(json, "on_harm", action_names[reading->guard->action]);
-    put_boolean(json, "required", reading->guard->required);
+    put_boolean(json, "required", reading->required);
     put_boolean(json, "accepted", reading->accepted);
     put_number(json, "margin", reading->guard->margin);
     put_number(json, "stable", reading->stable);

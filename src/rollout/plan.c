@@ -17,17 +17,27 @@
 
 /* ---- defaults ---- */
 
-/* Guards of the default plan. What needs labels, pairs or gauges does not hold a step up: not every fleet has them. */
+/* Guards of the default plan. What needs labels, copies or gauges holds a step up where they come: not every fleet has
+ * them. */
 static const struct {
     const char *metric;
     double alpha_share;
-    bool required;
+    enum judge_required required;
     bool by_light;
 } default_guards[] = {
-    {"error_rate", 4, true, false},  {"latency_p95", 2, true, false},    {"latency_p50", 1, false, false},
-    {"missed", 2, false, true},      {"wrong", 2, false, true},          {"lost", 1, false, true},
-    {"gained", 1, false, true},      {"detections", 1, false, true},     {"memory", 1, false, false},
-    {"gpu_memory", 1, false, false}, {"memory_growth", 1, false, false}, {"golden_map", 1, false, false},
+    {"error_rate", 4, JUDGE_REQUIRED, false},
+    {"mirror_error_rate", 1, JUDGE_REQUIRED_IF_HEARD, false},
+    {"latency_p95", 2, JUDGE_REQUIRED, false},
+    {"latency_p50", 1, JUDGE_NOT_REQUIRED, false},
+    {"missed", 2, JUDGE_REQUIRED_IF_HEARD, true},
+    {"wrong", 2, JUDGE_REQUIRED_IF_HEARD, true},
+    {"lost", 1, JUDGE_NOT_REQUIRED, true},
+    {"gained", 1, JUDGE_NOT_REQUIRED, true},
+    {"detections", 1, JUDGE_NOT_REQUIRED, true},
+    {"memory", 1, JUDGE_REQUIRED_IF_HEARD, false},
+    {"gpu_memory", 1, JUDGE_REQUIRED_IF_HEARD, false},
+    {"memory_growth", 1, JUDGE_REQUIRED_IF_HEARD, false},
+    {"golden_map", 1, JUDGE_NOT_REQUIRED, false},
 };
 
 static const struct {
@@ -53,19 +63,36 @@ void plan_init_slice(struct judge_dimension *slice, const char *name)
             slice->values = usual[i].values;
 }
 
-/* A guard holds the steps up where each step can be expected to prove it. */
+/* A guard that goes back holds the steps up: always where requests or labels tell of it, since whoever names such a
+ * guard expects them; else where there is something to prove it by. People's choices are too few. */
+static enum judge_required required_of(const struct judge_metric *metric)
+{
+    if (metric->action != JUDGE_ROLL_BACK)
+        return JUDGE_NOT_REQUIRED;
+    switch (metric->source) {
+    case JUDGE_FROM_REQUESTS:
+    case JUDGE_FROM_LABELS:
+        return JUDGE_REQUIRED;
+    case JUDGE_FROM_PAIRS:
+    case JUDGE_FROM_GAUGES:
+        return JUDGE_REQUIRED_IF_HEARD;
+    case JUDGE_FROM_CHOICES:
+    case JUDGE_FROM_GOLDEN:
+        break;
+    }
+    return JUDGE_NOT_REQUIRED;
+}
+
 void plan_init_guard(struct judge_guard *guard, const struct judge_metric *metric)
 {
     int i;
 
-    *guard =
-        (struct judge_guard){.metric = metric,
-                             .margin = metric->margin,
-                             .limit = NAN,
-                             .alpha_share = 1,
-                             .action = metric->action,
-                             .required = metric->action == JUDGE_ROLL_BACK && (metric->source == JUDGE_FROM_REQUESTS ||
-                                                                               metric->source == JUDGE_FROM_LABELS)};
+    *guard = (struct judge_guard){.metric = metric,
+                                  .margin = metric->margin,
+                                  .limit = NAN,
+                                  .alpha_share = 1,
+                                  .action = metric->action,
+                                  .required = required_of(metric)};
     snprintf(guard->name, sizeof(guard->name), "%s", metric->name);
     for (i = 0; i < JUDGE_MAX_STEPS; i++)
         guard->prove[i] = INFINITY;
@@ -106,11 +133,14 @@ void plan_init(struct plan *plan)
     plan->judge.golden_map[0] = plan->judge.golden_map[1] = NAN;
     plan->key_source = ROUTE_KEY_HEADER;
     snprintf(plan->key_name, sizeof(plan->key_name), "X-Camera");
+    snprintf(plan->zone, sizeof(plan->zone), "UTC");
     plan->analysis_s = 3600;
     plan->undo_s = 7 * 86400;
     plan->frames_megabytes = 256;
     plan->frames_retention_s = 7 * 86400;
     plan_init_slice(&plan->judge.dimensions[0], "light");
+    plan->judge.dimensions[0].required = true; /* a version that is blind in the dark is well on the whole */
+    plan->judge.dimensions[0].min_share = .1;
     plan->judge.dimension_count = 1;
     plan->judge.step_count = (int)COUNT(default_steps);
     for (i = 0; i < COUNT(default_steps); i++) {
@@ -136,6 +166,11 @@ void plan_init(struct plan *plan)
         for (j = 0; j < COUNT(default_steps); j++)
             guard->prove[j] = plan_default_proof(guard, &plan->steps[j]);
     }
+}
+
+bool plan_slice_is_header(const char *name)
+{
+    return strncasecmp(name, "X-", 2) == 0;
 }
 
 /* ---- checks ---- */
@@ -195,7 +230,7 @@ enum serin_errc plan_check(const struct plan *plan, struct serin_error *error)
 {
     const struct judge_options *judge = &plan->judge;
     enum serin_errc rc = check_steps(plan, error);
-    int i, j;
+    int headers = 0, i, j;
 
     for (i = 0; i < judge->guard_count && rc == SERIN_OK; i++)
         rc = check_guard(plan, &judge->guards[i], error);
@@ -203,10 +238,15 @@ enum serin_errc plan_check(const struct plan *plan, struct serin_error *error)
         return rc;
     if (judge->guard_count < 1)
         return error_set(error, SERIN_INVALID, "no guards: nothing would be judged");
-    for (i = 0; i < judge->dimension_count; i++)
+    for (i = 0; i < judge->dimension_count; i++) {
+        headers += plan_slice_is_header(judge->dimensions[i].name);
         for (j = 0; j < i; j++)
-            if (strcmp(judge->dimensions[i].name, judge->dimensions[j].name) == 0)
+            if (strcasecmp(judge->dimensions[i].name, judge->dimensions[j].name) == 0)
                 return error_set(error, SERIN_INVALID, "slice '%s' stands there twice", judge->dimensions[i].name);
+    }
+    if (headers > PLAN_MAX_HEADER_SLICES)
+        return error_set(error, SERIN_INVALID, "slices by %d headers, the limit is %d", headers,
+                         PLAN_MAX_HEADER_SLICES);
     if (plan->analysis_s > plan->undo_s)
         return error_set(error, SERIN_INVALID,
                          "after: analysis of %g s, and undo of %g s: when stable is gone nothing can be taken back",

@@ -27,10 +27,11 @@
 #include "gateway/route.h"
 #include "judge/judge.h"
 
-#define PLAN_MAX_WEBHOOKS 8
-#define PLAN_MAX_TESTERS  8
-#define PLAN_MAX_URL      512
-#define PLAN_MAX_BYTES    (256u << 10) /* of the YAML */
+#define PLAN_MAX_WEBHOOKS      8
+#define PLAN_MAX_TESTERS       8
+#define PLAN_MAX_HEADER_SLICES 3
+#define PLAN_MAX_URL           512
+#define PLAN_MAX_BYTES         (256u << 10) /* of the YAML */
 
 struct plan_step {
     uint32_t weight_per_million;       /* canary's share; 0 in a step that only mirrors */
@@ -67,6 +68,7 @@ struct plan {
     struct route_rule testers[PLAN_MAX_TESTERS]; /* forced to the canary from the first step; tag is empty */
     double analysis_s;                           /* after the last step: harm still undoes by itself */
     double undo_s;                               /* stable of before is kept running so long */
+    char zone[64];                               /* of slices by hour, as the IANA data base has it; "UTC" */
     int webhook_count;
     struct plan_webhook webhooks[PLAN_MAX_WEBHOOKS];
     int frames_kept; /* most pictures on which the versions differ that are kept for people; 0: none, the default */
@@ -75,6 +77,8 @@ struct plan {
 };
 
 void plan_init(struct plan *plan); /* the default plan */
+
+bool plan_slice_is_header(const char *name); /* X-...: the value of that field of a request */
 
 /* Reads YAML over the defaults. SERIN_INVALID: "line 7: ...". */
 MUST_USE enum serin_errc plan_read(const char *yaml, size_t size, struct plan *ret, struct serin_error *error);
@@ -93,6 +97,7 @@ struct plan_traffic {
 struct plan_need { /* of one guard in one step */
     int step;
     const struct judge_guard *guard; /* NULL: the step's least evidence and time */
+    bool required;                   /* at this traffic: the step waits for it */
     double units;  /* of the canary, about the median under no difference, for the step's proof: requests, blocks,
                       labelled frames, or pairs; INFINITY: it cannot; NAN: it depends on what is not known before */
     double time_s; /* INFINITY and NAN as units; INFINITY where nothing of the kind comes */

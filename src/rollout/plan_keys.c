@@ -21,6 +21,7 @@ const char *const plan_slice_names[] = {"camera", "light", "sharpness", "hour", 
 const char *const plan_hook_names[] = {"gate", "started", "step", "harm", "paused", "promoted", "ended", NULL};
 const char *const plan_day_names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 static const char *const sources[] = {"header", "cookie", "query", "address", NULL};
+static const char *const required[] = {"false", "true", "auto", NULL}; /* as enum judge_required */
 static const char *const actions[] = {"roll_back", "call_person", "note", NULL};
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
@@ -39,13 +40,17 @@ static const struct plan_key keys[] = {
      "a key keeps its version so long and is then drawn anew; without it, for the whole rollout"},
 
     {PLAN_TOP, "slices", PLAN_OF_SLICES, PLAN_SLICE, 0, 0, 0, JUDGE_MAX_DIMENSIONS, 0, NULL,
-     "kinds of slices of the traffic: camera, light, sharpness, hour, class, size, or a header (X-Site)"},
+     "kinds of slices of the traffic: camera, light, sharpness, hour, class, size, or a header (X-Line), at most 3 of "
+     "them"},
     {PLAN_SLICE, "values", PLAN_INT, 0, AT(judge_dimension, values), 1, MAX_SLICE, 0, NULL,
      "most values that are judged by themselves; more are judged together"},
     {PLAN_SLICE, "required", PLAN_FLAG, 0, AT(judge_dimension, required), 0, 0, 0, NULL,
      "a step needs each value proven, too"},
     {PLAN_SLICE, "min_share", PLAN_NUMBER, 0, AT(judge_dimension, min_share), 0, 1, 0, NULL,
      "of the evidence; a value with less is not required"},
+
+    {PLAN_TOP, "zone", PLAN_TEXT, 0, AT(plan, zone), 0, 0, 0, NULL,
+     "time zone of slices by hour, as Europe/Berlin; the freeze calendar has its own"},
 
     {PLAN_TOP, "guards", PLAN_OF_GUARDS, PLAN_GUARD, 0, 0, 1, JUDGE_MAX_GUARDS, 0, NULL,
      "what the new version must not do; given, they take the place of the default ones"},
@@ -59,8 +64,8 @@ static const struct plan_key keys[] = {
     {PLAN_GUARD, "alpha", PLAN_NUMBER, 0, AT(judge_guard, alpha_share), 1e-3, 1e3, 0, NULL,
      "its part of the rollout's alpha, against the other guards' parts"},
     {PLAN_GUARD, "action", PLAN_CHOICE, 0, AT(judge_guard, action), 0, 0, 0, actions, "what harm does"},
-    {PLAN_GUARD, "required", PLAN_FLAG, 0, AT(judge_guard, required), 0, 0, 0, NULL,
-     "a step goes on only when it is proven that there is no harm"},
+    {PLAN_GUARD, "required", PLAN_CHOICE, 0, AT(judge_guard, required), 0, 0, 0, required,
+     "a step goes on only when it is proven that there is no harm; auto: once something to prove it by has come"},
     {PLAN_GUARD, "slices", PLAN_OF_NAMES, 0, AT(judge_guard, dimensions), 0, 0, 0, NULL,
      "kinds of slices in which it is judged, too"},
 

@@ -184,6 +184,14 @@ static double smallest_slice(const struct plan *plan, const struct judge_guard *
     return smallest;
 }
 
+/* Copies and gauges come where there is a mirror and a worker of our own: only of labels is it known beforehand. */
+static bool is_required(const struct lint *lint, const struct judge_guard *guard)
+{
+    return guard->required == JUDGE_REQUIRED ||
+           (guard->required == JUDGE_REQUIRED_IF_HEARD &&
+            (guard->metric->source != JUDGE_FROM_LABELS || lint->traffic->labels_per_s > 0));
+}
+
 /* units and time of a guard in a step; of both versions and of the canary are told apart by the caller. */
 static void need_of(const struct lint *lint, const struct judge_guard *guard, int i, struct plan_need *ret)
 {
@@ -220,7 +228,7 @@ static void need_of(const struct lint *lint, const struct judge_guard *guard, in
         break;
     }
     units /= smallest_slice(lint->plan, guard);
-    *ret = (struct plan_need){i, guard, isfinite(units) ? units * part : units,
+    *ret = (struct plan_need){i, guard, is_required(lint, guard), isfinite(units) ? units * part : units,
                               isnan(units)                  ? NAN
                               : isfinite(units) && rate > 0 ? units / rate
                                                             : INFINITY};
@@ -233,7 +241,7 @@ static void check_need(struct lint *lint, const struct plan_need *need)
     const struct plan_step *step = &lint->plan->steps[need->step];
     enum judge_source source = need->guard->metric->source;
 
-    if (!need->guard->required || isnan(need->units))
+    if (!need->required || isnan(need->units))
         return;
     if (isfinite(need->time_s) && need->time_s > step->max_time_s)
         warn(lint,
@@ -263,7 +271,7 @@ static void check_step(struct lint *lint, int i)
     int g;
 
     for (g = 0; g < plan->judge.guard_count; g++)
-        proves |= plan->judge.guards[g].required && isfinite(plan->judge.guards[g].prove[i]);
+        proves |= is_required(lint, &plan->judge.guards[g]) && isfinite(plan->judge.guards[g].prove[i]);
     if (!proves && share > 0 && share < 1)
         warn(lint, "step %d proves nothing: it ends by its least evidence and time", i + 1);
     if (plan->judge.unit != JUDGE_REQUEST && share > 0 && lint->traffic->cameras > 0 &&
@@ -321,7 +329,7 @@ void plan_lint(const struct plan *plan, const struct plan_traffic *traffic,
     for (i = 0; i < plan->judge.step_count - 1; i++) { /* the last has nothing to prove */
         const struct plan_step *step = &plan->steps[i];
         double share = step->weight_per_million / 1e6, rate = traffic->requests_per_s / requests_per_unit(&lint);
-        struct plan_need least = {i, NULL, step->min_evidence, step->min_time_s};
+        struct plan_need least = {i, NULL, true, step->min_evidence, step->min_time_s};
 
         rate *= share > 0 ? share : step->mirror_per_million / 1e6;
         if (step->min_evidence > 0)

@@ -7,7 +7,10 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#define LIST_BYTES 100
 
 static size_t line_of(const yaml_node_t *node)
 {
@@ -124,18 +127,33 @@ enum serin_errc plan_read_flag(struct plan_reader *reader, const char *key, cons
     return SERIN_OK;
 }
 
+static const char *list_of(const char *const *words, char ret[LIST_BYTES])
+{
+    size_t size = 0;
+    int i;
+
+    ret[0] = '\0';
+    for (i = 0; words[i] && size < LIST_BYTES; i++)
+        size += (size_t)snprintf(ret + size, LIST_BYTES - size, "%s%s", i ? ", " : "", words[i]);
+    return ret;
+}
+
 enum serin_errc plan_read_choice(struct plan_reader *reader, const struct plan_key *key, const yaml_node_t *node,
                                  int *ret)
 {
-    const char *text;
+    char list[LIST_BYTES];
+    const char *text, *nearest;
     enum serin_errc rc = plan_need_text(reader, key->name, node, &text);
     int i;
 
     if (rc != SERIN_OK)
         return rc;
     i = plan_index(text, strlen(text), key->words);
+    nearest = plan_nearest(text, key->words);
+    if (i < 0 && !nearest)
+        return AT_LINE(reader, node, "%s is '%.40s', it may be %s", key->name, text, list_of(key->words, list));
     if (i < 0)
-        return plan_unknown(reader, node, key->name, text, plan_nearest(text, key->words));
+        return plan_unknown(reader, node, key->name, text, nearest);
     *ret = i;
     return SERIN_OK;
 }

@@ -14,7 +14,7 @@ static enum serin_errc check_slice_name(struct plan_reader *reader, const yaml_n
     if (strlen(name) > RECORD_MAX_NAME)
         return AT_LINE(reader, node, "slice '%.60s' has %zu bytes, the limit is %d", name, strlen(name),
                        RECORD_MAX_NAME);
-    if (strncasecmp(name, "X-", 2) == 0)
+    if (plan_slice_is_header(name))
         return plan_check_token(reader, "a slice", node, name);
     if (plan_index(name, strlen(name), plan_slice_names) < 0)
         return plan_unknown(reader, node, "slice", name, plan_nearest(name, plan_slice_names));
@@ -85,7 +85,7 @@ enum serin_errc plan_read_guard(struct plan_reader *reader, const yaml_node_t *n
         return rc;
     /* Who is only noted or calls a person holds no step up, unless it is said. */
     if (!plan_find(reader, node, "required") && guard->action != JUDGE_ROLL_BACK)
-        guard->required = false;
+        guard->required = JUDGE_NOT_REQUIRED;
     return guard->name[0] ? SERIN_OK : AT_LINE(reader, node, "a guard with an empty name");
 }
 

@@ -169,7 +169,7 @@ static void test_sentences_about_wrong_plans(void **state)
         {"guards: [{metric: missed, slices: [hour]}]",
          "line 1: slice 'hour' is not among the plan's slices: add it to 'slices' at the top"},
         {"guards: [{metric: missed, slices: [ligth]}]", "line 1: unknown slice 'ligth', did you mean 'light'?"},
-        {"guards: [{metric: missed, required: yes}]", "line 1: required must be true or false"},
+        {"guards: [{metric: missed, required: yes}]", "line 1: required is 'yes', it may be false, true, auto"},
         {"guards: [{metric: missed, name: x2345678901234567890123456789012}]",
          "line 1: name has 32 bytes, the limit is 31"},
         {"guards: [error_rate, error_rate]", "guard 'error_rate' stands there twice: give one another name"},

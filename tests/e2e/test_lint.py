@@ -12,6 +12,9 @@ from conftest import ROOT, serin
 PLANS = sorted((ROOT / "examples" / "plans").glob("*.yaml"))
 
 
+MANY = ["camera", "light", "class", "X-A", "X-B", "X-C"]
+
+
 def test_there_are_plans():
     assert {plan.stem for plan in PLANS} >= {"careful", "eight-cameras", "labels", "street"}
 
@@ -63,9 +66,10 @@ def test_the_document_has_the_default_plan():
     ("guards: [mised]\n", "line 1: unknown metric 'mised', did you mean 'missed'?"),
     ("freeze: {zone: UTC}\n", "line 1: a freeze calendar is the model's"),
     ("steps: [\n", "line 2: "),
-    ("slices: [" + ", ".join(f"{{X-{i}: {{values: 4096}}}}" for i in range(8)) + "]\n"
-     "guards: [" + ", ".join(f"{{metric: missed, name: g{i}, slices: [X-0, X-1, X-2, X-3, X-4, X-5]}}" for i in range(8))
+    ("slices: [" + ", ".join(f"{{{name}: {{values: 4096}}}}" for name in MANY) + "]\n"
+     "guards: [" + ", ".join(f"{{metric: missed, name: g{i}, slices: [{', '.join(MANY)}]}}" for i in range(8))
      + "]\n", "guards by values of slices are"),
+    ("slices: [X-A, X-B, X-C, X-D]\n", "slices by 4 headers, the limit is 3"),
 ])
 def test_a_wrong_plan_is_an_error_with_its_place(tmp_path, text, sentence):
     path = tmp_path / "plan.yaml"
