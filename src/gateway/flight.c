@@ -516,6 +516,23 @@ static struct route_choice choose(struct flight *flight, const struct gateway_en
     return choice;
 }
 
+/* The values of the fields that the judge slices by. */
+static void read_slices(const struct gateway_entry *of, const struct http_head *head, struct gateway_sighting *sighting)
+{
+    int i;
+
+    for (i = 0; i < of->slice_count; i++) {
+        const struct http_slice *value = http_find(head, of->slices[i]);
+        char *text = sighting->slices[sighting->slice_count].value;
+
+        if (!value || value->size == 0)
+            continue;
+        if (!http_slice_copy(*value, text, GATEWAY_SLICE_VALUE + 1))
+            snprintf(text, GATEWAY_SLICE_VALUE + 1, "%.40s~%zu", value->bytes, value->size);
+        memcpy(sighting->slices[sighting->slice_count++].name, of->slices[i], sizeof(of->slices[i]));
+    }
+}
+
 /* The judge is told of it, and copies are sent, where the route is held. */
 static void watch_request(struct flight *flight, int entry, bool drawn, bool is_pinned)
 {
@@ -531,6 +548,7 @@ static void watch_request(struct flight *flight, int entry, bool drawn, bool is_
         if (flight->sighting) {
             flight->sighting->is_prediction = request_kind_of(copy.head) != REQUEST_OTHER;
             flight->sighting->drawn = drawn;
+            read_slices(of, copy.head, flight->sighting);
             memcpy(flight->sighting->own.tag, flight->assigned, sizeof(flight->assigned));
         }
     }

@@ -26,6 +26,9 @@
 #define GATEWAY_MAX_KEYS         64 /* of a model */
 #define GATEWAY_KEY_BYTES        32 /* SHA-256 */
 #define GATEWAY_BREAKER_FAILURES 8  /* in a row */
+#define GATEWAY_MAX_SLICES       3
+#define GATEWAY_SLICE_NAME       23 /* bytes */
+#define GATEWAY_SLICE_VALUE      63 /* bytes; of a longer value its beginning and its length */
 
 /* Where a version is served. slot: the place of its counters, given by the control thread, the same for a model's tag
  * as long as the process lives. */
@@ -44,6 +47,8 @@ struct gateway_entry {
                       of them go to stable */
     int lease;     /* 0..GATEWAY_MAX_MODELS - 1: what gateway_hold_trial holds it by. Given by the control thread, each
                       to one model, the same as long as it has a route */
+    int slice_count; /* fields of a request whose values the judge is told, while on_trial */
+    char slices[GATEWAY_MAX_SLICES][GATEWAY_SLICE_NAME + 1];
     struct gateway_version versions[ROUTE_MAX_VERSIONS]; /* as route.versions */
 };
 
@@ -252,8 +257,12 @@ struct gateway_sighting {
     bool drawn;                   /* by weight, key or block: nobody named the version */
     double trial_share;           /* of the route's weight that is not stable's: the probability of that draw */
     bool fell_back;               /* stable answered in its place */
-    double total_ms;              /* until the client had its answer */
-    struct gateway_answer own;    /* of the version that it was assigned to */
+    int slice_count;              /* of the entry's slices, those that the request has */
+    struct {
+        char name[GATEWAY_SLICE_NAME + 1], value[GATEWAY_SLICE_VALUE + 1];
+    } slices[GATEWAY_MAX_SLICES];
+    double total_ms;           /* until the client had its answer */
+    struct gateway_answer own; /* of the version that it was assigned to */
     int copy_count;
     struct gateway_answer copies[ROUTE_MAX_MIRRORS]; /* of the mirrors; their status 0 where they failed */
     struct bytes *picture;               /* the request's body, shared, where gateway_want_pictures has asked

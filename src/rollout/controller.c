@@ -74,7 +74,7 @@ bool controller_find(const struct controller *controller, const char *model, str
 
     if (!trial || !trial->judge)
         return false;
-    *ret = (struct controller_trial){&trial->state, &trial->plan};
+    *ret = (struct controller_trial){&trial->state, &trial->plan, trial->zone};
     return true;
 }
 
@@ -119,6 +119,7 @@ void trial_clear(struct trial *trial)
 {
     judge_free(trial->judge);
     free(trial->plan_yaml);
+    zone_free(trial->zone);
     *trial = (struct trial){0};
 }
 

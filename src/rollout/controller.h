@@ -13,6 +13,7 @@
 #define ROLLOUT_CONTROLLER_H
 
 #include "rollout/machine.h"
+#include "rollout/zone.h"
 
 #define CONTROLLER_MAX_ROLLOUTS 64 /* that have not ended, one a model */
 #define CONTROLLER_HASH_BYTES   32
@@ -99,10 +100,11 @@ void controller_tick(struct controller *controller, const struct controller_now 
  */
 void controller_add(struct controller *controller, const char *model, struct record *record, double now_s);
 
-/* What the records need to know of a rollout that is under way: its tags and unit; NULL: none. */
+/* What the records need to know of a rollout that is under way: its tags, slices and time zone. */
 struct controller_trial {
     const struct rollout *rollout;
     const struct plan *plan;
+    const struct zone *zone; /* of the plan; NULL: not known to this machine */
 };
 bool controller_find(const struct controller *controller, const char *model, struct controller_trial *ret);
 

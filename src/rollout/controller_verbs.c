@@ -23,6 +23,8 @@ static enum serin_errc copy_plan(struct trial *trial, const char *yaml, struct s
         rc = plan_read(yaml, strlen(yaml), &trial->plan, error);
     if (rc != SERIN_OK)
         return rc;
+    if (zone_open(trial->plan.zone, &trial->zone, NULL) != SERIN_OK)
+        trial->zone = NULL;
     buffer_init(&text, MAX_PLAN_TEXT);
     plan_write(&trial->plan, false, &text); /* whole, so that other defaults of a later program change nothing */
     rc = buffer_check(&text, "the plan", error);

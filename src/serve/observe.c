@@ -15,7 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+/* Three are measured: light, sharpness, hour. */
+_Static_assert(GATEWAY_MAX_SLICES == PLAN_MAX_HEADER_SLICES && GATEWAY_MAX_SLICES + 3 <= RECORD_MAX_SLICES &&
+                   GATEWAY_SLICE_NAME == RECORD_MAX_NAME && GATEWAY_SLICE_VALUE == RECORD_MAX_VALUE,
+               "what the gateway has seen has room in a record");
 
 #define DARK_BELOW    0.20 /* mean luma: night scenes lie at .05 to .15, days indoors from .3 */
 #define DIM_BELOW     0.35
@@ -44,18 +48,23 @@ static void add_slice(struct record *record, const char *name, const char *value
     record->slice_count++;
 }
 
-static void add_slices(struct record *record, const struct gateway_sighting *sighting, const struct answer *answer)
+/* What is measured of the frame, the hour that clocks show where the plan is, and headers that the plan names. */
+static void add_slices(struct record *record, const struct observer *observer, const struct gateway_sighting *sighting,
+                       const struct answer *answer)
 {
-    time_t seconds = (time_t)(sighting->time_ms / 1000);
+    struct controller_trial trial;
+    int64_t local_s = (int64_t)(sighting->time_ms / 1000);
     char hour[8];
-    struct tm at;
+    int i;
 
+    if (controller_find(observer->controller, sighting->model, &trial) && trial.zone)
+        local_s += zone_offset_s(trial.zone, local_s);
+    snprintf(hour, sizeof(hour), "%02d", (int)(local_s / 3600 % 24));
     add_slice(record, "light", observe_light_band(answer->light));
     add_slice(record, "sharpness", observe_sharpness_band(answer->sharpness));
-    if (gmtime_r(&seconds, &at)) {
-        snprintf(hour, sizeof(hour), "%02d", at.tm_hour);
-        add_slice(record, "hour", hour);
-    }
+    add_slice(record, "hour", hour);
+    for (i = 0; i < sighting->slice_count; i++)
+        add_slice(record, sighting->slices[i].name, sighting->slices[i].value);
 }
 
 static bool is_good(int status)
@@ -98,7 +107,7 @@ static void tell_request(struct observer *observer, const struct gateway_sightin
     request->detections = answer->has_boxes ? answer->detections : -1;
     for (i = 0; i < answer->box_count && request->score_count < RECORD_MAX_SCORES; i++)
         request->scores[request->score_count++] = answer->boxes[i].confidence;
-    add_slices(&record, sighting, answer);
+    add_slices(&record, observer, sighting, answer);
     controller_add(observer->controller, sighting->model, &record, now_s);
     observer->requests++;
 }
@@ -140,17 +149,50 @@ static void tell_pair(struct observer *observer, const struct gateway_sighting *
     struct serin_error error;
     struct record record = begin_record(RECORD_PAIR, JUDGE_STABLE, sighting);
 
-    if (!stable->has_boxes || !other->has_boxes)
+    record.pair.unread = stable->is_tensors && other->is_tensors;
+    if (!record.pair.unread && (!stable->has_boxes || !other->has_boxes))
         return;
     match_pair(stable->boxes, stable->box_count, other->boxes, other->box_count, &record);
     record.pair.noise = noise;
-    add_slices(&record, sighting, stable);
+    add_slices(&record, observer, sighting, stable);
     write_slices(&record, slices);
-    if (!noise &&
+    if (!noise && !record.pair.unread &&
         gallery_offer(observer->gallery, trial, sighting, stable, other, record.camera, slices, &error) != SERIN_OK)
         observer->unkept++;
     controller_add(observer->controller, sighting->model, &record, now_s);
     observer->pairs++;
+}
+
+/* Whether who was asked has done what it was asked for. */
+static bool has_answered(const struct gateway_sighting *sighting, const struct gateway_answer *from,
+                         const struct answer *answer)
+{
+    return is_good(from->status) && (!sighting->is_prediction || answer->has_boxes || answer->is_tensors);
+}
+
+/* Copies lack credentials: a version that asks for one has said nothing of itself. */
+static bool asks_for_credential(int status)
+{
+    return status == 401 || status == 403 || status == 407;
+}
+
+/* Of a frame that stable has answered: a copy that came to nothing. */
+static bool tell_failed_copy(struct observer *observer, const struct gateway_sighting *sighting,
+                             const struct answer *stable, const struct gateway_answer *from, const struct answer *copy,
+                             bool noise, double now_s)
+{
+    struct record record = begin_record(RECORD_PAIR, JUDGE_STABLE, sighting);
+
+    if (!has_answered(sighting, &sighting->own, stable) || has_answered(sighting, from, copy) ||
+        asks_for_credential(from->status))
+        return false;
+    record.pair.noise = noise;
+    record.pair.failed = true;
+    record.pair.jitter = -1;
+    add_slices(&record, observer, sighting, stable);
+    controller_add(observer->controller, sighting->model, &record, now_s);
+    observer->failed_copies++;
+    return true;
 }
 
 static void keep(struct observer *observer, const struct gateway_sighting *sighting, const struct rollout *rollout,
@@ -171,7 +213,7 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
 
     if (!any)
         return;
-    add_slices(&record, sighting, any);
+    add_slices(&record, observer, sighting, any);
     write_slices(&record, slices);
     kept.slices = slices;
     kept.camera = record.camera;
@@ -210,6 +252,9 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
         if (!is_canary && strcmp(sighting->copies[i].tag, trial.rollout->stable) != 0)
             continue;
         read_answer(&sighting->copies[i], &copies[is_canary]);
+        if (arm == JUDGE_STABLE &&
+            tell_failed_copy(observer, sighting, &own, &sighting->copies[i], &copies[is_canary], !is_canary, now_s))
+            continue;
         if (arm == JUDGE_STABLE && !is_canary)
             tell_pair(observer, sighting, &trial, &own, &copies[0], true, now_s);
         else if (arm != (is_canary ? JUDGE_CANARY : JUDGE_STABLE))

@@ -13,6 +13,7 @@
 #define OBSERVE_COUNTERS(X)                                                                                            \
     X(requests, "Requests of rollouts that the judge was told of")                                                     \
     X(pairs, "Frames that both versions answered, or stable twice")                                                    \
+    X(failed_copies, "Copies of requests that came to nothing, where stable had answered")                             \
     X(labels, "Labels that met a kept answer")                                                                         \
     X(choices, "Choices between two answers that met a kept pair")                                                     \
     X(unkept, "Answers and frames that could not be kept for labels and choices")                                      \

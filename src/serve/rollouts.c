@@ -82,19 +82,45 @@ static enum serin_errc get_route(void *user, const char *model, struct route *re
     return SERIN_OK;
 }
 
+/* The headers by which the model's rollout slices, into the table that is published next; whether they are others. */
+static bool bring_slices(struct rollouts *rollouts, const char *model)
+{
+    int at = table_find(rollouts->server, model), i;
+    struct gateway_entry *entry;
+    char slices[GATEWAY_MAX_SLICES][GATEWAY_SLICE_NAME + 1] = {""};
+    struct controller_trial trial;
+    int count = 0;
+    bool others;
+
+    if (at < 0 || !controller_find(rollouts->controller, model, &trial))
+        return false;
+    entry = &rollouts->server->table.entries[at];
+    for (i = 0; i < trial.plan->judge.dimension_count && count < GATEWAY_MAX_SLICES; i++)
+        if (plan_slice_is_header(trial.plan->judge.dimensions[i].name))
+            snprintf(slices[count++], sizeof(slices[0]), "%s", trial.plan->judge.dimensions[i].name);
+    others = entry->slice_count != count || memcmp(entry->slices, slices, sizeof(slices)) != 0;
+    entry->slice_count = count;
+    memcpy(entry->slices, slices, sizeof(slices));
+    return others;
+}
+
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
+    bring_slices(rollouts, route->model);
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 
 static void set_trial(void *user, const char *model, bool on_trial)
 {
     struct rollouts *rollouts = user;
+    bool others = bring_slices(rollouts, model);
 
     table_set_trial(rollouts->server, model, on_trial);
+    if (others)
+        table_refresh(rollouts->server);
 }
 
 static const struct fleet_version *find_version(const struct rollouts *rollouts, const char *model, const char *tag)

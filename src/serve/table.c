@@ -189,18 +189,19 @@ static bool only_goes_back(const struct route *present, const struct route *rout
     return is_same_route(&same, route);
 }
 
+/* What a rollout has said of it stays; where its versions are served is filled in when it is published. */
 static void put_entry(struct server *server, const struct route *route)
 {
     int at = table_find(server, route->model);
-    bool on_trial = at >= 0 && server->table.entries[at].on_trial;
-    int lease = at >= 0 ? server->table.entries[at].lease : free_lease(server);
 
-    if (at < 0)
+    if (at < 0) {
+        const int lease = free_lease(server);
+
         at = server->table.entry_count++;
-    memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
+        memset(&server->table.entries[at], 0, sizeof(server->table.entries[at]));
+        server->table.entries[at].lease = lease;
+    }
     server->table.entries[at].route = *route;
-    server->table.entries[at].on_trial = on_trial;
-    server->table.entries[at].lease = lease;
 }
 
 /* The safety of going back wins over its durability: the route is in force, and written when it can be. */
