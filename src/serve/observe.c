@@ -148,12 +148,13 @@ static void tell_pair(struct observer *observer, const struct gateway_sighting *
     char slices[SLICES_BYTES];
     struct serin_error error;
     struct record record = begin_record(RECORD_PAIR, JUDGE_STABLE, sighting);
+    const bool unread = stable->is_tensors && other->is_tensors;
 
-    record.pair.unread = stable->is_tensors && other->is_tensors;
-    if (!record.pair.unread && (!stable->has_boxes || !other->has_boxes))
+    if (!unread && (!stable->has_boxes || !other->has_boxes))
         return;
     match_pair(stable->boxes, stable->box_count, other->boxes, other->box_count, &record);
     record.pair.noise = noise;
+    record.pair.unread = unread;
     add_slices(&record, observer, sighting, stable);
     write_slices(&record, slices);
     if (!noise && !record.pair.unread &&
