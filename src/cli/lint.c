@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/terminal.h"
 #include "rollout/plan.h"
+#include "rollout/zone.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -239,14 +240,18 @@ static int lint_file(const struct settings *settings, const char *path, struct r
 {
     const struct plan_traffic traffic = {settings->requests, settings->labels, settings->error_rate, settings->cameras};
     struct judge *judge = NULL;
+    struct zone *zone = NULL;
     struct serin_error error;
 
-    /* The judge is asked too, since a plan that it refuses would not start. */
+    /* The zone and the judge are asked too, since a plan that they refuse would not start. */
     if (plan_read_file(path, &report->plan, &error) != SERIN_OK ||
+        zone_open(report->plan.zone, &zone, &error) != SERIN_OK ||
         judge_new(&report->plan.judge, &judge, &error) != SERIN_OK) {
         terminal_complain("lint: %s", error.message);
+        zone_free(zone);
         return CLI_FAILED;
     }
+    zone_free(zone);
     judge_free(judge);
     plan_lint(&report->plan, &traffic, take_need, take_warning, report);
     if (settings->output == OUTPUT_JSON)

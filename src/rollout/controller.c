@@ -83,7 +83,7 @@ bool controller_named(struct controller *controller, const char *rollout, struct
     const struct trial *trial = trial_named(controller, rollout);
 
     if (trial)
-        *ret = (struct controller_trial){&trial->state, &trial->plan};
+        *ret = (struct controller_trial){&trial->state, &trial->plan, trial->zone};
     return trial != NULL;
 }
 

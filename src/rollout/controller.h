@@ -104,7 +104,7 @@ void controller_add(struct controller *controller, const char *model, struct rec
 struct controller_trial {
     const struct rollout *rollout;
     const struct plan *plan;
-    const struct zone *zone; /* of the plan; NULL: not known to this machine */
+    const struct zone *zone; /* of slices by hour; NULL: not known to this machine (any more) */
 };
 bool controller_find(const struct controller *controller, const char *model, struct controller_trial *ret);
 

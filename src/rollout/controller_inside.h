@@ -20,7 +20,7 @@ struct trial {
     struct rollout state; /* as on disk */
     struct plan plan;
     char *plan_yaml;
-    struct zone *zone;   /* of the plan; NULL: not known here, and its freeze windows say so */
+    struct zone *zone;   /* of the plan; NULL: not known here (any more), and hours are UTC's */
     struct judge *judge; /* NULL where the rollout has ended */
     /* The records' clock: it goes with the monotonic one from where the last record stood. */
     double base_t_s, base_now_s, t_s;

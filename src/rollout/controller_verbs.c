@@ -196,6 +196,8 @@ enum serin_errc controller_start(struct controller *controller, const struct con
     struct route route;
     enum serin_errc rc = copy_plan(&fresh, start->plan_yaml, error);
 
+    if (rc == SERIN_OK && !fresh.zone)
+        rc = zone_open(fresh.plan.zone, &fresh.zone, error); /* why */
     if (rc == SERIN_OK)
         rc = target->get_route(target->user, start->model, &route, error);
     if (rc == SERIN_OK && route_find(&route, start->canary) < 0) /* before anything is ended for it */

@@ -65,6 +65,7 @@ def test_the_document_has_the_default_plan():
     ("alpha: 5%\nsetps: []\n", "line 2: unknown key 'setps', did you mean 'steps'?"),
     ("guards: [mised]\n", "line 1: unknown metric 'mised', did you mean 'missed'?"),
     ("freeze: {zone: UTC}\n", "line 1: a freeze calendar is the model's"),
+    ("zone: Europe/Berlln\n", "there is no time zone 'Europe/Berlln'"),
     ("steps: [\n", "line 2: "),
     ("slices: [" + ", ".join(f"{{{name}: {{values: 4096}}}}" for name in MANY) + "]\n"
      "guards: [" + ", ".join(f"{{metric: missed, name: g{i}, slices: [{', '.join(MANY)}]}}" for i in range(8))
