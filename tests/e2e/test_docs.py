@@ -191,6 +191,11 @@ def test_the_sentences_under_trouble_are_the_programs():
     assert quoted > 30
 
 
+def test_the_schema_is_the_present_one():
+    told = re.search(r"`PRAGMA user_version`, now (\d+)", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"))
+    assert told[1] == re.search(r"#define SCHEMA_VERSION\s+(\d+)", (ROOT / "src" / "store" / "state.c").read_text())[1]
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_the_service_is_what_systemd_takes(tmp_path, installed):  # noqa: F811
     unit = (ROOT / "deploy" / "serin@.service").read_text()
