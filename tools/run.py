@@ -265,6 +265,7 @@ def main():
             story.end()
         else:
             print(f"\nThe program goes on serving on {story.listen} (kill {story.serve.pid} ends it). To look:\n"
+                  f"  http://{story.admin}/ in a browser\n"
                   f"  export SERIN_ADMIN={story.admin}\n"
                   f"  {sys.argv[1] if len(sys.argv) > 1 else 'build'}/serin status\n"
                   f"  .../serin rollout get {MODEL}\n  .../serin rollout history {MODEL}\n"
