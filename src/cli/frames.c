@@ -263,8 +263,8 @@ static int frames(const void *given, char *const *operands, size_t operand_count
 
 const struct cli_verb cli_frames = {
     .name = "frames",
-    .summary = "look at the frames on which two versions differ, and say which is right",
-    .operands = "VERB [ROLLOUT | NUMBER] [stable|canary|both|neither]",
+    .summary = "see the frames on which two versions differ, and say who is right",
+    .operands = "VERB [ROLLOUT | NUMBER] [CHOICE]",
     .min_operands = 2,
     .max_operands = 3,
     .text =
