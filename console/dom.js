@@ -13,6 +13,9 @@ export function h(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
 
+/// A sentence of the server's, which is English whatever the page is.
+export const english = (sentence) => (sentence ? h("span", {lang: "en"}, sentence) : null);
+
 export function svg(tag, attributes, ...children) {
     return fill(document.createElementNS(SVG, tag), attributes, children);
 }

@@ -63,5 +63,12 @@ export function changeOf(change, guard) {
     return `${change > 0 ? "+" : ""}${text.replace("-", "−")}${guard.relative ? " %" : points ? ` ${t("points")}` : ""}`;
 }
 
+/// What a guard has found: of something that stable never does there is no ratio.
+export function estimateOf(guard) {
+    if (!known(guard.estimate) && guard.relative && guard.stable === 0 && guard.canary > 0)
+        return "+∞ %";
+    return changeOf(guard.estimate, guard);
+}
+
 /// -1, 0, 1 by the SemVer-like tags' natural order.
 export const naturally = (a, b) => a.localeCompare(b, "en", {numeric: true});

@@ -13,7 +13,7 @@ import {call, get} from "/server.js";
 import {t} from "/words.js";
 
 const MOST = 200;        // thumbnails; the rest comes when these are judged
-const THUMB_THICK = 4;   // lines in a thumbnail
+const THUMB_THICK = 2.5;  // lines in a thumbnail
 const AGAIN_MS = 2000;   // between two questions for the list
 const ZOOMS = [1, 2, 4];
 

@@ -3,7 +3,7 @@
 
 import {chartOf} from "/chart.js";
 import {h} from "/dom.js";
-import {changeOf, duration, number, percent, valueOf} from "/format.js";
+import {changeOf, duration, estimateOf, number, percent, valueOf} from "/format.js";
 import {guardName} from "/live.js";
 import {badge} from "/models.js";
 import {t, tOr} from "/words.js";
@@ -30,6 +30,8 @@ const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", tOr(`verdict
 function within(guard) {
     const lower = changeOf(guard.lower, guard), upper = changeOf(guard.upper, guard);
 
+    if ((guard.lower === null || (guard.relative && guard.lower <= -1)) && guard.upper === null)
+        return t("withinAll");
     if (guard.lower === null)
         return guard.upper === null ? "–" : `≤ ${upper}`;
     return guard.upper === null ? `≥ ${lower}` : `${lower} … ${upper}`;
@@ -42,7 +44,7 @@ function marginOf(guard) {
 
 function card(guard) {
     const name = nameOf(guard), id = `g-${guardName(guard)}`;
-    const label = t("chartLabel", {guard: name, change: changeOf(guard.estimate, guard), lower: changeOf(guard.lower, guard),
+    const label = t("chartLabel", {guard: name, change: estimateOf(guard), lower: changeOf(guard.lower, guard),
         upper: changeOf(guard.upper, guard), margin: marginOf(guard), verdict: tOr(`verdict_${guard.verdict}`, guard.verdict)});
     const near = nearness(guard);
 
@@ -51,7 +53,7 @@ function card(guard) {
         h("dl", {class: "pair"},
             h("div", {}, h("dt", {}, t("role_stable")), h("dd", {}, valueOf(guard.stable, guard))),
             h("div", {}, h("dt", {}, t("role_canary")), h("dd", {}, valueOf(guard.canary, guard))),
-            h("div", {}, h("dt", {}, t("change")), h("dd", {}, changeOf(guard.estimate, guard))),
+            h("div", {}, h("dt", {}, t("change")), h("dd", {}, estimateOf(guard))),
             h("div", {}, h("dt", {}, t("margin")), h("dd", {}, marginOf(guard)))),
         chartOf(guard, label),
         h("p", {class: "small"},
@@ -68,13 +70,19 @@ function table(guards, caption) {
             h("th", {scope: "col"}, t(key))))),
         h("tbody", {}, guards.map((guard) => h("tr", {id: `s-${guardName(guard)}`},
             h("th", {scope: "row"}, nameOf(guard)), cell("slice", guard.slice), cell("role_stable", valueOf(guard.stable, guard)),
-            cell("role_canary", valueOf(guard.canary, guard)), cell("change", changeOf(guard.estimate, guard)),
+            cell("role_canary", valueOf(guard.canary, guard)), cell("change", estimateOf(guard)),
             cell("within", within(guard)), cell("margin", marginOf(guard)), cell("verdict", verdictOf(guard))))));
 }
 
 /// Nothing has been measured of either version: memory of other people's servers, labels that nobody gives.
 const isBlank = (guard) => guard.verdict === "unknown" && guard.stable_count === 0 && guard.canary_count === 0 &&
     guard.stable === null && guard.canary === null;
+
+function legend() {
+    const item = (kind, word) => h("li", {}, h("span", {class: `line ${kind}`, "aria-hidden": "true"}), ` ${t(word)}`);
+
+    return h("ul", {class: "legend small"}, item("estimate", "legendChange"), item("band", "legendBand"), item("margin", "legendMargin"));
+}
 
 /// readings: those of now, or of the last decision where the rollout has ended.
 export function guardsView(readings) {
@@ -85,7 +93,7 @@ export function guardsView(readings) {
 
     return h("section", {id: "guards", "aria-labelledby": "guards-h"},
         h("h2", {id: "guards-h"}, t("guards")),
-        guards.length === 0 ? h("p", {}, t("noGuards")) : null,
+        guards.length === 0 ? h("p", {}, t("noGuards")) : legend(),
         out.length ? h("div", {class: "card", id: "slices-out"}, h("h3", {}, t("slicesOut")), table(out, t("slicesOut"))) : null,
         h("div", {class: "grid"}, guards.filter((guard) => !guard.slice).map(card)),
         rest.length ? h("details", {class: "card", id: "slices-rest"}, h("summary", {}, t("otherSlices", {n: rest.length})),

@@ -1,7 +1,7 @@
 // models.js - what serves now: each model with its versions, worst first.
 // SPDX-License-Identifier: Apache-2.0
 
-import {h} from "/dom.js";
+import {english, h} from "/dom.js";
 import {bytes, duration, naturally, number, percent} from "/format.js";
 import {live, rates} from "/live.js";
 import {t, tOr} from "/words.js";
@@ -32,7 +32,7 @@ export function badge(kind, text) {
 function whyOf(version) {
     const replica = version.replicas.find((one) => one.why);
 
-    return replica ? h("div", {class: "small"}, replica.why) : null;
+    return replica ? h("div", {class: "small"}, english(replica.why)) : null;
 }
 
 function versionRow(model, version) {

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import {confirmVerb} from "/confirm.js";
-import {h} from "/dom.js";
+import {english, h} from "/dom.js";
 import {duration, percent, time} from "/format.js";
-import {guardsView} from "/guards.js";
+import {guardsView, namesOf} from "/guards.js";
 import {live} from "/live.js";
 import {badge} from "/models.js";
-import {t, tOr} from "/words.js";
+import {language, t, tOr} from "/words.js";
 
 const MOST_EVENTS = 200; // that are shown
 
@@ -36,7 +36,7 @@ export function rolloutsPage() {
             h("tbody", {}, list.map((one) => h("tr", {id: `r-${one.id}`},
                 h("th", {scope: "row"}, h("a", {href: `#/rollouts/${encodeURIComponent(one.id)}`}, one.id)),
                 cell("version", t("against", one)), cell("state", phaseBadge(one)), cell("steps", `${one.step}/${one.steps}`),
-                cell("share", percent(one.share_percent / 100)), cell("why", one.waiting || one.why))))) : null,
+                cell("share", percent(one.share_percent / 100)), cell("why", english(one.waiting || one.why)))))) : null,
     ];
 }
 
@@ -75,10 +75,17 @@ function eventsView(rollout) {
         shown.length === 0 ? h("p", {}, t("noEvents")) : h("table", {class: "wide card"},
             h("thead", {}, h("tr", {}, ["when", "event", "state", "who", "why"].map((key) => h("th", {scope: "col"}, t(key))))),
             h("tbody", {}, shown.map((decision) => h("tr", {id: `d-${decision.number}`},
-                cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`verb_${decision.event}`, decision.event)),
+                cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`event_${decision.event}`, decision.event)),
                 cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", decision.author),
-                cell("why", decision.why))))),
+                cell("why", english(decision.why)))))),
         hidden ? h("p", {class: "small"}, t("moreEvents", {n: hidden, id: rollout.id})) : null);
+}
+
+/// Why it waits: the server's sentence, behind the reader's own where the page has one.
+function nowText(rollout) {
+    if (language() === "en" || rollout.phase !== "Progressing" || !rollout.guard)
+        return english(rollout.waiting);
+    return [t("holdsFor", {guard: namesOf([{guard: rollout.guard, slice: rollout.slice}])}), " ", h("span", {class: "small"}, english(rollout.waiting))];
 }
 
 function facts(rollout) {
@@ -86,8 +93,8 @@ function facts(rollout) {
     const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
 
     return h("dl", {class: "facts"},
-        row("why", rollout.why),
-        row("now", rollout.waiting !== rollout.why ? rollout.waiting : ""),
+        row("why", english(rollout.why)),
+        row("now", rollout.waiting !== rollout.why ? nowText(rollout) : null),
         rollout.phase === "Progressing" && Number.isFinite(rollout.left_s) && rollout.left_s !== null
             ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,

@@ -10,7 +10,7 @@ import {t} from "/words.js";
 
 const MOST_CLASSES = 200; // that are listed
 
-let list = null, problem = "", diff = null, diffOf = "", redraw = () => {};
+let list = null, problem = "", diff = null, diffOf = "", found = null, foundOf = "", redraw = () => {};
 
 /// Asked for when the page is opened, and when what serves has changed: versions come and go by hand.
 export async function loadVersions(changed) {
@@ -39,6 +39,58 @@ async function loadDiff(from, to) {
     if (diffOf !== wanted)
         return;
     redraw();
+}
+
+/// What the scan of one version found; the list of versions has only how many.
+async function loadFindings(name) {
+    if (foundOf === name)
+        return;
+    foundOf = name;
+    found = null;
+    let asked;
+    try {
+        asked = (await get(`versions/${encodeURIComponent(name)}`)).findings;
+    } catch (error) {
+        asked = {error: error.message};
+    }
+    if (foundOf !== name)
+        return;
+    found = asked;
+    redraw();
+}
+
+const severityKinds = {CRITICAL: "bad", HIGH: "bad", MEDIUM: "warn"};
+
+function findingsView() {
+    if (!found || found.error)
+        return found ? h("p", {class: "problem", role: "alert"}, found.error) : null;
+    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content), hidden = found.count - found.list.length;
+
+    return h("details", {class: "card", id: "findings", open: found.count > 0}, h("summary", {}, t("findings", {n: found.count})),
+        found.list.length ? h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": t("findings", {n: found.count})}, h("table", {class: "wide"},
+            h("thead", {}, h("tr", {}, ["finding", "severity", "package", "target"].map((key) => h("th", {scope: "col"}, t(key))))),
+            h("tbody", {}, found.list.map((one) => h("tr", {}, h("th", {scope: "row"}, one.id),
+                cell("severity", badge(severityKinds[one.severity] ?? "still", one.severity)), cell("package", one.package), cell("target", one.target)))))) : null,
+        hidden > 0 ? h("p", {class: "small"}, t("findingsMore", {n: hidden})) : null);
+}
+
+const MEASURES = ["map50_95", "map50", "precision", "recall", "f1", "small", "medium", "large", "top1", "top5"];
+
+/// The evaluation of one version: over all, and by class, the worst first.
+function evaluationView(version) {
+    const {per_class: classes = [], ...all} = version.eval;
+    const measured = MEASURES.filter((name) => Number.isFinite(all[name]));
+    const cell = (label, ...content) => h("td", {"data-label": label}, ...content), words = {map50_95: "mAP50-95", map50: "mAP50", f1: "F1"};
+    const columns = measured.filter((name) => classes.some((one) => Number.isFinite(one[name])));
+    const sorted = [...classes].sort((a, b) => (a[columns[0]] ?? 2) - (b[columns[0]] ?? 2)).slice(0, MOST_CLASSES);
+
+    return h("section", {class: "card", id: "evaluation", "aria-labelledby": "evaluation-h"},
+        h("h2", {id: "evaluation-h"}, t("evaluation"), h("span", {class: "small"}, t("evaluatedOn", {n: all.images ?? "–", objects: all.instances ?? "–"}))),
+        h("table", {class: "wide"},
+            h("thead", {}, h("tr", {}, h("th", {scope: "col"}, t("class")), measured.map((name) => h("th", {scope: "col"}, words[name] ?? name)))),
+            h("tbody", {}, h("tr", {}, h("th", {scope: "row"}, t("allClasses")), measured.map((name) => cell(words[name] ?? name, number(all[name])))),
+                classes.length > 1 ? sorted.map((one) => h("tr", {}, h("th", {scope: "row"}, one.name),
+                    measured.map((name) => cell(words[name] ?? name, number(one[name]))))) : null)));
 }
 
 const shortDigest = (digest) => digest.replace("sha256:", "").slice(0, 12);
@@ -129,6 +181,8 @@ export function versionPage(name, against) {
 
     if (against)
         loadDiff(against, name);
+    if (version.scan)
+        loadFindings(name);
     return [
         h("h1", {}, version.name),
         h("p", {class: "state"}, version.problem ? badge("bad", version.problem) : served(version) ? badge("good", t("served")) : badge("still", t("notServed"))),
@@ -139,11 +193,13 @@ export function versionPage(name, against) {
             row("accuracy", accuracy(version)), row("scan", scanOf(version)),
             row("classes", `${version.classes.length}: ${version.classes.slice(0, MOST_CLASSES).join(", ")}${version.classes.length > MOST_CLASSES ? " …" : ""}`),
             row("golden", version.golden ? t("goldenCount", {n: (version.golden.pictures || version.golden.images || []).length || ""}) : "")),
+        version.eval ? evaluationView(version) : null,
         others.length ? h("section", {class: "card", id: "diff", "aria-labelledby": "diff-h"}, h("h2", {id: "diff-h"}, t("diff")),
             h("label", {for: "against"}, t("against_label")),
             h("select", {id: "against", onchange: (event) => {
                 location.hash = `#/versions/${encodeURIComponent(name)}${event.target.value ? `/${encodeURIComponent(event.target.value)}` : ""}`;
             }}, h("option", {value: ""}, "–"), others.map((one) => h("option", {value: one.name, selected: one.name === against}, one.name))),
             against ? diffView() : null) : null,
+        version.scan ? findingsView() : null,
     ];
 }

@@ -1,7 +1,7 @@
 // words.js - every word of the console, in English and Chinese; which language is used, and remembered.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sentences of the server (why a step waits, why something is refused) are English and stay so. A word with {name} in it
+// Sentences of the server (why a step waits, why something is refused) are English and stay so, marked as such. A word with {name} in it
 // takes that parameter.
 
 const words = {
@@ -105,6 +105,10 @@ const words = {
     slice: ["Slice", "切片"],
     change: ["Change", "变化"],
     within: ["Surely within", "必定在"],
+    withinAll: ["anything: too little is known yet", "任何范围：所知尚少"],
+    legendChange: ["change of the canary against stable", "候选版相对稳定版的变化"],
+    legendBand: ["where it surely lies, however often one looks", "无论查看多少次，变化必定所在的范围"],
+    legendMargin: ["margin: beyond it is harm", "界限：越过即为有害"],
     margin: ["Margin", "界限"],
     verdict: ["Verdict", "判定"],
     verdict_harm: ["harm", "有害"],
@@ -181,6 +185,21 @@ const words = {
     phase_RolledBack: ["rolled back", "已回滚"],
     phase_Aborted: ["aborted", "已中止"],
     phase_Undone: ["undone", "已撤销"],
+    // events of the log
+    event_start: ["begun", "开始"],
+    event_ready: ["step begins", "步骤开始"],
+    event_proven: ["step is proven", "步骤已证明"],
+    event_harm: ["harm", "有害"],
+    event_ask: ["a person is asked", "请求人工决定"],
+    event_pause: ["paused", "暂停"],
+    event_resume: ["resumed", "继续"],
+    event_promote: ["promoted a step", "推进一步"],
+    "event_promote-full": ["promoted to all", "立即全量"],
+    event_abort: ["aborted", "中止"],
+    event_retry: ["retried", "重试"],
+    event_undo: ["undone", "撤销"],
+    "event_window-passed": ["undo has passed", "撤销期已过"],
+    holdsFor: ["{guard} is not proven within the step's margin yet", "尚未证明{guard}在本步界限之内"],
     // verbs
     verb_pause: ["Pause", "暂停"],
     verb_resume: ["Resume", "继续"],
@@ -245,6 +264,15 @@ const words = {
     classesAdded: ["Classes added: {names}", "新增类别：{names}"],
     classesRemoved: ["Classes removed: {names}", "移除类别：{names}"],
     classesReordered: ["The same classes with other numbers", "类别相同但编号不同"],
+    evaluation: ["Evaluation", "评估"],
+    evaluatedOn: ["on {n} pictures with {objects} objects", "{n} 张图片，{objects} 个目标"],
+    allClasses: ["all classes", "全部类别"],
+    findings: ["What the scan found: {n}", "扫描发现：{n}"],
+    findingsMore: ["{n} more are not shown", "另有 {n} 项未显示"],
+    severity: ["Severity", "级别"],
+    finding: ["Finding", "发现"],
+    package: ["Package", "软件包"],
+    target: ["Where", "位置"],
     findingNew: ["new finding", "新发现"],
     findingGone: ["finding gone", "已消除"],
     // try it

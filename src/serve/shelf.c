@@ -18,7 +18,8 @@
 #include <string.h>
 
 #define MAX_ANSWER_BYTES ((size_t)64 << 20)
-#define MAX_PICTURES     8 /* tried at once */
+#define MAX_FINDINGS     500 /* of one scan that are listed */
+#define MAX_PICTURES     8   /* tried at once */
 #define PICTURE_MS       30000
 
 /* ---- the store ---- */
@@ -54,10 +55,24 @@ static enum serin_errc write_one(struct bundles *store, const char *name, struct
                                  struct serin_error *error)
 {
     struct bundle bundle = {0};
+    json_t *findings = NULL;
     enum serin_errc rc = bundles_find(store, name, &bundle, error);
+    char *text;
 
-    if (rc == SERIN_OK)
-        bundle_write_json(json, &bundle);
+    if (rc == SERIN_OK && bundle.scan_json)
+        rc = bundle_findings(store, name, MAX_FINDINGS, &findings, error);
+    text = findings ? json_dumps(findings, JSON_COMPACT) : NULL;
+    if (rc == SERIN_OK && findings && !text)
+        rc = error_set(error, SERIN_NOMEM, "no memory for the findings of %s", name);
+    if (rc == SERIN_OK) {
+        json_begin_object(json);
+        bundle_write_members(json, &bundle);
+        json_key(json, "findings");
+        json_write_raw(json, text ? text : "null");
+        json_end_object(json);
+    }
+    free(text);
+    json_decref(findings);
     bundle_done(&bundle);
     return rc;
 }

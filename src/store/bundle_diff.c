@@ -291,6 +291,34 @@ static enum serin_errc compare_scans(struct bundles *store, const char *from, co
     return rc;
 }
 
+enum serin_errc bundle_findings(struct bundles *store, const char *name, size_t most, json_t **ret,
+                                struct serin_error *error)
+{
+    static const char *const severities[] = {"CRITICAL", "HIGH", "MEDIUM", "LOW", ""}; /* "": the rest */
+    json_t *found = NULL, *finding, *list;
+    size_t s, k, i;
+    enum serin_errc rc = findings_of(store, name, &found, error);
+
+    if (rc != SERIN_OK)
+        return rc;
+    list = found ? json_array() : NULL;
+    for (s = 0; list && s < sizeof(severities) / sizeof(severities[0]); s++) {
+        json_array_foreach(found, i, finding)
+        {
+            const char *severity = json_string_value(json_object_get(finding, "severity"));
+
+            for (k = 0; severities[k][0] && strcmp(severities[k], severity ? severity : "") != 0; k++)
+                ;
+            if (k == s && json_array_size(list) < most)
+                json_array_append(list, finding);
+        }
+    }
+    *ret = list ? json_pack("{s:I, s:o}", "count", (json_int_t)json_array_size(found), "list", without_keys(list))
+                : json_null();
+    json_decref(found);
+    return *ret ? SERIN_OK : error_set(error, SERIN_NOMEM, "no memory for the findings of %s", name);
+}
+
 /* ---- the whole ---- */
 
 enum serin_errc bundle_diff(struct bundles *store, const char *from, const char *to, json_t **ret,

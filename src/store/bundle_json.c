@@ -22,12 +22,11 @@ static void raw_field(struct json_writer *json, const char *key, const char *tex
         json_write_null(json);
 }
 
-void bundle_write_json(struct json_writer *json, const struct bundle *bundle)
+void bundle_write_members(struct json_writer *json, const struct bundle *bundle)
 {
     char name[VERSION_MAX_NAME];
     int i;
 
-    json_begin_object(json);
     text_field(json, "name", version_name_text(&bundle->name, name));
     text_field(json, "model", bundle->name.model);
     text_field(json, "tag", bundle->name.tag);
@@ -37,7 +36,6 @@ void bundle_write_json(struct json_writer *json, const struct bundle *bundle)
     json_write_boolean(json, bundle->in_use);
     if (*bundle->problem) {
         text_field(json, "problem", bundle->problem);
-        json_end_object(json);
         return;
     }
     text_field(json, "model_digest", bundle->model_digest);
@@ -59,5 +57,11 @@ void bundle_write_json(struct json_writer *json, const struct bundle *bundle)
     raw_field(json, "eval", bundle->eval_json);
     raw_field(json, "scan", bundle->scan_json);
     raw_field(json, "golden", bundle->golden_json);
+}
+
+void bundle_write_json(struct json_writer *json, const struct bundle *bundle)
+{
+    json_begin_object(json);
+    bundle_write_members(json, bundle);
     json_end_object(json);
 }

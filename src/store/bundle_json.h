@@ -10,6 +10,7 @@
 
 /* One object: name, digest, settings, classes, evaluation, scan, golden pictures; of one that cannot be read its name
  * and "problem". */
+void bundle_write_members(struct json_writer *json, const struct bundle *bundle); /* into an open object */
 void bundle_write_json(struct json_writer *json, const struct bundle *bundle);
 
 #endif

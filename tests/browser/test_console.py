@@ -214,10 +214,15 @@ def test_no_word_lacks_a_translation(browser, serve):
         assert sorted(re.findall(r"\{\w+\}", texts[0])) == sorted(re.findall(r"\{\w+\}", texts[1])), key
     same = {key for key, (english, chinese) in table.items() if english == chinese}
     assert same <= {"title", "p95"}, same
+    for event in re.findall(r'X\([A-Z_]+, "([\w-]+)"', re.search(r"#define ROLLOUT_EVENTS.*?\n\n", (ROOT / "src/rollout/machine.h").read_text(), re.DOTALL)[0]):
+        assert f"event_{event}" in table, event
     for file in (ROOT / "console").glob("*.js"):
         for key in re.findall(r'\bt\("([^"]+)"', file.read_text()):
             assert key in table, (file.name, key)
-    for phase in re.findall(r'X\([A-Z_]+, "(\w+)", (?:true|false)', (ROOT / "src/rollout/machine.h").read_text()):
+    phases = re.search(r"#define ROLLOUT_PHASES.*?\n\n", (ROOT / "src/rollout/machine.h").read_text(), re.DOTALL)[0]
+    found = re.findall(r'X\([A-Z_]+, "(\w+)"', phases)
+    assert len(found) == 9
+    for phase in found:
         assert f"phase_{phase}" in table
 
 
@@ -235,7 +240,7 @@ def test_a_lost_connection(browser, tmp_path):
         browser.wait(selector="#notice", text="connection lost at")
         browser.wait(selector="#connection", text="lost")
         browser.keep("lost")
-        serve.options += ("--admin", f"127.0.0.1:{serve.admin}")
+        serve.admin_address = f"127.0.0.1:{serve.admin}"
         serve.process.stdout.close()
         serve.start()
         browser.gone(selector="#notice")
@@ -318,6 +323,27 @@ def test_versions_and_what_differs(browser, tmp_path):
             serin("diff", "tiny:v1", "tiny:v2", "-o", "json", "--data-dir", tmp_path / "data").stdout)
         assert serve.api("GET", "versions") == json.loads(serin("versions", "-o", "json", "--data-dir", tmp_path / "data").stdout)
         assert serve.call("GET", "/api/v1/versions/tiny:v9").status == 404
+        assert serve.api("GET", "versions/tiny:v2")["findings"] is None
+        assert browser.errors() == []
+
+
+def test_a_scan_and_an_evaluation_are_listed(browser, tmp_path):
+    findings = [{"VulnerabilityID": f"CVE-2026-{n}", "PkgName": "zlib", "Severity": "LOW"} for n in range(600)]
+    findings.append({"VulnerabilityID": "CVE-2026-9999", "PkgName": "<b>openssl</b>", "Severity": "CRITICAL"})
+    (tmp_path / "trivy.json").write_text(json.dumps({"SchemaVersion": 2, "ArtifactName": "m", "Results": [{"Target": "lib", "Vulnerabilities": findings}]}))
+    found = serin("push", "street:v1", "--model", ROOT / "examples/models/street-person/v1.0.0.onnx", "--eval", ROOT / "examples/footage/day.yaml",
+                  "--scan", tmp_path / "trivy.json", "--data-dir", tmp_path / "data")
+    assert found.returncode == 0, found.stderr
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        open_page(browser, serve, "#/versions/street:v1")
+        browser.wait(selector="#evaluation tbody tr", text="all classes")
+        assert re.search(r"0\.4[45]", browser.text(selector="#evaluation tbody tr"))
+        browser.wait(selector="#findings summary", text="What the scan found: 601")
+        assert browser.texts(selector="#findings tbody tr")[0].split("\t") == ["CVE-2026-9999", "✖ CRITICAL", "<b>openssl</b>", "lib"]
+        assert browser.count(selector="#findings tbody tr") == 500
+        browser.wait(selector="#findings", text="101 more are not shown")
+        assert browser.axe() == []
+        browser.keep("version")
         assert browser.errors() == []
 
 

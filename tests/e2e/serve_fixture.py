@@ -174,13 +174,14 @@ class Serve:
         self.folder = pathlib.Path(folder)
         self.options = options
         self.access_log = self.folder / "access"
+        self.admin_address = "127.0.0.1:0"
         self.process = None
 
     def spawn(self, *more):
         """Another process of the program on the folder."""
         with open(self.folder / "stderr", "ab") as stderr:
             return subprocess.Popen(
-                [BIN, "serve", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                [BIN, "serve", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--admin", self.admin_address,
                  "--log", self.folder / "events", "--access-log", self.access_log, *self.options, *more],
                 stdout=subprocess.PIPE, stderr=stderr)
 
