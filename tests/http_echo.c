@@ -3,9 +3,9 @@
  * generators are pointed at.
  * SPDX-License-Identifier: Apache-2.0
  *
- * http_echo ADDRESS [BYTES]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every answer is
- * that many bytes of 'x' instead. A request that has no body is answered "ok". An echo has the type that it was sent
- * as.
+ * http_echo ADDRESS [BYTES | worker]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every
+ * answer is that many bytes of 'x' instead; as "worker" it sees nothing in any picture, and tells of its stages. A
+ * request that has no body is answered "ok". An echo has the type that it was sent as.
  */
 #include "http/server.h"
 
@@ -17,6 +17,7 @@ struct echo {
     struct http_server *server;
     uv_signal_t interrupt, terminate;
     struct bytes *fixed; /* NULL: echo */
+    const char *fields;  /* of that; "" */
 };
 
 static void on_request(void *user, struct http_exchange *exchange)
@@ -30,7 +31,12 @@ static void on_request(void *user, struct http_exchange *exchange)
         return;
     }
     if (echo->fixed) {
-        http_respond(exchange, 200, NULL, bytes_share(echo->fixed));
+        struct buffer fields;
+
+        buffer_init(&fields, 4096);
+        buffer_append_text(&fields, echo->fields);
+        http_respond(exchange, 200, &fields, bytes_share(echo->fixed));
+        buffer_done(&fields);
         return;
     }
     if (body->size > 0) {
@@ -72,13 +78,24 @@ int main(int argc, char **argv)
 {
     struct http_server_options options;
     struct serin_error error;
-    struct echo echo = {.fixed = NULL};
+    struct echo echo = {.fields = ""};
     uv_loop_t loop;
 
     if (argc < 2 || argc > 3)
-        return fail("usage: http_echo ADDRESS [BYTES]");
+        return fail("usage: http_echo ADDRESS [BYTES | worker]");
     signal(SIGPIPE, SIG_IGN);
-    if (argc == 3) {
+    if (argc == 3 && strcmp(argv[2], "worker") == 0) {
+        static const char seen[] = "{\"images\": [{\"results\": []}]}";
+
+        echo.fields = "Content-Type: application/json\r\n"
+                      "Server-Timing: decode;dur=1.250, queue;dur=0.100, inference;dur=12.500, post;dur=0.300\r\n"
+                      "X-Serin-Work: pictures=1, batch=1, detections=0\r\n";
+        echo.fixed = bytes_new(sizeof(seen) - 1);
+        if (!echo.fixed)
+            return fail("no memory");
+        memcpy(echo.fixed->data, seen, sizeof(seen) - 1);
+        echo.fixed->size = sizeof(seen) - 1;
+    } else if (argc == 3) {
         size_t size = strtoul(argv[2], NULL, 10);
 
         echo.fixed = size <= 64u << 20 ? bytes_new(size) : NULL;

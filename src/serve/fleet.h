@@ -12,7 +12,7 @@
 #include "serve/health.h"
 #include "store/bundles.h"
 
-#define FLEET_MAX_VERSIONS 64
+#define FLEET_MAX_VERSIONS 128
 #define FLEET_MAX_REPLICAS 16
 #define FLEET_MAX_URL      128 /* with its NUL, as the gateway takes endpoints */
 #define FLEET_MAX_SLOTS    255 /* one fewer than the gateway's: the last is for what has none */

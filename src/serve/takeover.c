@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define DOOR              "takeover.sock"
-#define MAX_MESSAGE_BYTES 32768  /* FLEET_MAX_VERSIONS names, and addresses */
+#define MAX_MESSAGE_BYTES 65536  /* FLEET_MAX_VERSIONS names, and addresses */
 #define ANSWER_S          10     /* for the elder's message: its control thread never waits for long */
 #define READY_MS          600000 /* as a deploy, on a machine that holds every model twice meanwhile */
 
