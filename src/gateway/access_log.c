@@ -19,17 +19,22 @@
 
 #define MAX_LINE_BYTES 8192 /* more than all its texts, each at its longest */
 
-/* Keys come as JSON_KEY: to look for what needs an escape in them was a tenth of a request's instructions. */
-static void write_text(struct json_writer *json, const char *key, const char *value)
-{
-    json_raw_key(json, key);
-    json_write_string(json, value);
-}
+/* Pieces of constant text with the values between them: a line takes half the time that it took with a writer that puts
+ * commas and quotes one by one, and looks for what needs an escape in our own words. */
+#define PUT(line, constant) buffer_append(line, constant, sizeof(constant) - 1)
+/* value needs no escape: a word of ours, a name that was checked (version/name.h), a sane id, an address. */
+#define PUT_TEXT(line, field, value)   (PUT(line, ",\"" field "\":\""), buffer_append_text(line, value), PUT(line, "\""))
+#define PUT_NUMBER(line, field, value) (PUT(line, ",\"" field "\":"), buffer_append_number(line, value))
+#define PUT_BOOLEAN(line, field, value)                                                                                \
+    (PUT(line, ",\"" field "\":"), buffer_append_text(line, (value) ? "true" : "false"))
+#define PUT_QUOTED(line, field, value) (PUT(line, ",\"" field "\":"), put_quoted(line, value))
 
-static void write_number(struct json_writer *json, const char *key, int64_t value)
+static void put_quoted(struct buffer *line, const char *text)
 {
-    json_raw_key(json, key);
-    json_write_integer(json, value);
+    struct json_writer json;
+
+    json_init(&json, line);
+    json_write_string(&json, text);
 }
 
 static const char *outcome_of(int status)
@@ -37,13 +42,13 @@ static const char *outcome_of(int status)
     return status == 499 ? "unknown" : status >= 400 ? "failure" : "success";
 }
 
-static void write_slice(struct json_writer *json, const char *key, struct http_slice slice)
+static void put_path(struct buffer *line, struct http_slice path)
 {
     char text[256];
 
-    if (!http_slice_copy(slice, text, sizeof(text)))
-        snprintf(text, sizeof(text), "(%zu bytes)", slice.size);
-    write_text(json, key, text);
+    if (!http_slice_copy(path, text, sizeof(text)))
+        snprintf(text, sizeof(text), "(%zu bytes)", path.size);
+    PUT_QUOTED(line, LOG_PATH, text);
 }
 
 struct access access_of(const struct http_exchange *exchange)
@@ -61,7 +66,6 @@ void access_log_write(struct thread *thread, const struct access *access)
 {
     const struct gateway_options *options = &thread->gateway->options;
     struct buffer *line = &thread->line;
-    struct json_writer json;
 
     if (!options->log)
         return;
@@ -70,38 +74,41 @@ void access_log_write(struct thread *thread, const struct access *access)
         return;
     line->max = MAX_LINE_BYTES;
     buffer_clear(line);
-    json_init(&json, line);
-    json_begin_object(&json);
-    write_text(&json, JSON_KEY(LOG_TIME), clock_stamp(&thread->stamp));
-    write_text(&json, JSON_KEY(LOG_LEVEL), access->status >= 500 ? "error" : "info");
-    write_text(&json, log_access_keys, "answering");
-    write_text(&json, JSON_KEY(LOG_OUTCOME), outcome_of(access->status));
-    write_number(&json, JSON_KEY(LOG_DURATION), (int64_t)(clock_now_ns() - access->started_ns));
-    write_text(&json, JSON_KEY(LOG_REQUEST_ID), access->request_id);
-    write_text(&json, JSON_KEY(LOG_CLIENT), access->peer);
-    if (access->method.size > 0)
-        write_slice(&json, JSON_KEY(LOG_METHOD), access->method);
+    PUT(line, "{\"" LOG_TIME "\":\"");
+    buffer_append_text(line, clock_stamp(&thread->stamp));
+    PUT(line, "\"");
+    PUT_TEXT(line, LOG_LEVEL, access->status >= 500 ? "error" : "info");
+    PUT(line, ",");
+    buffer_append_text(line, log_access_keys);
+    PUT(line, "\"answering\"");
+    PUT_TEXT(line, LOG_OUTCOME, outcome_of(access->status));
+    PUT_NUMBER(line, LOG_DURATION, clock_now_ns() - access->started_ns);
+    PUT_TEXT(line, LOG_REQUEST_ID, access->request_id);
+    PUT_TEXT(line, LOG_CLIENT, access->peer);
+    if (access->method.size > 0) { /* a token (RFC 9110, 5.6.2) */
+        PUT(line, ",\"" LOG_METHOD "\":\"");
+        buffer_append(line, access->method.bytes, access->method.size);
+        PUT(line, "\"");
+    }
     if (access->path.size > 0)
-        write_slice(&json, JSON_KEY(LOG_PATH), access->path);
-    write_number(&json, JSON_KEY(LOG_REQUEST_BYTES), (int64_t)access->request_bytes);
-    write_number(&json, JSON_KEY(LOG_STATUS), access->status);
-    write_number(&json, JSON_KEY(LOG_RESPONSE_BYTES), (int64_t)access->answer_bytes);
+        put_path(line, access->path);
+    PUT_NUMBER(line, LOG_REQUEST_BYTES, access->request_bytes);
+    PUT_NUMBER(line, LOG_STATUS, (uint64_t)access->status);
+    PUT_NUMBER(line, LOG_RESPONSE_BYTES, access->answer_bytes);
     if (access->model) {
-        write_text(&json, JSON_KEY(LOG_MODEL), access->model);
-        write_text(&json, JSON_KEY(LOG_ASSIGNED), access->assigned);
-        write_text(&json, JSON_KEY(LOG_VERSION), access->tag);
-        write_text(&json, JSON_KEY(LOG_REASON), access->reason);
-        write_number(&json, JSON_KEY(LOG_TRIES), access->tries);
-        json_raw_key(&json, JSON_KEY(LOG_FALLBACK));
-        json_write_boolean(&json, access->fell_back);
-        json_raw_key(&json, JSON_KEY(LOG_MIRRORED));
-        json_write_boolean(&json, access->mirrored);
+        PUT_TEXT(line, LOG_MODEL, access->model);
+        PUT_TEXT(line, LOG_ASSIGNED, access->assigned);
+        PUT_TEXT(line, LOG_VERSION, access->tag);
+        PUT_TEXT(line, LOG_REASON, access->reason);
+        PUT_NUMBER(line, LOG_TRIES, (uint64_t)access->tries);
+        PUT_BOOLEAN(line, LOG_FALLBACK, access->fell_back);
+        PUT_BOOLEAN(line, LOG_MIRRORED, access->mirrored);
     }
     if (access->trace_id)
-        write_text(&json, JSON_KEY(LOG_TRACE_ID), access->trace_id);
+        PUT_TEXT(line, LOG_TRACE_ID, access->trace_id);
     if (access->why)
-        write_text(&json, JSON_KEY(LOG_ERROR), access->why);
-    json_end_object(&json);
+        PUT_QUOTED(line, LOG_ERROR, access->why);
+    PUT(line, "}");
     if (!line->failed)
         options->log(options->log_user, line->bytes, line->size);
 }
