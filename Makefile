@@ -33,6 +33,7 @@ soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 cha
 bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, of serve as a whole; the judge's errors
 	@python3 bench/bench.py $(BUILD)
 	@python3 bench/bench_serve.py $(BUILD) || [ $$? -eq 77 ]
+	@python3 bench/bench_monitoring.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_rollout.py $(BUILD) || [ $$? -eq 77 ]
 	@$(BUILD)/bench/simulation --bench
 
