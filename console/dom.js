@@ -13,8 +13,8 @@ export function h(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
 
-/// A sentence of the server's, which is English whatever the page is.
-export const english = (sentence) => (sentence ? h("span", {lang: "en"}, sentence) : null);
+/// A sentence of the server's, which is English whatever the page is; a person's reason among them may be anything.
+export const english = (sentence) => (sentence ? h("span", {lang: /^[ -~]*$/.test(sentence) ? "en" : null}, sentence) : null);
 
 export function svg(tag, attributes, ...children) {
     return fill(document.createElementNS(SVG, tag), attributes, children);

@@ -1,7 +1,7 @@
 // format.js - numbers, times and values as people read them.
 // SPDX-License-Identifier: Apache-2.0
 
-import {language, t} from "/words.js";
+import {language, t, tOr} from "/words.js";
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -50,7 +50,7 @@ export function time(ms) {
 export function valueOf(value, guard) {
     if (!known(value))
         return "–";
-    return guard.unit === "share" ? percent(value) : `${number(value, 4)} ${guard.unit}`;
+    return guard.unit === "share" ? percent(value) : `${number(value, 4)} ${tOr(`unit_${guard.unit}`, guard.unit)}`;
 }
 
 /// A difference from stable: "+12 %", or in points where the metric is a share itself.
@@ -67,7 +67,7 @@ export function changeOf(change, guard) {
 export function estimateOf(guard) {
     if (!known(guard.estimate) && guard.relative && guard.stable === 0 && guard.canary > 0)
         return "+∞ %";
-    return changeOf(guard.estimate, guard);
+    return known(guard.estimate) ? changeOf(guard.estimate, guard) : "–";
 }
 
 /// -1, 0, 1 by the SemVer-like tags' natural order.

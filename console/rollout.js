@@ -103,11 +103,12 @@ function facts(rollout) {
         ratio.alarm ? row("state", t("ratioAlarm", {seen: percent(ratio.seen), expected: percent(ratio.expected)}), "bad") : null);
 }
 
-function framesLink(rollout) {
-    const {frames} = rollout;
+function links(rollout) {
+    const {frames, model, stable, canary} = rollout, name = (tag) => encodeURIComponent(`${model}:${tag}`);
 
-    return frames && (frames.keep || frames.kept) ? h("p", {id: "to-frames"}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}/frames`},
-        t("framesLink", frames))) : null;
+    return h("p", {id: "links"}, h("a", {href: `#/versions/${name(canary)}/${name(stable)}`}, t("whatItChanges", rollout)),
+        frames && (frames.keep || frames.kept)
+            ? [" · ", h("a", {id: "to-frames", href: `#/rollouts/${encodeURIComponent(rollout.id)}/frames`}, t("framesLink", frames))] : null);
 }
 
 export function rolloutPage(id) {
@@ -123,7 +124,7 @@ export function rolloutPage(id) {
         facts(rollout),
         stepsView(rollout),
         actions(rollout),
-        framesLink(rollout),
+        links(rollout),
         guardsView(rollout.guards || live.history.at(-1)?.numbers.guards || []),
         eventsView(rollout),
     ];

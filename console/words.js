@@ -76,6 +76,7 @@ const words = {
     rolloutsRunning: ["{n} under way", "{n} 个进行中"],
     rolloutsNone: ["None under way", "没有进行中的发布"],
     rolloutsPerson: ["{n} waits for a person", "{n} 个等待人工决定"],
+    whatItChanges: ["What {canary} changes", "{canary} 有哪些改动"],
     against: ["{canary} against {stable}", "{canary} 对比 {stable}"],
     stepOf: ["step {step} of {steps}", "第 {step}/{steps} 步"],
     ofRequests: ["{share} of the requests", "占请求的 {share}"],
@@ -283,6 +284,8 @@ const words = {
     class: ["Class", "类别"],
     score: ["Score", "置信度"],
     // metrics
+    unit_boxes: ["boxes", "个框"],
+    unit_points: ["points", "分"],
     metric_error_rate: ["error rate", "错误率"],
     metric_fallback_rate: ["fallback rate", "回退率"],
     metric_latency_p50: ["latency p50", "延迟 p50"],

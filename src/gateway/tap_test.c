@@ -107,6 +107,31 @@ static void keeps_no_more_than_its_room(void **state)
     assert_int_equal(thread->counters[3].untold, 6);
 }
 
+static void for_want_of_room_a_picture_goes_alone(void **state)
+{
+    struct gateway *gateway = *state;
+    struct thread *thread = &gateway->threads[1];
+    struct gateway_entry entry = entry_of(1, 1);
+    struct gateway_sighting *sighting;
+    int i, taken = 0, pictures = 0;
+
+    for (i = 0; i < 5; i++) {
+        sighting = sighting_new(&entry, "id", "");
+        assert_non_null(sighting->picture = bytes_new(1));
+        sighting->picture->size = TAP_PICTURES / 2; /* as large as that, for the tap */
+        tap_push_request(thread, 3, sighting);
+    }
+    assert_int_equal(thread->counters[3].untold, 0);
+    while ((sighting = gateway_take_sighting(gateway)) != NULL) {
+        pictures += sighting->picture != NULL;
+        taken++;
+        gateway_sighting_free(sighting);
+    }
+    assert_int_equal(taken, 5);
+    assert_int_equal(pictures, 2);
+    assert_int_equal(thread->tap.picture_bytes, 0);
+}
+
 static void a_busy_thread_does_not_silence_the_others(void **state)
 {
     struct gateway *gateway = *state;
@@ -167,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_the_share_of_the_draw),
         cmocka_unit_test_setup_teardown(keeps_no_more_than_its_room, make_gateway, free_gateway),
+        cmocka_unit_test_setup_teardown(for_want_of_room_a_picture_goes_alone, make_gateway, free_gateway),
         cmocka_unit_test_setup_teardown(a_busy_thread_does_not_silence_the_others, make_gateway, free_gateway),
         cmocka_unit_test_setup_teardown(keeps_order_between_threads, make_gateway, free_gateway),
     };
