@@ -13,9 +13,12 @@
 #include <string.h>
 
 #define MAX_BOXES_BYTES ((size_t)1 << 20)
+#define MAX_OFFERS      50 /* a second that are looked at; each costs the control thread .6 ms, kept or not */
 
 struct gallery {
     struct frames *frames;
+    uint64_t second; /* of the newest offer */
+    int offers;      /* in it */
 };
 
 static const char *const media_types[] = {"image/jpeg", "image/png", "image/webp"};
@@ -149,6 +152,14 @@ static void write_boxes(struct json_writer *json, const char *arm, const struct 
     json_end_array(json);
 }
 
+static bool is_one_too_many(struct gallery *gallery, uint64_t time_ms)
+{
+    if (time_ms / 1000 != gallery->second)
+        gallery->offers = 0;
+    gallery->second = time_ms / 1000;
+    return ++gallery->offers > MAX_OFFERS;
+}
+
 enum serin_errc gallery_offer(struct gallery *gallery, const struct controller_trial *trial,
                               const struct gateway_sighting *sighting, const struct answer *stable,
                               const struct answer *canary, const char *camera, const char *slices,
@@ -177,7 +188,7 @@ enum serin_errc gallery_offer(struct gallery *gallery, const struct controller_t
     if (!gallery || !gallery_is_wanted(trial->plan) || !sighting->picture || !frame.width || !frame.height)
         return SERIN_OK;
     frame.difference = gallery_difference(stable, canary);
-    if (frame.difference <= 0)
+    if (frame.difference <= 0 || is_one_too_many(gallery, sighting->time_ms))
         return SERIN_OK;
     frame.type = gallery_find_picture(sighting->picture_type, sighting->picture, &picture);
     if (!frame.type || picture.size > FRAMES_MAX_PICTURE)
