@@ -91,7 +91,7 @@ async function readHistory() {
     let history;
 
     try {
-        history = await get(`rollouts/${encodeURIComponent(id)}/history`);
+        history = await get(`rollouts/${encodeURIComponent(id)}/history?limit=200`);
     } catch {
         return; // told by the events, or again at the next decision
     }

@@ -9,8 +9,6 @@ import {live} from "/live.js";
 import {badge} from "/models.js";
 import {language, t, tOr} from "/words.js";
 
-const MOST_EVENTS = 200; // that are shown
-
 const kinds = {
     Pending: "still", Progressing: "still", Paused: "warn", Inconclusive: "warn", Promoted: "good", Completed: "good",
     RolledBack: "bad", Aborted: "bad", Undone: "bad",
@@ -68,7 +66,7 @@ function actions(rollout) {
 }
 
 function eventsView(rollout) {
-    const shown = live.history.slice(-MOST_EVENTS).reverse(), hidden = live.history.length - shown.length;
+    const shown = live.history.slice().reverse(), hidden = shown.length > 0 && shown.at(-1).event !== "start";
     const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
 
     return h("section", {id: "events", "aria-labelledby": "events-h"}, h("h2", {id: "events-h"}, t("events")),
@@ -78,7 +76,7 @@ function eventsView(rollout) {
                 cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`event_${decision.event}`, decision.event)),
                 cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", decision.author),
                 cell("why", english(decision.why)))))),
-        hidden ? h("p", {class: "small"}, t("moreEvents", {n: hidden, id: rollout.id})) : null);
+        hidden ? h("p", {class: "small"}, t("moreEvents", {id: rollout.id})) : null);
 }
 
 /// Why it waits: the server's sentence, behind the reader's own where the page has one.

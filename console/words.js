@@ -128,7 +128,7 @@ const words = {
     event: ["Event", "事件"],
     who: ["Who", "谁"],
     noEvents: ["Nothing yet.", "尚无。"],
-    moreEvents: ["{n} earlier ones are not shown (serin rollout history {id})", "更早的 {n} 条未显示（serin rollout history {id}）"],
+    moreEvents: ["Earlier ones are not shown (serin rollout history --all {id})", "更早的未显示（serin rollout history --all {id}）"],
     gone: ["The server knows no rollout {id}.", "服务器没有发布 {id}。"],
     loading: ["Asking …", "正在询问……"],
     // frames

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -462,6 +463,24 @@ static void do_rollouts(struct call *call)
     answer_written(call, call->api->target.rollouts, "application/json");
 }
 
+/* A whole number from 1 of the query; *ret stays where there is none. */
+static enum serin_errc read_count(const struct call *call, const char *name, int64_t most, int64_t *ret,
+                                  struct serin_error *error)
+{
+    char text[24], *end;
+    long long value = 0;
+
+    if (!http_query_get(http_exchange_head(call->exchange)->query, name, text, sizeof(text)))
+        return SERIN_OK;
+    errno = 0;
+    if (text[0] >= '0' && text[0] <= '9')
+        value = strtoll(text, &end, 10);
+    if (value < 1 || value > most || *end || errno)
+        return error_set(error, SERIN_INVALID, "%s is a whole number from 1 to %lld", name, (long long)most);
+    *ret = value;
+    return SERIN_OK;
+}
+
 typedef enum serin_errc named_writer(void *user, const char *name, struct buffer *out, struct serin_error *error);
 
 static void answer_named(struct call *call, named_writer *write)
@@ -483,7 +502,19 @@ static void do_rollout(struct call *call)
 
 static void do_rollout_history(struct call *call)
 {
-    answer_named(call, call->api->target.rollout_history);
+    struct serin_error error = {0};
+    int64_t before = 0, limit = 100;
+    struct buffer out;
+    enum serin_errc rc = read_count(call, "before", INT64_MAX, &before, &error);
+
+    buffer_init(&out, MAX_ANSWER_BYTES);
+    if (rc == SERIN_OK)
+        rc = read_count(call, "limit", 1000, &limit, &error);
+    if (rc == SERIN_OK)
+        rc =
+            call->api->target.rollout_history(call->api->target.user, call->argument, before, (int)limit, &out, &error);
+    answer_result(call, rc, "application/json", &out, &error);
+    buffer_done(&out);
 }
 
 static void do_start_rollout(struct call *call)
@@ -623,21 +654,13 @@ static void do_remove_frame(struct call *call)
 
 static void do_changes(struct call *call)
 {
-    const struct http_head *head = http_exchange_head(call->exchange);
     struct serin_error error = {0};
     struct buffer out;
-    char text[16], *end;
-    long limit = 100;
-    enum serin_errc rc;
+    int64_t limit = 100;
+    enum serin_errc rc = read_count(call, "limit", 10000, &limit, &error);
 
-    if (http_query_get(head->query, "limit", text, sizeof(text))) {
-        limit = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
-        limit = limit > 0 && *end ? 0 : limit;
-    }
     buffer_init(&out, MAX_ANSWER_BYTES);
-    if (limit < 1 || limit > 10000)
-        rc = error_set(&error, SERIN_INVALID, "limit is a whole number from 1 to 10000");
-    else
+    if (rc == SERIN_OK)
         rc = call->api->target.changes(call->api->target.user, (int)limit, &out, &error);
     answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);

@@ -59,7 +59,9 @@ struct admin_target {
     enum serin_errc (*metrics)(void *user, struct buffer *out, struct serin_error *error);
     enum serin_errc (*rollouts)(void *user, struct buffer *out, struct serin_error *error);
     enum serin_errc (*rollout)(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
-    enum serin_errc (*rollout_history)(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+    /* Of the decisions before that number (0: of all) the newest limit, oldest first. */
+    enum serin_errc (*rollout_history)(void *user, const char *rollout, int64_t before, int limit, struct buffer *out,
+                                       struct serin_error *error);
     enum serin_errc (*start_rollout)(void *user, const struct admin_rollout *start, struct buffer *out,
                                      struct serin_error *error);
     enum serin_errc (*act_on_rollout)(void *user, const char *rollout, const char *verb, const char *author,

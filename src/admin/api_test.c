@@ -69,6 +69,13 @@ static enum serin_errc on_set_freeze(void *user, const char *model, const char *
     return on_remove(user, model, author, error);
 }
 
+static enum serin_errc on_history(void *user, const char *rollout, int64_t before, int limit, struct buffer *out,
+                                  struct serin_error *error)
+{
+    (void)before, (void)limit;
+    return on_named(user, rollout, out, error);
+}
+
 static enum serin_errc on_changes(void *user, int limit, struct buffer *out, struct serin_error *error)
 {
     (void)user, (void)limit, (void)out;
@@ -167,7 +174,7 @@ static void begin(bool open)
                                         .metrics = on_write,
                                         .rollouts = on_write,
                                         .rollout = on_named,
-                                        .rollout_history = on_named,
+                                        .rollout_history = on_history,
                                         .start_rollout = on_start,
                                         .act_on_rollout = on_act,
                                         .frames = on_frames,

@@ -28,7 +28,7 @@ struct rollout_settings {
     const char *admin, *plan, *why, *url, *data_dir;
     int output, replicas;
     double timeout_s;
-    bool full, supersede, confirm;
+    bool full, supersede, confirm, all;
 };
 
 enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
@@ -79,6 +79,10 @@ static const struct cli_option options[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct rollout_settings, why),
      .help = "what the record of decisions says of your word"},
+    {.name = "all",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct rollout_settings, all),
+     .help = "history: also those before the newest hundred"},
     {.name = "timeout",
      .value = "SECONDS",
      .type = CLI_REAL,
@@ -140,17 +144,72 @@ static void print_one(FILE *out, const json_t *rollout)
     rollout_view_print(out, rollout, isatty(fileno(out)));
 }
 
-static int ask_and_print(const struct rollout_settings *settings, const char *rollout, const char *suffix,
-                         void (*people)(FILE *out, const json_t *answer))
+static int get(const struct rollout_settings *settings, const char *rollout)
 {
     struct serin_error error;
     json_t *answer = NULL;
     int code;
 
-    if (ask(settings, "GET", rollout, suffix, NULL, &answer, &error) != SERIN_OK)
+    if (ask(settings, "GET", rollout, "", NULL, &answer, &error) != SERIN_OK)
         return fail(&error);
-    code = print(settings, answer, people);
+    code = print(settings, answer, print_one);
     json_decref(answer);
+    return code;
+}
+
+/* ---- history ---- */
+
+static const char *event_of(const json_t *decision)
+{
+    const char *event = json_string_value(json_object_get(decision, "event"));
+
+    return event ? event : "";
+}
+
+static bool begins_with_start(const json_t *decisions)
+{
+    return json_array_size(decisions) == 0 || strcmp(event_of(json_array_get(decisions, 0)), "start") == 0;
+}
+
+/* The page before what is in *decisions, put in front of it; false in *ret_more where there is none. */
+static enum serin_errc ask_before(const struct rollout_settings *settings, const char *rollout, json_t *decisions,
+                                  bool *ret_more, struct serin_error *error)
+{
+    json_t *answer = NULL;
+    char suffix[64];
+    size_t i;
+    enum serin_errc rc;
+
+    snprintf(suffix, sizeof(suffix), "/history?before=%lld",
+             (long long)json_integer_value(json_object_get(json_array_get(decisions, 0), "number")));
+    rc = ask(settings, "GET", rollout, suffix, NULL, &answer, error);
+    if (rc != SERIN_OK)
+        return rc;
+    *ret_more = json_array_size(answer) > 0;
+    for (i = json_array_size(answer); i > 0; i--)
+        json_array_insert(decisions, 0, json_array_get(answer, i - 1));
+    json_decref(answer);
+    return SERIN_OK;
+}
+
+static int history(const struct rollout_settings *settings, const char *rollout)
+{
+    struct serin_error error;
+    json_t *decisions = NULL;
+    bool more = settings->all;
+    enum serin_errc rc = ask(settings, "GET", rollout, "/history", NULL, &decisions, &error);
+    int code;
+
+    while (rc == SERIN_OK && more && !begins_with_start(decisions))
+        rc = ask_before(settings, rollout, decisions, &more, &error);
+    if (rc != SERIN_OK) {
+        json_decref(decisions);
+        return fail(&error);
+    }
+    if (!settings->all && !begins_with_start(decisions))
+        terminal_complain("rollout: the newest %zu decisions; --all shows those before", json_array_size(decisions));
+    code = print(settings, decisions, rollout_view_history);
+    json_decref(decisions);
     return code;
 }
 
@@ -394,9 +453,9 @@ static int rollout(const void *given, char *const *operands, size_t operand_coun
     if (strcmp(verb, "start") == 0)
         return terminal_finish(start(settings, operands[1]));
     if (strcmp(verb, "get") == 0)
-        return terminal_finish(ask_and_print(settings, operands[1], "", print_one));
+        return terminal_finish(get(settings, operands[1]));
     if (strcmp(verb, "history") == 0)
-        return terminal_finish(ask_and_print(settings, operands[1], "/history", rollout_view_history));
+        return terminal_finish(history(settings, operands[1]));
     if (strcmp(verb, "watch") == 0)
         return terminal_finish(watch(settings, operands[1]));
     if (strcmp(verb, "status") == 0)

@@ -33,7 +33,8 @@
 #define TICK_MS         20
 #define FLUSH_MS        200
 #define GALLERY_TICK_MS 1000
-#define MAX_SIGHTINGS   2000 /* told of in one tick, so that the control thread stays with its other work */
+#define MAX_SIGHTINGS   2000      /* told of in one tick, so that the control thread stays with its other work */
+#define MAX_PAGE_BYTES  (8 << 20) /* of a history; one decision has half of it at most */
 #define MAX_JSON_BYTES  ((size_t)16 << 20)
 
 struct recording { /* the open file of a rollout's attempt */
@@ -824,7 +825,8 @@ static void write_decision(void *user, const struct decision *decision)
     json_end_object(json);
 }
 
-enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
+enum serin_errc rollouts_history(void *user, const char *rollout, int64_t before, int limit, struct buffer *out,
+                                 struct serin_error *error)
 {
     struct server *server = user;
     enum serin_errc rc = check_active(server->rollouts, error);
@@ -837,7 +839,7 @@ enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer 
         return error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
     json_init(&json, out);
     json_begin_array(&json);
-    rc = decisions_each(server->state, named.id, write_decision, &json, error);
+    rc = decisions_page(server->state, named.id, before, limit, MAX_PAGE_BYTES, write_decision, &json, error);
     json_end_array(&json);
     return rc;
 }

@@ -32,7 +32,8 @@ const char *rollouts_damage(const struct rollouts *rollouts, const char *model);
  * log of decisions. */
 enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error);
 enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
-enum serin_errc rollouts_history(void *user, const char *rollout, struct buffer *out, struct serin_error *error);
+enum serin_errc rollouts_history(void *user, const char *rollout, int64_t before, int limit, struct buffer *out,
+                                 struct serin_error *error);
 enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, struct buffer *out,
                                struct serin_error *error);
 enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,

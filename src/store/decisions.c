@@ -215,17 +215,15 @@ enum serin_errc decisions_each_rollout(struct state *state, const char *model, i
     return rc;
 }
 
-enum serin_errc decisions_each(struct state *state, const char *rollout,
-                               void (*each)(void *user, const struct decision *decision), void *user,
-                               struct serin_error *error)
+/* statement: prepared and bound, or NULL; taken over. */
+static enum serin_errc read_rows(struct state *state, sqlite3_stmt *statement, bool is_bound,
+                                 void (*each)(void *user, const struct decision *decision), void *user,
+                                 struct serin_error *error)
 {
-    sqlite3_stmt *statement = NULL;
     enum serin_errc rc = SERIN_OK;
     int step = SQLITE_ERROR;
 
-    if (sqlite3_prepare_v2(state->db, "SELECT " COLUMNS " FROM decision WHERE ?1 IS NULL OR rollout=?1 ORDER BY number",
-                           -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_bind_text(statement, 1, rollout, -1, SQLITE_STATIC) == SQLITE_OK)
+    if (is_bound)
         while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
             struct decision row;
 
@@ -236,6 +234,37 @@ enum serin_errc decisions_each(struct state *state, const char *rollout,
         rc = state_fault(state, "reading decisions", error);
     sqlite3_finalize(statement);
     return rc;
+}
+
+enum serin_errc decisions_each(struct state *state, const char *rollout,
+                               void (*each)(void *user, const struct decision *decision), void *user,
+                               struct serin_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool is_bound =
+        sqlite3_prepare_v2(state->db, "SELECT " COLUMNS " FROM decision WHERE ?1 IS NULL OR rollout=?1 ORDER BY number",
+                           -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 1, rollout, -1, SQLITE_STATIC) == SQLITE_OK;
+
+    return read_rows(state, statement, is_bound, each, user, error);
+}
+
+enum serin_errc decisions_page(struct state *state, const char *rollout, int64_t before, int limit, int64_t max_bytes,
+                               void (*each)(void *user, const struct decision *decision), void *user,
+                               struct serin_error *error)
+{
+    static const char sql[] =
+        "SELECT " COLUMNS " FROM (SELECT *, sum(length(numbers) + length(state) + length(why)) OVER (ORDER BY number"
+        " DESC) AS bytes FROM (SELECT * FROM decision WHERE rollout=?1 AND number<?2 ORDER BY number DESC LIMIT ?3))"
+        " WHERE bytes<=?4 ORDER BY number";
+    sqlite3_stmt *statement = NULL;
+    bool is_bound = sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+                    sqlite3_bind_text(statement, 1, rollout, -1, SQLITE_STATIC) == SQLITE_OK &&
+                    sqlite3_bind_int64(statement, 2, before > 0 ? before : INT64_MAX) == SQLITE_OK &&
+                    sqlite3_bind_int(statement, 3, limit) == SQLITE_OK &&
+                    sqlite3_bind_int64(statement, 4, max_bytes) == SQLITE_OK;
+
+    return read_rows(state, statement, is_bound, each, user, error);
 }
 
 /* ---- the chain ---- */

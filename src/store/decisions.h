@@ -48,6 +48,12 @@ MUST_USE enum serin_errc decisions_each(struct state *state, const char *rollout
                                         void (*each)(void *user, const struct decision *decision), void *user,
                                         struct serin_error *error);
 
+/* Of a rollout's decisions before that number (0: of all) the newest limit, at most about max_bytes of text in all,
+ * oldest first. Nothing before its start is what tells the end. */
+MUST_USE enum serin_errc decisions_page(struct state *state, const char *rollout, int64_t before, int limit,
+                                        int64_t max_bytes, void (*each)(void *user, const struct decision *decision),
+                                        void *user, struct serin_error *error);
+
 /* What does not fit. */
 struct decision_fault {
     int64_t number;                     /* of the decision; 0: it is about a rollout's state */

@@ -99,6 +99,16 @@ static void comes_back_as_written(void **unused)
     assert_int_equal(decisions_each(state, "m-1", note, NULL, &error), SERIN_OK);
     assert_string_equal(seen, "1 m-1 start {\"step\":0};2 m-1 ready {\"step\":1};4 m-1 harm {\"step\":2};");
     seen[0] = '\0';
+    assert_int_equal(decisions_page(state, "m-1", 0, 2, 1 << 20, note, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "2 m-1 ready {\"step\":1};4 m-1 harm {\"step\":2};");
+    seen[0] = '\0';
+    assert_int_equal(decisions_page(state, "m-1", 2, 2, 1 << 20, note, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "1 m-1 start {\"step\":0};");
+    seen[0] = '\0';
+    assert_int_equal(decisions_page(state, "m-1", 1, 2, 1 << 20, note, NULL, &error), SERIN_OK);
+    assert_int_equal(decisions_page(state, "m-1", 0, 10, 50, note, NULL, &error), SERIN_OK); /* bytes */
+    assert_string_equal(seen, "4 m-1 harm {\"step\":2};");
+    seen[0] = '\0';
     assert_int_equal(decisions_each_rollout(state, NULL, 10, note_rollout, NULL, &error), SERIN_OK);
     assert_string_equal(seen, "m-2 3 {\"other\":0} alpha: 0.01\nm-1 4 {\"step\":2} alpha: 0.05\n");
     seen[0] = '\0';

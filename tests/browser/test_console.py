@@ -149,13 +149,13 @@ def test_ten_thousand_events(browser, serve, releasing):
     decisions = [{"number": n, "time_ms": 1700000000000 + n, "author": "ann", "event": "pause", "why": f"reason {n}",
                   "state": {"phase": "Paused", "attempt": 1}, "numbers": {"guards": [{
                       "guard": "error_rate", "slice": "", "estimate": .1, "lower": -.5, "upper": .5, "stable": .01, "canary": .01}]}}
-                 for n in range(10000)]
+                 for n in range(10000)][-200:]  # as the server gives them
     open_page(browser, serve)
-    browser.pretend(pattern="**/history", body=json.dumps(decisions))
+    browser.pretend(pattern="**/history?limit=200", body=json.dumps(decisions))
     browser.go(url=f"{base(serve)}#/rollouts/{releasing.name}")
     browser.wait(selector="#events tbody tr:first-child", text="reason 9999")
     assert browser.count(selector="#events tbody tr") == 200
-    browser.wait(selector="#events", text="9800 earlier ones are not shown")
+    browser.wait(selector="#events", text="Earlier ones are not shown")
     assert browser.evaluate(code="import('/live.js').then(m => m.live.readings.get('error_rate').t.length)") <= 1800
     for _ in range(3):  # each look is drawn
         seen = browser.text(selector="#g-error_rate .small")

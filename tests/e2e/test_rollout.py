@@ -636,6 +636,13 @@ def test_the_command(models, tmp_path):
     assert rollout(models, "status", models.name, "--timeout", "60").returncode == 1
     told = [rollout(models, "history", models.name, "-o", kind).stdout for kind in ("json", "yaml")]
     assert json.loads(told[0]) == yaml.safe_load(told[1])
+    path = f"rollouts/{models.name}/history"  # in pages, too
+    whole, newest = models.history(), models.serve.api("GET", path + "?limit=2")
+    assert newest == whole[-2:] and len(whole) > 4
+    assert models.serve.api("GET", f"{path}?limit=3&before={newest[0]['number']}") == whole[-5:-2]
+    assert models.serve.api("GET", f"{path}?before={whole[0]['number']}") == []
+    for query in ("limit=0", "limit=1001", "limit=x", "before=-1", "before=99999999999999999999"):
+        assert models.serve.call("GET", f"/api/v1/{path}?{query}").status == 400, query
     lines = rollout(models, "history", models.name).stdout
     assert "smells" in lines and "it is noon" in lines and "Undone" in lines and "from 127.0.0.1" in lines
     refused = rollout(models, "pause", models.name)
@@ -645,6 +652,22 @@ def test_the_command(models, tmp_path):
         assert found.returncode == 1 or json.loads(rollout(models, *words, "-o", "json").stdout) == []
     for words in (("get",), ("dance", models.name), ("start", "no name")):
         assert rollout(models, *words).returncode == 2
+
+
+def test_a_long_history_is_read_in_pages(models):
+    models.two()
+    models.start(STANDS)
+    for _ in range(55):
+        models.say("pause")
+        models.say("resume")
+    newest = rollout(models, "history", models.name, "-o", "json")
+    assert newest.returncode == 0 and len(json.loads(newest.stdout)) == 100
+    assert "the newest 100 decisions; --all shows those before" in newest.stderr
+    every = rollout(models, "history", "--all", models.name, "-o", "json")
+    assert every.returncode == 0 and every.stderr == ""
+    numbers = [decision["number"] for decision in json.loads(every.stdout)]
+    assert len(numbers) > 110 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert events(json.loads(every.stdout))[0] == "start" and json.loads(every.stdout)[-100:] == json.loads(newest.stdout)
 
 
 # ---- kill -9 ----
