@@ -336,8 +336,8 @@ def frames(tmp_path):
 
 
 def play(server, folder, *arguments, **options):
-    return serin("stream", "--dir", folder, "--model", "m", "--to", f"http://{server.address}", "--fps", "500", *arguments,
-                 **options)
+    rate = () if "--fps" in arguments else ("--fps", "500")
+    return serin("stream", "--dir", folder, "--model", "m", "--to", f"http://{server.address}", *rate, *arguments, **options)
 
 
 def test_stream_plays_all_of_the_footage(frames):

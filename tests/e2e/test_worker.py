@@ -7,6 +7,7 @@ import base64
 import concurrent.futures
 import contextlib
 import http.client
+import itertools
 import json
 import re
 import shutil
@@ -510,7 +511,8 @@ def test_statistics_count(jpeg):
     (["--name", "Upper:v1"], "Upper"), (["--listen", "nowhere"], "nowhere"), (["--listen", "unix:/no/such/dir/s"], "unix"),
     (["--imgsz", "99999"], "imgsz"), (["--model", "/no/such.onnx"], "/no/such.onnx")])
 def test_a_worker_that_cannot_start_says_why(options, part):
-    run = serin("worker", "--model", MINIATURE / "detect.onnx", "--name", "mini:v1", "--listen", "127.0.0.1:0", *options)
+    good = {"--model": MINIATURE / "detect.onnx", "--name": "mini:v1", "--listen": "127.0.0.1:0"}
+    run = serin("worker", *itertools.chain(*{**good, options[0]: options[1]}.items()))
     assert run.returncode in (1, 2) and run.stdout == ""
     assert run.stderr.startswith("serin: worker: ") and part in run.stderr and run.stderr.count("\n") == 1
 
