@@ -141,7 +141,7 @@ static int print(const struct rollout_settings *settings, const json_t *answer,
 
 static void print_one(FILE *out, const json_t *rollout)
 {
-    rollout_view_print(out, rollout, isatty(fileno(out)));
+    rollout_view_print(out, rollout, isatty(fileno(out)), terminal_columns(fileno(out)));
 }
 
 static int get(const struct rollout_settings *settings, const char *rollout)

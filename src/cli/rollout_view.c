@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +21,7 @@
 #define PLAIN  "\033[0m"
 
 #define MAX_SLICES_PRINTED 8
+#define WIDE_COLUMNS       118 /* of a terminal that takes a guard's whole line */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -40,13 +42,31 @@ static int integer_of(const json_t *object, const char *key)
     return (int)json_integer_value(json_object_get(object, key));
 }
 
-static void put(FILE *out, const char *label, const char *text)
+#define LABEL_COLUMNS 12
+
+/* A label and its text, whose lines after the first stand below its beginning. */
+static void put(FILE *out, const char *label, const char *text, int columns)
 {
+    const int room = columns > 2 * LABEL_COLUMNS ? columns - LABEL_COLUMNS : LABEL_COLUMNS;
+    char line[1024];
+
     if (!text[0])
         return;
     fprintf(out, "  %-9s ", label);
-    terminal_text(out, text);
-    fputc('\n', out);
+    while (*text) {
+        size_t size = strnlen(text, sizeof(line) - 1), at = size;
+
+        if (size > (size_t)room) {
+            for (at = (size_t)room; at > 0 && text[at] != ' '; at--)
+                ;
+            at = at > 0 ? at : size; /* a word that is longer than a line */
+        }
+        snprintf(line, sizeof(line), "%.*s", (int)at, text);
+        terminal_text(out, line);
+        text += at;
+        text += strspn(text, " ");
+        fprintf(out, "\n%*s", *text ? LABEL_COLUMNS : 0, "");
+    }
 }
 
 static const char *colour_of_phase(const char *phase, int colours)
@@ -160,7 +180,7 @@ static void change_text(char *text, size_t size, double change, const json_t *gu
         snprintf(text, size, "%+.3g", change);
 }
 
-static void put_guard(FILE *out, const json_t *guard, int colours)
+static void put_guard(FILE *out, const json_t *guard, int colours, bool is_narrow)
 {
     const char *verdict = text_of(guard, "verdict"), *slice = text_of(guard, "slice"), *colour = "";
     char name[96], stable[32], canary[32], change[32], lower[32], upper[32], bounds[80], margin[32], left[32];
@@ -174,16 +194,23 @@ static void put_guard(FILE *out, const json_t *guard, int colours)
     change_text(lower, sizeof(lower), number_of(guard, "lower"), guard);
     change_text(upper, sizeof(upper), number_of(guard, "upper"), guard);
     change_text(margin, sizeof(margin), number_of(guard, "margin"), guard);
+    if (is_narrow) /* the unit once */
+        lower[strcspn(lower, " ")] = '\0';
     snprintf(bounds, sizeof(bounds), "%s .. %s", lower, upper);
     put_duration(left, sizeof(left), number_of(guard, "left_s"));
-    fprintf(out, "  %s%-30.30s %10s %10s %9s  %-20s %9s  %-8s", colour, name, stable, canary,
-            strcmp(change, "?") == 0 ? "-" : change, strcmp(bounds, "? .. ?") == 0 ? "-" : bounds, margin, verdict);
+    if (strcmp(bounds, "? .. ?") == 0)
+        snprintf(bounds, sizeof(bounds), "-");
+    if (is_narrow)
+        fprintf(out, "  %s%-20.20s %9s %9s  %-19.19s %-7s", colour, name, stable, canary, bounds, verdict);
+    else
+        fprintf(out, "  %s%-30.30s %10s %10s %9s  %-20s %9s  %-8s", colour, name, stable, canary,
+                strcmp(change, "?") == 0 ? "-" : change, bounds, margin, verdict);
     if (strcmp(verdict, "unknown") == 0 && strcmp(left, "-") != 0)
         fprintf(out, " %s", left);
     fprintf(out, "%s\n", colours ? PLAIN : "");
 }
 
-static void put_guards(FILE *out, const json_t *rollout, int colours)
+static void put_guards(FILE *out, const json_t *rollout, int colours, bool is_narrow)
 {
     const json_t *guards = json_object_get(rollout, "guards"), *guard;
     size_t count = json_array_size(guards), i;
@@ -197,21 +224,24 @@ static void put_guards(FILE *out, const json_t *rollout, int colours)
         return;
     json_array_foreach(guards, i, guard) sorted[i] = guard;
     qsort(sorted, count, sizeof(json_t *), by_weight);
-    fprintf(out, "\n  %-30s %10s %10s %9s  %-20s %9s  %s\n", "GUARD", "STABLE", "CANARY", "CHANGE", "SURELY WITHIN",
-            "MARGIN", "VERDICT");
+    if (is_narrow)
+        fprintf(out, "\n  %-20s %9s %9s  %-19s %s\n", "GUARD", "STABLE", "CANARY", "SURELY WITHIN", "VERDICT");
+    else
+        fprintf(out, "\n  %-30s %10s %10s %9s  %-20s %9s  %s\n", "GUARD", "STABLE", "CANARY", "CHANGE", "SURELY WITHIN",
+                "MARGIN", "VERDICT");
     for (i = 0; i < count; i++) {
         if (text_of(sorted[i], "slice")[0] && rank_of(sorted[i]) != 0 && ++slices > MAX_SLICES_PRINTED) {
             hidden++;
             continue;
         }
-        put_guard(out, sorted[i], colours);
+        put_guard(out, sorted[i], colours, is_narrow);
     }
     if (hidden)
         fprintf(out, "  and %d more slices (-o json)\n", hidden);
     free(sorted);
 }
 
-void rollout_view_print(FILE *out, const json_t *rollout, int colours)
+void rollout_view_print(FILE *out, const json_t *rollout, int colours, int columns)
 {
     const char *phase = text_of(rollout, "phase");
     const json_t *ratio = json_object_get(rollout, "sample_ratio"), *verb;
@@ -222,11 +252,13 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours)
     terminal_text(out, text_of(rollout, "canary"));
     fputs(" against ", out);
     terminal_text(out, text_of(rollout, "stable"));
+    if (columns < WIDE_COLUMNS)
+        fputc('\n', out);
     fprintf(out, "  %s%s%s, step %d of %d, %g %% of the requests\n", colour_of_phase(phase, colours), phase,
             colours ? PLAIN : "", integer_of(rollout, "step"), integer_of(rollout, "steps"),
             number_of(rollout, "share_percent"));
-    put(out, "why", text_of(rollout, "why"));
-    put(out, "now", text_of(rollout, "waiting"));
+    put(out, "why", text_of(rollout, "why"), columns);
+    put(out, "now", text_of(rollout, "waiting"), columns);
     put_duration(left, sizeof(left), number_of(rollout, "left_s"));
     if (strcmp(phase, "Progressing") == 0 && strcmp(left, "-") != 0)
         fprintf(out, "  %-9s about %s at the present traffic\n", "left", left);
@@ -244,7 +276,7 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours)
         fprintf(out, "%s %s", i ? "," : "", json_string_value(verb));
     }
     fputc('\n', out);
-    put_guards(out, rollout, colours);
+    put_guards(out, rollout, colours, columns < WIDE_COLUMNS);
 }
 
 /* ---- lists ---- */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 void rollout_view_list(FILE *out, const json_t *list);
-/* colours: where out is a terminal. */
-void rollout_view_print(FILE *out, const json_t *rollout, int colours);
+/* colours: where out is a terminal. columns: its width; a narrow one gets fewer of each guard. */
+void rollout_view_print(FILE *out, const json_t *rollout, int colours, int columns);
 void rollout_view_history(FILE *out, const json_t *decisions);
 
 /* YAML 1.2 in block style; strings are quoted where a plain one could be read as something else. */

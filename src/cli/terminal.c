@@ -106,11 +106,21 @@ void progress_begin(struct progress *progress, size_t total, const char *unit)
     progress->eager = wish && strcmp(wish, "on") == 0;
 }
 
-static int terminal_columns(void)
+int terminal_columns(int fd)
 {
     struct winsize size;
 
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0)
+        return isatty(fd) ? 80 : TERMINAL_ENDLESS;
+    return size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* Of standard error, which is drawn to on demand where it is no terminal. */
+static int live_columns(void)
+{
+    int columns = terminal_columns(STDERR_FILENO);
+
+    return columns == TERMINAL_ENDLESS ? 80 : columns;
 }
 
 void terminal_live(const char *line)
@@ -119,7 +129,7 @@ void terminal_live(const char *line)
 
     if (!can_redraw())
         return;
-    snprintf(shown, sizeof(shown), "%.*s", terminal_columns() - 1, line);
+    snprintf(shown, sizeof(shown), "%.*s", live_columns() - 1, line);
     putc('\r', stderr);
     terminal_text(stderr, shown);
     fputs("\033[K", stderr);
@@ -131,7 +141,7 @@ static void draw(const struct progress *progress, double elapsed_s)
     double share = progress->total ? (double)progress->done / (double)progress->total : 1.0;
     double rate = elapsed_s > 0 ? (double)progress->done / elapsed_s : 0;
     char bar[BAR_COLUMNS + 1], line[160], eta[32] = "-:--";
-    int filled = (int)(share * BAR_COLUMNS), columns = terminal_columns();
+    int filled = (int)(share * BAR_COLUMNS), columns = live_columns();
 
     memset(bar, '.', BAR_COLUMNS);
     memset(bar, '#', (size_t)filled);

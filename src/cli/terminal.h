@@ -26,6 +26,10 @@ void terminal_complain_of(const char *path, const struct serin_error *error);
 /* Writes text with control characters (C0, DEL, C1) replaced by '?'. */
 void terminal_text(FILE *out, const char *text);
 
+/* The width of what is written to: 80 where a terminal does not say, TERMINAL_ENDLESS where it is none. */
+#define TERMINAL_ENDLESS 10000
+int terminal_columns(int fd);
+
 /* False: stdout takes no more, so stop. The reason is told once, by terminal_finish. */
 bool terminal_flush(void);
 

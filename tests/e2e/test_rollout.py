@@ -6,14 +6,18 @@ The versions are small servers of this file's own, so that each can be as wrong 
 sleeps: traffic runs until what is waited for has come.
 """
 import contextlib
+import fcntl
 import http.client
 import itertools
 import json
 import math
 import os
+import pty
 import random
 import re
 import sqlite3
+import struct
+import termios
 import threading
 
 import pytest
@@ -600,8 +604,8 @@ def test_what_cannot_be_started_says_why(models, body, status, words):
 # ---- the command ----
 
 
-def rollout(models, *words):
-    return serin("rollout", *words, "--admin", f"127.0.0.1:{models.serve.admin}")
+def rollout(models, *words, **more):
+    return serin("rollout", *words, "--admin", f"127.0.0.1:{models.serve.admin}", **more)
 
 
 def test_the_command(models, tmp_path):
@@ -652,6 +656,23 @@ def test_the_command(models, tmp_path):
         assert found.returncode == 1 or json.loads(rollout(models, *words, "-o", "json").stdout) == []
     for words in (("get",), ("dance", models.name), ("start", "no name")):
         assert rollout(models, *words).returncode == 2
+
+
+def test_a_terminal_of_80_columns_gets_lines_that_fit(models):
+    models.two()
+    models.start(plan(step(20, time="600s"), guards=["error_rate", "latency_p50", "missed", "memory"]))
+    with models.traffic() as traffic:
+        models.reach("Progressing")
+        traffic.more(50)
+        shown, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+        with open(shown, "rb", buffering=0) as screen:
+            with open(terminal, "wb", buffering=0) as out:
+                rollout(models, "get", models.name, stdout=out)
+                text = screen.read(65536).decode()
+    lines = re.sub("\x1b\\[[0-9;]*m", "", text).splitlines()
+    assert "SURELY WITHIN" in text and max(map(len, lines)) <= 80, lines
+    assert any("CHANGE" in line for line in rollout(models, "get", models.name).stdout.splitlines())  # a pipe gets all
 
 
 def test_a_long_history_is_read_in_pages(models):
