@@ -102,9 +102,9 @@ static void read_counts(struct http_slice field, struct work *ret)
     while (field.size > 0) {
         struct http_slice value = cut(&field, ','), name = cut(&value, '=');
         int at = find(name, count_names, 3);
-        double number = at >= 0 ? read_number(trim(value), MOST_COUNT) : -1;
+        double number = read_number(trim(value), MOST_COUNT);
 
-        if (number >= 0)
+        if (at >= 0 && number >= 0)
             *counts[at] = (uint32_t)number;
     }
 }
