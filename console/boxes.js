@@ -22,7 +22,7 @@ function boxView(arm, one, {width, height}, thick) {
     return svg("g", {class: `${arm}${one.alone ? " alone" : ""}`},
         svg("rect", {...place, class: "under", "stroke-width": 2 * line}),
         svg("rect", {...place, "stroke-width": line, "stroke-dasharray": dash}),
-        svg("text", {x: left, y: at, "font-size": size}, text));
+        one.alone ? svg("text", {x: left, y: at, "font-size": size}, text) : null); // of the others the list below has the scores
 }
 
 /// frame: as the server has it. shown: {stable, canary, agreed}: which boxes. thick: lines, where the picture is small.

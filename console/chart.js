@@ -8,6 +8,7 @@ import uPlot from "/vendor/uPlot.js";
 import {h} from "/dom.js";
 import {changeOf} from "/format.js";
 import {guardName, live} from "/live.js";
+import {t} from "/words.js";
 
 const HEIGHT = 130;
 const LEAST_SPAN_S = 30;
@@ -75,7 +76,7 @@ function make(element, entry) {
         padding: [6, 26, 0, 0],
         scales: {x: {time: true, range: (_, from, to) => [Math.min(from, to - LEAST_SPAN_S), to]}, y: {range: (plot) => rangeOf(entry.guard, plot.data)}},
         axes: [{...axis, size: 22, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(1000 * tick).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false}))},
-            {...axis, size: 62, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard))}],
+            {...axis, size: 62, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard).replace(t("points"), "").trim())}],
         series: [{}, {stroke: () => colour("--canary"), width: 2, points: {show: false}}, edge, edge],
         bands: [{series: [2, 3], fill: () => colour("--band")}],
         hooks: {draw: [(plot) => {

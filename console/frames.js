@@ -20,7 +20,7 @@ const ZOOMS = [1, 2, 4];
 const answers = [["stable", "1", "←"], ["canary", "2", "→"], ["both", "3", ""], ["neither", "4", ""]];
 
 let rollout = "", list = null, known = "", askedAt = 0, current = null, problem = "", busy = false;
-let shown = {stable: true, canary: true, agreed: true}, zoom = 1, redraw = () => {};
+let shown = {stable: true, canary: true, agreed: true}, zoom = 1, bright = false, redraw = () => {};
 
 export function framesChanged(changed) {
     redraw = changed;
@@ -122,7 +122,7 @@ export function framesKey(event) {
         return; // it is moved about
     const right = {1: "stable", ArrowLeft: "stable", 2: "canary", ArrowRight: "canary", 3: "both", 4: "neither"}[event.key];
     const does = right ? () => judge(right) : {
-        n: () => step(1), p: () => step(-1), s: () => toggle("stable"), c: () => toggle("canary"), a: () => toggle("agreed"), z: zoomOn,
+        n: () => step(1), p: () => step(-1), s: () => toggle("stable"), c: () => toggle("canary"), a: () => toggle("agreed"), z: zoomOn, b: brighten,
     }[event.key];
 
     if (!does || !list)
@@ -133,6 +133,12 @@ export function framesKey(event) {
 
 function toggle(which) {
     shown = {...shown, [which]: !shown[which]};
+    redraw();
+}
+
+/// Night frames: the eye needs more light than the model.
+function brighten() {
+    bright = !bright;
     redraw();
 }
 
@@ -168,12 +174,13 @@ function picture(frame) {
             [frame.camera && `${t("camera")} ${frame.camera}`, time(frame.time_ms), ...frame.slices].filter(Boolean).join(" · ")))),
         h("div", {class: zoom > 1 ? "stage zoomed" : "stage", id: "stage", tabindex: zoom > 1 ? 0 : null, role: zoom > 1 ? "region" : null,
             "aria-label": zoom > 1 ? alt : null},
-        h("div", {class: `plate zoom-${zoom}`}, h("img", {src: picturePath(frame), alt, width: frame.width, height: frame.height}),
+        h("div", {class: `plate zoom-${zoom}`}, h("img", {class: bright ? "bright" : null, src: picturePath(frame), alt, width: frame.width, height: frame.height}),
             boxesOver(frame, shown))),
         h("div", {class: "buttons", role: "group", "aria-label": t("shownBoxes")},
             [["stable", "s"], ["canary", "c"], ["agreed", "a"]].map(([which, key]) =>
                 h("button", {type: "button", id: `show-${which}`, "aria-pressed": String(shown[which]), "aria-keyshortcuts": key, onclick: () => toggle(which)},
                     which === "agreed" ? null : h("span", {class: `key ${which}`, "aria-hidden": "true"}), ` ${t(`show_${which}`)} `, h("kbd", {}, key))),
+            h("button", {type: "button", id: "brighten", "aria-pressed": String(bright), "aria-keyshortcuts": "b", onclick: brighten}, `${t("brighten")} `, h("kbd", {}, "b")),
             h("button", {type: "button", id: "zoom", "aria-keyshortcuts": "z", onclick: zoomOn}, `${t("zoom", {n: zoom})} `, h("kbd", {}, "z"))),
         h("ul", {class: "boxlist"}, boxList(frame, "stable"), boxList(frame, "canary")));
 }

@@ -42,6 +42,20 @@ function marginOf(guard) {
         : changeOf(guard.worse === "lower" ? -guard.margin : guard.margin, guard);
 }
 
+/// People's choices are one number, the share of those who say that stable is right: it is shown as what it says of both.
+const sides = (guard) => (guard.metric === "choices"
+    ? [["right_stable", guard.canary], ["right_canary", guard.canary === null ? null : 1 - guard.canary]]
+    : [["role_stable", guard.stable], ["role_canary", guard.canary]]);
+
+const PAIRED = ["disagreement", "lost", "gained", "flipped", "jitter", "score_shift"]; // counted once, with the canary
+
+function evidence(guard) {
+    if (guard.metric === "choices")
+        return t("answersGiven", {n: number(guard.canary_count)});
+    return PAIRED.includes(guard.metric) ? t("evidenceBoth", {n: number(guard.canary_count)})
+        : t("evidence", {stable: number(guard.stable_count), canary: number(guard.canary_count)});
+}
+
 function card(guard) {
     const name = nameOf(guard), id = `g-${guardName(guard)}`;
     const label = t("chartLabel", {guard: name, change: estimateOf(guard), lower: changeOf(guard.lower, guard),
@@ -50,14 +64,12 @@ function card(guard) {
 
     return h("section", {class: "card guard", id, "aria-labelledby": `${id}-h`},
         h("h3", {id: `${id}-h`}, name, " ", verdictOf(guard)),
-        h("dl", {class: "pair"},
-            h("div", {}, h("dt", {}, t("role_stable")), h("dd", {}, valueOf(guard.stable, guard))),
-            h("div", {}, h("dt", {}, t("role_canary")), h("dd", {}, valueOf(guard.canary, guard))),
+        h("dl", {class: "pair"}, sides(guard).map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, valueOf(value, guard)))),
             h("div", {}, h("dt", {}, t("change")), h("dd", {}, estimateOf(guard))),
             h("div", {}, h("dt", {}, t("margin")), h("dd", {}, marginOf(guard)))),
         chartOf(guard, label),
         h("p", {class: "small"},
-            `${guard.required ? t("required") : t("watched")} · ${t("within")} ${within(guard)} · ${t("evidence", {stable: number(guard.stable_count), canary: number(guard.canary_count)})}`,
+            `${guard.required ? t("required") : t("watched")} · ${t("within")} ${within(guard)} · ${evidence(guard)}`,
             near > 0 && guard.verdict !== "harm" ? ` · ${t("harmNearness", {share: percent(near, 2)})}` : null,
             guard.verdict === "unknown" && guard.left_s !== null ? ` · ${t("aboutLeft", {time: duration(guard.left_s)})}` : null));
 }

@@ -12,7 +12,7 @@ import pathlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 from conftest import ROOT, serin  # noqa: E402
-from serve_fixture import Models, answer, serving, until  # noqa: E402
+from serve_fixture import Models, Serve, answer, serving, until  # noqa: E402
 
 pytestmark = needs_browser
 
@@ -145,6 +145,8 @@ def test_judged_by_keys_alone(browser, serve, gallery):  # noqa: F811
     browser.press(key="s")
     browser.press(key="a")
     until(lambda: browser.count(selector="#stage .over .stable") == 1, "those of both away")
+    browser.press(key="b")
+    browser.wait(selector="#stage .bright")
     browser.press(key="z")
     browser.wait(selector="#stage.zoomed")
     browser.press(key="Tab")
@@ -170,6 +172,35 @@ def test_frames_that_come_are_shown(browser, serve, gallery):  # noqa: F811
     browser.press(key="1")
     browser.wait(selector=".problem", text="is kept")
     assert not [error for error in browser.errors() if "status of 404" not in error]
+
+
+def test_a_restart_loses_no_answer(browser, tmp_path):  # noqa: F811
+    own = Serve(tmp_path, "--gateway-threads", "1")
+    try:
+        own.start()
+        found = Gallery(own, "restarted")
+        found.fill(3)
+        first, second, third = (frame["number"] for frame in found.frames())
+        open_page(browser, own, f"#/rollouts/{found.id}/frames")
+        browser.wait(selector="#frame img")
+        browser.press(key="2")
+        until(lambda: title(browser) == second, "the next")
+        own.process.kill()
+        own.process.wait()
+        browser.wait(selector="#notice", text="connection lost at")
+        browser.press(key="1")
+        browser.wait(selector=".problem", text="Refused: ")  # it is not said that it was taken
+        own.admin_address = f"127.0.0.1:{own.admin}"
+        own.process.stdout.close()
+        own.start()
+        browser.gone(selector="#notice")
+        browser.press(key="1")
+        until(lambda: title(browser) == third, "the one after it")
+        assert [(frame["number"], frame["right"]) for frame in found.frames()] == [(first, "canary"), (second, "stable"), (third, None)]
+        until(lambda: choice(found)["canary_count"] >= 1, "the judge")
+        assert not [error for error in browser.errors() if "net::ERR_" not in error]
+    finally:
+        own.kill()
 
 
 @pytest.mark.parametrize("width,colours,locale", ((390, "light", "en-GB"), (390, "dark", "zh-CN"), (1280, "dark", "zh-CN")))
