@@ -247,6 +247,34 @@ static void a_repair_accepts_what_is_there_and_no_more(void **unused)
     state_close(state);
 }
 
+/* What does not fit is not there at all, and what comes later fits to what was there before. */
+static void a_full_disk_loses_nothing_that_was_told(void **unused)
+{
+    struct state *state = open_state();
+    struct decision decision = decision_of("m-1", "ready", "{\"step\":3}");
+    char *numbers = malloc(1 << 20);
+    struct serin_error error;
+    uint8_t last[DECISION_HASH_BYTES];
+    int64_t count;
+
+    (void)unused;
+    assert_non_null(numbers);
+    snprintf(numbers, 1 << 20, "{\"x\":\"%0900000d\"}", 7);
+    append_some(state);
+    assert_int_equal(sqlite3_exec(state->db, "PRAGMA max_page_count=60", NULL, NULL, NULL), SQLITE_OK);
+    decision.numbers = numbers;
+    assert_int_equal(decisions_append(state, &decision, NULL, &error), SERIN_IO);
+    assert_non_null(strstr(error.message, "full"));
+    assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    assert_int_equal(count, 4);
+    assert_int_equal(sqlite3_exec(state->db, "PRAGMA max_page_count=100000", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(decisions_append(state, &decision, NULL, &error), SERIN_OK);
+    assert_int_equal(decisions_verify(state, &count, last, &error), SERIN_OK);
+    assert_int_equal(count, 5);
+    free(numbers);
+    state_close(state);
+}
+
 /* A process that appends as fast as it can is killed; what it was told is there, and the chain fits. */
 static void survives_a_kill(void **unused)
 {
@@ -327,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_a_decision_without_a_rollout, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(finds_what_was_changed, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_repair_accepts_what_is_there_and_no_more, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_told, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(survives_a_kill, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(brings_up_an_older_file, make_folder, remove_folder),
     };

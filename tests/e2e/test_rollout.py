@@ -723,6 +723,57 @@ def test_a_rollout_that_is_stuck_takes_no_other_canary_off(tmp_path):
                 fake.stop()
 
 
+def test_a_pause_outlives_a_kill(tmp_path):
+    serve = Serve(tmp_path, "--drain-seconds", "2")
+    models = Rollouts(serve, "paused")
+    try:
+        serve.start()
+        models.two().start(plan(step(20, time="0.2s"), step(50)))
+        models.reach("Progressing")
+        models.say("pause", "lunch")
+        for _ in range(2):
+            serve.kill()
+            serve.start()
+            until(lambda: serve.versions("paused")["v2"]["ready"], "the canary")
+            with models.traffic() as traffic:  # proof enough, but for the pause
+                until(lambda: traffic.by_version.get("v2", 0) > 30 or traffic.broken, "the canary's answers")
+            found = models.get()
+            assert (found["phase"], found["why"], found["step"]) == ("Paused", "lunch", 1) and not traffic.broken
+            assert models.weight() == pytest.approx(.2)
+        models.say("resume")
+        with models.traffic() as traffic:
+            models.reach("Promoted")
+        assert not traffic.errors and serve.end() == 0
+    finally:
+        serve.kill()
+        for fake in models.fakes:
+            fake.stop()
+
+
+def test_a_locked_state_file_takes_no_step_and_goes_back(models, serve):
+    """Somebody's sqlite3 holds the lock for writing: stable takes over at once, and it is written afterwards."""
+    bad = threading.Event()
+    models.two(canary=lambda asked: answer(500) if bad.is_set() else answer())
+    models.start(STANDS)
+    with models.traffic() as traffic:
+        models.reach("Progressing")
+        until(lambda: traffic.by_version.get("v2"), "the canary's answers")
+        with contextlib.closing(sqlite3.connect(serve.folder / "data" / "state.db", isolation_level=None)) as state:
+            state.execute("BEGIN IMMEDIATE")
+            refused = models.serve.call("POST", f"/api/v1/rollouts/{models.name}/promote", {})
+            assert refused.status == 500 and "locked" in refused.json()["error"], refused.body
+            assert models.get()["phase"] == "Progressing" and models.weight() == pytest.approx(.2)
+            bad.set()
+            until(lambda: "be written" in models.get()["waiting"], "the way back, which waits for the lock")
+            before = models.canary.count
+            traffic.more(200)
+            assert models.canary.count == before and models.get()["phase"] == "Progressing"
+            state.execute("ROLLBACK")
+        models.reach("RolledBack")
+    assert not traffic.errors and models.weight() == 0
+    assert [one["event"] for one in models.history()] == ["start", "ready", "harm"]
+
+
 def wished(state, steps):
     """The share that a state asks for: of the step in force."""
     if state["phase"] in ("Promoted", "Completed"):
