@@ -136,6 +136,7 @@ struct gateway_trace {
     char method[16], path[256], peer[128], request_id[64]; /* path: without the query */
     char model[ROUTE_MAX_TEXT + 1], assigned[ROUTE_MAX_TEXT + 1], version[ROUTE_MAX_TEXT + 1];
     const char *reason, *why; /* constant; why may be NULL */
+    bool by_tls;              /* the client's connection */
     int status;               /* 499: the client went away */
     bool fell_back;
     uint64_t request_bytes, answer_bytes;

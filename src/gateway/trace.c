@@ -145,6 +145,7 @@ void trace_end(struct thread *thread, struct gateway_trace *trace, const struct 
     trace->reason = access->reason;
     trace->why = access->why;
     trace->status = access->status;
+    trace->by_tls = options->server.tls && strncmp(thread->gateway->listen, "unix:", 5) != 0;
     trace->fell_back = access->fell_back;
     trace->request_bytes = access->request_bytes;
     trace->answer_bytes = access->answer_bytes;

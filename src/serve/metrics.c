@@ -253,6 +253,7 @@ static void read_rollout(struct page *page, const struct controller_view *view)
 /* proc(5). What cannot be read stays 0. */
 static void read_process(struct program_numbers *ret)
 {
+    static double started_s; /* worked out once: a clock that is adjusted must not look like a new start */
     unsigned long long start_ticks = 0;
     unsigned long user = 0, system = 0, size = 0;
     long threads = 0, resident = 0;
@@ -277,8 +278,10 @@ static void read_process(struct program_numbers *ret)
         ret->threads = (double)threads;
         ret->virtual_bytes = (double)size;
         ret->resident = (double)resident * (double)sysconf(_SC_PAGESIZE);
-        ret->start_s =
-            (double)clock_wall_ms() / 1e3 - (double)up.tv_sec - (double)up.tv_nsec / 1e9 + (double)start_ticks / ticks;
+        if (started_s == 0)
+            started_s = (double)clock_wall_ms() / 1e3 - (double)up.tv_sec - (double)up.tv_nsec / 1e9 +
+                        (double)start_ticks / ticks;
+        ret->start_s = started_s;
     }
     open_files = opendir("/proc/self/fd");
     while (open_files && readdir(open_files))

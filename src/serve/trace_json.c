@@ -144,23 +144,30 @@ static void write_stages(struct json_writer *json, const struct gateway_trace *t
     }
 }
 
+/* "host:port", or what has no port. */
+static void write_host(struct json_writer *json, const char *address, const char *port, const char *both)
+{
+    const char *colon = both[0] == '/' ? NULL : strrchr(both, ':');
+    char host[GATEWAY_MAX_ADDRESS];
+
+    snprintf(host, sizeof(host), "%.*s", colon ? (int)(colon - both) : (int)sizeof(host), both);
+    attribute_text(json, address, host);
+    if (colon)
+        attribute_integer(json, port, strtoull(colon + 1, NULL, 10));
+}
+
 /* "unix:/path", "host:port", "http://host:port" into what the conventions ask for. */
 static void write_address(struct json_writer *json, const struct gateway_trace *trace, const char *endpoint)
 {
-    char host[GATEWAY_MAX_ADDRESS], url[GATEWAY_MAX_ADDRESS + sizeof(trace->path) + 16], *port;
+    char url[GATEWAY_MAX_ADDRESS + sizeof(trace->path) + 16];
     const char *scheme = strstr(endpoint, "://");
     bool is_unix = strncmp(endpoint, "unix:", 5) == 0;
+    const char *host = is_unix ? endpoint + 5 : scheme ? scheme + 3 : endpoint;
 
-    snprintf(host, sizeof(host), "%s", is_unix ? endpoint + 5 : scheme ? scheme + 3 : endpoint);
     snprintf(url, sizeof(url), "%.*s%s%s", scheme ? (int)(scheme - endpoint) : 4, scheme ? endpoint : "http",
              is_unix ? "://localhost" : "://", is_unix ? "" : host);
     snprintf(url + strlen(url), sizeof(url) - strlen(url), "%s", trace->path);
-    port = is_unix ? NULL : strrchr(host, ':');
-    if (port)
-        *port = '\0';
-    attribute_text(json, "server.address", host);
-    if (port)
-        attribute_integer(json, "server.port", strtoull(port + 1, NULL, 10));
+    write_host(json, "server.address", "server.port", host);
     attribute_text(json, "url.full", url);
 }
 
@@ -200,8 +207,8 @@ static void write_request(struct json_writer *json, const struct gateway_trace *
     attribute_text(json, "http.request.method", trace->method);
     attribute_text(json, "http.route", route);
     attribute_text(json, "url.path", trace->path);
-    attribute_text(json, "url.scheme", "http");
-    attribute_text(json, "client.address", trace->peer);
+    attribute_text(json, "url.scheme", trace->by_tls ? "https" : "http");
+    write_host(json, "client.address", "client.port", trace->peer);
     attribute_integer(json, "http.request.body.size", trace->request_bytes);
     attribute_integer(json, "http.response.body.size", trace->answer_bytes);
     attribute_integer(json, "http.response.status_code", (uint64_t)trace->status);

@@ -198,6 +198,7 @@ def test_the_program_itself(serve):
         boot = next(int(line.split()[1]) for line in stat if line.startswith("btime"))
     assert page.get("process_start_time_seconds") == \
         pytest.approx(boot + ticks / os.sysconf("SC_CLK_TCK"), abs=2)
+    assert scrape(serve).get("process_start_time_seconds") == page.get("process_start_time_seconds")
     assert page.get("serin_log_lines_dropped_total", log="access") == 0
     before = page.get("serin_log_lines_total", log="access")
     assert serve.ask("POST", "/v1/predict/nobody", b"x").status == 404

@@ -100,6 +100,7 @@ def test_a_request_as_a_tree(tmp_path):
         told = root.attributes
         assert (told["http.request.method"], told["http.route"], told["url.path"], told["url.scheme"]) == \
             ("POST", "/v1/predict/{model}", "/v1/predict/m", "http")
+        assert told["client.address"] == "127.0.0.1" and 0 < told["client.port"] < 65536
         assert told["http.response.status_code"] == 200 and told["http.request.body.size"] == 5
         assert (told["serin.model"], told["serin.version"], told["serin.fallback"], told["serin.request_id"]) == \
             ("m", "a", False, "mine")
