@@ -33,6 +33,7 @@ struct log {
     char *filling, *writing; /* BUFFER_BYTES each */
     size_t used;
     _Atomic unsigned long taken, dropped, untold; /* untold: of the dropped ones */
+    atomic_int owners;                            /* the writer, and who closes it */
     bool closing;
     int fd;
     /* the writer's own */
@@ -144,6 +145,21 @@ static void tell_dropped(struct log *log)
     buffer_done(&line);
 }
 
+/* By the writer, or by who closes the log: whoever lets go of it last. */
+static void let_go(struct log *log)
+{
+    if (log->fd >= 0 && atomic_fetch_sub(&log->owners, 1) > 1)
+        return;
+    if (log->fd >= 0)
+        close(log->fd);
+    buffer_done(&log->readable);
+    free(log->filling);
+    free(log->writing);
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->filled);
+    free(log);
+}
+
 static void *write_on(void *argument)
 {
     struct log *log = argument;
@@ -175,6 +191,7 @@ static void *write_on(void *argument)
             write_counted(log, full, size);
         tell_dropped(log);
     }
+    let_go(log);
     return NULL;
 }
 
@@ -208,6 +225,7 @@ enum serin_errc log_open(const char *path, struct log **ret, struct serin_error 
         free(log);
         return rc;
     }
+    atomic_init(&log->owners, 2);
     log->on_terminal = log->fd >= 0 && isatty(log->fd);
     buffer_init(&log->readable, READABLE_BYTES);
     log->filling = malloc(BUFFER_BYTES);
@@ -232,6 +250,7 @@ void log_close(struct log *log)
         return;
     if (log->fd >= 0) {
         struct timespec until;
+        pthread_t writer;
 
         pthread_mutex_lock(&log->lock);
         log->closing = true;
@@ -239,16 +258,11 @@ void log_close(struct log *log)
         pthread_mutex_unlock(&log->lock);
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += LOG_CLOSE_MS / 1000;
-        if (pthread_timedjoin_np(log->writer, NULL, &until) != 0)
-            return; /* it hangs in a write, and what it uses must stay; the process is about to end */
-        close(log->fd);
+        writer = log->writer;
+        if (pthread_timedjoin_np(writer, NULL, &until) != 0)
+            pthread_detach(writer); /* it hangs in a write, and lets go of the log when that has ended */
     }
-    buffer_done(&log->readable);
-    free(log->filling);
-    free(log->writing);
-    pthread_mutex_destroy(&log->lock);
-    pthread_cond_destroy(&log->filled);
-    free(log);
+    let_go(log);
 }
 
 static bool try_lock(struct log *log)
