@@ -7,7 +7,8 @@ fails    A canary that only fails, four clients at once. Its requests until nobo
          the deciding answer, the eighth, to the last request that was sent to it (limit 10 ms; 0 where none was).
 guard    A canary that fails sometimes, never often enough in a row for the gateway's breaker. One failure at a time, and none
          within 200 ms of the last, so that it is known which one decided. From its answer to the last request that was sent to the
-         canary, and to the route in which it has no share, as the log of events tells it (limit 100 ms each).
+         canary (limit 100 ms); and to the route in which it has no share, as the log of events tells it, which is behind two syncs
+         of the disk and has no limit: the hold on the trial is let go before them.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -146,12 +147,11 @@ def by_guard(serve, folder, model):
     return (max(0, canary.arrived[-1] - decided) * 1000, (route_without(folder, model) - decided) * 1000)
 
 
-def tell(what, values, limit, unit):
-    good = max(values) <= limit
-    if not good:
+def tell(what, values, unit, limit=None):
+    verdict = "" if limit is None else f" (limit {limit}) {'ok' if max(values) <= limit else 'MISSED'}"
+    if "MISSED" in verdict:
         below.append(what)
-    print(f"  {what}: {statistics.median(values):.1f} {unit}, at most {max(values):.1f} of {len(values)} (limit {limit}) "
-          f"{'ok' if good else 'MISSED'}")
+    print(f"  {what}: median {statistics.median(values):.1f} {unit}, at most {max(values):.1f} of {len(values)}{verdict}")
 
 
 def main():
@@ -159,11 +159,11 @@ def main():
         fails = [only_fails(serve, f"fails{i}") for i in range(ROUNDS)]
         guard = [by_guard(serve, folder, f"guard{i}") for i in range(ROUNDS)]
     print("A canary that only fails:")
-    tell("its requests until it is off", [count for count, _ in fails], 10, "requests")
-    tell("from the deciding answer to its last request", [ms for _, ms in fails], 10, "ms")
+    tell("its requests until it is off", [count for count, _ in fails], "requests", 10)
+    tell("from the deciding answer to its last request", [ms for _, ms in fails], "ms", 10)
     print("A canary that fails sometimes, found by a guard:")
-    tell("from the deciding answer to its last request", [ms for ms, _ in guard], 100, "ms")
-    tell("from the deciding answer to the route without it", [ms for _, ms in guard], 100, "ms")
+    tell("from the deciding answer to its last request", [ms for ms, _ in guard], "ms", 100)
+    tell("from the deciding answer to the route without it", [ms for _, ms in guard], "ms")
     sys.exit(bool(below))
 
 
