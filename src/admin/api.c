@@ -463,20 +463,21 @@ static void do_rollouts(struct call *call)
     answer_written(call, call->api->target.rollouts, "application/json");
 }
 
-/* A whole number from 1 of the query; *ret stays where there is none. */
-static enum serin_errc read_count(const struct call *call, const char *name, int64_t most, int64_t *ret,
+/* A whole number of the query; *ret stays where there is none. */
+static enum serin_errc read_whole(const struct call *call, const char *name, int64_t least, int64_t most, int64_t *ret,
                                   struct serin_error *error)
 {
-    char text[24], *end;
-    long long value = 0;
+    char text[24], *end = text;
+    long long value = -1;
 
     if (!http_query_get(http_exchange_head(call->exchange)->query, name, text, sizeof(text)))
         return SERIN_OK;
     errno = 0;
     if (text[0] >= '0' && text[0] <= '9')
         value = strtoll(text, &end, 10);
-    if (value < 1 || value > most || *end || errno)
-        return error_set(error, SERIN_INVALID, "%s is a whole number from 1 to %lld", name, (long long)most);
+    if (value < least || value > most || *end || errno)
+        return error_set(error, SERIN_INVALID, "%s is a whole number from %lld to %lld", name, (long long)least,
+                         (long long)most);
     *ret = value;
     return SERIN_OK;
 }
@@ -505,11 +506,11 @@ static void do_rollout_history(struct call *call)
     struct serin_error error = {0};
     int64_t before = 0, limit = 100;
     struct buffer out;
-    enum serin_errc rc = read_count(call, "before", INT64_MAX, &before, &error);
+    enum serin_errc rc = read_whole(call, "before", 1, INT64_MAX, &before, &error);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
     if (rc == SERIN_OK)
-        rc = read_count(call, "limit", 1000, &limit, &error);
+        rc = read_whole(call, "limit", 1, 1000, &limit, &error);
     if (rc == SERIN_OK)
         rc =
             call->api->target.rollout_history(call->api->target.user, call->argument, before, (int)limit, &out, &error);
@@ -559,31 +560,21 @@ static void do_act_on_rollout(struct call *call)
     json_decref(root);
 }
 
-/* A query's whole number; otherwise where it is not there. -1: it is none within the bounds. */
-static long query_number(const struct call *call, const char *name, long least, long most, long otherwise)
-{
-    char text[16], *end;
-    long number;
-
-    if (!http_query_get(http_exchange_head(call->exchange)->query, name, text, sizeof(text)))
-        return otherwise;
-    number = strtol(text, &end, 10);
-    return *end || end == text || number < least || number > most ? -1 : number;
-}
-
 static void do_frames(struct call *call)
 {
-    const long from = query_number(call, "from", 0, 100000, 0), limit = query_number(call, "limit", 1, 200, 24),
-               open = query_number(call, "open", 0, 1, 0);
-    const struct admin_page page = {(int)from, (int)limit, open == 1};
+    int64_t from = 0, limit = 24, open = 0;
+    struct admin_page page;
     struct serin_error error = {0};
     struct buffer out;
-    enum serin_errc rc;
+    enum serin_errc rc = read_whole(call, "from", 0, 100000, &from, &error);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
-    if (from < 0 || limit < 0 || open < 0)
-        rc = error_set(&error, SERIN_INVALID, "from is 0 to 100000, limit 1 to 200, open 0 or 1");
-    else
+    if (rc == SERIN_OK)
+        rc = read_whole(call, "limit", 1, 200, &limit, &error);
+    if (rc == SERIN_OK)
+        rc = read_whole(call, "open", 0, 1, &open, &error);
+    page = (struct admin_page){(int)from, (int)limit, open == 1};
+    if (rc == SERIN_OK)
         rc = call->api->target.frames(call->api->target.user, call->argument, &page, &out, &error);
     answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
@@ -619,17 +610,16 @@ static void do_frame_picture(struct call *call)
 
 static void do_judge_frame(struct call *call)
 {
-    const struct bytes *body = http_exchange_body(call->exchange);
-    json_t *root = json_loadb((const char *)body->data, body->size, JSON_REJECT_DUPLICATES, NULL);
     struct serin_error error = {0};
     const char *right = "";
+    json_t *root = NULL;
     struct buffer out;
-    enum serin_errc rc;
+    enum serin_errc rc =
+        read_object(http_exchange_body(call->exchange), &root, &error,
+                    "an answer is {\"right\": \"stable\"}: or canary, both, neither", "{s:s}", "right", &right);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
-    if (!root || json_unpack_ex(root, NULL, JSON_STRICT, "{s:s}", "right", &right) != 0)
-        rc = error_set(&error, SERIN_INVALID, "an answer is {\"right\": \"stable\"}: or canary, both, neither");
-    else
+    if (rc == SERIN_OK)
         rc = call->api->target.judge_frame(call->api->target.user, call->argument, right, call->author, &out, &error);
     answer_result(call, rc, "application/json", &out, &error);
     buffer_done(&out);
@@ -657,7 +647,7 @@ static void do_changes(struct call *call)
     struct serin_error error = {0};
     struct buffer out;
     int64_t limit = 100;
-    enum serin_errc rc = read_count(call, "limit", 10000, &limit, &error);
+    enum serin_errc rc = read_whole(call, "limit", 1, 10000, &limit, &error);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
     if (rc == SERIN_OK)
