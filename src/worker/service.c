@@ -41,10 +41,11 @@ static bool path_fits(const struct path *path, const char *pattern)
     int i;
 
     for (i = 0; i < path->count; i++) {
-        size_t size = strcspn(pattern + 1, "/");
+        size_t size;
 
-        if (*pattern != '/')
+        if (*pattern != '/') /* it has ended: nothing stands behind it */
             return false;
+        size = strcspn(pattern + 1, "/");
         if (strncmp(pattern + 1, "*", size) != 0 &&
             (strncmp(pattern + 1, path->segments[i], size) != 0 || path->segments[i][size]))
             return false;
