@@ -88,7 +88,7 @@ def test_enough_of_them_are_there():
 
 @pytest.mark.parametrize("origin", ORIGINS, indirect=True)
 def test_an_origin_sees_what_our_log_shows(serve, origin):
-    path = f"/v1/predict/{origin.model}"
+    path = f"/v2/models/{origin.model}"  # where any path goes through
     inputs = classics(path) + corpora(path, EVERY)
     for i, (_, data) in enumerate(inputs):
         send(serve.port, data, f"GET {path}/marker HTTP/1.1\r\nHost: a\r\nX-Request-Id: marker-{i}\r\n\r\n".encode())
