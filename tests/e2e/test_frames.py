@@ -11,7 +11,7 @@ import stat
 
 import pytest
 import yaml
-from conftest import serin
+from conftest import MINIATURE, serin
 from serve_fixture import Fake, Models, Serve, answer, serving, until
 
 GUARDS = [{"metric": "error_rate", "margin": 1, "required": False}, {"metric": "choices", "margin": .1, "required": False}]
@@ -248,6 +248,19 @@ def test_frames_are_deleted_by_a_word_with_their_version_and_in_time(tmp_path):
         assert [change["detail"] for change in serve.api("GET", "changes") if change["what"] == "frames deleted"] == [
             f"{release.id}: 2", f"frame {numbers_of[pictures[0]]}"]
         release.end()
+
+
+def test_frames_go_with_their_version(tmp_path):
+    found = serin("push", "leaving:v2", "--model", MINIATURE / "detect.onnx", "--data-dir", tmp_path / "data")
+    assert found.returncode == 0, found.stderr
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        release = Release(serve, "leaving", frames={"keep": 9})
+        picture = release.frame([PERSON], [])
+        release.end()
+        assert release.on_disk(picture) == ["frames.db"]
+    found = serin("rm", "leaving:v2", "--data-dir", tmp_path / "data")
+    assert found.returncode == 0, found.stderr
+    assert release.on_disk(picture) == []
 
 
 def test_the_command_line(serve, tmp_path):
