@@ -118,13 +118,15 @@ def only_fails(serve, model):
     return len(fakes[1].arrived), max(0, fakes[1].arrived[-1] - decided) * 1000
 
 
-def route_without(folder, model):
-    """When the canary lost its share, by the log of events, in s."""
-    for line in reversed((folder / "events").read_text().splitlines()):
-        told = json.loads(line)
-        if "changing a route" in line and f"{model} by {model}-" in line:
-            return datetime.datetime.fromisoformat(told["@timestamp"].replace("Z", "+00:00")).timestamp()
-    raise AssertionError("no change of the route")
+def route_without(folder, model, decided):
+    """When the canary lost its share, by the log of events, in s: the first change that its rollout made afterwards."""
+    def change():
+        lines = (folder / "events").read_text().split("\n")[:-1]  # the last may be half written
+        stamps = [json.loads(line)["@timestamp"] for line in lines if "changing a route" in line and f"{model} by {model}-" in line]
+        times = [datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() for stamp in stamps]
+        return [at for at in times if at >= decided]
+
+    return until(change, "the change of the route")[0]
 
 
 def by_guard(serve, folder, model):
@@ -144,7 +146,7 @@ def by_guard(serve, folder, model):
     assert history[-1]["author"] == "judge", history[-1]["why"]
     end(serve, model, fakes)
     decided = canary.failed[-1]
-    return (max(0, canary.arrived[-1] - decided) * 1000, (route_without(folder, model) - decided) * 1000)
+    return (max(0, canary.arrived[-1] - decided) * 1000, (route_without(folder, model, decided) - decided) * 1000)
 
 
 def tell(what, values, unit, limit=None):
