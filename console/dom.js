@@ -5,6 +5,8 @@
 // found by it, the others by their place. An element with data-keep belongs to somebody else from its first moment on
 // (a chart, a form that is being filled in): its attributes follow, its children are left alone.
 
+import {translated} from "/words.js";
+
 const HANDLERS = ["onclick", "onchange", "oninput", "onsubmit", "onkeydown", "ondragover", "ondrop"];
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -14,7 +16,8 @@ export function h(tag, attributes, ...children) {
 }
 
 /// A sentence of the server's, which is English whatever the page is; a person's reason among them may be anything.
-export const english = (sentence) => (sentence ? h("span", {lang: /^[ -~]*$/.test(sentence) ? "en" : null}, sentence) : null);
+export const english = (sentence) => (sentence
+    ? translated(sentence) ?? h("span", {lang: /^[ -~]*$/.test(sentence) ? "en" : null}, sentence) : null);
 
 export function svg(tag, attributes, ...children) {
     return fill(document.createElementNS(SVG, tag), attributes, children);

@@ -1,7 +1,8 @@
 // words.js - every word of the console, in English and Chinese; which language is used, and remembered.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sentences of the server (why a step waits, why something is refused) are English and stay so, marked as such. A word with {name} in it
+// Sentences of the server (why a step waits, why something is refused) are English; but for the commonest they stay so,
+// and are marked as such. A word with {name} in it
 // takes that parameter.
 
 const words = {
@@ -316,6 +317,13 @@ const words = {
     metric_golden_map: ["golden mAP", "基准 mAP"],
 };
 
+/// The server's commonest sentences, for readers of Chinese; the others stay as they are.
+const sentences = [
+    [/^started$/, "已开始"],
+    [/^step (\d+) of (\d+) can begin$/, "第 $1/$2 步可以开始"],
+    [/^every required guard is proven within this step's margins, by (\d+) .*$/, "所有须证明的护栏都已在本步界限内得到证明（证据 $1 个）"],
+];
+
 const LANGUAGES = ["en", "zh"];
 let chosen = stored("language");
 
@@ -357,6 +365,13 @@ export function t(key, parameters) {
     const found = words[key]?.[LANGUAGES.indexOf(language())] ?? words[key]?.[0] ?? key;
 
     return parameters ? found.replace(/\{(\w+)\}/g, (_, name) => parameters[name] ?? "") : found;
+}
+
+/// A sentence of the server's in the reader's language, where the page knows it; null.
+export function translated(sentence) {
+    const known = language() === "zh" && sentences.find(([pattern]) => pattern.test(sentence));
+
+    return known ? sentence.replace(...known) : null;
 }
 
 /// The word where there is one, else what it was asked for: names that a newer server may send.

@@ -10,7 +10,7 @@ import {createInterface} from "node:readline";
 const [folder, executablePath] = process.argv.slice(2);
 const require = createRequire(`${folder}/`);
 const {chromium} = require("playwright-core");
-const TIMEOUT_MS = Number(process.env.SERIN_TIMEOUT_MS || 30000);
+const TIMEOUT_MS = 30000;
 const browser = await chromium.launch({executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
 let page = null, errors = [];
 

@@ -196,6 +196,9 @@ def test_both_languages(browser, serve, releasing):
     open_page(browser, serve, f"#/rollouts/{releasing.name}", locale="zh-CN")
     browser.wait(selector=".state", text="进行中")
     browser.wait(selector="#do-abort", text="中止")
+    browser.wait(selector="#events tbody tr:first-child", text="第 2/4 步可以开始")
+    browser.wait(selector="#events tbody tr:nth-child(2)", text="所有须证明的护栏都已在本步界限内得到证明")
+    browser.wait(selector="#events tbody tr:last-child", text="已开始")
     assert browser.evaluate(code="document.documentElement.lang") == "zh-Hans"
     browser.keep("chinese")
     browser.click(selector="#language")
