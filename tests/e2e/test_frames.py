@@ -212,18 +212,19 @@ def test_a_person_who_says_that_stable_is_right_takes_the_version_off(serve):
     release = Release(serve, "bad", frames={"keep": 60})
     for _ in range(40):
         release.frame([PERSON], [])
-    left = [release.guard()["left_choices"]]
-    for said, frame in enumerate(release.list("?limit=60")["frames"]):
-        release.judge(frame["number"], "stable")
-        report = until(lambda n=said: (found := release.report())["ended"] and found or release.guard(found)["canary_count"] == n and found,
-                       "the judge")
-        if report["ended"]:
+    numbers_of = [frame["number"] for frame in release.list("?limit=60")["frames"]]
+    left = release.guard()["left_choices"]
+    for number in numbers_of[:7]:
+        release.judge(number, "stable")
+    until(lambda: release.guard()["left_choices"] < left, "a forecast that has heard of them")  # evidence is counted by the second
+    for number in numbers_of[7:]:
+        release.judge(number, "stable")
+        if release.report()["ended"]:
             break
-        left.append(release.guard(report)["left_choices"])
     until(lambda: release.report()["phase"] == "RolledBack", "the way back")
     assert "choices" in release.report()["why"]
     counted = sum(frame["state"] == "counted" for frame in release.frames())
-    assert 5 < counted < 40 and left[-1] < left[0], (counted, left)  # the forecast had seen it come
+    assert 5 < counted < 40
     release.end()
 
 
