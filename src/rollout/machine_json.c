@@ -30,24 +30,12 @@ static const struct field {
     {                                                                                                                  \
 #name, kind, needed, offsetof(struct rollout, name), sizeof(((struct rollout *)0)->name)                       \
     }
-    FIELD(id, TEXT, true),
-    FIELD(model, TEXT, true),
-    FIELD(stable, TEXT, true),
-    FIELD(canary, TEXT, true),
-    FIELD(phase, PHASE, true),
-    FIELD(resume_to, PHASE, true),
-    FIELD(step, INT, true),
-    FIELD(step_begun, BOOL, true),
-    FIELD(attempt, INT, true),
-    FIELD(salt, HEX, true),
-    FIELD(number, NUMBER, true),
-    FIELD(route_revision, NUMBER, false),
-    FIELD(started_ms, TIME, false),
-    FIELD(step_began_ms, TIME, false),
-    FIELD(limit_from_ms, TIME, false),
-    FIELD(promoted_ms, TIME, false),
-    FIELD(ended_ms, TIME, false),
-    FIELD(why, TEXT, false),
+    FIELD(id, TEXT, true),           FIELD(model, TEXT, true),          FIELD(stable, TEXT, true),
+    FIELD(canary, TEXT, true),       FIELD(phase, PHASE, true),         FIELD(resume_to, PHASE, true),
+    FIELD(step, INT, true),          FIELD(step_begun, BOOL, true),     FIELD(attempt, INT, true),
+    FIELD(salt, HEX, true),          FIELD(number, NUMBER, true),       FIELD(route_revision, NUMBER, false),
+    FIELD(started_ms, TIME, false),  FIELD(step_began_ms, TIME, false), FIELD(limit_from_ms, TIME, false),
+    FIELD(promoted_ms, TIME, false), FIELD(ended_ms, TIME, false),      FIELD(why, TEXT, false),
 #undef FIELD
 };
 
