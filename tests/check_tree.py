@@ -25,7 +25,7 @@ LAYERS = {
     "judge": {"base"},
     "rollout": {"base", "judge", "gateway"},
     "admin": {"base", "http", "version", "store", "runtime", "gateway"},
-    "serve": {"base", "http", "version", "store", "runtime", "gateway", "judge", "rollout", "admin"},
+    "serve": {"base", "http", "version", "store", "runtime", "gateway", "judge", "rollout", "admin", "yolo"},
     "cli": {"base", "image", "engine", "yolo", "http", "version", "store", "worker", "gateway", "judge", "rollout", "serve"},
 }
 LONGEST, LONG_ALLOWED = 1500, 800

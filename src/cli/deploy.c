@@ -44,8 +44,8 @@ static const struct cli_option options[] = {
     {.name = "confirm",
      .type = CLI_FLAG,
      .offset = offsetof(struct deploy_settings, confirm),
-     .help = "let it in although its task, classes or shapes differ from stable's, it answers its golden pictures "
-             "otherwise, or its accuracy is below a floor or stable's; what was confirmed is logged"},
+     .help = "let it in although its task, classes or shapes differ from stable's or are not told, it answers its "
+             "golden pictures otherwise, or its accuracy is below a floor or stable's; what was confirmed is logged"},
     {.name = "min-map",
      .value = "F",
      .type = CLI_REAL,

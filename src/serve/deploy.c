@@ -8,7 +8,6 @@
  */
 #include "serve/inside.h"
 
-#include "serve/golden_check.h"
 #include "serve/rollouts.h"
 
 #include <stdlib.h>
@@ -161,7 +160,7 @@ void deploy_look(struct server *server)
             continue;
         }
         *place = deployment->next;
-        golden_check_cancel(deployment->golden);
+        admit_cancel(deployment);
         if (rc == SERIN_OK)
             rc = complete(server, deployment, &error);
         if (rc != SERIN_OK && version && !version->leaving && !deploy_is_in_route(server, version->name))
@@ -181,7 +180,7 @@ void deploy_end_all(struct server *server)
         struct serin_error error;
 
         server->deployments = deployment->next;
-        golden_check_cancel(deployment->golden);
+        admit_cancel(deployment);
         error_set(&error, SERIN_IO, "serin serve is ending: %s was not deployed", deployment->deploy.name);
         answer(server, deployment, error.code, &error);
         free(deployment);

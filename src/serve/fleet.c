@@ -87,6 +87,16 @@ int fleet_ready_count(const struct fleet_version *version)
     return count;
 }
 
+const char *fleet_ready_endpoint(const struct fleet_version *version)
+{
+    int i;
+
+    for (i = 0; version && !version->leaving && i < version->replica_count; i++)
+        if (fleet_is_up(&version->replicas[i]))
+            return version->replicas[i].endpoint;
+    return NULL;
+}
+
 const char *fleet_failure(const struct fleet_version *version)
 {
     int i;
@@ -151,9 +161,10 @@ static void health_changed(void *user)
     snprintf(place->why, sizeof(place->why), "%s", health_why(place->health));
     if (health_state(place->health) == HEALTH_UP)
         place->state = REPLICA_READY; /* of an URL: for the first time */
-    watcher->fleet->options.changed(watcher->fleet->options.user, watcher->version);
     if (place->replica && health_hangs(place->health))
         watcher->fleet->driver->restart(place->replica); /* its death is told on the loop, later */
+    /* Last, for a deploy that is refused at this removes the version. */
+    watcher->fleet->options.changed(watcher->fleet->options.user, watcher->version);
 }
 
 static void watch_health(struct fleet *fleet, struct fleet_replica *place, enum health_state state)

@@ -67,6 +67,8 @@ int fleet_slot(struct fleet *fleet, const char *name);
 /* It is ready, and its last health checks do not say otherwise. */
 bool fleet_is_up(const struct fleet_replica *replica);
 int fleet_ready_count(const struct fleet_version *version); /* how many are up */
+/* Where one that is up listens, as http_client_new takes it; NULL: none is, or version is NULL. */
+const char *fleet_ready_endpoint(const struct fleet_version *version);
 /* A replica that will not come any more; its reason, or NULL. */
 const char *fleet_failure(const struct fleet_version *version);
 void fleet_usage(struct fleet *fleet, const struct fleet_replica *replica, struct replica_usage *ret);

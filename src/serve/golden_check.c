@@ -4,6 +4,7 @@
  */
 #include "serve/golden_check.h"
 
+#include "base/json_check.h"
 #include "http/client.h"
 #include "version/golden.h"
 
@@ -55,12 +56,14 @@ static enum serin_errc look_at(const struct golden_check *check, const struct ht
     if (answer->head->status != 200)
         return error_set(error, SERIN_LIMIT, "answered with status %d: %.*s", answer->head->status,
                          (int)(answer->body->size < 200 ? answer->body->size : 200), (const char *)answer->body->data);
+    if (!json_check(answer->body->data, answer->body->size)) /* before a tree is made of what is none */
+        return error_set(error, SERIN_LIMIT, "answered with what is no JSON");
     root = json_loadb((const char *)answer->body->data, answer->body->size, 0, NULL);
     rc = golden_compare(check->golden, check->at,
                         json_object_get(json_array_get(json_object_get(root, "images"), 0), "results"),
                         check->threshold, error);
     json_decref(root);
-    return rc;
+    return rc == SERIN_CORRUPT ? SERIN_LIMIT : rc; /* such an answer is not that of its push, either */
 }
 
 static enum serin_errc ask(struct golden_check *check, struct serin_error *error);
@@ -115,7 +118,7 @@ static enum serin_errc ask(struct golden_check *check, struct serin_error *error
     return rc;
 }
 
-enum serin_errc golden_check_start(uv_loop_t *loop, const char *endpoint, struct bundles *bundles,
+enum serin_errc golden_check_start(uv_loop_t *loop, struct tls *tls, const char *endpoint, struct bundles *bundles,
                                    const struct bundle *bundle,
                                    void (*done)(void *user, enum serin_errc rc, const char *why), void *user,
                                    struct golden_check **ret, struct serin_error *error)
@@ -132,7 +135,9 @@ enum serin_errc golden_check_start(uv_loop_t *loop, const char *endpoint, struct
     version_name_text(&bundle->name, check->name);
     snprintf(check->target, sizeof(check->target), "/v1/predict/%s", bundle->name.model);
     http_client_options_init(&options);
+    options.limits.max_body_bytes = GOLDEN_MAX_JSON_BYTES; /* all answers of a bundle together have no more */
     options.max_connections = 1;
+    options.tls = tls;
     rc = golden_parse(bundle->golden_json, &check->golden, error);
     if (rc == SERIN_OK)
         rc = http_client_new(loop, endpoint, &options, &check->client, error);

@@ -11,12 +11,14 @@
 #include <uv.h>
 
 struct golden_check;
+struct tls;
 
-/* Asks endpoint, one picture after the other, with the thresholds of the bundle, which is read during the call only.
+/* Asks endpoint (https://: trusting whom tls says), one picture after the other, with the thresholds of the bundle,
+ * which is read during the call only.
  * bundles must outlive the check. done is called once, from the loop, with SERIN_OK, or SERIN_LIMIT and which picture
  * differs how; not where this returns an error. */
-MUST_USE enum serin_errc golden_check_start(uv_loop_t *loop, const char *endpoint, struct bundles *bundles,
-                                            const struct bundle *bundle,
+MUST_USE enum serin_errc golden_check_start(uv_loop_t *loop, struct tls *tls, const char *endpoint,
+                                            struct bundles *bundles, const struct bundle *bundle,
                                             void (*done)(void *user, enum serin_errc rc, const char *why), void *user,
                                             struct golden_check **ret, struct serin_error *error);
 /* done is not called any more. NULL is fine. */

@@ -21,8 +21,10 @@ struct deployment { /* somebody waits for a version to be ready */
     char author[160];
     int added; /* replicas that it started */
     uint64_t started_ms;
-    struct golden_check *golden; /* in flight, or NULL */
-    bool golden_passed, refused;
+    size_t questions;                       /* of admission that were begun */
+    struct declaration_check *declarations; /* in flight, or NULL; so is golden, and never both */
+    struct golden_check *golden;
+    bool refused;
     struct serin_error why; /* refused */
 };
 
@@ -102,15 +104,17 @@ bool deploy_has_weight(const struct server *server, const char *name);
 void deploy_split_name(const char *name, char *model, char *tag, size_t size); /* size: of each */
 MUST_USE enum serin_errc deploy_undo(void *user, const char *name, const char *author, struct serin_error *error);
 
-/* admit.c: SERIN_LIMIT says what keeps a version out; other people's servers pass. What is in
+/* admit.c: SERIN_LIMIT says what keeps a version out. Somebody's server has a bundle where one of its name was pushed,
+ * and is then measured by it, memory apart. What is in
  * the route already is compared with stable again, unless it has weight, and not asked for its golden pictures.
  * deploy->replicas are those it will have. */
 MUST_USE enum serin_errc admit_before_start(struct server *server, const struct admin_deploy *deploy,
                                             struct serin_error *error);
-/* For a version whose replicas are ready. False while its golden pictures are on their way, after which deploy_look is
- * called; else *rc has the outcome. */
+/* For a version whose replicas are ready. False while it is asked what it takes and gives, or for its golden pictures,
+ * after which deploy_look is called; else *rc has the outcome. */
 bool admit_when_ready(struct deployment *deployment, const struct fleet_version *version, enum serin_errc *rc,
                       struct serin_error *error);
+void admit_cancel(struct deployment *deployment); /* deploy_look is not called any more */
 
 /* shelf.c: what is in the store, and pictures to be tried; for the admin API */
 enum serin_errc shelf_versions(void *user, const char *name, const char *against, struct http_exchange *exchange,

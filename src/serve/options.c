@@ -80,7 +80,8 @@ static const struct option table[] = {
     TEXT(tls_client_ca, "PEM file of who signs clients' certificates; empty: none are asked for"),
     NUMBER(tls_client_optional, 0, 1, "1 lets in clients without a certificate; a wrong one is refused always"),
     TEXT(upstream_ca, "PEM file of whom to trust at servers given by an https:// URL; empty: the system's roots"),
-    LIVE_NUMBER(url_wait_seconds, 0, 3600, "time that a server given by its URL has to get ready in a deploy"),
+    LIVE_NUMBER(url_wait_seconds, 0, 3600,
+                "time that a server given by its URL has in a deploy to get ready, and for each answer about itself"),
 };
 
 #define COUNT (sizeof(table) / sizeof(table[0]))

@@ -196,16 +196,6 @@ static void answered(void *user, const struct http_answer *answer)
     finish(picture);
 }
 
-static const char *ready_endpoint(const struct fleet_version *version)
-{
-    int i;
-
-    for (i = 0; version && !version->leaving && i < version->replica_count; i++)
-        if (fleet_is_up(&version->replicas[i]))
-            return version->replicas[i].endpoint;
-    return NULL;
-}
-
 static enum serin_errc ask(struct trial_picture *picture, const char *model, struct serin_error *error)
 {
     static const struct http_slice post = {"POST", 4};
@@ -231,7 +221,7 @@ enum serin_errc shelf_try(void *user, const char *name, struct http_exchange *ex
 {
     struct server *server = user;
     const struct fleet_version *version = fleet_find(server->fleet, name);
-    const char *endpoint = ready_endpoint(version);
+    const char *endpoint = fleet_ready_endpoint(version);
     struct http_client_options options;
     struct trial_picture *picture;
     enum serin_errc rc;
@@ -252,6 +242,7 @@ enum serin_errc shelf_try(void *user, const char *name, struct http_exchange *ex
     picture->exchange = exchange;
     http_client_options_init(&options);
     options.max_connections = 1;
+    options.tls = server->options.upstream_tls;
     rc = http_client_new(&server->loop, endpoint, &options, &picture->client, error);
     if (rc != SERIN_OK) {
         free(picture);

@@ -63,10 +63,12 @@ class Asked:
 class Fake:
     """A model server: behave(asked) gives the answer's bytes, or a list of them, sent with pauses of 50 ms; None closes
     without a word. close: after each answer. Health checks are answered well, apart from the others and not counted,
-    unless well is cleared."""
+    unless well is cleared. declare(asked) answers what admission asks; without it the fake does not speak of itself."""
 
-    def __init__(self, behave=None, close=False):
+    def __init__(self, behave=None, close=False, declare=None):
         self.behave = behave or (lambda asked: answer())
+        self.declare = declare or (lambda asked: answer(404, b""))
+        self.admission = []  # what it asked for
         self.checks = 0
         self.well = threading.Event()
         self.well.set()
@@ -122,10 +124,14 @@ class Fake:
                     self.hearing.add(connection)
                     connection.sendall(answer() if self.well.is_set() else answer(400, b""))
                     continue
-                with self.lock:
-                    self.count += 1
-                    self.asked = self.asked[-99:] + [asked]
-                says = self.behave(asked)
+                if asked.get("User-Agent") == "serin-admission":
+                    self.admission.append(f"{asked.method} {asked.target}")
+                    says = self.declare(asked)
+                else:
+                    with self.lock:
+                        self.count += 1
+                        self.asked = self.asked[-99:] + [asked]
+                    says = self.behave(asked)
                 if says is None:
                     return
                 for part in says if isinstance(says, list) else [says]:
