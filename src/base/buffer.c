@@ -5,7 +5,6 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +30,7 @@ void buffer_clear(struct buffer *buffer)
         buffer->bytes[0] = '\0';
 }
 
-static bool reserve(struct buffer *buffer, size_t more)
+bool buffer_reserve(struct buffer *buffer, size_t more)
 {
     size_t capacity;
     char *bytes;
@@ -57,24 +56,20 @@ static bool reserve(struct buffer *buffer, size_t more)
     return true;
 }
 
-void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t size)
-{
-    if (!reserve(buffer, size))
-        return;
-    if (size)
-        memcpy(buffer->bytes + buffer->size, bytes, size);
-    buffer->size += size;
-    buffer->bytes[buffer->size] = '\0';
-}
-
 void buffer_append_number(struct buffer *buffer, uint64_t number)
 {
-    char digits[20], *p = digits + sizeof(digits);
+    size_t digits = 1;
+    uint64_t rest = number;
+    char *at;
 
+    while (rest /= 10)
+        digits++;
+    at = buffer_extend(buffer, digits);
+    if (!at)
+        return;
     do
-        *--p = (char)('0' + number % 10);
+        at[--digits] = (char)('0' + number % 10);
     while (number /= 10);
-    buffer_append(buffer, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)
@@ -90,7 +85,7 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
         buffer->failed = SERIN_INVALID;
     } else if ((size_t)length < sizeof(small)) {
         buffer_append(buffer, small, (size_t)length);
-    } else if (reserve(buffer, (size_t)length)) {
+    } else if (buffer_reserve(buffer, (size_t)length)) {
         vsnprintf(buffer->bytes + buffer->size, (size_t)length + 1, format, again);
         buffer->size += (size_t)length;
     }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,21 +25,31 @@ struct buffer {
 
 void buffer_init(struct buffer *buffer, size_t max_bytes);
 void buffer_done(struct buffer *buffer);
-void buffer_clear(struct buffer *buffer); /* empties it and forgets a failure; keeps the memory */
-void buffer_append_growing(struct buffer *buffer, const void *bytes, size_t size); /* buffer_append's rarer half */
-void buffer_append_number(struct buffer *buffer, uint64_t number);                 /* in decimal digits */
+void buffer_clear(struct buffer *buffer);                /* empties it and forgets a failure; keeps the memory */
+bool buffer_reserve(struct buffer *buffer, size_t more); /* makes room for that much at once; false: it has failed */
+void buffer_append_number(struct buffer *buffer, uint64_t number); /* in decimal digits */
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Appends size bytes that the caller writes, at once, to where this points. NULL: it has failed. */
+static inline char *buffer_extend(struct buffer *buffer, size_t size)
+{
+    char *at;
+
+    if ((buffer->failed != SERIN_OK || size > buffer->max - buffer->size || size >= buffer->capacity - buffer->size) &&
+        !buffer_reserve(buffer, size))
+        return NULL;
+    at = buffer->bytes + buffer->size;
+    buffer->size += size;
+    at[size] = '\0';
+    return at;
+}
 
 static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t size)
 {
-    if (buffer->failed != SERIN_OK || size > buffer->max - buffer->size || size >= buffer->capacity - buffer->size) {
-        buffer_append_growing(buffer, bytes, size);
-        return;
-    }
-    if (size)
-        memcpy(buffer->bytes + buffer->size, bytes, size);
-    buffer->size += size;
-    buffer->bytes[buffer->size] = '\0';
+    char *at = buffer_extend(buffer, size);
+
+    if (at && size)
+        memcpy(at, bytes, size);
 }
 
 static inline void buffer_append_text(struct buffer *buffer, const char *text)

@@ -89,8 +89,18 @@ static const unsigned char *skip_plain(const unsigned char *p, const unsigned ch
 
 static void write_quoted(struct buffer *out, const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text, *plain = p, *end = p + strlen(text);
+    const size_t size = strlen(text);
+    const unsigned char *plain = (const unsigned char *)text, *end = plain + size, *p = skip_plain(plain, end);
 
+    if (p == end) { /* the usual case */
+        char *at = buffer_extend(out, size + 2);
+
+        if (at) {
+            at[0] = at[size + 1] = '"';
+            memcpy(at + 1, text, size);
+        }
+        return;
+    }
     buffer_append(out, "\"", 1);
     for (;;) {
         size_t length;

@@ -491,7 +491,8 @@ static struct route_choice choose(struct flight *flight, const struct gateway_en
 {
     const struct route *route = &of->route;
     const struct http_head *head = http_exchange_head(flight->exchange);
-    struct route_request request = {.random = thread_random(flight->thread), .now_ms = clock_wall_ms()};
+    struct route_request request = {.random = thread_random(flight->thread),
+                                    .now_ms = route->unit == ROUTE_KEY_BLOCK ? clock_wall_ms() : 0};
     int stable = route_find(route, route->stable);
     struct route_choice choice;
 
@@ -590,6 +591,7 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
     memcpy(flight->tag, flight->assigned, sizeof(flight->tag));
     proxy_request_id(thread, head, flight->request_id, sizeof(flight->request_id));
     buffer_init(&flight->head, head->head_bytes + 1024);
+    (void)buffer_reserve(&flight->head, head->head_bytes + 128); /* nearly always enough; a failure it keeps */
     flight->trace = trace_begin(thread, head);
     proxy_head_write(&flight->head, head, http_exchange_peer(exchange), flight->request_id, false, key_field,
                      flight->trace);

@@ -11,23 +11,21 @@
 
 #define MAX_REQUEST_ID 60
 
-static bool is_one_of(struct http_slice name, const char *const *names, size_t count)
-{
-    size_t i;
-
-    for (i = 0; i < count; i++)
-        if (http_slice_is_name(name, names[i]))
-            return true;
-    return false;
-}
-
 void proxy_head_write(struct buffer *out, const struct http_head *head, const char *peer, const char *request_id,
                       bool for_mirror, const char *used, const struct gateway_trace *trace)
 {
-    static const char *const own[] = {"Host",           "Content-Length",  "Expect",         "Via",
-                                      "X-Request-Id",   "X-Forwarded-For", "X-Serin-Mirror", "Transfer-Encoding",
-                                      "Accept-Encoding" /* a compressed answer could not be looked at */};
-    static const char *const secret[] = {"Authorization", "Cookie", "X-Api-Key"};
+    static const struct http_slice own[] = {
+        HTTP_NAME("Host"),
+        HTTP_NAME("Content-Length"),
+        HTTP_NAME("Expect"),
+        HTTP_NAME("Via"),
+        HTTP_NAME("X-Request-Id"),
+        HTTP_NAME("X-Forwarded-For"),
+        HTTP_NAME("X-Serin-Mirror"),
+        HTTP_NAME("Transfer-Encoding"),
+        HTTP_NAME("Accept-Encoding"), /* a compressed answer could not be looked at */
+    };
+    static const struct http_slice secret[] = {HTTP_NAME("Authorization"), HTTP_NAME("Cookie"), HTTP_NAME("X-Api-Key")};
     static const struct http_slice get = {"GET", 3}, forwarded = {"X-Forwarded-For", 15};
     const char *colon = strrchr(peer, ':');
     int i;
@@ -37,9 +35,9 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
     for (i = 0; i < head->field_count; i++) {
         struct http_slice name = head->fields[i].name;
 
-        if ((used && http_slice_is_name(name, used)) || is_one_of(name, own, sizeof(own) / sizeof(own[0])) ||
+        if ((used && http_slice_is_name(name, used)) || http_is_one_of(name, own, sizeof(own) / sizeof(own[0])) ||
             http_is_hop_by_hop(head, name) || (trace && http_slice_is_name(name, "traceparent")) ||
-            (for_mirror && is_one_of(name, secret, sizeof(secret) / sizeof(secret[0]))))
+            (for_mirror && http_is_one_of(name, secret, sizeof(secret) / sizeof(secret[0]))))
             continue;
         http_write_slice(out, name, head->fields[i].value);
     }
@@ -54,24 +52,25 @@ void proxy_head_write(struct buffer *out, const struct http_head *head, const ch
 
 void proxy_fields_write(struct buffer *out, const struct http_head *head)
 {
-    static const char *const own[] = {
-        "Content-Length",
-        "Date",
-        "Server",
-        "Transfer-Encoding",
-        "X-Serin-Version",
-        "X-Request-Id",
-        "X-Serin-Fallback",
-        "Set-Cookie",                  /* else a version could choose its clients: routes have cookie keys */
-        "Access-Control-Allow-Origin", /* a browser refuses two of them */
-        "Access-Control-Allow-Credentials",
-        "Access-Control-Expose-Headers"};
+    static const struct http_slice own[] = {
+        HTTP_NAME("Content-Length"),
+        HTTP_NAME("Date"),
+        HTTP_NAME("Server"),
+        HTTP_NAME("Transfer-Encoding"),
+        HTTP_NAME("X-Serin-Version"),
+        HTTP_NAME("X-Request-Id"),
+        HTTP_NAME("X-Serin-Fallback"),
+        HTTP_NAME("Set-Cookie"),                  /* else a version could choose its clients: routes have cookie keys */
+        HTTP_NAME("Access-Control-Allow-Origin"), /* a browser refuses two of them */
+        HTTP_NAME("Access-Control-Allow-Credentials"),
+        HTTP_NAME("Access-Control-Expose-Headers"),
+    };
     int i;
 
     for (i = 0; i < head->field_count; i++) {
         struct http_slice name = head->fields[i].name;
 
-        if (!is_one_of(name, own, sizeof(own) / sizeof(own[0])) && !http_is_hop_by_hop(head, name))
+        if (!http_is_one_of(name, own, sizeof(own) / sizeof(own[0])) && !http_is_hop_by_hop(head, name))
             http_write_slice(out, name, head->fields[i].value);
     }
 }

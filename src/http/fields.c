@@ -6,16 +6,19 @@
 
 #include <string.h>
 
-bool http_slice_is(struct http_slice slice, const char *text)
+bool http_same_letters(const char *a, const char *b, size_t size)
 {
-    size_t size = strlen(text);
-
-    return slice.size == size && (size == 0 || memcmp(slice.bytes, text, size) == 0);
+    return syntax_equal_name((struct http_slice){a, size}, (struct http_slice){b, size});
 }
 
-bool http_slice_is_name(struct http_slice slice, const char *name)
+bool http_is_one_of(struct http_slice name, const struct http_slice *names, size_t count)
 {
-    return syntax_equal_name(slice, (struct http_slice){name, strlen(name)});
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (syntax_equal_name(name, names[i]))
+            return true;
+    return false;
 }
 
 const struct http_slice *http_find(const struct http_head *head, const char *name)
@@ -138,31 +141,24 @@ bool http_cookie_get(struct http_slice cookie, const char *name, struct http_sli
 
 bool http_is_hop_by_hop(const struct http_head *head, struct http_slice name)
 {
-#define ROW(text)                                                                                                      \
-    {                                                                                                                  \
-        text, sizeof(text) - 1                                                                                         \
-    }
-    static const struct http_slice connection = ROW("Connection");
+    static const struct http_slice connection = HTTP_NAME("Connection");
     static const struct http_slice always[] = {
-        ROW("Connection"),
-        ROW("Keep-Alive"),
-        ROW("Proxy-Connection"),
-        ROW("TE"),
-        ROW("Trailer"),
-        ROW("Transfer-Encoding"),
-        ROW("Upgrade"),
-        ROW("Expect"),
-        ROW("Proxy-Authenticate"),
-        ROW("Proxy-Authorization"),
-        ROW("HTTP2-Settings"),
+        HTTP_NAME("Connection"),
+        HTTP_NAME("Keep-Alive"),
+        HTTP_NAME("Proxy-Connection"),
+        HTTP_NAME("TE"),
+        HTTP_NAME("Trailer"),
+        HTTP_NAME("Transfer-Encoding"),
+        HTTP_NAME("Upgrade"),
+        HTTP_NAME("Expect"),
+        HTTP_NAME("Proxy-Authenticate"),
+        HTTP_NAME("Proxy-Authorization"),
+        HTTP_NAME("HTTP2-Settings"),
     };
-#undef ROW
-    size_t k;
     int i;
 
-    for (k = 0; k < sizeof(always) / sizeof(always[0]); k++)
-        if (syntax_equal_name(name, always[k]))
-            return true;
+    if (http_is_one_of(name, always, sizeof(always) / sizeof(always[0])))
+        return true;
     for (i = 0; i < head->field_count; i++) {
         struct http_slice list = head->fields[i].value, option;
 

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HTTP_MAX_FIELDS 100
 
@@ -99,8 +100,32 @@ enum http_result http_chunks_read(struct http_chunks *chunks, const char *in, si
 
 /* ---- fields ---- */
 
-bool http_slice_is(struct http_slice slice, const char *text);      /* exactly */
-bool http_slice_is_name(struct http_slice slice, const char *name); /* ASCII letters of either case */
+/* Whether the first size bytes of both are the same but for the case of ASCII letters. */
+bool http_same_letters(const char *a, const char *b, size_t size);
+
+/* These and some below are inlined because most texts are literals, whose length the compiler knows, and differ in it.
+ */
+static inline bool http_slice_is(struct http_slice slice, const char *text) /* exactly */
+{
+    size_t size = strlen(text);
+
+    return slice.size == size && (size == 0 || memcmp(slice.bytes, text, size) == 0);
+}
+
+static inline bool http_slice_is_name(struct http_slice slice, const char *name) /* ASCII letters of either case */
+{
+    size_t size = strlen(name);
+
+    return slice.size == size && http_same_letters(slice.bytes, name, size);
+}
+
+/* A name in an initializer of static slices. */
+#define HTTP_NAME(text)                                                                                                \
+    {                                                                                                                  \
+        (text), sizeof(text) - 1                                                                                       \
+    }
+/* Whether it is one of count names. */
+bool http_is_one_of(struct http_slice name, const struct http_slice *names, size_t count);
 /* The value of the first field of that name, or NULL. */
 const struct http_slice *http_find(const struct http_head *head, const char *name);
 /* Whether a comma-separated list holds the token, in either case ("Connection: keep-alive, X-A"). */
@@ -125,8 +150,11 @@ void http_write_request_line(struct buffer *out, struct http_slice method, struc
 void http_write_status_line(struct buffer *out, int status);
 /* Name and value are checked: a control character in either is our bug. */
 void http_write_field(struct buffer *out, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
-void http_write_text(struct buffer *out, const char *name, const char *value); /* the same, without a format */
 void http_write_slice(struct buffer *out, struct http_slice name, struct http_slice value);
+static inline void http_write_text(struct buffer *out, const char *name, const char *value) /* without a format */
+{
+    http_write_slice(out, (struct http_slice){name, strlen(name)}, (struct http_slice){value, strlen(value)});
+}
 void http_write_end(struct buffer *out);
 
 #endif

@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define READ_BYTES     65536 /* of ciphertext at once: four records */
 #define ENCIPHER_BYTES 65536 /* of plain text, before the kernel is asked to take it */
 #define MAX_OUT_BYTES  (2 * ENCIPHER_BYTES)
 #define READER_BYTES   65536 /* what a reader is told that there may be */
+#define JOINED_BYTES   4096  /* two pieces that are not more together are sent as one */
 
 static struct transport *transport_of(uv_handle_t *handle)
 {
@@ -139,17 +141,43 @@ static void on_plain_written(uv_write_t *write, int status)
         sent(transport, status);
 }
 
+/* What the kernel takes of it at once, in one call of send(2): for sockets that is cheaper than the writes of files
+ * that uv_try_write makes, and one small piece is cheaper than two, its copy included. */
+static size_t send_now(struct transport *transport, const uv_buf_t *bufs, unsigned count)
+{
+    const size_t first = bufs[0].len, total = first + (count > 1 ? bufs[1].len : 0);
+    struct iovec pieces[2] = {{.iov_base = bufs[0].base, .iov_len = first}};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    char joined[JOINED_BYTES];
+    uv_os_fd_t fd;
+    ssize_t n;
+
+    if (uv_stream_get_write_queue_size(&transport->socket.stream) > 0 || uv_fileno(&transport->socket.handle, &fd) != 0)
+        return 0;
+    if (count > 1 && total <= sizeof(joined)) {
+        memcpy(joined, bufs[0].base, first);
+        memcpy(joined + first, bufs[1].base, bufs[1].len);
+        pieces[0] = (struct iovec){.iov_base = joined, .iov_len = total};
+        message.msg_iovlen = 1;
+    } else if (count > 1) {
+        pieces[1] = (struct iovec){.iov_base = bufs[1].base, .iov_len = bufs[1].len};
+    }
+    do
+        n = message.msg_iovlen == 1 ? send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                    : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n > 0 ? (size_t)n : 0; /* whoever cannot be sent to will be found so by libuv */
+}
+
 /* Sends as much as the kernel takes now; the rest, rarely any, through libuv's queue. */
 static int send_plain(struct transport *transport, const uv_buf_t *given, unsigned count,
                       void (*sent)(struct transport *transport, int status))
 {
     uv_buf_t bufs[2] = {given[0], count > 1 ? given[1] : (uv_buf_t){0}};
-    size_t total = bufs[0].len + bufs[1].len, done = 0;
+    size_t total = bufs[0].len + bufs[1].len, done = send_now(transport, bufs, count);
     uv_buf_t *at = bufs;
-    int n = uv_try_write(&transport->socket.stream, bufs, count);
+    int n;
 
-    if (n > 0)
-        done = (size_t)n;
     if (done == total)
         return 1;
     if (done < bufs[0].len) {

@@ -71,12 +71,12 @@ const char *http_status_text(int status)
 
 static bool all_are(struct http_slice slice, int classes)
 {
+    int common = classes;
     size_t i;
 
     for (i = 0; i < slice.size; i++)
-        if (!char_is(slice.bytes[i], classes))
-            return false;
-    return true;
+        common &= http_char_class[(unsigned char)slice.bytes[i]];
+    return common != 0;
 }
 
 void http_write_request_line(struct buffer *out, struct http_slice method, struct http_slice target)
@@ -101,17 +101,18 @@ void http_write_status_line(struct buffer *out, int status)
 void http_write_slice(struct buffer *out, struct http_slice name, struct http_slice value)
 {
     const char *end = slice_end(value);
+    char *at;
 
     BUG_ON(name.size == 0 || !all_are(name, CHAR_TOKEN) || syntax_skip_value(value.bytes, end) != end);
-    buffer_append(out, name.bytes, name.size);
-    buffer_append(out, ": ", 2);
-    buffer_append(out, value.bytes, value.size);
-    buffer_append(out, "\r\n", 2);
-}
-
-void http_write_text(struct buffer *out, const char *name, const char *value)
-{
-    http_write_slice(out, (struct http_slice){name, strlen(name)}, (struct http_slice){value, strlen(value)});
+    at = buffer_extend(out, name.size + value.size + 4);
+    if (!at)
+        return;
+    memcpy(at, name.bytes, name.size);
+    memcpy(at + name.size, ": ", 2);
+    at += name.size + 2;
+    if (value.size)
+        memcpy(at, value.bytes, value.size);
+    memcpy(at + value.size, "\r\n", 2);
 }
 
 void http_write_field(struct buffer *out, const char *name, const char *format, ...)

@@ -21,7 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES   ((size_t)8 << 20) /* a second of the busiest log, where the writer does not get to run */
+#define BUFFER_BYTES   ((size_t)8 << 20)   /* a second of the busiest log, where the writer does not get to run */
+#define FLUSH_BYTES    ((size_t)256 << 10) /* what is written at once: little enough to be in the cache still */
 #define FLUSH_MS       200
 #define READABLE_BYTES 65536 /* of one line */
 #define LOCK_TRIES     100   /* the lock is held for one copy or a swap of pointers */
@@ -171,7 +172,7 @@ static void *write_on(void *argument)
         char *full;
 
         pthread_mutex_lock(&log->lock);
-        if (log->used < BUFFER_BYTES / 2 && !log->closing) {
+        if (log->used < FLUSH_BYTES && !log->closing) {
             clock_gettime(CLOCK_REALTIME, &until);
             until.tv_nsec += FLUSH_MS * 1000000L;
             until.tv_sec += until.tv_nsec / 1000000000L;
@@ -294,7 +295,7 @@ void log_line(void *user, const char *line, size_t size)
         memcpy(log->filling + log->used, line, size);
         log->filling[log->used + size] = '\n';
         log->used += size + 1;
-        if (log->used >= BUFFER_BYTES / 2)
+        if (log->used >= FLUSH_BYTES)
             pthread_cond_signal(&log->filled);
     }
     pthread_mutex_unlock(&log->lock);
