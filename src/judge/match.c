@@ -25,7 +25,8 @@ static double area_of(const struct match_box *box)
 
 double match_iou(const struct match_box *a, const struct match_box *b)
 {
-    double width = fmin(a->x2, b->x2) - fmax(a->x1, b->x1), height = fmin(a->y2, b->y2) - fmax(a->y1, b->y1), both;
+    double width = (double)fminf(a->x2, b->x2) - (double)fmaxf(a->x1, b->x1);
+    double height = (double)fminf(a->y2, b->y2) - (double)fmaxf(a->y1, b->y1), both;
 
     if (!(width > 0) || !(height > 0))
         return 0;

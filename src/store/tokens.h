@@ -48,8 +48,8 @@ MUST_USE enum serin_errc tokens_read(struct state *state, struct tokens **ret, s
 int64_t tokens_written(struct state *state);
 
 /* Makes one, of name ([A-Za-z0-9._-]) and role; model: of a ROLE_KEY, else "". secret is the only time it is told.
- * SERIN_INVALID; SERIN_LIMIT: the name is taken, there are TOKENS_MAX, or TOKENS_MAX_KEYS of the model, or the first of the admin port would be no
- * admin's, which would lock everybody out. */
+ * SERIN_INVALID; SERIN_LIMIT: the name is taken, there are TOKENS_MAX, or TOKENS_MAX_KEYS of the model, or the first of
+ * the admin port would be no admin's, which would lock everybody out. */
 MUST_USE enum serin_errc tokens_create(struct state *state, const char *name, enum token_role role, const char *model,
                                        const char *author, char secret[TOKEN_SECRET_BYTES], struct serin_error *error);
 /* SERIN_NOT_FOUND. */

@@ -332,8 +332,9 @@ def test_error_of_stable_is_passed_on(serve, models):
 
 
 def test_canary_without_replica_and_stable_down(serve, models):
-    models.add("stable", stable=True).stop()
-    models.add("canary").stop()
+    fakes = [models.add("stable", stable=True), models.add("canary")]
+    for fake in fakes:
+        fake.stop()
     models.weights(stable=0, canary=100)
     found = serve.client().predict(models.name)
     assert found.status in (502, 503) and found.json()["error"]
