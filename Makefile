@@ -30,8 +30,9 @@ test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, 500 kills, 3,000 whole rollouts
 	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden e2e/rollout e2e/access e2e/schemathesis simulation
 
-bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, of serve as a whole; the judge's errors
+bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, the gateway beside HAProxy and nginx, serve as a whole; the judge's errors
 	@python3 bench/bench.py $(BUILD)
+	@python3 bench/bench_gateway.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_serve.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_monitoring.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_rollout.py $(BUILD) || [ $$? -eq 77 ]
