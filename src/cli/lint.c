@@ -132,14 +132,17 @@ static const char *time_text(double s, char text[32])
 
 static void print_need(const struct plan_need *need)
 {
-    char time[32], units[32] = "?", margin[32] = "";
+    char time[32], text[32], units[32] = "?", margin[32] = "";
 
     if (!isnan(need->units))
         snprintf(units, sizeof(units), isfinite(need->units) ? "%.0f" : "-", ceil(need->units));
     if (need->guard)
         snprintf(margin, sizeof(margin), "%g", need->guard->prove[need->step]);
-    printf("      %-20s  %7s  %10s  %9s%s\n", need->guard ? need->guard->name : "at least", margin, units,
-           time_text(need->time_s, time),
+    if (!need->required && isinf(need->time_s)) /* not never, but not by what is known of the traffic */
+        snprintf(time, sizeof(time), "-");
+    else
+        snprintf(time, sizeof(time), "%s", time_text(need->time_s, text));
+    printf("      %-20s  %7s  %10s  %9s%s\n", need->guard ? need->guard->name : "at least", margin, units, time,
            need->required                                     ? ""
            : need->guard->required == JUDGE_REQUIRED_IF_HEARD ? "  (once labels come)"
                                                               : "  (not required)");

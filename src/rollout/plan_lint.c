@@ -21,6 +21,13 @@
 #define LABEL_SPREAD .25 /* of a labelled frame's share of missed objects */
 #define PAIR_SPREAD  .15 /* of the difference of two versions on one frame */
 
+/* Memory is told in readings of the worker's (judge/gauges.c): of its level one in five seconds, and of its growth one
+ * each hundred requests. */
+#define LEVEL_EACH_S     5
+#define GROWTH_REQUESTS  100
+#define GROWTH_SCALE     8  /* margins at which a reading is cut off */
+#define GROWTH_SPREAD_MB 60 /* in 1,000 requests: of memory that goes up and down by 3 MB */
+
 /* Standard deviations of a request's value: of its mean where the margin is relative. */
 static const struct {
     const char *metric;
@@ -172,6 +179,29 @@ static double pair_units(const struct lint *lint, double margin)
     return growth > 0 ? -log(lint->plan->judge.beta) / growth : INFINITY;
 }
 
+/* Variance of a normal with this standard deviation that is cut off at -1 and 1. */
+static double cut_variance(double spread)
+{
+    double end = 1 / spread, beyond = erfc(end / M_SQRT2), density = exp(-end * end / 2) / sqrt(2 * M_PI);
+
+    return spread * spread * (1 - beyond - 2 * end * density) + beyond;
+}
+
+/* Readings that a guard on memory needs, where both versions' stands still. */
+static double gauge_units(const struct lint *lint, const struct judge_guard *guard, double margin)
+{
+    double away, variance, growth;
+
+    if (guard->metric->scale == JUDGE_RELATIVE) /* each reading is within the margin: as good as a coin's one side */
+        return -log(lint->plan->judge.beta) / log(1.95);
+    if (guard->margin <= 0)
+        return NAN;
+    away = margin / (GROWTH_SCALE * guard->margin);
+    variance = cut_variance(GROWTH_SPREAD_MB / (GROWTH_SCALE * guard->margin)) + away * away;
+    growth = away * away / (2 * variance);
+    return -log(lint->plan->judge.beta) / growth;
+}
+
 /* The least part of the evidence that must be proven by itself. */
 static double smallest_slice(const struct plan *plan, const struct judge_guard *guard)
 {
@@ -222,8 +252,15 @@ static void need_of(const struct lint *lint, const struct judge_guard *guard, in
             rate = fmin(rate, traffic->cameras); /* one pair a camera and second */
         part = 1;
         break;
-    case JUDGE_FROM_CHOICES:
     case JUDGE_FROM_GAUGES:
+        units = gauge_units(lint, guard, guard->prove[i]);
+        if (guard->metric->scale == JUDGE_RELATIVE)
+            rate = 1.0 / LEVEL_EACH_S;
+        else /* what is copied to it fills its memory, too */
+            rate *= fmin(share + step->mirror_per_million / 1e6 * (1 - share), 1 - share) / GROWTH_REQUESTS;
+        part = 1;
+        break;
+    case JUDGE_FROM_CHOICES:
     case JUDGE_FROM_GOLDEN:
         break;
     }
@@ -314,8 +351,9 @@ static void check_guards(struct lint *lint)
     if (frames && !mirrors)
         warn(lint, "frames that both versions have answered are to be kept, and no step mirrors");
     if (labels && lint->traffic->labels_per_s <= 0 && !lint->plan->judge_without_labels)
-        warn(lint, "some guards need labels, and none are expected: whether the new version sees what it should is "
-                   "then known from disagreement with stable alone (without_labels: true says that this is meant)");
+        warn(lint, "some guards need labels, and none are expected: until one comes it is known from disagreement with "
+                   "stable alone whether the new version sees what it should (--labels N tells what they take; "
+                   "without_labels: true in the plan says that none will come)");
 }
 
 void plan_lint(const struct plan *plan, const struct plan_traffic *traffic,

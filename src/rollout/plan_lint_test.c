@@ -97,8 +97,15 @@ static void test_the_default_plan_at_ten_requests_a_second(void **state)
     assert_true(fabs(need->time_s - 1000) < 1e-6); /* 100 requests at .1 a second */
     need = need_in(seen, 1, "lost");
     assert_true(isfinite(need->units) && isfinite(need->time_s));
-    need = need_in(seen, 1, "memory");
+    need = need_in(seen, 1, "golden_map");
     assert_true(isnan(need->units) && isnan(need->time_s));
+    need = need_in(seen, 1, "memory"); /* five readings, one each five seconds */
+    assert_true(need->required && need->units > 4 && need->units < 5 && need->time_s < 25);
+    /* 70 readings of a hundred requests, of which .2 + .8 * .1 of ten a second come. */
+    need = need_in(seen, 3, "memory_growth");
+    assert_true(need->required && need->units > 50 && need->units < 100);
+    assert_true(fabs(need->time_s - need->units * 100 / 2.8) < 1);
+    assert_false(need_in(seen, 1, "missed")->required);
     need = need_in(seen, 1, "missed");
     assert_true(isfinite(need->units) && isinf(need->time_s)); /* no labels come */
     free(seen);
@@ -186,8 +193,7 @@ static void test_any_traffic_is_taken(void **state)
                     seen = lint_of(yaml, traffic, plan);
                     for (i = 0; i < seen->count; i++) {
                         const struct plan_need *need = &seen->needs[i];
-                        bool unknown = need->guard && (need->guard->metric->source == JUDGE_FROM_GAUGES ||
-                                                       need->guard->metric->source == JUDGE_FROM_GOLDEN ||
+                        bool unknown = need->guard && (need->guard->metric->source == JUDGE_FROM_GOLDEN ||
                                                        need->guard->metric->source == JUDGE_FROM_CHOICES);
 
                         assert_int_equal(isnan(need->units), unknown);
