@@ -965,8 +965,8 @@ static void refuse_path(struct http_exchange *exchange)
         known[i] = actions[i].path;
     if (http_slice_copy(http_exchange_head(exchange)->path, path, sizeof(path)))
         nearest = text_nearest(path, known, count);
-    http_respond_error(exchange, 404, "no such path%s%s; GET /openapi.yaml lists those that are",
-                       nearest ? ": was this meant, " : "", nearest ? nearest : "");
+    http_respond_error(exchange, 404, "no such path%s%s%s; GET /openapi.yaml lists all",
+                       nearest ? ": did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 /* A body that says to be something else than JSON. What curl -d and others say of every body is no such word. */

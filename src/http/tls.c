@@ -163,6 +163,19 @@ enum serin_errc tls_server_reload(struct tls *tls, struct serin_error *error)
     return SERIN_OK;
 }
 
+double tls_server_left_s(struct tls *tls)
+{
+    const X509 *certificate;
+    int days = 0, seconds = 0;
+
+    pthread_mutex_lock(&tls->lock);
+    certificate = SSL_CTX_get0_certificate(tls->context);
+    if (!certificate || ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
+        days = seconds = 0;
+    pthread_mutex_unlock(&tls->lock);
+    return days * 86400.0 + seconds;
+}
+
 enum serin_errc tls_client_new(const char *ca, struct tls **ret, struct serin_error *error)
 {
     struct tls *tls = calloc(1, sizeof(*tls));

@@ -26,6 +26,8 @@ struct tls_files {
 MUST_USE enum serin_errc tls_server_new(const struct tls_files *files, struct tls **ret, struct serin_error *error);
 /* Reads them again, for connections that come from now on; on an error all stays as it was. */
 MUST_USE enum serin_errc tls_server_reload(struct tls *tls, struct serin_error *error);
+/* Until the certificate in force ends; negative: since it has. */
+double tls_server_left_s(struct tls *tls);
 /* ca: PEM with roots to trust; "": the system's. */
 MUST_USE enum serin_errc tls_client_new(const char *ca, struct tls **ret, struct serin_error *error);
 void tls_free(struct tls *tls); /* NULL is fine; connections go on */

@@ -14,6 +14,7 @@
 #include "serve/rollouts.h"
 
 #include "base/clock.h"
+#include "http/tls.h"
 #include "judge/judge.h"
 #include "rollout/controller.h"
 #include "serin_config.h"
@@ -71,7 +72,7 @@ struct guard_row {
 };
 
 struct program_numbers {
-    double start_s, uptime_s, cpu_s, resident, virtual_bytes, threads, open_files, most_files;
+    double start_s, uptime_s, certificate_left_s, cpu_s, resident, virtual_bytes, threads, open_files, most_files;
     double connections_open, connections_taken, connections_refused, connections_evicted;
     double gateway_threads, models, damaged;
 #define X(name, help) double judge_##name;
@@ -304,6 +305,7 @@ static void read_program(struct page *page)
     read_process(program);
     gateway_read_connections(page->server->gateway, &connections);
     program->uptime_s = (double)(uv_now(&page->server->loop) - page->server->started_ms) / 1000;
+    program->certificate_left_s = page->server->tls ? tls_server_left_s(page->server->tls) : (double)INFINITY;
     program->connections_open = (double)connections.open;
     program->connections_taken = (double)connections.taken;
     program->connections_refused = (double)connections.refused;
@@ -615,6 +617,8 @@ static const struct metric metrics[] = {
     /* the program */
     {"serin_build_info", GAUGE, write_build, 0, "1, with the program's version"},
     {"serin_uptime_seconds", GAUGE, PROGRAM(uptime_s), "Time since the program was started"},
+    {"serin_certificate_left_seconds", GAUGE, PROGRAM(certificate_left_s),
+     "Until the certificate of TLS ends; +Inf without TLS"},
     {"serin_models", GAUGE, PROGRAM(models), "Models that have a route"},
     {"serin_decision_log_damaged_models", GAUGE, PROGRAM(damaged),
      "Models whose rollouts stand still because the log of decisions is damaged"},

@@ -77,8 +77,10 @@ static enum serin_errc get_route(void *user, const char *model, struct route *re
     struct rollouts *rollouts = user;
     int at = table_find(rollouts->server, model);
 
-    if (at < 0)
-        return error_set(error, SERIN_NOT_FOUND, "no model '%s' has a route", model);
+    if (at < 0) {
+        (void)table_no_route(rollouts->server, model, error);
+        return SERIN_NOT_FOUND; /* said here, so that the compiler sees that *ret is not read */
+    }
     *ret = rollouts->server->table.entries[at].route;
     return SERIN_OK;
 }

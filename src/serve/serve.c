@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEPT_BODY_BYTES (16 << 20)
-#define KEPT_HEAP_BYTES (256 << 20)
-#define SECOND_MS       1000 /* a key of the data port that another process has revoked opens nothing after this */
+#define KEPT_BODY_BYTES    (16 << 20)
+#define KEPT_HEAP_BYTES    (256 << 20)
+#define CERTIFICATE_SOON_S (14 * 86400)
+#define SECOND_MS          1000 /* a key of the data port that another process has revoked opens nothing after this */
 
 /* mkdir -p for the last two parts. */
 static enum serin_errc make_folder(const char *path, mode_t mode, struct serin_error *error)
@@ -233,6 +235,17 @@ static void asked_to_end(uv_signal_t *handle, int number)
 
 /* ---- what the admin API asks ---- */
 
+/* An ended certificate is served all the same: without it nobody would be answered, with it those who do not look. */
+static void tell_certificate(const struct server *server)
+{
+    const double left_s = server->tls ? tls_server_left_s(server->tls) : (double)INFINITY;
+
+    if (left_s < CERTIFICATE_SOON_S)
+        log_event(server->log, "warn", "reading the certificate", "%s %s %.1f days%s", server->options.tls_certificate,
+                  left_s < 0 ? "ended" : "ends in", fabs(left_s) / 86400,
+                  left_s < 0 ? " ago: clients that look at it refuse it" : ": renew it, then 'serin reload'");
+}
+
 static enum serin_errc reload(void *user, struct serin_error *error)
 {
     struct server *server = user;
@@ -254,6 +267,7 @@ static enum serin_errc reload(void *user, struct serin_error *error)
     }
     log_event(server->log, rc == SERIN_OK ? "info" : "error", "reading the configuration again", "%s",
               rc == SERIN_OK ? "it is in force" : error->message);
+    tell_certificate(server);
     return rc;
 }
 
@@ -462,6 +476,8 @@ static enum serin_errc start(struct server *server, const char *program, struct 
         rc = state_open(path, &server->state, error);
     if (rc == SERIN_OK)
         rc = serve_make_tls(&server->options, &server->tls, error);
+    if (rc == SERIN_OK)
+        tell_certificate(server);
     if (rc == SERIN_OK)
         rc = tls_client_new(server->options.upstream_ca, &server->options.upstream_tls, error);
     if (rc == SERIN_OK)

@@ -159,7 +159,8 @@ def raw(port, data, patience_s=DEADLINE_S):
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/api/v1/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
                                   "/api/v1/routes/..%2f..%2fetc%2fpasswd", "/api/v1/routes/%00", "//etc/passwd",
-                                  "/api/v1/rollouts/..%2f..%2fstate.db", "/static/..%5c..%5cstate.db"])
+                                  "/vendor/../../etc/passwd", "/vendor/..%2f..%2fetc%2fpasswd", "/app.js%00", "/app.js/..", "/%2fapp.js",
+                                  "/index.html%2f..%2fstate.db", "/api/v1/rollouts/..%2f..%2fstate.db", "/static/..%5c..%5cstate.db"])
 def test_paths_lead_nowhere(serve, path):
     got = raw(serve.admin, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert got.split(b" ")[1] in (b"400", b"404"), got

@@ -12,7 +12,7 @@ import openapi_fixture as openapi
 import openapi_requests as asked
 import pytest
 from conftest import MINIATURE, serin
-from serve_fixture import DEADLINE_S, Client, needs_workers, push_two, serving, with_workers
+from serve_fixture import DEADLINE_S, Client, Models, needs_workers, push_two, serving, until, with_workers
 
 # Of the worker's own rows the gateway passes on those that name a model.
 PASSED_ON = ("/v1/predict/*", "/v2/models/*")
@@ -167,3 +167,44 @@ def test_events_stay_events(tmp_path):
         for line in lines:
             if line.startswith("data: "):
                 json.loads(line[6:])
+
+
+def test_every_call_of_a_model_takes_its_key(tmp_path):
+    """From the document: what may take a key is refused without the model's own one, and reaches no version; the rest is open."""
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        fakes = Models(serve, "tiny")
+        fake = fakes.add("v1", stable=True)
+
+        def make(name, *options):
+            return serin("token", "create", name, *options, "--data-dir", tmp_path / "data").stdout.strip()
+
+        key, other, gone = make("key", "--model", "tiny"), make("other", "--model", "none"), make("gone", "--model", "tiny")
+        assert serin("token", "revoke", "gone", "--data-dir", tmp_path / "data").returncode == 0
+        fakes.put(needs_key=True)
+        ways = {True: [{"Authorization": f"Bearer {key}"}, {"X-Api-Key": key}],
+                False: [{}, {"Authorization": f"Bearer {other}"}, {"X-Api-Key": other}, {"Authorization": f"Bearer {gone}"}, {"X-Api-Key": gone},
+                        {"Authorization": f"Basic {key}"}, {"Authorization": key}, {"X-Api-Key": key[:-1]}, {"Cookie": f"X-Api-Key={key}"},
+                        {"X-Api-Key": f"{key}, {key}"}, {"Authorization": f"Bearer {other}", "X-Api-Key": gone}]}
+        until(lambda: serve.ask("GET", "/v2/models/tiny", None, ways[True][0]).status == 200, "the key is in force")
+        kept = 0
+        for method, path, operation in openapi.calls():
+            if openapi.is_control(path):
+                continue
+            needs = {"key": []} in operation["security"]
+            assert needs == ("{model}" in path) and ({"apiKey": []} in operation["security"]) == needs, path
+            target = path
+            for name, value in NAMES.items():
+                target = target.replace("{" + name + "}", value)
+            for right, all_fields in ways.items():
+                for fields in all_fields:
+                    before = fake.count
+                    found = serve.ask(method, target, b'{"right": "both"}' if method == "POST" else None, fields)
+                    assert (found.status == 401) == (needs and not right), (method, target, fields, found.status, found.body)
+                    assert not (needs and not right) or fake.count == before
+                    if found.status == 401:
+                        openapi.check_answer(operation, 401, found.headers["Content-Type"], found.body)
+                        assert found.headers["WWW-Authenticate"].startswith("Bearer")
+            kept += needs
+        assert kept == 11
+        for one in fakes.fakes:
+            one.stop()

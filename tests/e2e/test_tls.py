@@ -280,6 +280,8 @@ def test_what_is_wrong_with_a_certificate_is_said(made, tmp_path):
         with serving(tmp_path / why, "--gateway-threads", "1", "--set", f"tls_certificate={pair[0]}", "--set", f"tls_key={pair[1]}") as serve:
             found = serin("status", "--admin", f"https://127.0.0.1:{serve.admin}", env={"SERIN_CA": str(root)})
             assert found.returncode == 1 and why in found.stderr, found.stderr
+            told, log = "ended 1.0 days ago" if pair is ended else "ends in 2.0 days", tmp_path / why / "events"
+            until(lambda: told in log.read_text(), "the log's line")  # pylint: disable=cell-var-from-loop
     fake = TlsFake(*ended)
     (tmp_path / "upstream").mkdir()
     with serving(tmp_path / "upstream", "--gateway-threads", "1", "--set", f"upstream_ca={made.root}", "--set", "url_wait_seconds=1") as serve:
