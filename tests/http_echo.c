@@ -5,7 +5,8 @@
  *
  * http_echo ADDRESS [BYTES | worker]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every
  * answer is that many bytes of 'x' instead; as "worker" it sees nothing in any picture, and tells of its stages. A
- * request that has no body is answered "ok". An echo has the type that it was sent as.
+ * request that has no body is answered "ok". An echo has the type that it was sent as. It has no documents of models
+ * (404), so that no two versions differ by theirs.
  */
 #include "http/server.h"
 
@@ -20,6 +21,14 @@ struct echo {
     const char *fields;  /* of that; "" */
 };
 
+static bool asks_for_model(const struct http_head *head)
+{
+    static const char documents[] = "/v2/models/";
+
+    return http_slice_is(head->method, "GET") && head->path.size >= sizeof(documents) - 1 &&
+           memcmp(head->path.bytes, documents, sizeof(documents) - 1) == 0;
+}
+
 static void on_request(void *user, struct http_exchange *exchange)
 {
     struct echo *echo = user;
@@ -28,6 +37,10 @@ static void on_request(void *user, struct http_exchange *exchange)
 
     if (http_slice_is(head->method, "TRACE")) {
         http_respond_error(exchange, 405, "TRACE is not answered here");
+        return;
+    }
+    if (asks_for_model(head)) {
+        http_respond_error(exchange, 404, "no model is described here");
         return;
     }
     if (echo->fixed) {
