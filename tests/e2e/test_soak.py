@@ -238,8 +238,7 @@ def test_weights_change_under_load(tmp_path):
 
     with echoes(3) as urls, serving(tmp_path, "--drain-seconds", "2") as serve:
         for tag, url in zip(tags, urls):
-            # Confirmed: echoes tell nothing of a model that could be compared.
-            serve.api("POST", "deploy", {"name": f"m:{tag}", "url": url, "stable": tag == "a", "confirm": True})
+            serve.deploy(f"m:{tag}", url, stable=tag == "a")
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             loads = [pool.submit(load, number) for number in range(3)]
             pool.submit(change).result()
