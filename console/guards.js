@@ -25,7 +25,12 @@ const rank = (guard) => ({harm: 0, unknown: 1}[guard.verdict] ?? 2);
 const worstFirst = (a, b) => rank(a) - rank(b) || b.required - a.required || nearness(b) - nearness(a) || guardName(a).localeCompare(guardName(b));
 
 const nameOf = (guard) => tOr(`metric_${guard.guard}`, guard.guard);
-const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", tOr(`verdict_${guard.verdict}`, guard.verdict));
+
+/// A step may prove less than the margin: "no harm" would then say too much.
+const verdictText = (guard) => (guard.verdict === "no harm" && guard.proves > guard.margin
+    ? t("verdictWithin", {margin: changeOf(guard.proves, guard).replace("+", "")})
+    : tOr(`verdict_${guard.verdict}`, guard.verdict));
+const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", verdictText(guard));
 
 function within(guard) {
     const lower = changeOf(guard.lower, guard), upper = changeOf(guard.upper, guard);
@@ -59,7 +64,7 @@ function evidence(guard) {
 function card(guard) {
     const name = nameOf(guard), id = `g-${guardName(guard)}`;
     const label = t("chartLabel", {guard: name, change: estimateOf(guard), lower: changeOf(guard.lower, guard),
-        upper: changeOf(guard.upper, guard), margin: marginOf(guard), verdict: tOr(`verdict_${guard.verdict}`, guard.verdict)});
+        upper: changeOf(guard.upper, guard), margin: marginOf(guard), verdict: verdictText(guard)});
     const near = nearness(guard);
 
     return h("section", {class: "card guard", id, "aria-labelledby": `${id}-h`},

@@ -115,6 +115,7 @@ const words = {
     verdict: ["Verdict", "判定"],
     verdict_harm: ["harm", "有害"],
     "verdict_no harm": ["no harm", "无害"],
+    verdictWithin: ["within {margin}", "{margin} 以内"],
     verdict_unknown: ["unknown yet", "尚不知"],
     required: ["must be proven", "须证明"],
     watched: ["watched", "仅监视"],

@@ -180,10 +180,23 @@ static void change_text(char *text, size_t size, double change, const json_t *gu
         snprintf(text, size, "%+.3g", change);
 }
 
+/* A step may prove less than the margin: "no harm" would then say too much. */
+static void verdict_text(char *text, size_t size, const json_t *guard)
+{
+    char proves[32];
+
+    snprintf(text, size, "%s", text_of(guard, "verdict"));
+    if (strcmp(text, "no harm") == 0 && number_of(guard, "proves") > number_of(guard, "margin")) {
+        change_text(proves, sizeof(proves), number_of(guard, "proves"), guard);
+        snprintf(text, size, "within %s", proves);
+    }
+}
+
 static void put_guard(FILE *out, const json_t *guard, int colours, bool is_narrow)
 {
     const char *verdict = text_of(guard, "verdict"), *slice = text_of(guard, "slice"), *colour = "";
     char name[96], stable[32], canary[32], change[32], lower[32], upper[32], bounds[80], margin[32], left[32];
+    char said[48];
 
     if (colours)
         colour = rank_of(guard) == 0 ? RED : rank_of(guard) == 2 ? GREEN : "";
@@ -200,11 +213,12 @@ static void put_guard(FILE *out, const json_t *guard, int colours, bool is_narro
     put_duration(left, sizeof(left), number_of(guard, "left_s"));
     if (strcmp(bounds, "? .. ?") == 0)
         snprintf(bounds, sizeof(bounds), "-");
+    verdict_text(said, sizeof(said), guard);
     if (is_narrow)
-        fprintf(out, "  %s%-20.20s %9s %9s  %-19.19s %-7s", colour, name, stable, canary, bounds, verdict);
+        fprintf(out, "  %s%-20.20s %9s %9s  %-19.19s %-7s", colour, name, stable, canary, bounds, said);
     else
         fprintf(out, "  %s%-30.30s %10s %10s %9s  %-20s %9s  %-8s", colour, name, stable, canary,
-                strcmp(change, "?") == 0 ? "-" : change, bounds, margin, verdict);
+                strcmp(change, "?") == 0 ? "-" : change, bounds, margin, said);
     if (strcmp(verdict, "unknown") == 0 && strcmp(left, "-") != 0)
         fprintf(out, " %s", left);
     fprintf(out, "%s\n", colours ? PLAIN : "");

@@ -82,7 +82,7 @@ static double choices_left(const struct judge_reading *reading, int step)
                             worth_of_a_choice(stable_right, harmless_at)));
 }
 
-static void write_reading(struct json_writer *json, const struct judge_reading *reading, int step)
+static void write_reading(struct json_writer *json, const struct judge_reading *reading, int step, int judged_step)
 {
     char slice[RECORD_MAX_NAME + RECORD_MAX_VALUE + 16] = "";
 
@@ -100,6 +100,7 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_boolean(json, "required", reading->required);
     put_boolean(json, "accepted", reading->accepted);
     put_number(json, "margin", reading->guard->margin);
+    put_number(json, "proves", reading->guard->prove[judged_step]);
     put_number(json, "stable", reading->stable);
     put_number(json, "canary", reading->canary);
     put_number(json, "estimate", reading->estimate);
@@ -118,7 +119,8 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     json_end_object(json);
 }
 
-static void write_readings(struct json_writer *json, const struct judge *judge, int step)
+/* The judge is told of a step when it begins: before that its verdicts are of the step behind, judged_step. */
+static void write_readings(struct json_writer *json, const struct judge *judge, int step, int judged_step)
 {
     int count = judge_reading_count(judge), slices = 0, i;
 
@@ -132,7 +134,7 @@ static void write_readings(struct json_writer *json, const struct judge *judge, 
             continue;
         if (reading.dimension && reading.verdict != JUDGE_HARM && ++slices > MAX_SLICES_SHOWN)
             continue;
-        write_reading(json, &reading, step);
+        write_reading(json, &reading, step, judged_step);
     }
     json_end_array(json);
 }
@@ -159,7 +161,8 @@ static void write_judge(struct json_writer *json, const struct trial *trial)
     put_number(json, "log_e", ratio.log_e);
     put_boolean(json, "alarm", ratio.alarm);
     json_end_object(json);
-    write_readings(json, trial->judge, trial->state.step);
+    write_readings(json, trial->judge, trial->state.step,
+                   trial->state.step_begun || trial->state.step == 0 ? trial->state.step : trial->state.step - 1);
 }
 
 void report_numbers(const struct trial *trial, struct buffer *out)
@@ -227,6 +230,8 @@ static const char *doing(const struct trial *trial)
 {
     if (trial->waiting[0])
         return trial->waiting;
+    if (trial->state.phase == ROLLOUT_PAUSED)
+        return "it is paused, and a person's resume or promote goes on";
     return trial->judge && trial->state.phase == ROLLOUT_PROGRESSING ? trial->last.why : "";
 }
 
