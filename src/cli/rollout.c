@@ -417,6 +417,8 @@ static int status(const struct rollout_settings *settings, const char *rollout)
         code = CLI_OK;
     else if (!has_ended(last) && settings->timeout_s > 0)
         terminal_complain("rollout: it has not ended after %g s", settings->timeout_s);
+    else
+        terminal_complain("rollout: it is %s", has_ended(last) ? "taken back" : "not promoted yet");
     json_decref(last);
     return code;
 }
@@ -443,7 +445,7 @@ static int rollout(const void *given, char *const *operands, size_t operand_coun
 
     if (strcmp(verb, "list") == 0 && operand_count == 1)
         return terminal_finish(list(settings));
-    if (operand_count != 2) {
+    if (operand_count != 2 || strcmp(verb, "list") == 0) {
         terminal_complain("rollout: 'serin rollout %s' takes %s", verb,
                           strcmp(verb, "list") == 0    ? "no name"
                           : strcmp(verb, "start") == 0 ? "NAME:TAG"
@@ -460,6 +462,10 @@ static int rollout(const void *given, char *const *operands, size_t operand_coun
         return terminal_finish(watch(settings, operands[1]));
     if (strcmp(verb, "status") == 0)
         return terminal_finish(status(settings, operands[1]));
+    if (strcmp(verb, "replay") == 0 && settings->output != OUTPUT_TABLE) {
+        terminal_complain("rollout: replay prints lines for people only, and its exit code is for scripts");
+        return CLI_USAGE;
+    }
     if (strcmp(verb, "replay") == 0)
         return terminal_finish(rollout_replay(settings->data_dir, settings->plan, operands[1]));
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)

@@ -388,7 +388,7 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
     }
     if (judge->step_seen == 0) { /* a step ends by evidence, never by time alone */
         ret->answer = JUDGE_HOLD;
-        say(&text, "no answer of the canary has been seen in this step yet");
+        say(&text, "no good answer of the canary has been seen in this step yet");
         return;
     }
     ret->answer = JUDGE_PASS;

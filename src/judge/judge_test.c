@@ -136,7 +136,7 @@ static void test_nothing_passes_unseen(void **state)
     judge = make();
     judge_look(judge, 1, &decision);
     assert_int_equal(decision.answer, JUDGE_HOLD);
-    assert_non_null(strstr(decision.why, "no answer of the canary"));
+    assert_non_null(strstr(decision.why, "no good answer of the canary"));
     judge_add(judge, &pair); /* stable with itself is none of the canary's */
     judge_look(judge, 3, &decision);
     assert_int_equal(decision.answer, JUDGE_HOLD);

@@ -87,13 +87,14 @@ enum serin_errc plan_read_number(struct plan_reader *reader, const struct plan_k
         return AT_LINE(reader, node, "%s is '%.40s', it must be %s%s", name, text,
                        is_time ? "a duration as 90s, 5m, 1h or 7d" : "a number", key->none != 0 ? ", or none" : "");
     if (key->kind == PLAN_SHARE ? value < 0 || value > 1 : value < key->low || value > key->high)
-        return AT_LINE(reader, node, "%s is %.40s, it lies within %s and %s", name, text,
+        return AT_LINE(reader, node, "%s is %.40s, it lies within %s and %s%s", name, text,
                        key->kind == PLAN_SHARE ? "0%"
                        : is_time               ? plan_write_duration(key->low, low)
                                                : plan_write_number(key->low, low),
                        key->kind == PLAN_SHARE ? "100%"
                        : is_time               ? plan_write_duration(key->high, high)
-                                               : plan_write_number(key->high, high));
+                                               : plan_write_number(key->high, high),
+                       key->kind == PLAN_SHARE && !strchr(text, '%') ? ": a percent needs its sign" : "");
     if (key->kind == PLAN_INT && value != floor(value)) /* NOLINT: exactness is the point */
         return AT_LINE(reader, node, "%s is %.40s, it must be a whole number", name, text);
     *ret = value;

@@ -175,6 +175,7 @@ static void test_sentences_about_wrong_plans(void **state)
         {"guards: [error_rate, error_rate]", "guard 'error_rate' stands there twice: give one another name"},
         {"steps: [{weight: 100%}]\nguards: [{metric: missed, margin: -1}]",
          "line 2: margin is -1, it lies within 0 and 1000000"},
+        {"steps:\n- {weight: 10}", "line 2: weight is 10, it lies within 0% and 100%: a percent needs its sign"},
         {"steps:\n- {weight: 101%}", "line 2: weight is 101%, it lies within 0% and 100%"},
         {"steps:\n- {weight: 5%}\n- {weight: 1%}\n- {weight: 100%}",
          "step 2: a weight of 1 % behind one of 5 %: weights never fall"},

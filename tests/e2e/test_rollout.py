@@ -620,12 +620,17 @@ def test_the_command(models, tmp_path):
     assert started.returncode == 0 and "Pending" in started.stdout, started.stderr
     with models.traffic():
         models.reach("Progressing")
-        assert rollout(models, "status", models.name).returncode == 1  # looked once: not yet
+        once = rollout(models, "status", models.name)
+        assert once.returncode == 1 and "not promoted yet" in once.stderr
+        named = rollout(models, "list", models.name)
+        assert named.returncode == 2 and "takes no name" in named.stderr
+        assert rollout(models, "replay", models.name, "-o", "json").returncode == 2
         late = rollout(models, "status", models.name, "--timeout", ".1")
         assert late.returncode == 1 and "not ended after 0.1 s" in late.stderr
         assert rollout(models, "pause", models.name, "--why", "it is noon").returncode == 0
         one = rollout(models, "get", models.name)
         assert one.returncode == 0 and "Paused" in one.stdout and "it is noon" in one.stdout
+        assert "resume or promote goes on" in one.stdout
         as_json, as_yaml = (rollout(models, "get", models.name, "-o", kind).stdout for kind in ("json", "yaml"))
         moving = ("t_s", "guards", "alpha_spent", "left_s", "judged", "sample_ratio", "waiting", "answer", "guard", "no_traffic")
         same = [{key: value for key, value in found.items() if key not in moving}
@@ -637,7 +642,8 @@ def test_the_command(models, tmp_path):
         done = rollout(models, "status", models.name, "--timeout", "60")
         assert done.returncode == 0 and "Promoted" in done.stdout
         assert rollout(models, "undo", models.name, "--why", "smells").returncode == 0
-    assert rollout(models, "status", models.name, "--timeout", "60").returncode == 1
+    gone = rollout(models, "status", models.name, "--timeout", "60")
+    assert gone.returncode == 1 and "taken back" in gone.stderr
     told = [rollout(models, "history", models.name, "-o", kind).stdout for kind in ("json", "yaml")]
     assert json.loads(told[0]) == yaml.safe_load(told[1])
     path = f"rollouts/{models.name}/history"  # in pages, too
