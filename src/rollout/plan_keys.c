@@ -40,8 +40,8 @@ static const struct plan_key keys[] = {
      "a key keeps its version so long and is then drawn anew; without it, for the whole rollout"},
 
     {PLAN_TOP, "slices", PLAN_OF_SLICES, PLAN_SLICE, 0, 0, 0, JUDGE_MAX_DIMENSIONS, 0, NULL,
-     "kinds of slices of the traffic: camera, light, sharpness, hour, class, size, or a header (X-Line), at most 3 of "
-     "them"},
+     "kinds of slices of the traffic: camera, light, sharpness, hour, class, size, or a header (X-Line); "
+     "at most 3 headers"},
     {PLAN_SLICE, "values", PLAN_INT, 0, AT(judge_dimension, values), 1, MAX_SLICE, 0, NULL,
      "most values that are judged by themselves; more are judged together"},
     {PLAN_SLICE, "required", PLAN_FLAG, 0, AT(judge_dimension, required), 0, 0, 0, NULL,

@@ -103,7 +103,7 @@ def test_a_copy_that_lacks_a_credential_is_no_failure(models):
         until(lambda: models.canary.count > 200, "copies")
         found = models.get()
     assert found["phase"] == "Progressing" and slices(models, "mirror_error_rate") == {"": 0}
-    assert "no answer of the canary has been seen" in found["judged"] and not traffic.errors
+    assert "no good answer of the canary has been seen" in found["judged"] and not traffic.errors
 
 
 def test_a_mirror_step_of_tensors_ends(models):
