@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -87,7 +88,10 @@ class Serve:
     def call(self, method, path, **body):
         request = urllib.request.Request(f"http://127.0.0.1:{self.admin}/api/v1/{path}", json.dumps(body).encode() if body else None,
                                          method=method)
-        return json.loads(urllib.request.urlopen(request, timeout=120).read())
+        try:
+            return json.loads(urllib.request.urlopen(request, timeout=120).read())
+        except urllib.error.HTTPError as refusal:
+            raise SystemExit(f"{method} {path}: {refusal.read().decode()}") from refusal
 
     def deploy(self, name, **more):
         self.call("POST", "deploy", name=name, **more)
@@ -202,7 +206,7 @@ async def measure_memory(folder):
     serve = Serve(folder, "--mirrors-in-flight", str(UPLOADS))
     stable_url, copies_url = await stable.start(), await copies.start()
     for name, url in (("m:v1", stable_url), ("m:v2", copies_url)):
-        await asyncio.to_thread(serve.deploy, name, url=url, stable=name == "m:v1")
+        await asyncio.to_thread(serve.deploy, name, url=url, stable=name == "m:v1", confirm=True)  # they tell of no model
     await asyncio.to_thread(serve.mirror, "v2")
     route = await asyncio.to_thread(serve.call, "GET", "routes/m")
     await asyncio.to_thread(lambda: serve.call("PUT", "routes/m", **{**route, "timeout_ms": 60000}))
