@@ -167,6 +167,24 @@ void json_write_boolean(struct json_writer *writer, bool value)
     buffer_append_text(writer->out, value ? "true" : "false");
 }
 
+void json_put_string(struct json_writer *writer, const char *key, const char *text)
+{
+    json_key(writer, key);
+    json_write_string(writer, text);
+}
+
+void json_put_integer(struct json_writer *writer, const char *key, int64_t value)
+{
+    json_key(writer, key);
+    json_write_integer(writer, value);
+}
+
+void json_put_boolean(struct json_writer *writer, const char *key, bool value)
+{
+    json_key(writer, key);
+    json_write_boolean(writer, value);
+}
+
 void json_write_null(struct json_writer *writer)
 {
     separate(writer);

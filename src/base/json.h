@@ -2,8 +2,8 @@
  * json.h - writing JSON into a buffer, with numbers as Python writes them.  Depends on buffer.h and text.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Reading JSON is jansson's work (its names begin with json_ too: these are json_begin_, json_end_, json_key and
- * json_write_). Writing is ours because the promise is byte-stable output with Ultralytics' rounding: the shortest text
+ * Reading JSON is jansson's work (its names begin with json_ too: these are json_begin_, json_end_, json_key, json_write_
+ * and json_put_). Writing is ours because the promise is byte-stable output with Ultralytics' rounding: the shortest text
  * of round(x, decimals), as Python's repr has it. The writer puts the commas; nesting is limited to JSON_MAX_DEPTH, and
  * unbalanced calls are our bugs. RFC 8259.
  */
@@ -38,6 +38,11 @@ void json_write_integer(struct json_writer *writer, int64_t value);
 void json_write_boolean(struct json_writer *writer, bool value);
 void json_write_null(struct json_writer *writer);
 void json_write_raw(struct json_writer *writer, const char *json); /* a value that is JSON already */
+
+/* A member of an object: json_key, then the value. */
+void json_put_string(struct json_writer *writer, const char *key, const char *text);
+void json_put_integer(struct json_writer *writer, const char *key, int64_t value);
+void json_put_boolean(struct json_writer *writer, const char *key, bool value);
 
 /* round(value, decimals) as Python's round and repr: half to even on the exact binary value, ".0" kept. NaN and
  * infinities, which JSON lacks, become null. */

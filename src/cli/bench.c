@@ -104,12 +104,6 @@ static void json_real(struct json_writer *json, const char *key, double value, i
     json_write_rounded(json, value, decimals);
 }
 
-static void json_count(struct json_writer *json, const char *key, int64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, value);
-}
-
 static void print_json(const struct bench_settings *settings, const struct serin_yolo_info *info,
                        const struct outcome *outcome)
 {
@@ -124,11 +118,11 @@ static void print_json(const struct bench_settings *settings, const struct serin
     json_write_string(&json, settings->model.path);
     json_key(&json, "provider");
     json_write_string(&json, info->provider);
-    json_count(&json, "threads", info->threads);
-    json_count(&json, "concurrency", settings->concurrency);
-    json_count(&json, "batch", settings->batch);
-    json_count(&json, "images", (int64_t)outcome->pictures);
-    json_count(&json, "images_failed", (int64_t)outcome->pictures_failed);
+    json_put_integer(&json, "threads", info->threads);
+    json_put_integer(&json, "concurrency", settings->concurrency);
+    json_put_integer(&json, "batch", settings->batch);
+    json_put_integer(&json, "images", (int64_t)outcome->pictures);
+    json_put_integer(&json, "images_failed", (int64_t)outcome->pictures_failed);
     json_real(&json, "seconds", outcome->wall_s, 6);
     json_real(&json, "cpu_seconds", outcome->cpu_s, 6);
     json_real(&json, "images_per_second", (double)outcome->pictures / outcome->wall_s, 4);

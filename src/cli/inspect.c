@@ -218,48 +218,36 @@ static void json_tensors(struct json_writer *json, const char *key, const struct
     json_end_array(json);
 }
 
-static void json_field(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_write_string(json, text);
-}
-
-static void json_count(struct json_writer *json, const char *key, int64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, value);
-}
-
 static void json_network(struct json_writer *json, const struct onnx_summary *summary)
 {
     int i;
 
     json_tensors(json, "inputs", summary->interface.inputs, summary->interface.input_count);
     json_tensors(json, "outputs", summary->interface.outputs, summary->interface.output_count);
-    json_count(json, "parameters", (int64_t)summary->parameter_count);
-    json_count(json, "nodes", (int64_t)summary->node_count);
+    json_put_integer(json, "parameters", (int64_t)summary->parameter_count);
+    json_put_integer(json, "nodes", (int64_t)summary->node_count);
     json_key(json, "operators");
     json_begin_object(json);
     for (i = 0; i < summary->operator_count; i++)
-        json_count(json, summary->operators[i].name, (int64_t)summary->operators[i].count);
+        json_put_integer(json, summary->operators[i].name, (int64_t)summary->operators[i].count);
     json_end_object(json);
-    json_count(json, "nan_weights", (int64_t)summary->nan_count);
-    json_count(json, "infinite_weights", (int64_t)summary->inf_count);
-    json_count(json, "opset", summary->opset);
-    json_count(json, "ir_version", summary->ir_version);
-    json_field(json, "producer", summary->producer);
+    json_put_integer(json, "nan_weights", (int64_t)summary->nan_count);
+    json_put_integer(json, "infinite_weights", (int64_t)summary->inf_count);
+    json_put_integer(json, "opset", summary->opset);
+    json_put_integer(json, "ir_version", summary->ir_version);
+    json_put_string(json, "producer", summary->producer);
     json_key(json, "quantized");
     json_write_boolean(json, summary->quantized);
     json_key(json, "weight_bytes");
     json_begin_object(json);
     for (i = 0; i <= TENSOR_OTHER; i++)
         if (summary->bytes_by_type[i])
-            json_count(json, tensor_type_name((enum tensor_type)i), (int64_t)summary->bytes_by_type[i]);
+            json_put_integer(json, tensor_type_name((enum tensor_type)i), (int64_t)summary->bytes_by_type[i]);
     json_end_object(json);
     json_key(json, "metadata");
     json_begin_object(json);
     for (i = 0; i < summary->metadata_count; i++)
-        json_field(json, summary->metadata[i].key, summary->metadata[i].value);
+        json_put_string(json, summary->metadata[i].key, summary->metadata[i].value);
     json_end_object(json);
 }
 
@@ -267,8 +255,8 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
 {
     int i;
 
-    json_field(json, "task", serin_task_name(info->task));
-    json_field(json, "head", info->head);
+    json_put_string(json, "task", serin_task_name(info->task));
+    json_put_string(json, "head", info->head);
     json_key(json, "classes");
     json_begin_array(json);
     for (i = 0; i < info->class_count; i++)
@@ -281,13 +269,13 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
     json_end_array(json);
     json_key(json, "dynamic_size");
     json_write_boolean(json, info->dynamic_size);
-    json_count(json, "stride", info->stride);
+    json_put_integer(json, "stride", info->stride);
     json_key(json, "batch");
     if (info->batch)
         json_write_integer(json, info->batch);
     else
         json_write_null(json);
-    json_field(json, "precision", info->input_type);
+    json_put_string(json, "precision", info->input_type);
     json_key(json, "end_to_end");
     json_write_boolean(json, info->end_to_end);
     if (info->task == SERIN_POSE) {
@@ -297,10 +285,10 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
         json_write_integer(json, info->keypoint_dims);
         json_end_array(json);
     }
-    json_field(json, "description", info->description);
-    json_field(json, "license", info->license);
-    json_field(json, "provider", info->provider);
-    json_count(json, "threads", info->threads);
+    json_put_string(json, "description", info->description);
+    json_put_string(json, "license", info->license);
+    json_put_string(json, "provider", info->provider);
+    json_put_integer(json, "threads", info->threads);
 }
 
 static void json_report(struct json_writer *json, const struct inspection *inspection)
@@ -308,10 +296,10 @@ static void json_report(struct json_writer *json, const struct inspection *inspe
     int i;
 
     json_begin_object(json);
-    json_field(json, "file", inspection->path);
+    json_put_string(json, "file", inspection->path);
     if (inspection->sha256[0]) {
-        json_count(json, "size_bytes", (int64_t)inspection->size);
-        json_field(json, "sha256", inspection->sha256);
+        json_put_integer(json, "size_bytes", (int64_t)inspection->size);
+        json_put_string(json, "sha256", inspection->sha256);
     } else { /* it could not even be read */
         json_key(json, "size_bytes");
         json_write_null(json);
@@ -321,15 +309,15 @@ static void json_report(struct json_writer *json, const struct inspection *inspe
     if (inspection->yolo)
         json_model(json, serin_yolo_get_info(inspection->yolo));
     else
-        json_field(json, "error", inspection->open_error.message);
+        json_put_string(json, "error", inspection->open_error.message);
     if (inspection->probed)
         json_network(json, &inspection->summary);
     json_key(json, "warnings");
     json_begin_array(json);
     for (i = 0; i < inspection->warnings.count; i++) {
         json_begin_object(json);
-        json_field(json, "code", inspection->warnings.items[i].code);
-        json_field(json, "message", inspection->warnings.items[i].sentence);
+        json_put_string(json, "code", inspection->warnings.items[i].code);
+        json_put_string(json, "message", inspection->warnings.items[i].sentence);
         json_end_object(json);
     }
     json_end_array(json);

@@ -194,12 +194,6 @@ static void print_summary(const struct stream_settings *settings, const struct p
                (unsigned long long)tally->label_errors);
 }
 
-static void write_count(struct json_writer *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, (int64_t)value);
-}
-
 static void write_real(struct json_writer *json, const char *key, double value)
 {
     json_key(json, key);
@@ -219,17 +213,17 @@ static enum serin_errc print_json(const struct stream_settings *settings, const 
     json_begin_object(&json);
     json_key(&json, "model");
     json_write_string(&json, settings->model);
-    write_count(&json, "cameras", (uint64_t)settings->cameras);
+    json_put_integer(&json, "cameras", (uint64_t)settings->cameras);
     write_real(&json, "fps", settings->fps);
     write_real(&json, "seconds", tally->seconds);
-    write_count(&json, "sent", tally->sent);
-    write_count(&json, "answered", tally->answered);
-    write_count(&json, "errors", tally->errors);
-    write_count(&json, "dropped", tally->dropped);
-    write_count(&json, "fallbacks", tally->fallbacks);
-    write_count(&json, "labels", tally->labels);
-    write_count(&json, "label_errors", tally->label_errors);
-    write_count(&json, "cameras_switched", (uint64_t)tally->cameras_switched);
+    json_put_integer(&json, "sent", tally->sent);
+    json_put_integer(&json, "answered", tally->answered);
+    json_put_integer(&json, "errors", tally->errors);
+    json_put_integer(&json, "dropped", tally->dropped);
+    json_put_integer(&json, "fallbacks", tally->fallbacks);
+    json_put_integer(&json, "labels", tally->labels);
+    json_put_integer(&json, "label_errors", tally->label_errors);
+    json_put_integer(&json, "cameras_switched", (uint64_t)tally->cameras_switched);
     json_key(&json, "latency_ms");
     json_begin_object(&json);
     write_real(&json, "p50", quantile_ms(&tally->latency, .5));
@@ -239,7 +233,7 @@ static enum serin_errc print_json(const struct stream_settings *settings, const 
     json_key(&json, "versions");
     json_begin_object(&json);
     for (i = 0; i < tally->version_count; i++)
-        write_count(&json, tally->versions[i].tag, tally->versions[i].answers);
+        json_put_integer(&json, tally->versions[i].tag, tally->versions[i].answers);
     json_end_object(&json);
     json_key(&json, "first_error");
     json_write_string(&json, tally->first_error[0] ? tally->first_error : NULL);

@@ -19,18 +19,6 @@
 static const char *const unit_names[] = {"request", "key", "key_block"};
 static const char *const source_names[] = {"header", "cookie", "query", "address"};
 
-static void write_text(struct json_writer *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_write_string(json, value);
-}
-
-static void write_number(struct json_writer *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, (int64_t)value);
-}
-
 void route_to_json(const struct route *route, struct buffer *out)
 {
     struct json_writer json;
@@ -39,26 +27,26 @@ void route_to_json(const struct route *route, struct buffer *out)
 
     json_init(&json, out);
     json_begin_object(&json);
-    write_text(&json, "model", route->model);
-    write_number(&json, "revision", route->revision);
-    write_text(&json, "stable", route->stable);
-    write_text(&json, "unit", unit_names[route->unit]);
-    write_text(&json, "key_source", source_names[route->key_source]);
-    write_text(&json, "key_name", route->key_name);
-    write_number(&json, "block_seconds", route->block_seconds);
+    json_put_string(&json, "model", route->model);
+    json_put_integer(&json, "revision", route->revision);
+    json_put_string(&json, "stable", route->stable);
+    json_put_string(&json, "unit", unit_names[route->unit]);
+    json_put_string(&json, "key_source", source_names[route->key_source]);
+    json_put_string(&json, "key_name", route->key_name);
+    json_put_integer(&json, "block_seconds", route->block_seconds);
     snprintf(salt, sizeof(salt), "%016llx", (unsigned long long)route->salt); /* JSON numbers have 53 bits */
-    write_text(&json, "salt", salt);
+    json_put_string(&json, "salt", salt);
     json_key(&json, "needs_key");
     json_write_boolean(&json, route->needs_key);
-    write_number(&json, "timeout_ms", route->timeout_ms);
-    write_number(&json, "canary_timeout_ms", route->canary_timeout_ms);
+    json_put_integer(&json, "timeout_ms", route->timeout_ms);
+    json_put_integer(&json, "canary_timeout_ms", route->canary_timeout_ms);
     json_key(&json, "versions");
     json_begin_array(&json);
     for (i = 0; i < route->version_count; i++) {
         json_begin_object(&json);
-        write_text(&json, "tag", route->versions[i].tag);
-        write_number(&json, "weight", route->versions[i].weight);
-        write_number(&json, "drain_weight", route->versions[i].drain_weight);
+        json_put_string(&json, "tag", route->versions[i].tag);
+        json_put_integer(&json, "weight", route->versions[i].weight);
+        json_put_integer(&json, "drain_weight", route->versions[i].drain_weight);
         json_end_object(&json);
     }
     json_end_array(&json);
@@ -66,9 +54,9 @@ void route_to_json(const struct route *route, struct buffer *out)
     json_begin_array(&json);
     for (i = 0; i < route->rule_count; i++) {
         json_begin_object(&json);
-        write_text(&json, "header", route->rules[i].header);
-        write_text(&json, "value", route->rules[i].value);
-        write_text(&json, "tag", route->rules[i].tag);
+        json_put_string(&json, "header", route->rules[i].header);
+        json_put_string(&json, "value", route->rules[i].value);
+        json_put_string(&json, "tag", route->rules[i].tag);
         json_end_object(&json);
     }
     json_end_array(&json);
@@ -76,8 +64,8 @@ void route_to_json(const struct route *route, struct buffer *out)
     json_begin_array(&json);
     for (i = 0; i < route->mirror_count; i++) {
         json_begin_object(&json);
-        write_text(&json, "tag", route->mirrors[i].tag);
-        write_number(&json, "per_million", route->mirrors[i].per_million);
+        json_put_string(&json, "tag", route->mirrors[i].tag);
+        json_put_integer(&json, "per_million", route->mirrors[i].per_million);
         json_end_object(&json);
     }
     json_end_array(&json);

@@ -20,12 +20,6 @@ static const char *const answer_names[] = {"hold", "pass", "ask", "go back"};
 static const char *const worse_names[] = {"higher", "lower", "either"};
 static const char *const action_names[] = {"roll back", "call a person", "note"};
 
-static void put_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_write_string(json, text);
-}
-
 static void put_number(struct json_writer *json, const char *key, double number)
 {
     json_key(json, key);
@@ -35,12 +29,6 @@ static void put_number(struct json_writer *json, const char *key, double number)
         json_write_null(json);
 }
 
-static void put_integer(struct json_writer *json, const char *key, int64_t number)
-{
-    json_key(json, key);
-    json_write_integer(json, number);
-}
-
 static void put_count(struct json_writer *json, const char *key, double number)
 {
     json_key(json, key);
@@ -48,12 +36,6 @@ static void put_count(struct json_writer *json, const char *key, double number)
         json_write_integer(json, (int64_t)number);
     else
         json_write_null(json);
-}
-
-static void put_boolean(struct json_writer *json, const char *key, bool value)
-{
-    json_key(json, key);
-    json_write_boolean(json, value);
 }
 
 /* The relative entropy of two coins: what one toss is worth, in nats, against the second where the first is true. */
@@ -89,16 +71,16 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     if (reading->dimension)
         snprintf(slice, sizeof(slice), "%s=%s", reading->dimension, reading->value);
     json_begin_object(json);
-    put_text(json, "guard", reading->guard->name);
-    put_text(json, "metric", reading->guard->metric->name);
-    put_text(json, "unit", reading->guard->metric->unit);
-    put_boolean(json, "relative", reading->guard->metric->scale == JUDGE_RELATIVE);
-    put_text(json, "worse", worse_names[reading->guard->metric->direction]);
-    put_text(json, "slice", slice);
-    put_text(json, "verdict", verdict_names[reading->verdict]);
-    put_text(json, "on_harm", action_names[reading->guard->action]);
-    put_boolean(json, "required", reading->required);
-    put_boolean(json, "accepted", reading->accepted);
+    json_put_string(json, "guard", reading->guard->name);
+    json_put_string(json, "metric", reading->guard->metric->name);
+    json_put_string(json, "unit", reading->guard->metric->unit);
+    json_put_boolean(json, "relative", reading->guard->metric->scale == JUDGE_RELATIVE);
+    json_put_string(json, "worse", worse_names[reading->guard->metric->direction]);
+    json_put_string(json, "slice", slice);
+    json_put_string(json, "verdict", verdict_names[reading->verdict]);
+    json_put_string(json, "on_harm", action_names[reading->guard->action]);
+    json_put_boolean(json, "required", reading->required);
+    json_put_boolean(json, "accepted", reading->accepted);
     put_number(json, "margin", reading->guard->margin);
     put_number(json, "proves", reading->guard->prove[judged_step]);
     put_number(json, "stable", reading->stable);
@@ -111,8 +93,8 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     put_number(json, "log_e_no_harm", reading->log_e_no_harm);
     put_number(json, "log_e_no_harm_needed", reading->log_e_no_harm_needed);
     put_number(json, "left_s", reading->left_s);
-    put_integer(json, "stable_count", (int64_t)reading->stable_count);
-    put_integer(json, "canary_count", (int64_t)reading->canary_count);
+    json_put_integer(json, "stable_count", (int64_t)reading->stable_count);
+    json_put_integer(json, "canary_count", (int64_t)reading->canary_count);
     put_number(json, "decided_t_s", reading->decided_t_s);
     if (reading->guard->metric->source == JUDGE_FROM_CHOICES)
         put_count(json, "left_choices", choices_left(reading, step));
@@ -145,12 +127,12 @@ static void write_judge(struct json_writer *json, const struct trial *trial)
     struct judge_sample_ratio ratio;
 
     judge_sample_ratio(trial->judge, &ratio);
-    put_text(json, "answer", answer_names[last->answer]);
-    put_text(json, "judged", last->why);
-    put_text(json, "guard", last->guard);
-    put_text(json, "slice", last->slice);
+    json_put_string(json, "answer", answer_names[last->answer]);
+    json_put_string(json, "judged", last->why);
+    json_put_string(json, "guard", last->guard);
+    json_put_string(json, "slice", last->slice);
     put_number(json, "left_s", last->left_s);
-    put_boolean(json, "no_traffic", last->no_traffic);
+    json_put_boolean(json, "no_traffic", last->no_traffic);
     put_number(json, "t_s", trial->t_s);
     put_number(json, "alpha", trial->plan.judge.alpha);
     put_number(json, "alpha_spent", judge_alpha_spent(trial->judge));
@@ -159,7 +141,7 @@ static void write_judge(struct json_writer *json, const struct trial *trial)
     put_number(json, "expected", ratio.expected);
     put_number(json, "seen", ratio.seen);
     put_number(json, "log_e", ratio.log_e);
-    put_boolean(json, "alarm", ratio.alarm);
+    json_put_boolean(json, "alarm", ratio.alarm);
     json_end_object(json);
     write_readings(json, trial->judge, trial->state.step,
                    trial->state.step_begun || trial->state.step == 0 ? trial->state.step : trial->state.step - 1);
@@ -181,20 +163,20 @@ static void write_state(struct json_writer *json, const struct trial *trial)
 {
     const struct rollout *rollout = &trial->state;
 
-    put_text(json, "id", rollout->id);
-    put_text(json, "model", rollout->model);
-    put_text(json, "stable", rollout->stable);
-    put_text(json, "canary", rollout->canary);
-    put_text(json, "phase", rollout_phase_name(rollout->phase));
-    put_boolean(json, "ended", rollout_phase_ended(rollout->phase));
-    put_integer(json, "step", rollout->step + 1);
-    put_integer(json, "steps", trial->plan.judge.step_count);
-    put_boolean(json, "step_begun", rollout->step_begun);
-    put_integer(json, "attempt", rollout->attempt);
-    put_integer(json, "decision", (int64_t)rollout->number);
-    put_integer(json, "started_ms", rollout->started_ms);
-    put_integer(json, "ended_ms", rollout->ended_ms);
-    put_text(json, "why", rollout->why);
+    json_put_string(json, "id", rollout->id);
+    json_put_string(json, "model", rollout->model);
+    json_put_string(json, "stable", rollout->stable);
+    json_put_string(json, "canary", rollout->canary);
+    json_put_string(json, "phase", rollout_phase_name(rollout->phase));
+    json_put_boolean(json, "ended", rollout_phase_ended(rollout->phase));
+    json_put_integer(json, "step", rollout->step + 1);
+    json_put_integer(json, "steps", trial->plan.judge.step_count);
+    json_put_boolean(json, "step_begun", rollout->step_begun);
+    json_put_integer(json, "attempt", rollout->attempt);
+    json_put_integer(json, "decision", (int64_t)rollout->number);
+    json_put_integer(json, "started_ms", rollout->started_ms);
+    json_put_integer(json, "ended_ms", rollout->ended_ms);
+    json_put_string(json, "why", rollout->why);
 }
 
 /* The canary's share that is in force, in percent. */
@@ -220,7 +202,7 @@ static void write_steps(struct json_writer *json, const struct plan *plan)
         put_number(json, "mirror_percent", plan->steps[i].mirror_per_million / 1e4);
         put_number(json, "min_time_s", plan->steps[i].min_time_s);
         put_number(json, "max_time_s", plan->steps[i].max_time_s);
-        put_boolean(json, "pause", plan->steps[i].pause);
+        json_put_boolean(json, "pause", plan->steps[i].pause);
         json_end_object(json);
     }
     json_end_array(json);
@@ -241,7 +223,7 @@ void report_hook(const struct trial *trial, const char *event, struct buffer *ou
 
     json_init(&json, out);
     json_begin_object(&json);
-    put_text(&json, "event", event);
+    json_put_string(&json, "event", event);
     write_state(&json, trial);
     put_number(&json, "share_percent", share_percent(trial));
     json_end_object(&json);
@@ -262,8 +244,8 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
     json_begin_object(&json);
     write_state(&json, trial);
     put_number(&json, "share_percent", share_percent(trial));
-    put_boolean(&json, "route_in_force", !trial->route_pending);
-    put_text(&json, "waiting", doing(trial));
+    json_put_boolean(&json, "route_in_force", !trial->route_pending);
+    json_put_string(&json, "waiting", doing(trial));
     json_key(&json, "possible");
     json_begin_array(&json);
     for (event = 0; event <= (int)ROLLOUT_ON_WINDOW_PASSED; event++)
@@ -300,7 +282,7 @@ void controller_list(struct controller *controller, struct buffer *out)
         json_begin_object(&json);
         write_state(&json, trial);
         put_number(&json, "share_percent", share_percent(trial));
-        put_text(&json, "waiting", doing(trial));
+        json_put_string(&json, "waiting", doing(trial));
         json_end_object(&json);
     }
     json_end_array(&json);

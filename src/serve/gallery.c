@@ -249,18 +249,6 @@ enum serin_errc gallery_judge(struct gallery *gallery, int64_t number, const cha
 
 /* ---- showing ---- */
 
-static void put_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_write_string(json, text);
-}
-
-static void put_integer(struct json_writer *json, const char *key, int64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, value);
-}
-
 /* "light=dark\nhour=22\n" as ["light=dark", "hour=22"]. */
 static void write_slices(struct json_writer *json, const char *slices)
 {
@@ -282,35 +270,35 @@ static void write_frame(void *user, const struct kept_frame *frame)
     struct json_writer *json = user;
 
     json_begin_object(json);
-    put_integer(json, "number", frame->number);
-    put_text(json, "rollout", frame->rollout);
-    put_text(json, "stable", frame->stable);
-    put_text(json, "canary", frame->canary);
-    put_text(json, "request_id", frame->request_id);
-    put_text(json, "camera", frame->camera);
-    put_integer(json, "time_ms", frame->time_ms);
+    json_put_integer(json, "number", frame->number);
+    json_put_string(json, "rollout", frame->rollout);
+    json_put_string(json, "stable", frame->stable);
+    json_put_string(json, "canary", frame->canary);
+    json_put_string(json, "request_id", frame->request_id);
+    json_put_string(json, "camera", frame->camera);
+    json_put_integer(json, "time_ms", frame->time_ms);
     json_key(json, "difference");
     json_write_rounded(json, frame->difference, 4);
     write_slices(json, frame->slices);
-    put_integer(json, "width", frame->width);
-    put_integer(json, "height", frame->height);
-    put_integer(json, "bytes", (int64_t)frame->picture_bytes);
-    put_text(json, "type", frame->type);
+    json_put_integer(json, "width", frame->width);
+    json_put_integer(json, "height", frame->height);
+    json_put_integer(json, "bytes", (int64_t)frame->picture_bytes);
+    json_put_string(json, "type", frame->type);
     json_key(json, "boxes");
     json_write_raw(json, frame->boxes);
-    put_text(json, "state", states[frame->state]);
-    put_text(json, "right", frame->right[0] ? frame->right : NULL);
-    put_text(json, "author", frame->author[0] ? frame->author : NULL);
+    json_put_string(json, "state", states[frame->state]);
+    json_put_string(json, "right", frame->right[0] ? frame->right : NULL);
+    json_put_string(json, "author", frame->author[0] ? frame->author : NULL);
     json_end_object(json);
 }
 
 static void write_sum(struct json_writer *json, const struct plan *plan, const struct frames_sum *sum)
 {
-    put_integer(json, "keep", plan->frames_kept);
-    put_integer(json, "retention_s", (int64_t)plan->frames_retention_s);
-    put_integer(json, "kept", sum->count);
-    put_integer(json, "open", sum->open);
-    put_integer(json, "bytes", sum->bytes);
+    json_put_integer(json, "keep", plan->frames_kept);
+    json_put_integer(json, "retention_s", (int64_t)plan->frames_retention_s);
+    json_put_integer(json, "kept", sum->count);
+    json_put_integer(json, "open", sum->open);
+    json_put_integer(json, "bytes", sum->bytes);
 }
 
 void gallery_write_sum(struct gallery *gallery, const struct rollout *rollout, const struct plan *plan,
@@ -339,9 +327,9 @@ enum serin_errc gallery_list(struct gallery *gallery, const struct rollout *roll
         return rc;
     json_init(&json, out);
     json_begin_object(&json);
-    put_text(&json, "rollout", rollout->id);
-    put_text(&json, "stable", rollout->stable);
-    put_text(&json, "canary", rollout->canary);
+    json_put_string(&json, "rollout", rollout->id);
+    json_put_string(&json, "stable", rollout->stable);
+    json_put_string(&json, "canary", rollout->canary);
     write_sum(&json, plan, &sum);
     json_key(&json, "frames");
     json_begin_array(&json);

@@ -9,18 +9,6 @@
 
 #include <string.h>
 
-static void write_text(struct json_writer *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_write_string(json, value);
-}
-
-static void write_number(struct json_writer *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, (int64_t)value);
-}
-
 static void write_ms(struct json_writer *json, const char *key, const struct histogram_sum *sum, double quantile)
 {
     json_key(json, key);
@@ -56,18 +44,18 @@ static void write_replicas(struct server *server, struct json_writer *json, cons
 
         fleet_usage(server->fleet, replica, &usage);
         json_begin_object(json);
-        write_text(json, "state", replica_state_text(replica->state));
-        write_text(json, "health", !replica->health ? "unknown" : health_texts[health_state(replica->health)]);
-        write_text(json, "why", replica->why);
-        write_number(json, "pid", (uint64_t)usage.pid);
+        json_put_string(json, "state", replica_state_text(replica->state));
+        json_put_string(json, "health", !replica->health ? "unknown" : health_texts[health_state(replica->health)]);
+        json_put_string(json, "why", replica->why);
+        json_put_integer(json, "pid", (uint64_t)usage.pid);
         json_key(json, "user");
         json_write_integer(json, usage.user);
-        write_text(json, "endpoint", replica->endpoint);
-        write_number(json, "resident_bytes", usage.resident_bytes);
-        write_number(json, "gpu_bytes", usage.gpu_bytes);
+        json_put_string(json, "endpoint", replica->endpoint);
+        json_put_integer(json, "resident_bytes", usage.resident_bytes);
+        json_put_integer(json, "gpu_bytes", usage.gpu_bytes);
         json_key(json, "cpu_seconds");
         json_write_rounded(json, usage.cpu_seconds, 3);
-        write_number(json, "restarts", (uint64_t)usage.restarts);
+        json_put_integer(json, "restarts", (uint64_t)usage.restarts);
         json_end_object(json);
     }
     json_end_array(json);
@@ -83,18 +71,19 @@ static void write_version(struct server *server, struct json_writer *json, const
     version = fleet_find(server->fleet, name);
     gateway_read(server->gateway, entry->versions[v].slot, &totals);
     json_begin_object(json);
-    write_text(json, "tag", entry->route.versions[v].tag);
-    write_number(json, "weight", entry->route.versions[v].weight);
+    json_put_string(json, "tag", entry->route.versions[v].tag);
+    json_put_integer(json, "weight", entry->route.versions[v].weight);
     json_key(json, "share");
     json_write_number(json, share_of(&entry->route, v));
-    write_text(json, "url", version ? version->url : "");
-    write_text(json, "breaker", gateway_breaker_open(server->gateway, entry->versions[v].slot) ? "open" : "closed");
-    write_number(json, "ready", (uint64_t)ready_count(&entry->versions[v]));
+    json_put_string(json, "url", version ? version->url : "");
+    json_put_string(json, "breaker",
+                    gateway_breaker_open(server->gateway, entry->versions[v].slot) ? "open" : "closed");
+    json_put_integer(json, "ready", (uint64_t)ready_count(&entry->versions[v]));
     write_replicas(server, json, version);
-    write_number(json, "memory_limit_bytes", version ? version->memory_bytes : 0); /* of each replica; 0: none */
+    json_put_integer(json, "memory_limit_bytes", version ? version->memory_bytes : 0); /* of each replica; 0: none */
     json_key(json, "counters");
     json_begin_object(json);
-#define X(counter, help) write_number(json, #counter, totals.counter);
+#define X(counter, help) json_put_integer(json, #counter, totals.counter);
     GATEWAY_COUNTERS(X)
 #undef X
     json_end_object(json);
@@ -117,12 +106,12 @@ enum serin_errc report_status(void *user, struct buffer *out, struct serin_error
     (void)error;
     json_init(&json, out);
     json_begin_object(&json);
-    write_text(&json, "version", SERIN_VERSION);
-    write_number(&json, "uptime_s", (uv_now(&server->loop) - server->started_ms) / 1000);
+    json_put_string(&json, "version", SERIN_VERSION);
+    json_put_integer(&json, "uptime_s", (uv_now(&server->loop) - server->started_ms) / 1000);
     json_key(&json, "gateway");
     json_begin_object(&json);
-    write_text(&json, "listen", server->options.listen);
-    write_number(&json, "port", (uint64_t)gateway_port(server->gateway));
+    json_put_string(&json, "listen", server->options.listen);
+    json_put_integer(&json, "port", (uint64_t)gateway_port(server->gateway));
     json_end_object(&json);
     json_key(&json, "models");
     json_begin_array(&json);
@@ -130,12 +119,12 @@ enum serin_errc report_status(void *user, struct buffer *out, struct serin_error
         const struct gateway_entry *entry = &server->table.entries[e];
 
         json_begin_object(&json);
-        write_text(&json, "model", entry->route.model);
-        write_text(&json, "stable", entry->route.stable);
-        write_text(&json, "unit", units[entry->route.unit]);
-        write_number(&json, "revision", entry->route.revision);
+        json_put_string(&json, "model", entry->route.model);
+        json_put_string(&json, "stable", entry->route.stable);
+        json_put_string(&json, "unit", units[entry->route.unit]);
+        json_put_integer(&json, "revision", entry->route.revision);
         if (rollouts_damage(server->rollouts, entry->route.model))
-            write_text(&json, "damage", rollouts_damage(server->rollouts, entry->route.model));
+            json_put_string(&json, "damage", rollouts_damage(server->rollouts, entry->route.model));
         json_key(&json, "versions");
         json_begin_array(&json);
         for (v = 0; v < entry->route.version_count; v++)
@@ -180,11 +169,11 @@ static void write_change(void *user, const struct state_change *change)
     struct json_writer *json = user;
 
     json_begin_object(json);
-    write_number(json, "number", (uint64_t)change->number);
-    write_number(json, "time_ms", (uint64_t)change->time_ms);
-    write_text(json, "author", change->author);
-    write_text(json, "what", change->what);
-    write_text(json, "detail", change->detail);
+    json_put_integer(json, "number", (uint64_t)change->number);
+    json_put_integer(json, "time_ms", (uint64_t)change->time_ms);
+    json_put_string(json, "author", change->author);
+    json_put_string(json, "what", change->what);
+    json_put_string(json, "detail", change->detail);
     json_end_object(json);
 }
 

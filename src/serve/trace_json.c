@@ -33,16 +33,10 @@ static void put_nanoseconds(struct json_writer *json, const char *key, uint64_t 
     json_write_string(json, text);
 }
 
-static void put_text(struct json_writer *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_write_string(json, value);
-}
-
 static void begin_attribute(struct json_writer *json, const char *name)
 {
     json_begin_object(json);
-    put_text(json, "key", name);
+    json_put_string(json, "key", name);
     json_key(json, "value");
     json_begin_object(json);
 }
@@ -50,7 +44,7 @@ static void begin_attribute(struct json_writer *json, const char *name)
 static void attribute_text(struct json_writer *json, const char *name, const char *value)
 {
     begin_attribute(json, name);
-    put_text(json, "stringValue", value);
+    json_put_string(json, "stringValue", value);
     json_end_object(json);
     json_end_object(json);
 }
@@ -77,11 +71,11 @@ static void begin_span(struct json_writer *json, const struct gateway_trace *tra
                        const char *name, int kind, uint64_t start_ns, uint64_t end_ns)
 {
     json_begin_object(json);
-    put_text(json, "traceId", trace->trace_id);
-    put_text(json, "spanId", id);
+    json_put_string(json, "traceId", trace->trace_id);
+    json_put_string(json, "spanId", id);
     if (parent[0])
-        put_text(json, "parentSpanId", parent);
-    put_text(json, "name", name);
+        json_put_string(json, "parentSpanId", parent);
+    json_put_string(json, "name", name);
     json_key(json, "kind");
     json_write_integer(json, kind);
     put_nanoseconds(json, "startTimeUnixNano", start_ns + trace->wall_offset_ns);
@@ -98,7 +92,7 @@ static void end_span(struct json_writer *json, bool failed, const char *why)
         json_begin_object(json);
         json_key(json, "code");
         json_write_integer(json, STATUS_ERROR);
-        put_text(json, "message", why ? why : "");
+        json_put_string(json, "message", why ? why : "");
         json_end_object(json);
     }
     json_end_object(json);
@@ -250,8 +244,8 @@ void trace_write_json(struct gateway_trace *const *traces, int count, struct buf
     json_begin_object(&json);
     json_key(&json, "scope");
     json_begin_object(&json);
-    put_text(&json, "name", "serin.gateway");
-    put_text(&json, "version", SERIN_VERSION);
+    json_put_string(&json, "name", "serin.gateway");
+    json_put_string(&json, "version", SERIN_VERSION);
     json_end_object(&json);
     json_key(&json, "spans");
     json_begin_array(&json);

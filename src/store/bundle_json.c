@@ -7,12 +7,6 @@
  */
 #include "store/bundle_json.h"
 
-static void text_field(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_write_string(json, text);
-}
-
 static void raw_field(struct json_writer *json, const char *key, const char *text)
 {
     json_key(json, key);
@@ -27,23 +21,23 @@ void bundle_write_members(struct json_writer *json, const struct bundle *bundle)
     char name[VERSION_MAX_NAME];
     int i;
 
-    text_field(json, "name", version_name_text(&bundle->name, name));
-    text_field(json, "model", bundle->name.model);
-    text_field(json, "tag", bundle->name.tag);
-    text_field(json, "digest", bundle->digest);
-    text_field(json, "created", *bundle->created ? bundle->created : NULL);
+    json_put_string(json, "name", version_name_text(&bundle->name, name));
+    json_put_string(json, "model", bundle->name.model);
+    json_put_string(json, "tag", bundle->name.tag);
+    json_put_string(json, "digest", bundle->digest);
+    json_put_string(json, "created", *bundle->created ? bundle->created : NULL);
     json_key(json, "in_use");
     json_write_boolean(json, bundle->in_use);
     if (*bundle->problem) {
-        text_field(json, "problem", bundle->problem);
+        json_put_string(json, "problem", bundle->problem);
         return;
     }
-    text_field(json, "model_digest", bundle->model_digest);
+    json_put_string(json, "model_digest", bundle->model_digest);
     json_key(json, "model_bytes");
     json_write_integer(json, (int64_t)bundle->model_bytes);
-    text_field(json, "task", bundle->task);
-    text_field(json, "architecture", bundle->architecture);
-    text_field(json, "precision", bundle->precision);
+    json_put_string(json, "task", bundle->task);
+    json_put_string(json, "architecture", bundle->architecture);
+    json_put_string(json, "precision", bundle->precision);
     raw_field(json, "classes", bundle->class_names_json);
     raw_field(json, "inputs", bundle->inputs_json);
     raw_field(json, "outputs", bundle->outputs_json);

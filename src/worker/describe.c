@@ -15,18 +15,6 @@
 
 #define MAX_LITERAL_BYTES (32u << 20) /* 65,536 names of 256 bytes */
 
-static void text_at(struct json_writer *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_write_string(json, value);
-}
-
-static void count_at(struct json_writer *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_write_integer(json, (int64_t)value);
-}
-
 static void object_at(struct json_writer *json, const char *key)
 {
     json_key(json, key);
@@ -46,8 +34,8 @@ void describe_server(const struct service *service, struct buffer *out)
     (void)service;
     json_init(&json, out);
     json_begin_object(&json);
-    text_at(&json, "name", "serin");
-    text_at(&json, "version", serin_version());
+    json_put_string(&json, "name", "serin");
+    json_put_string(&json, "version", serin_version());
     array_at(&json, "extensions");
     json_write_string(&json, "binary_tensor_data");
     json_write_string(&json, "model_configuration");
@@ -67,8 +55,8 @@ static void write_tensors(struct json_writer *json, const char *key, const struc
     array_at(json, key);
     for (i = 0; i < count; i++) {
         json_begin_object(json);
-        text_at(json, "name", specs[i].name);
-        text_at(json, "datatype", infer_datatype(specs[i].type));
+        json_put_string(json, "name", specs[i].name);
+        json_put_string(json, "datatype", infer_datatype(specs[i].type));
         array_at(json, "shape");
         for (d = 0; d < specs[i].rank; d++)
             json_write_integer(json, d == 0 && batch > 0 ? batch : specs[i].shape[d]);
@@ -85,13 +73,13 @@ void describe_model(const struct service *service, struct buffer *out)
 
     json_init(&json, out);
     json_begin_object(&json);
-    text_at(&json, "name", service->model);
+    json_put_string(&json, "name", service->model);
     array_at(&json, "versions");
     json_write_string(&json, "1"); /* clients of Triton only know numbers */
     if (strcmp(service->version, "1") != 0)
         json_write_string(&json, service->version);
     json_end_array(&json);
-    text_at(&json, "platform", "onnxruntime_onnx");
+    json_put_string(&json, "platform", "onnxruntime_onnx");
     write_tensors(&json, "inputs", interface->inputs, interface->input_count, service->info->batch);
     write_tensors(&json, "outputs", interface->outputs, interface->output_count, service->info->batch);
     json_end_object(&json);
@@ -147,9 +135,9 @@ static void write_config_tensors(struct json_writer *json, const char *key, cons
     array_at(json, key);
     for (i = 0; i < count; i++) {
         json_begin_object(json);
-        text_at(json, "name", specs[i].name);
+        json_put_string(json, "name", specs[i].name);
         snprintf(type, sizeof(type), "TYPE_%s", infer_datatype(specs[i].type) ? infer_datatype(specs[i].type) : "");
-        text_at(json, "data_type", type);
+        json_put_string(json, "data_type", type);
         array_at(json, "dims"); /* without the batch where there is one, as Triton has it */
         for (d = batched ? 1 : 0; d < specs[i].rank; d++)
             json_write_integer(json, specs[i].shape[d]);
@@ -168,34 +156,34 @@ void describe_config(const struct service *service, struct buffer *out)
 
     json_init(&json, out);
     json_begin_object(&json);
-    text_at(&json, "name", service->model);
-    text_at(&json, "platform", "onnxruntime_onnx");
-    text_at(&json, "backend", "onnxruntime");
+    json_put_string(&json, "name", service->model);
+    json_put_string(&json, "platform", "onnxruntime_onnx");
+    json_put_string(&json, "backend", "onnxruntime");
     object_at(&json, "version_policy");
     object_at(&json, "latest");
-    count_at(&json, "num_versions", 1);
+    json_put_integer(&json, "num_versions", 1);
     json_end_object(&json);
     json_end_object(&json);
-    count_at(&json, "max_batch_size", batched ? (uint64_t)service->max_batch : 0);
+    json_put_integer(&json, "max_batch_size", batched ? (uint64_t)service->max_batch : 0);
     write_config_tensors(&json, "input", interface->inputs, interface->input_count, batched);
     write_config_tensors(&json, "output", interface->outputs, interface->output_count, batched);
     if (batched) {
         object_at(&json, "dynamic_batching");
-        count_at(&json, "max_queue_delay_microseconds", (uint64_t)service->options->max_delay_us);
+        json_put_integer(&json, "max_queue_delay_microseconds", (uint64_t)service->options->max_delay_us);
         json_end_object(&json);
     }
     array_at(&json, "instance_group");
     json_begin_object(&json);
-    text_at(&json, "name", service->model);
-    text_at(&json, "kind", strcmp(service->info->provider, "cpu") == 0 ? "KIND_CPU" : "KIND_GPU");
-    count_at(&json, "count", 1);
+    json_put_string(&json, "name", service->model);
+    json_put_string(&json, "kind", strcmp(service->info->provider, "cpu") == 0 ? "KIND_CPU" : "KIND_GPU");
+    json_put_integer(&json, "count", 1);
     json_end_object(&json);
     json_end_array(&json);
     object_at(&json, "parameters");
     object_at(&json, "metadata");
     buffer_init(&literal, MAX_LITERAL_BYTES);
     python_metadata(service->info, &literal);
-    text_at(&json, "string_value", literal.failed ? "None" : literal.bytes);
+    json_put_string(&json, "string_value", literal.failed ? "None" : literal.bytes);
     buffer_done(&literal);
     json_end_object(&json);
     json_end_object(&json);
@@ -209,11 +197,11 @@ void describe_index(const struct service *service, struct buffer *out)
     json_init(&json, out);
     json_begin_array(&json);
     json_begin_object(&json);
-    text_at(&json, "name", service->model);
-    text_at(&json, "version", "1");
-    text_at(&json, "state", service->draining ? "UNAVAILABLE" : "READY");
+    json_put_string(&json, "name", service->model);
+    json_put_string(&json, "version", "1");
+    json_put_string(&json, "state", service->draining ? "UNAVAILABLE" : "READY");
     if (service->draining)
-        text_at(&json, "reason", "draining");
+        json_put_string(&json, "reason", "draining");
     json_end_object(&json);
     json_end_array(&json);
 }
@@ -223,8 +211,8 @@ void describe_index(const struct service *service, struct buffer *out)
 static void write_duration(struct json_writer *json, const char *key, uint64_t count, uint64_t ns)
 {
     object_at(json, key);
-    count_at(json, "count", count);
-    count_at(json, "ns", ns);
+    json_put_integer(json, "count", count);
+    json_put_integer(json, "ns", ns);
     json_end_object(json);
 }
 
@@ -246,11 +234,11 @@ void describe_triton_statistics(struct service *service, struct buffer *out)
     json_begin_object(&json);
     array_at(&json, "model_stats");
     json_begin_object(&json);
-    text_at(&json, "name", service->model);
-    text_at(&json, "version", "1");
-    count_at(&json, "last_inference", statistics->last_inference_ms);
-    count_at(&json, "inference_count", statistics->inferences);
-    count_at(&json, "execution_count", counts.batches);
+    json_put_string(&json, "name", service->model);
+    json_put_string(&json, "version", "1");
+    json_put_integer(&json, "last_inference", statistics->last_inference_ms);
+    json_put_integer(&json, "inference_count", statistics->inferences);
+    json_put_integer(&json, "execution_count", counts.batches);
     object_at(&json, "inference_stats");
     write_duration(&json, "success", good, sum_ns(statistics, STAGE_WHOLE));
     write_duration(&json, "fail", statistics->failed + counts.refused, 0);
@@ -268,7 +256,7 @@ void describe_triton_statistics(struct service *service, struct buffer *out)
         if (runs == 0)
             continue;
         json_begin_object(&json);
-        count_at(&json, "batch_size", (uint64_t)size);
+        json_put_integer(&json, "batch_size", (uint64_t)size);
         write_duration(&json, "compute_input", runs, 0);
         write_duration(&json, "compute_infer", runs, jobs ? statistics->batch_ns[size] / jobs * runs : 0);
         write_duration(&json, "compute_output", runs, 0);
@@ -306,8 +294,8 @@ static void write_stage(struct json_writer *json, const char *name, const struct
 
     histogram_add(&sum, histogram);
     object_at(json, name);
-    count_at(json, "count", sum.total);
-    count_at(json, "sum_us", sum.sum_us);
+    json_put_integer(json, "count", sum.total);
+    json_put_integer(json, "sum_us", sum.sum_us);
     for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
         json_key(json, quantiles[i].name);
         json_write_rounded(json, histogram_quantile_us(&sum, quantiles[i].q) / 1000, 3);
@@ -330,17 +318,17 @@ static void write_queue(struct json_writer *json, const struct service *service,
     int size;
 
     object_at(json, "queue");
-    count_at(json, "length", (uint64_t)counts->waiting + (uint64_t)counts->preparing + (uint64_t)counts->ready);
-    count_at(json, "limit", (uint64_t)service->options->max_queue);
-    count_at(json, "waiting", (uint64_t)counts->waiting);
-    count_at(json, "preparing", (uint64_t)counts->preparing);
-    count_at(json, "ready", (uint64_t)counts->ready);
-    count_at(json, "running", (uint64_t)counts->running);
-    count_at(json, "finishing", (uint64_t)counts->finishing);
+    json_put_integer(json, "length", (uint64_t)counts->waiting + (uint64_t)counts->preparing + (uint64_t)counts->ready);
+    json_put_integer(json, "limit", (uint64_t)service->options->max_queue);
+    json_put_integer(json, "waiting", (uint64_t)counts->waiting);
+    json_put_integer(json, "preparing", (uint64_t)counts->preparing);
+    json_put_integer(json, "ready", (uint64_t)counts->ready);
+    json_put_integer(json, "running", (uint64_t)counts->running);
+    json_put_integer(json, "finishing", (uint64_t)counts->finishing);
     json_end_object(json);
     object_at(json, "batches");
-    count_at(json, "count", counts->batches);
-    count_at(json, "limit", (uint64_t)service->max_batch);
+    json_put_integer(json, "count", counts->batches);
+    json_put_integer(json, "limit", (uint64_t)service->max_batch);
     json_key(json, "item_ms");
     json_write_rounded(json, counts->item_ms, 3);
     array_at(json, "sizes"); /* [size, runs] */
@@ -366,34 +354,34 @@ void describe_statistics(struct service *service, struct buffer *out)
     batcher_count(service->batcher, &counts);
     json_init(&json, out);
     json_begin_object(&json);
-    text_at(&json, "model", service->model);
-    text_at(&json, "version", service->version);
-    text_at(&json, "provider", service->info->provider);
+    json_put_string(&json, "model", service->model);
+    json_put_string(&json, "version", service->version);
+    json_put_string(&json, "provider", service->info->provider);
     json_key(&json, "draining");
     json_write_boolean(&json, service->draining);
     write_queue(&json, service, &counts);
     object_at(&json, "requests");
-    count_at(&json, "total", statistics->requests);
-    count_at(&json, "answered_2xx", statistics->answers_2xx);
-    count_at(&json, "answered_4xx", statistics->answers_4xx);
-    count_at(&json, "answered_5xx", statistics->answers_5xx);
+    json_put_integer(&json, "total", statistics->requests);
+    json_put_integer(&json, "answered_2xx", statistics->answers_2xx);
+    json_put_integer(&json, "answered_4xx", statistics->answers_4xx);
+    json_put_integer(&json, "answered_5xx", statistics->answers_5xx);
     json_end_object(&json);
     object_at(&json, "images");
-    count_at(&json, "accepted", counts.accepted);
-    count_at(&json, "succeeded", statistics->succeeded);
-    count_at(&json, "failed", statistics->failed);
-    count_at(&json, "refused", counts.refused);
-    count_at(&json, "expired", counts.expired);
-    count_at(&json, "cancelled", counts.cancelled);
-    count_at(&json, "displaced", counts.displaced);
+    json_put_integer(&json, "accepted", counts.accepted);
+    json_put_integer(&json, "succeeded", statistics->succeeded);
+    json_put_integer(&json, "failed", statistics->failed);
+    json_put_integer(&json, "refused", counts.refused);
+    json_put_integer(&json, "expired", counts.expired);
+    json_put_integer(&json, "cancelled", counts.cancelled);
+    json_put_integer(&json, "displaced", counts.displaced);
     json_end_object(&json);
     object_at(&json, "stages");
     for (stage = 0; stage < STAGES; stage++)
         write_stage(&json, stage_names[stage], &statistics->stages[stage]);
     json_end_object(&json);
     object_at(&json, "memory");
-    count_at(&json, "resident_bytes", resident_bytes());
-    count_at(&json, "buffered_bytes", atomic_load(&http_server_counters(service->server)->buffered_bytes));
+    json_put_integer(&json, "resident_bytes", resident_bytes());
+    json_put_integer(&json, "buffered_bytes", atomic_load(&http_server_counters(service->server)->buffered_bytes));
     json_end_object(&json);
     json_end_object(&json);
 }
