@@ -2,10 +2,10 @@
  * json.h - writing JSON into a buffer, with numbers as Python writes them.  Depends on buffer.h and text.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Reading JSON is jansson's work (its names begin with json_ too: these are json_begin_, json_end_, json_key, json_write_
- * and json_put_). Writing is ours because the promise is byte-stable output with Ultralytics' rounding: the shortest text
- * of round(x, decimals), as Python's repr has it. The writer puts the commas; nesting is limited to JSON_MAX_DEPTH, and
- * unbalanced calls are our bugs. RFC 8259.
+ * Reading JSON is jansson's work (its names begin with json_ too: these are json_begin_, json_end_, json_key,
+ * json_write_ and json_put_). Writing is ours because the promise is byte-stable output with Ultralytics' rounding: the
+ * shortest text of round(x, decimals), as Python's repr has it. The writer puts the commas; nesting is limited to
+ * JSON_MAX_DEPTH, and unbalanced calls are our bugs. RFC 8259.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
