@@ -40,10 +40,27 @@ const char *admin_address(const char *given)
 
 enum serin_errc admin_tls(const char *address, struct tls **ret, struct serin_error *error)
 {
-    const char *ca = getenv("SERIN_CA");
+    const char *ca = getenv("SERIN_CA"), *certificate = getenv("SERIN_CERT"), *key = getenv("SERIN_KEY");
+    const bool shows = certificate && *certificate;
+    struct tls *tls;
+    enum serin_errc rc;
 
     *ret = NULL;
-    return strncmp(address, "https://", 8) == 0 ? tls_client_new(ca ? ca : "", ret, error) : SERIN_OK;
+    if (strncmp(address, "https://", 8) != 0)
+        return SERIN_OK;
+    if (!shows && key && *key)
+        return error_set(error, SERIN_INVALID, "$SERIN_KEY is %s, and $SERIN_CERT does not say of which certificate",
+                         key);
+    rc = tls_client_new(ca ? ca : "", &tls, error);
+    if (rc != SERIN_OK)
+        return rc;
+    if (shows)
+        rc = tls_client_show(tls, certificate, key && *key ? key : certificate, error);
+    if (rc != SERIN_OK)
+        tls_free(tls);
+    else
+        *ret = tls;
+    return rc;
 }
 
 enum serin_errc admin_path(char *path, const char *prefix, const char *text, const char *suffix,
@@ -159,7 +176,12 @@ static void on_answer(void *user, const struct http_answer *answer)
     if (answer->rc != SERIN_OK) {
         const char *cause = strstr(answer->why, "cannot ");
 
-        if (answer->sent)
+        if (strstr(answer->why, "certificate required")) /* RFC 8446, 6.2: the alert's name */
+            exchange->rc = error_set(exchange->error, answer->rc,
+                                     "%s wants to see a certificate: it is taken from $SERIN_CERT, its key from "
+                                     "$SERIN_KEY",
+                                     exchange->address);
+        else if (answer->sent)
             exchange->rc = error_set(exchange->error, answer->rc, "%s%s", answer->why,
                                      answer->timed_out ? "; whether it was done, 'serin status' tells" : "");
         else

@@ -191,7 +191,10 @@ static void on_end(struct pool_connection *connection, int status)
     } else if (call->some_byte) {
         fail_with(connection, SERIN_IO, "closed in the middle of an answer");
     } else {
-        fail_with(connection, SERIN_IO, status == UV_EOF ? "closed without an answer" : uv_strerror(status));
+        fail_with(connection, SERIN_IO,
+                  status == UV_EOF      ? "closed without an answer"
+                  : status == UV_EPROTO ? connection->transport.why
+                                        : uv_strerror(status));
     }
 }
 

@@ -92,20 +92,27 @@ static enum serin_errc ask_clients(const struct tls *tls, SSL_CTX *context, stru
     return SERIN_OK;
 }
 
+static enum serin_errc use_certificate(SSL_CTX *context, const char *certificate, const char *key,
+                                       struct serin_error *error)
+{
+    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
+        return fault(certificate, "no certificate can be read from it", error);
+    if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
+        return fault(key, "no key of the certificate, without a passphrase, can be read from it", error);
+    return SERIN_OK;
+}
+
 static enum serin_errc read_server(const struct tls *tls, SSL_CTX **ret, struct serin_error *error)
 {
     SSL_CTX *context = make_context(TLS_server_method());
-    enum serin_errc rc = SERIN_OK;
+    enum serin_errc rc;
 
     if (!context)
         return error_set(error, SERIN_NOMEM, "no memory for TLS");
     ERR_clear_error();
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_session_id_context(context, (const unsigned char *)"serin", 5);
-    if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1)
-        rc = fault(tls->certificate, "no certificate can be read from it", error);
-    else if (SSL_CTX_use_PrivateKey_file(context, tls->key, SSL_FILETYPE_PEM) != 1)
-        rc = fault(tls->key, "no key of the certificate, without a passphrase, can be read from it", error);
+    rc = use_certificate(context, tls->certificate, tls->key, error);
     if (rc == SERIN_OK)
         rc = ask_clients(tls, context, error);
     if (rc == SERIN_OK)
@@ -200,6 +207,12 @@ enum serin_errc tls_client_new(const char *ca, struct tls **ret, struct serin_er
     SSL_CTX_set_alpn_protos(tls->context, alpn, sizeof(alpn) - 1);
     *ret = tls;
     return SERIN_OK;
+}
+
+enum serin_errc tls_client_show(struct tls *tls, const char *certificate, const char *key, struct serin_error *error)
+{
+    ERR_clear_error();
+    return use_certificate(tls->context, certificate, key, error);
 }
 
 void tls_free(struct tls *tls)

@@ -30,6 +30,10 @@ MUST_USE enum serin_errc tls_server_reload(struct tls *tls, struct serin_error *
 double tls_server_left_s(struct tls *tls);
 /* ca: PEM with roots to trust; "": the system's. */
 MUST_USE enum serin_errc tls_client_new(const char *ca, struct tls **ret, struct serin_error *error);
+/* What a client shows a server that asks for it: PEM, as in struct tls_files. Before the first tls_begin.
+ * SERIN_INVALID says which of them is wrong and why. */
+MUST_USE enum serin_errc tls_client_show(struct tls *tls, const char *certificate, const char *key,
+                                         struct serin_error *error);
 void tls_free(struct tls *tls); /* NULL is fine; connections go on */
 
 /* One connection, to be freed by SSL_free, without a BIO. host: whom a client expects there, a name or an address;

@@ -145,6 +145,30 @@ def test_clients_show_certificates(made, tmp_path, optional):
                     ask(port, context_for(made), "GET", "/v2/health/live")
 
 
+def test_verbs_show_a_certificate(made, tmp_path):
+    """From files of its own, and from one that holds both; without one, or with a stranger's, the sentence says which."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.client[0].read_bytes() + made.client[1].read_bytes())
+
+    def status(serve, **given):
+        return serin("status", "--admin", f"https://127.0.0.1:{serve.admin}",
+                     env={"SERIN_CA": str(made.root), **{name: str(path) for name, path in given.items()}})
+    with serving(tmp_path, *tls_options(made, "--set", f"tls_client_ca={made.root}")) as serve:
+        for given in ({"SERIN_CERT": made.client[0], "SERIN_KEY": made.client[1]}, {"SERIN_CERT": both}, {"SERIN_CERT": both, "SERIN_KEY": ""}):
+            found = status(serve, **given)
+            assert found.returncode == 0, found.stderr
+        for given, sentence in (
+                ({}, "SERIN_CERT"),
+                ({"SERIN_CERT": made.others_client[0], "SERIN_KEY": made.others_client[1]}, "unknown ca"),
+                ({"SERIN_CERT": made.client[0]}, f"{made.client[0]}: no key of the certificate"),
+                ({"SERIN_CERT": made.client[0], "SERIN_KEY": made.server[1]}, "key values mismatch"),
+                ({"SERIN_CERT": tmp_path / "none.pem"}, "none.pem: no certificate can be read from it: No such file"),
+                ({"SERIN_KEY": made.client[1]}, "$SERIN_CERT does not say of which certificate")):
+            found = status(serve, **given)
+            assert found.returncode == 1 and sentence in found.stderr, (given, found.stderr)
+            assert "PRIVATE" not in found.stderr
+
+
 @pytest.mark.parametrize("wrong, sentence", [
     ("certificate", "No such file"), ("key", "key"), ("other key", "key values mismatch"),
     ("garbage", "no certificate can be read"), ("alone", "go together")])
