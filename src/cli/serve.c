@@ -161,7 +161,8 @@ static int run(const void *all_settings, char *const *operands, size_t operand_c
         return CLI_OK;
     }
     if (settings->check) {
-        if (serve_check_access(&serve, &error) != SERIN_OK || serve_check_files(&serve, &error) != SERIN_OK)
+        if (serve_check_access(&serve, &error) != SERIN_OK || serve_check_files(&serve, &error) != SERIN_OK ||
+            serve_check_traces(&serve, &error) != SERIN_OK)
             return fail(&error, CLI_USAGE);
         puts("the configuration is good");
         printf("Workers on this machine:\n%s", serve_describe_limits(limits, sizeof(limits)));

@@ -74,6 +74,8 @@ MUST_USE enum serin_errc serve_make_tls(const struct serve_options *options, str
 
 /* Whether logs and data_dir can be opened or made; makes nothing. SERIN_INVALID names the key and the path. */
 MUST_USE enum serin_errc serve_check_files(const struct serve_options *options, struct serin_error *error);
+/* Whether what the environment has for the collector of traces can be sent. SERIN_INVALID names the variable. */
+MUST_USE enum serin_errc serve_check_traces(const struct serve_options *options, struct serin_error *error);
 /* What of a worker's sandbox and limits can be enforced on this machine, a line each. Returns text. */
 const char *serve_describe_limits(char *text, size_t size);
 

@@ -164,14 +164,18 @@ void tracer_take(void *user, struct gateway_trace *trace)
     }
 }
 
-static bool prepare_curl(struct tracer *tracer)
+static enum serin_errc prepare_curl(struct tracer *tracer, struct serin_error *error)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return false;
-    tracer->curl = curl_easy_init();
+    enum serin_errc rc;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        tracer->curl = curl_easy_init();
     tracer->fields = curl_slist_append(NULL, "Content-Type: application/json");
     if (!tracer->curl || !tracer->fields)
-        return false;
+        return error_set(error, SERIN_NOMEM, "no memory for traces");
+    rc = trace_fields_read(&tracer->fields, error);
+    if (rc != SERIN_OK)
+        return rc;
     curl_easy_setopt(tracer->curl, CURLOPT_URL, tracer->endpoint);
     curl_easy_setopt(tracer->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(tracer->curl, CURLOPT_NOSIGNAL, 1L);
@@ -182,7 +186,7 @@ static bool prepare_curl(struct tracer *tracer)
     curl_easy_setopt(tracer->curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(tracer->curl, CURLOPT_XFERINFOFUNCTION, is_over);
     curl_easy_setopt(tracer->curl, CURLOPT_XFERINFODATA, tracer);
-    return true;
+    return SERIN_OK;
 }
 
 static void free_tracer(struct tracer *tracer)
@@ -198,6 +202,7 @@ static void free_tracer(struct tracer *tracer)
 enum serin_errc tracer_new(const char *endpoint, struct log *log, struct tracer **ret, struct serin_error *error)
 {
     struct tracer *tracer = calloc(1, sizeof(*tracer));
+    enum serin_errc rc;
 
     if (!tracer)
         return error_set(error, SERIN_NOMEM, "no memory for traces");
@@ -205,9 +210,12 @@ enum serin_errc tracer_new(const char *endpoint, struct log *log, struct tracer 
     tracer->endpoint = strdup(endpoint);
     pthread_mutex_init(&tracer->lock, NULL);
     pthread_cond_init(&tracer->filled, NULL);
-    if (!tracer->endpoint || !prepare_curl(tracer) || pthread_create(&tracer->sender, NULL, send_on, tracer) != 0) {
+    rc = tracer->endpoint ? prepare_curl(tracer, error) : error_set(error, SERIN_NOMEM, "no memory for traces");
+    if (rc == SERIN_OK && pthread_create(&tracer->sender, NULL, send_on, tracer) != 0)
+        rc = error_set(error, SERIN_NOMEM, "no thread for traces");
+    if (rc != SERIN_OK) {
         free_tracer(tracer);
-        return error_set(error, SERIN_NOMEM, "no memory for traces");
+        return rc;
     }
     *ret = tracer;
     return SERIN_OK;

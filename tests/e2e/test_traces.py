@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import PICTURES
+from conftest import PICTURES, serin
 from serve_fixture import Fake, Models, answer, needs_workers, push_two, serving, until, with_workers
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -163,6 +163,34 @@ def test_errors_and_clients_that_go(tmp_path):
         root = check_tree(collector.spans[count:])
         assert root.attributes["http.response.status_code"] == 499
         hold.set()
+
+
+def test_a_collector_is_shown_what_it_asks_for(tmp_path, monkeypatch):
+    """Its header fields come from the environment, as OpenTelemetry has them, and are told nowhere else."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20not-this-one")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", " authorization = Bearer%20s3cret%2C%3D%25 ,, x-tenant=cameras=7 ,")
+    with collected(tmp_path, "--trace-sample", "1") as (serve, models, collector):
+        models.add("a", stable=True)
+        assert serve.ask("POST", "/v1/predict/m", b"1").status == 200
+        until(lambda: collector.spans or collector.wrong, "the spans")
+        asked = collector.asked[0]
+        assert asked.get("authorization") == "Bearer s3cret,=%" and asked.get("x-tenant") == "cameras=7"
+        told = serve.call("GET", "/metrics").body + serve.call("GET", "/api/v1/status").body + (tmp_path / "events").read_bytes()
+        told += serin("serve", "--data-dir", tmp_path / "data", "--trace-endpoint", collector.url, "--dump").stdout.encode()
+        assert b"s3cret" not in told
+
+
+@pytest.mark.parametrize("given, sentence", [
+    ("s3cret", "entry 1 does not begin with a header's name and '='"), ("a=b,=s3cret", "entry 2 does not"),
+    ("a b=s3cret", "entry 1 does not"), ("a=", "the value of 'a' is empty"), ("a=s3cret%0aX: y", "a byte that no header has"),
+    ("a=s3cret%00", "a byte that no header has"), (",".join(["a=s3cret"] * 17), "more than 16 headers"),
+    ("a=" + "s3cret" * 1000, "has 6002 bytes, the limit is 4096")])
+def test_wrong_fields_for_a_collector_are_told_without_them(tmp_path, given, sentence):
+    for more in ((), ("--check",)):
+        found = serin("serve", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                      "--trace-endpoint", "http://127.0.0.1:9", *more, env={"OTEL_EXPORTER_OTLP_HEADERS": given})
+        assert found.returncode != 0 and sentence in found.stderr and "$OTEL_EXPORTER_OTLP_HEADERS" in found.stderr, found.stderr
+        assert "s3cret" not in found.stderr
 
 
 @needs_workers
