@@ -521,14 +521,15 @@ static void do_rollout_history(struct call *call)
 static void do_start_rollout(struct call *call)
 {
     const struct bytes *body = http_exchange_body(call->exchange);
-    struct admin_rollout start = {.plan = "", .author = call->author};
+    struct admin_rollout start = {.plan = "", .author = call->author, .why = ""};
     struct serin_error error = {0};
     int supersede = 0;
     json_t *root = NULL;
     struct buffer out;
-    enum serin_errc rc =
-        read_object(body, &root, &error, "a rollout is {\"name\": \"MODEL:TAG\", \"plan\": \"YAML\"}",
-                    "{s:s, s?:s, s?:b}", "name", &start.name, "plan", &start.plan, "supersede", &supersede);
+    enum serin_errc rc = read_object(
+        body, &root, &error, "a rollout is {\"name\": \"MODEL:TAG\", \"plan\": \"YAML\", \"why\": \"a sentence\"}",
+        "{s:s, s?:s, s?:b, s?:s}", "name", &start.name, "plan", &start.plan, "supersede", &supersede, "why",
+        &start.why);
 
     buffer_init(&out, MAX_ANSWER_BYTES);
     if (rc == SERIN_OK) {

@@ -30,6 +30,7 @@ struct admin_rollout {
     const char *name; /* "model:tag" */
     const char *plan; /* YAML; "": the default plan */
     const char *author;
+    const char *why; /* a person's; "": none is given */
     bool supersede;
 };
 

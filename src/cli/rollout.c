@@ -296,11 +296,12 @@ static int start(const struct rollout_settings *settings, const char *name)
     if (rc == SERIN_OK)
         rc = deploy(settings, name, &error);
     if (rc == SERIN_OK) {
-        body = json_pack("{s:s, s:s, s:b}", "name", name, "plan", plan ? plan : "", "supersede", settings->supersede);
+        body = json_pack("{s:s, s:s, s:b, s:s}", "name", name, "plan", plan ? plan : "", "supersede",
+                         settings->supersede, "why", settings->why ? settings->why : "");
         text = body ? json_dumps(body, JSON_COMPACT) : NULL;
         rc = text ? admin_call(admin_address(settings->admin), "POST", "/api/v1/rollouts", text, ADMIN_TIMEOUT_MS,
                                &answer, &error)
-                  : error_set(&error, SERIN_INVALID, "the plan is no UTF-8 text");
+                  : error_set(&error, SERIN_INVALID, "the plan or --why is no UTF-8 text");
     }
     free(plan);
     free(text);
@@ -316,16 +317,14 @@ static int start(const struct rollout_settings *settings, const char *name)
 
 static int act(const struct rollout_settings *settings, const char *verb, const char *rollout)
 {
-    json_t *body = json_object(), *answer = NULL;
+    json_t *body = json_pack("{s:s}", "why", settings->why ? settings->why : ""), *answer = NULL;
     struct serin_error error;
     enum serin_errc rc;
-    char suffix[32], *text;
+    char suffix[32], *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
     snprintf(suffix, sizeof(suffix), "/%s%s", verb, strcmp(verb, "promote") == 0 && settings->full ? "-full" : "");
-    if (settings->why)
-        json_object_set_new(body, "why", json_string(settings->why));
-    text = json_dumps(body, JSON_COMPACT);
-    rc = ask(settings, "POST", rollout, suffix, text, &answer, &error);
+    rc = text ? ask(settings, "POST", rollout, suffix, text, &answer, &error)
+              : error_set(&error, SERIN_INVALID, "--why is no UTF-8 text");
     free(text);
     json_decref(body);
     if (rc != SERIN_OK)

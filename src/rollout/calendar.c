@@ -11,8 +11,9 @@
 
 #include <stdio.h>
 
-#define DAY_S    86400
-#define MAX_DAYS 400 /* what holds for longer is told as holding so long */
+#define DAY_S 86400
+#define MAX_DAYS                                                                                                       \
+    30 /* what days of the week hold for so long has no end: every week is alike, but where clocks change */
 
 static int64_t floor_day(int64_t local_s)
 {
@@ -34,6 +35,8 @@ static int64_t covered_until(const struct calendar_window *window, int64_t local
     int64_t from = window->from_minute * 60, to = window->to_minute * 60;
     int64_t midnight = (day + 1) * DAY_S;
 
+    if (window->dated) /* of whole days */
+        return on_day(window, day) ? (window->to_day + 1) * DAY_S : local_s;
     if (to > from)
         return on_day(window, day) && of_day >= from && of_day < to ? day * DAY_S + to : local_s;
     if (on_day(window, day) && of_day >= from)
@@ -63,7 +66,7 @@ static int64_t reach(const struct zone *zone, int64_t utc_s, int64_t local_s)
 enum serin_errc calendar_frozen(const struct calendar *calendar, int64_t now_ms, bool *ret, int64_t *ret_until_ms,
                                 struct serin_error *error)
 {
-    int64_t now_s = now_ms / 1000 - (now_ms % 1000 < 0), utc_s = now_s;
+    int64_t now_s = now_ms / 1000 - (now_ms % 1000 < 0), utc_s = now_s, dated_s = now_s;
     struct zone *zone;
     enum serin_errc rc;
     bool moved = true;
@@ -72,20 +75,22 @@ enum serin_errc calendar_frozen(const struct calendar *calendar, int64_t now_ms,
     rc = zone_open(calendar->zone, &zone, error);
     if (rc != SERIN_OK)
         return rc;
-    while (moved && utc_s - now_s < MAX_DAYS * (int64_t)DAY_S) {
+    while (moved && utc_s - dated_s < MAX_DAYS * (int64_t)DAY_S) {
         moved = false;
         for (i = 0; i < calendar->window_count; i++) {
             int64_t local_s = utc_s + zone_offset_s(zone, utc_s), until = covered_until(&calendar->windows[i], local_s);
 
             if (until > local_s) {
                 utc_s = reach(zone, utc_s, until);
+                if (calendar->windows[i].dated)
+                    dated_s = utc_s;
                 moved = true;
             }
         }
     }
     zone_free(zone);
     *ret = utc_s > now_s;
-    *ret_until_ms = utc_s > now_s ? utc_s * 1000 : now_ms;
+    *ret_until_ms = moved ? CALENDAR_WITHOUT_END : utc_s > now_s ? utc_s * 1000 : now_ms;
     return SERIN_OK;
 }
 
@@ -97,6 +102,10 @@ const char *calendar_until(const struct calendar *calendar, int64_t now_ms, int6
     int year, month, of_month;
     struct zone *zone;
 
+    if (until_ms == CALENDAR_WITHOUT_END) {
+        snprintf(text, CALENDAR_UNTIL_BYTES, "it is lifted");
+        return text;
+    }
     if (zone_open(calendar->zone, &zone, NULL) == SERIN_OK) {
         local_s += zone_offset_s(zone, until_ms / 1000);
         zone_free(zone);

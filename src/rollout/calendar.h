@@ -38,11 +38,14 @@ struct calendar {
  * SERIN_NOT_FOUND: no such zone on this machine. */
 MUST_USE enum serin_errc calendar_read(const char *yaml, size_t size, struct calendar *ret, struct serin_error *error);
 
+#define CALENDAR_WITHOUT_END INT64_MAX /* its windows leave no time free, in any week */
+
 /* Whether a window is in force, and until when (wall clock, ms). SERIN_NOT_FOUND: no such zone on this machine. */
 MUST_USE enum serin_errc calendar_frozen(const struct calendar *calendar, int64_t now_ms, bool *ret,
                                          int64_t *ret_until_ms, struct serin_error *error);
 
-/* An end that calendar_frozen gave, for people: "Mon 2026-11-23 08:00 Europe/Berlin, in 12 h". Returns text. */
+/* An end that calendar_frozen gave, for people: "Mon 2026-11-23 08:00 Europe/Berlin, in 12 h", or "it is lifted".
+ * Returns text. */
 const char *calendar_until(const struct calendar *calendar, int64_t now_ms, int64_t until_ms,
                            char text[CALENDAR_UNTIL_BYTES]);
 

@@ -178,7 +178,9 @@ static struct calendar *calendar_of(const char *zone, struct calendar_window win
     return calendar;
 }
 
-/* until 0: not frozen */
+#define NEVER ((int64_t)1 << 40)
+
+/* until 0: not frozen; NEVER: without end */
 static void check(const struct calendar *calendar, int64_t utc_s, int64_t until_s)
 {
     struct serin_error error;
@@ -187,6 +189,8 @@ static void check(const struct calendar *calendar, int64_t utc_s, int64_t until_
 
     if (calendar_frozen(calendar, utc_s * 1000 + 999, &frozen, &until_ms, &error) != SERIN_OK)
         fail_msg("%s", error.message);
+    if (until_ms == CALENDAR_WITHOUT_END)
+        until_ms = NEVER * 1000;
     if (frozen != (until_s != 0) || (frozen && until_ms != until_s * 1000))
         fail_msg("at %lld: %s until %lld, not %lld", (long long)utc_s, frozen ? "frozen" : "free",
                  (long long)until_ms / 1000, (long long)until_s);
@@ -273,12 +277,36 @@ static void test_when_the_clocks_go_back(void **state)
     free(calendar);
 }
 
-static void test_a_freeze_without_end_is_told_as_one_of_400_days(void **state)
+static void test_a_freeze_without_end(void **state)
 {
-    struct calendar *calendar = calendar_of("UTC", (struct calendar_window){.weekdays = 127, .to_minute = 1440});
+    struct calendar *calendar =
+        calendar_of("Europe/Berlin", (struct calendar_window){.weekdays = 127, .to_minute = 1440});
+    char text[CALENDAR_UNTIL_BYTES];
 
     (void)state;
-    check(calendar, utc(2026, 11, 22, 0, 0), utc(2026, 11, 22, 0, 0) + 400 * 86400);
+    check(calendar, utc(2026, 3, 22, 0, 0), NEVER);
+    assert_string_equal(calendar_until(calendar, 0, CALENDAR_WITHOUT_END, text), "it is lifted");
+    /* Free in one hour of the week, which does not come when the clocks go forward. */
+    calendar->windows[0] = (struct calendar_window){.weekdays = 63, .to_minute = 1440};
+    calendar->windows[1] = (struct calendar_window){.weekdays = 64, .to_minute = 120};
+    calendar->windows[2] = (struct calendar_window){.weekdays = 64, .from_minute = 180, .to_minute = 1440};
+    calendar->window_count = 3;
+    check(calendar, utc(2026, 3, 22, 3, 0), utc(2026, 4, 5, 0, 0));
+    free(calendar);
+}
+
+static void test_a_freeze_of_years_has_an_end(void **state)
+{
+    struct calendar *calendar = calendar_of("UTC", (struct calendar_window){.dated = true,
+                                                                            .from_day = plan_day_of(2026, 1, 1),
+                                                                            .to_day = plan_day_of(2030, 12, 31),
+                                                                            .to_minute = 1440});
+
+    (void)state;
+    check(calendar, utc(2026, 11, 22, 12, 0), utc(2031, 1, 1, 0, 0));
+    calendar->windows[1] = (struct calendar_window){.weekdays = 127, .to_minute = 1440};
+    calendar->window_count = 2;
+    check(calendar, utc(2026, 11, 22, 12, 0), NEVER);
     free(calendar);
 }
 
@@ -315,7 +343,8 @@ int main(void)
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_when_the_clocks_go_forward),
         cmocka_unit_test(test_when_the_clocks_go_back),
-        cmocka_unit_test(test_a_freeze_without_end_is_told_as_one_of_400_days),
+        cmocka_unit_test(test_a_freeze_without_end),
+        cmocka_unit_test(test_a_freeze_of_years_has_an_end),
         cmocka_unit_test(test_the_end_is_told_in_its_zone),
     };
 

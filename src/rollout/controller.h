@@ -124,6 +124,7 @@ struct controller_start {
     const char *model, *canary; /* the tag; it must be in the route */
     const char *plan_yaml;      /* "": the default plan */
     const char *author;
+    const char *why; /* a person's reason; NULL or "": none was given */
     uint64_t salt;
     uint64_t sequence; /* of its id: MODEL-SEQUENCE */
     bool supersede;    /* a rollout of the model that is under way is aborted, or its undo window ended */

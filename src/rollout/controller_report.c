@@ -121,6 +121,28 @@ static void write_readings(struct json_writer *json, const struct judge *judge, 
     json_end_array(json);
 }
 
+/* Of a step that is in force, until its least time has passed. */
+static double least_time_left_s(const struct trial *trial)
+{
+    if (trial->state.phase != ROLLOUT_PROGRESSING)
+        return 0;
+    return fmax(0, trial->plan.steps[trial->state.step].min_time_s - (trial->t_s - trial->step_t_s));
+}
+
+/* False: what the judge has said is of the step before. */
+static bool is_judged(const struct trial *trial)
+{
+    return trial->judge && trial->last.t_s > trial->step_t_s;
+}
+
+/* Until the step can end: its proof and its least time; NAN: cannot be told. */
+static double step_left_s(const struct trial *trial)
+{
+    const double proof_s = trial->last.answer == JUDGE_PASS ? 0 : trial->last.left_s;
+
+    return isnan(proof_s) ? proof_s : fmax(proof_s, least_time_left_s(trial));
+}
+
 static void write_judge(struct json_writer *json, const struct trial *trial)
 {
     const struct judge_decision *last = &trial->last;
@@ -131,7 +153,7 @@ static void write_judge(struct json_writer *json, const struct trial *trial)
     json_put_string(json, "judged", last->why);
     json_put_string(json, "guard", last->guard);
     json_put_string(json, "slice", last->slice);
-    put_number(json, "left_s", last->left_s);
+    put_number(json, "left_s", step_left_s(trial));
     json_put_boolean(json, "no_traffic", last->no_traffic);
     put_number(json, "t_s", trial->t_s);
     put_number(json, "alpha", trial->plan.judge.alpha);
@@ -208,13 +230,30 @@ static void write_steps(struct json_writer *json, const struct plan *plan)
     json_end_array(json);
 }
 
-static const char *doing(const struct trial *trial)
+/* What it waits for, or does. */
+static void write_waiting(struct json_writer *json, const struct trial *trial)
 {
+    const double left_s = least_time_left_s(trial);
+    char text[sizeof(trial->last.why) + 100] = "";
+
     if (trial->waiting[0])
-        return trial->waiting;
-    if (trial->state.phase == ROLLOUT_PAUSED)
-        return "it is paused, and a person's resume or promote goes on";
-    return trial->judge && trial->state.phase == ROLLOUT_PROGRESSING ? trial->last.why : "";
+        snprintf(text, sizeof(text), "%s", trial->waiting);
+    else if (trial->state.phase == ROLLOUT_PAUSED)
+        snprintf(text, sizeof(text), "it is paused, and a person's resume or promote goes on");
+    else if (trial->state.phase == ROLLOUT_PROGRESSING && !is_judged(trial))
+        snprintf(text, sizeof(text), "the step has just begun");
+    else if (trial->state.phase == ROLLOUT_PROGRESSING && trial->last.answer == JUDGE_PASS && left_s > 0)
+        snprintf(text, sizeof(text), "waits for its minimum time: %.0f %s left; %s",
+                 ceil(left_s < 100    ? left_s
+                      : left_s < 6000 ? left_s / 60
+                                      : left_s / 3600),
+                 left_s < 100    ? "s"
+                 : left_s < 6000 ? "min"
+                                 : "h",
+                 trial->last.why);
+    else if (trial->state.phase == ROLLOUT_PROGRESSING)
+        snprintf(text, sizeof(text), "%s", trial->last.why);
+    json_put_string(json, "waiting", text);
 }
 
 void report_hook(const struct trial *trial, const char *event, struct buffer *out)
@@ -245,7 +284,7 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
     write_state(&json, trial);
     put_number(&json, "share_percent", share_percent(trial));
     json_put_boolean(&json, "route_in_force", !trial->route_pending);
-    json_put_string(&json, "waiting", doing(trial));
+    write_waiting(&json, trial);
     json_key(&json, "possible");
     json_begin_array(&json);
     for (event = 0; event <= (int)ROLLOUT_ON_WINDOW_PASSED; event++)
@@ -282,7 +321,7 @@ void controller_list(struct controller *controller, struct buffer *out)
         json_begin_object(&json);
         write_state(&json, trial);
         put_number(&json, "share_percent", share_percent(trial));
-        json_put_string(&json, "waiting", doing(trial));
+        write_waiting(&json, trial);
         json_end_object(&json);
     }
     json_end_array(&json);

@@ -154,6 +154,7 @@ static enum serin_errc make_room(struct controller *controller, const struct con
                                  const struct controller_now *now, struct serin_error *error)
 {
     struct trial *trial = trial_of_model(controller, start->model);
+    char why[sizeof(trial->state.why)] = "a newer version takes its place";
     enum serin_errc rc = SERIN_OK;
     bool promoted;
 
@@ -166,8 +167,10 @@ static enum serin_errc make_room(struct controller *controller, const struct con
                                       : "abort it, or say --supersede");
         if (promoted && trial->go_back)
             return error_set(error, SERIN_LIMIT, "%s goes back, as soon as that can be written", trial->state.id);
-        rc = trial_decide(controller, trial, promoted ? ROLLOUT_ON_WINDOW_PASSED : ROLLOUT_ON_ABORT, start->author,
-                          "a newer version takes its place", now, error);
+        if (start->why && start->why[0])
+            snprintf(why, sizeof(why), "a newer version takes its place: %.300s", start->why);
+        rc = trial_decide(controller, trial, promoted ? ROLLOUT_ON_WINDOW_PASSED : ROLLOUT_ON_ABORT, start->author, why,
+                          now, error);
     }
     if (rc == SERIN_OK && trial && trial->route_pending)
         return error_set(error, SERIN_IO, "the route cannot be changed as %s asks yet: try again", trial->state.id);
@@ -216,7 +219,7 @@ enum serin_errc controller_start(struct controller *controller, const struct con
     if (rc == SERIN_OK) {
         snprintf(id, sizeof(id), "%.40s-%llu", start->model, (unsigned long long)start->sequence);
         rollout_init(&fresh.state, id, start->model, route.stable, start->canary, start->salt, now->wall_ms);
-        snprintf(fresh.state.why, sizeof(fresh.state.why), "started");
+        rollout_set_why(&fresh.state, start->why && start->why[0] ? start->why : "started");
         rc = trial_new_judge(&fresh, &fresh.judge, error);
     }
     if (rc == SERIN_OK)

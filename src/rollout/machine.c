@@ -145,6 +145,11 @@ void rollout_init(struct rollout *rollout, const char *id, const char *model, co
     put_text(rollout->canary, sizeof(rollout->canary), canary);
 }
 
+void rollout_set_why(struct rollout *rollout, const char *why)
+{
+    put_text(rollout->why, sizeof(rollout->why), why);
+}
+
 /* ---- events ---- */
 
 uint32_t machine_possible(const struct rollout *rollout)
@@ -292,7 +297,7 @@ enum serin_errc machine_apply(struct rollout *rollout, const struct plan *plan, 
         return refuse(rollout, event, possible, error);
     apply_to_copy(&next, plan, event, now_ms);
     BUG_ON(!in_table(rollout->phase, event, next.phase));
-    put_text(next.why, sizeof(next.why), why ? why : "");
+    rollout_set_why(&next, why ? why : "");
     *rollout = next;
     return SERIN_OK;
 }

@@ -84,6 +84,9 @@ struct rollout {
 void rollout_init(struct rollout *rollout, const char *id, const char *model, const char *stable, const char *canary,
                   uint64_t salt, int64_t now_ms);
 
+/* Of its first decision, which no event leads to. */
+void rollout_set_why(struct rollout *rollout, const char *why);
+
 /* Applies event to *rollout in place. SERIN_LIMIT: not in this phase; the sentence says which phase and what is
  * possible for a person. SERIN_CORRUPT: the rollout's step is not one of the plan's. On an error nothing has changed.
  * now_ms is stored in the fields of time; number is the store's to set. The machine does not know whether replicas are

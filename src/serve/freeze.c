@@ -161,7 +161,7 @@ enum serin_errc freezes_list(void *user, struct buffer *out, struct serin_error 
         json_key(&json, "frozen");
         json_write_boolean(&json, frozen);
         json_key(&json, "until_ms");
-        if (frozen && until_ms > 0)
+        if (frozen && until_ms > 0 && until_ms != CALENDAR_WITHOUT_END)
             json_write_integer(&json, until_ms);
         else
             json_write_null(&json);

@@ -869,7 +869,8 @@ enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, st
 {
     struct server *server = user;
     struct controller_now now = now_of();
-    struct controller_start how = {.plan_yaml = start->plan, .author = start->author, .supersede = start->supersede};
+    struct controller_start how = {
+        .plan_yaml = start->plan, .author = start->author, .why = start->why, .supersede = start->supersede};
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
     const char *id = NULL;
     enum serin_errc rc = check_active(server->rollouts, error);

@@ -198,6 +198,19 @@ def test_a_step_waits_for_its_evidence(models):
     assert given >= 30 and models.get()["phase"] in ("Pending", "Promoted")
 
 
+def test_a_proven_step_tells_what_is_left_of_its_least_time(models):
+    models.two()
+    models.start(plan(step(50, evidence=5, time="600s"), step(60)))
+    with models.traffic() as traffic:
+        traffic.more(50)
+        found = until(lambda: (now := models.get())["answer"] == "pass" and now["waiting"].startswith("waits") and now,
+                      "the proof")
+    assert re.match(r"waits for its minimum time: 10 min left; every required guard is proven", found["waiting"]), found
+    assert 500 < found["left_s"] <= 600
+    shown = rollout(models, "get", models.name).stdout
+    assert "now       waits for its minimum time: " in shown and "left      about 10 min" in shown
+
+
 def test_labels_by_feedback_prove(models):
     """No step goes on without labels, where the plan asks for them."""
     models.two(lambda asked: seen(PERSON), lambda asked: seen(PERSON))
@@ -399,8 +412,10 @@ def test_a_newer_version_supersedes_at_a_persons_word(models):
     first = models.start(STANDS)
     found = models.serve.call("POST", "/api/v1/rollouts", {"name": f"{models.name}:v3", "plan": ""})
     assert found.status == 409 and first["id"] in found.json()["error"] and "supersede" in found.json()["error"]
-    second = models.start(QUICK, "v3", supersede=True)
-    assert second["id"] != first["id"] and models.history(first["id"])[-1]["state"]["phase"] == "Aborted"
+    second = models.start(QUICK, "v3", supersede=True, why="v2 was a mistake")
+    ended = models.history(first["id"])[-1]
+    assert second["id"] != first["id"] and ended["state"]["phase"] == "Aborted"
+    assert ended["why"] == "a newer version takes its place: v2 was a mistake"
     with models.traffic() as traffic:
         models.reach("Promoted")
         until(lambda: third.count > 20, "requests to the third")
@@ -455,12 +470,13 @@ def test_a_freeze_holds_every_rollout_of_its_model_but_not_a_person(models):
     models.start(plan(step(20), step(50)))
     with models.traffic() as traffic:
         found = until(lambda: "frozen" in (now := models.get())["waiting"] and now, "the freeze")
-        assert re.search(r"is frozen, until \w{3} \d{4}-\d\d-\d\d 00:00 Europe/Berlin, in (399|40[01]) days$", found["waiting"]), found
+        assert found["waiting"].endswith("is frozen, until it is lifted"), found
+        assert models.serve.api("GET", "freezes")[0]["until_ms"] is None
         traffic.more(200)
         assert models.get()["phase"] == "Pending" and models.canary.count == 0
         models.say("promote", "gate 4 is blind")  # in spite of it
         last = models.history()[-1]
-        assert re.match(r"in spite of the freeze \(until .* (399|40[01]) days\): gate 4 is blind$", last["why"]), last["why"]
+        assert last["why"] == "in spite of the freeze (until it is lifted): gate 4 is blind"
         models.reach("Pending", None)
         until(lambda: "frozen" in models.get()["waiting"], "the freeze before the next step")
         models.serve.api("DELETE", freeze)
@@ -500,8 +516,11 @@ def test_freeze_calendars_are_set_by_command_and_outlive_a_kill(tmp_path):
         assert freeze("set", "street-person", ALWAYS).returncode == 0
         serve.kill()
         serve.start()
-        assert "street-person  frozen until " in freeze("list").stdout
-        assert serve.api("GET", "freezes")[0]["until_ms"] > 0
+        assert freeze("list").stdout == "street-person  frozen until it is lifted\n"
+        assert serve.api("GET", "freezes")[0]["until_ms"] is None
+        assert freeze("set", "street-person", "windows: [{from: 2000-01-01, to: 2040-12-31}]").returncode == 1  # a file
+        assert freeze("set", "street-person", "{windows: [{from: 2000-01-01, to: 2040-12-31}]}").returncode == 0
+        assert "frozen until Tue 2041-01-01 00:00 UTC, in " in freeze("list").stdout
         assert freeze("remove", "street-person").returncode == 0
         assert freeze("remove", "street-person").returncode == 1
         assert freeze("dance").returncode == 2
@@ -616,8 +635,11 @@ def test_the_command(models, tmp_path):
     third = Fake()
     models.fakes.append(third)
     models.tags.append("v3")
-    started = rollout(models, "start", f"{models.name}:v3", "--url", third.url, "--plan", path)
-    assert started.returncode == 0 and "Pending" in started.stdout, started.stderr
+    started = rollout(models, "start", f"{models.name}:v3", "--url", third.url, "--plan", path, "--why", "gate 4 ü")
+    assert started.returncode == 0 and "Pending" in started.stdout and "gate 4 ü" in started.stdout, started.stderr
+    begun = models.history()[0]
+    assert (begun["event"], begun["why"], begun["state"]["why"]) == ("start", "gate 4 ü", "gate 4 ü")
+    assert " from 127.0.0.1:" in begun["author"]
     with models.traffic():
         models.reach("Progressing")
         once = rollout(models, "status", models.name)
@@ -654,7 +676,7 @@ def test_the_command(models, tmp_path):
     for query in ("limit=0", "limit=1001", "limit=x", "before=-1", "before=99999999999999999999"):
         assert models.serve.call("GET", f"/api/v1/{path}?{query}").status == 400, query
     lines = rollout(models, "history", models.name).stdout
-    assert "smells" in lines and "it is noon" in lines and "Undone" in lines and "from 127.0.0.1" in lines
+    assert "gate 4 ü" in lines and "smells" in lines and "it is noon" in lines and "Undone" in lines and "from 127.0.0.1" in lines
     refused = rollout(models, "pause", models.name)
     assert refused.returncode == 1 and "not possible" in refused.stderr
     for words in (("get", "nobody"), ("history", "nobody-9")):
