@@ -5,6 +5,9 @@
 #include "rollout/controller_inside.h"
 
 #include "base/buffer.h"
+#include "base/text.h"
+
+#include <openssl/sha.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -150,6 +153,15 @@ enum serin_errc controller_resume(struct controller *controller, const struct ro
 
 /* ---- beginning ---- */
 
+/* In the state and so in the chain of decisions, which finds a plan that was exchanged afterwards. */
+static void note_plan(struct trial *trial)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+
+    SHA256((const uint8_t *)trial->plan_yaml, strlen(trial->plan_yaml), digest);
+    text_hex(digest, sizeof(digest), trial->state.plan_sha256);
+}
+
 static enum serin_errc make_room(struct controller *controller, const struct controller_start *start,
                                  const struct controller_now *now, struct serin_error *error)
 {
@@ -219,6 +231,7 @@ enum serin_errc controller_start(struct controller *controller, const struct con
     if (rc == SERIN_OK) {
         snprintf(id, sizeof(id), "%.40s-%llu", start->model, (unsigned long long)start->sequence);
         rollout_init(&fresh.state, id, start->model, route.stable, start->canary, start->salt, now->wall_ms);
+        note_plan(&fresh);
         rollout_set_why(&fresh.state, start->why && start->why[0] ? start->why : "started");
         rc = trial_new_judge(&fresh, &fresh.judge, error);
     }

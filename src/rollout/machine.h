@@ -78,6 +78,7 @@ struct rollout {
     int64_t started_ms, step_began_ms, ended_ms, promoted_ms; /* wall clock; 0: not yet */
     int64_t limit_from_ms; /* a step's most time counts from here: its begin, or a person's word to look again */
     char why[400];         /* of the last decision */
+    char plan_sha256[65];  /* of the plan as it is stored, in hexadecimal digits; "": begun by an older program */
 };
 
 /* A rollout that waits for its first step. Texts are cut to their fields; nothing is allocated. */

@@ -2,8 +2,8 @@
  * machine_json.c - a rollout's state as JSON: what is stored, and what the admin API gives.
  * SPDX-License-Identifier: Apache-2.0
  *
- * One table of fields writes and reads. Reading wants every field but those of time and why, refuses what it does not
- * know, and checks what the machine relies on, so that a damaged row is an error and not a state.
+ * One table of fields writes and reads. Reading wants every field but those of time, why and the plan's digest, refuses
+ * what it does not know, and checks what the machine relies on, so that a damaged row is an error and not a state.
  */
 #include "rollout/machine.h"
 
@@ -36,6 +36,7 @@ static const struct field {
     FIELD(salt, HEX, true),          FIELD(number, NUMBER, true),       FIELD(route_revision, NUMBER, false),
     FIELD(started_ms, TIME, false),  FIELD(step_began_ms, TIME, false), FIELD(limit_from_ms, TIME, false),
     FIELD(promoted_ms, TIME, false), FIELD(ended_ms, TIME, false),      FIELD(why, TEXT, false),
+    FIELD(plan_sha256, TEXT, false),
 #undef FIELD
 };
 

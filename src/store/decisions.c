@@ -5,7 +5,7 @@
  * What is hashed: the hash before (zeros for the first row), then every column in the order of the table, each as its
  * length in 8 bytes, little-endian, and its bytes; numbers as their decimal text. The numbers of rows are given here
  * and not by SQLite, so that a gap is a fault. Nothing is ever updated but the rollout's present state, which is the
- * state of its last decision and is checked against it.
+ * state of its last decision and is checked against it. Its plan is checked against the digest in its first one.
  */
 #include "store/decisions.h"
 
@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -350,6 +351,31 @@ static void accept_faults(struct chain *chain, const struct decision *repair)
     json_decref(root);
 }
 
+/* Of a start whose own row is what was written: whether the plan is the one that it was begun with. */
+static void check_plan(struct chain *chain, const struct decision *start)
+{
+    json_t *state = json_loads(start->state, 0, NULL);
+    const char *written = json_string_value(json_object_get(state, "plan_sha256")), *plan;
+    char present[2 * DECISION_HASH_BYTES + 1] = "";
+    uint8_t found[DECISION_HASH_BYTES] = {0};
+    sqlite3_stmt *statement = NULL;
+
+    if (written && written[0] &&
+        sqlite3_prepare_v2(chain->state->db, "SELECT plan FROM rollout WHERE id=?", -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_bind_text(statement, 1, start->rollout, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        plan = state_text_at(statement, 0);
+        SHA256((const uint8_t *)plan, strlen(plan), found);
+        text_hex(found, sizeof(found), present);
+    }
+    if (written && written[0] && strcmp(written, present) != 0)
+        add_fault(chain, start->number, start->model, found,
+                  "the plan of %.64s is not the one that it was started with", start->rollout);
+    sqlite3_finalize(statement);
+    json_decref(state);
+}
+
 static void check_row(void *user, const struct decision *row)
 {
     struct chain *chain = user;
@@ -367,6 +393,8 @@ static void check_row(void *user, const struct decision *row)
                   "number %lld (%.64s) is not what was written", (long long)row->number, row->rollout);
     else if (strcmp(row->event, DECISION_REPAIR) == 0)
         accept_faults(chain, row);
+    else if (strcmp(row->event, DECISION_START) == 0)
+        check_plan(chain, row);
     memcpy(chain->last, row->hash, sizeof(chain->last));
 }
 

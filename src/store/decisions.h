@@ -54,20 +54,24 @@ MUST_USE enum serin_errc decisions_page(struct state *state, const char *rollout
                                         int64_t max_bytes, void (*each)(void *user, const struct decision *decision),
                                         void *user, struct serin_error *error);
 
+/* The first decision of a rollout; its state may say {"plan_sha256": "HEX"}, of the plan that is kept with it. */
+#define DECISION_START "start"
+
 /* What does not fit. */
 struct decision_fault {
-    int64_t number;                     /* of the decision; 0: it is about a rollout's state */
-    const char *model;                  /* whose rollouts it concerns; NULL: nobody can tell */
-    const char *what;                   /* a sentence */
-    uint8_t found[DECISION_HASH_BYTES]; /* the hash of the row as it stands; zeros where there is none */
+    int64_t number;    /* of the decision; 0: it is about a rollout's state */
+    const char *model; /* whose rollouts it concerns; NULL: nobody can tell */
+    const char *what;  /* a sentence */
+    uint8_t
+        found[DECISION_HASH_BYTES]; /* the hash of the row, or of the plan, as it stands; zeros where there is none */
 };
 
 /* A decision of this event is a person's word that the log is accepted as it stands: its numbers are
  * {"accepted": [{"number", "hash"}]}, with the hash that was found, so that what is changed later is found again. */
 #define DECISION_REPAIR "repair"
 
-/* Recomputes the chain, and calls each for every fault that no repair has accepted. SERIN_CORRUPT: there are too many;
- * SERIN_IO: the file cannot be read. */
+/* Recomputes the chain and the plans' digests, and calls each for every fault that no repair has accepted.
+ * SERIN_CORRUPT: there are too many; SERIN_IO: the file cannot be read. */
 MUST_USE enum serin_errc decisions_check(struct state *state,
                                          void (*each)(void *user, const struct decision_fault *fault), void *user,
                                          int64_t *ret_count, uint8_t ret_last[DECISION_HASH_BYTES],

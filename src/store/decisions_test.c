@@ -204,6 +204,43 @@ static int faults_of(struct state *state)
     return found_count;
 }
 
+static void check_one_fault(struct state *state, const char *change, const char *found_hash)
+{
+    char hash[2 * DECISION_HASH_BYTES + 1];
+
+    assert_int_equal(sqlite3_exec(state->db, change, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(faults_of(state), 1);
+    assert_int_equal(found.number, 1);
+    assert_string_equal(found_model, "m");
+    text_hex(found.found, DECISION_HASH_BYTES, hash);
+    assert_memory_equal(hash, found_hash, strlen(found_hash));
+}
+
+static void a_plan_that_was_exchanged_is_found(void **unused)
+{
+    /* SHA-256 of "alpha: 0.05\n" and of "alpha: 0.5\n", by sha256sum */
+    static const char of_start[] =
+        "{\"plan_sha256\":\"d4a561fbed1b04397fa84e34b1a3ad51401a8199e0fe04163b2de6e5ec584562\"}";
+    static const char of_other[] = "8674959cd5944054ae50c0bc96d899827df7148d35b9a2a062e3883fee4478ce";
+    struct state *state = open_state();
+    struct decision repair = decision_of("m-1", DECISION_REPAIR, of_start);
+    struct serin_error error;
+    char numbers[128];
+
+    (void)unused;
+    append(state, "m-1", DECISION_START, of_start, "alpha: 0.05\n");
+    append(state, "m-2", DECISION_START, "{}", "of an older program, which kept no digest");
+    assert_int_equal(faults_of(state), 0);
+    check_one_fault(state, "UPDATE rollout SET plan='alpha: 0.5' || char(10) WHERE id='m-1'", of_other);
+    snprintf(numbers, sizeof(numbers), "{\"accepted\":[{\"number\":1,\"hash\":\"%s\"}]}", of_other);
+    repair.numbers = numbers;
+    assert_int_equal(decisions_append(state, &repair, NULL, &error), SERIN_OK);
+    assert_int_equal(faults_of(state), 0);
+    check_one_fault(state, "UPDATE rollout SET plan='' WHERE id='m-1'", "e3b0c442"); /* of nothing */
+    check_one_fault(state, "PRAGMA foreign_keys=OFF; DELETE FROM rollout WHERE id='m-1'", "00000000");
+    state_close(state);
+}
+
 /* A person accepts a changed row as it stands; another change of it is found again. */
 static void a_repair_accepts_what_is_there_and_no_more(void **unused)
 {
@@ -353,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back_as_written, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(refuses_a_decision_without_a_rollout, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_plan_that_was_exchanged_is_found, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(finds_what_was_changed, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_repair_accepts_what_is_there_and_no_more, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_nothing_that_was_told, make_folder, remove_folder),

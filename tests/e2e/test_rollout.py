@@ -875,6 +875,8 @@ def check_decisions(decisions):
 
 @pytest.mark.parametrize("change, concerns_all", [("UPDATE decision SET why = why || '.' WHERE number = 2", False),
                                                   ("UPDATE decision SET time_ms = time_ms + 1 WHERE number = 1", False),
+                                                  ("UPDATE rollout SET plan = replace(plan, 'margin: 1,', 'margin: 0.9,') "
+                                                   "WHERE id = 'hurt-1'", False),
                                                   ("DELETE FROM decision WHERE number = 2", True)])
 def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, concerns_all):
     serve = Serve(tmp_path, "--drain-seconds", "2")
@@ -890,6 +892,9 @@ def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, co
         with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db")) as state:
             assert state.execute(change).rowcount == 1
             state.commit()
+        replayed = serin("rollout", "replay", "hurt", "--data-dir", tmp_path / "data")
+        assert replayed.returncode == 1 and ("hurt-1" in replayed.stderr or "missing" in replayed.stderr), replayed.stderr
+        assert ("the plan of hurt-1 is not the one that it was started with" in replayed.stderr) == ("plan" in change)
         serve.start()
         for models in both:
             until(lambda: serve.versions(models.name)["v1"]["ready"], "stable")
