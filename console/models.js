@@ -55,7 +55,7 @@ function versionRow(model, version) {
 }
 
 function rank(model) {
-    if (model.damage)
+    if (model.damage || model.unstored)
         return 0;
     const kinds = model.versions.map((version) => stateOf(model, version, rates(model.model, version.tag))[0]);
 
@@ -72,6 +72,7 @@ function modelCard(model) {
     return h("section", {class: "card", id: `m-${model.model}`, "aria-labelledby": `h-${model.model}`},
         h("h2", {id: `h-${model.model}`}, model.model, h("span", {class: "small"}, tOr(unit, model.unit))),
         model.damage ? h("p", {}, badge("bad", t("logDamaged", {why: model.damage, model: model.model}))) : null,
+        model.unstored ? h("p", {}, badge("warn", t("unstored"))) : null,
         rollout ? h("p", {}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}`}, t("inRollout", {
             id: rollout.id, phase: tOr(`phase_${rollout.phase}`, rollout.phase), step: rollout.step, steps: rollout.steps}))) : null,
         h("table", {class: "wide"},

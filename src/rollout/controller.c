@@ -105,6 +105,13 @@ const struct rollout *controller_holder(struct controller *controller, const cha
     return &trial->state;
 }
 
+bool controller_is_unwritten(const struct controller *controller, const char *model)
+{
+    const struct trial *trial = trial_of_model((struct controller *)controller, model);
+
+    return trial && trial->go_back;
+}
+
 bool controller_is_full(const struct controller *controller)
 {
     int i;
@@ -394,6 +401,18 @@ static void go_back_unwritten(struct controller *controller, struct trial *trial
     trial->go_back = true;
 }
 
+/* A disk may be slow, or locked, and what follows is written twice. Behind the analysis the dead-man rule does not hold
+ * any more: it does again, so that stable takes over now. */
+static void let_go(struct controller *controller, struct trial *trial)
+{
+    const struct controller_target *target = &controller->target;
+
+    if (!trial->on_trial)
+        target->set_trial(target->user, trial->state.model, true);
+    trial->on_trial = true;
+    target->hold(target->user, trial->state.model, 0);
+}
+
 enum serin_errc trial_decide(struct controller *controller, struct trial *trial, enum rollout_event event,
                              const char *author, const char *why, const struct controller_now *now,
                              struct serin_error *error)
@@ -408,8 +427,8 @@ enum serin_errc trial_decide(struct controller *controller, struct trial *trial,
         rc = trial_new_judge(trial, &fresh, error);
     if (rc != SERIN_OK)
         return rc;
-    if (event_goes_back(event) && trial->on_trial) /* a disk may be slow, and what follows is written twice */
-        controller->target.hold(controller->target.user, trial->state.model, 0);
+    if (event_goes_back(event) && trial_is_live(trial))
+        let_go(controller, trial);
     rc = trial_write(controller, trial, &next, author, name, now, &fault);
     if (rc != SERIN_OK) {
         judge_free(fresh);

@@ -5,9 +5,9 @@
  *
  * One thread. The order is always the same: the machine says what an event leads to, the records that it was judged by
  * and the decision are put on disk, the state changes, and the route is brought to what the state wishes; where that
- * fails it is tried again at each tick. A decision that cannot be written is not taken; but where it is one to go back,
- * the hold on the model's trial is let go before anything is written, so that the gateway sends everything to stable
- * while it is being written, and until it can be.
+ * fails it is tried again, every second. A decision that cannot be written is not taken; but where it is one to go
+ * back, the hold on the model's trial is let go before anything is written, so that the gateway sends everything to
+ * stable while it is being written, and until it can be.
  */
 #ifndef ROLLOUT_CONTROLLER_H
 #define ROLLOUT_CONTROLLER_H
@@ -116,6 +116,9 @@ const struct rollout *controller_rollout(struct controller *controller, const ch
 /* The rollout that has the model's route in its hands, so that nobody else may change it: one that has not ended, or
  * whose route is still to be changed. With tag, only if that version is one of its two. NULL: none. */
 const struct rollout *controller_holder(struct controller *controller, const char *model, const char *tag);
+
+/* The model's rollout goes back, and stable has everything, but the decision is not on disk yet. */
+bool controller_is_unwritten(const struct controller *controller, const char *model);
 
 /* No place is free, but for those of rollouts that have ended. */
 bool controller_is_full(const struct controller *controller);

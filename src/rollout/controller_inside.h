@@ -35,6 +35,7 @@ struct trial {
     bool go_back;                  /* decided, but not written yet */
     enum rollout_event go_back_event;
     char go_back_author[160], go_back_why[400];
+    double again_s; /* monotonic; what could not be written is not tried before */
     uint64_t record_bytes;
     struct judge_decision last;
     struct gate gates[PLAN_MAX_WEBHOOKS];
@@ -75,7 +76,7 @@ MUST_USE enum serin_errc trial_write(struct controller *controller, const struct
 MUST_USE enum serin_errc trial_decide(struct controller *controller, struct trial *trial, enum rollout_event event,
                                       const char *author, const char *why, const struct controller_now *now,
                                       struct serin_error *error);
-/* The route becomes what the state wishes; tried again at each tick until it is. */
+/* The route becomes what the state wishes; tried again every second until it is. */
 void trial_bring_route(struct controller *controller, struct trial *trial);
 void trial_notify(struct controller *controller, const struct trial *trial, enum plan_hook on, const char *event);
 

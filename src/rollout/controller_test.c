@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #define TICK_S       .05
+#define SECOND       21 /* ticks, and one more */
 #define MOST_TICKS   20000
 #define MOST         64
 #define RECORD_BYTES (4 << 20)
@@ -45,8 +46,8 @@ struct world {
     int holds, let_go; /* calls of hold with a time, and without */
     uint64_t hold_ms;
     struct stored decisions[MOST];
-    int decision_count, puts;
-    char *records[4]; /* by attempt */
+    int decision_count, puts, tries; /* tries: of decisions to be written */
+    char *records[4];                /* by attempt */
     size_t size[4], synced[4];
     long calls, kill_at;
     bool loses; /* at a kill, what is not synced */
@@ -188,6 +189,7 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
 
     if (decision->goes_back && world->on_trial) /* stable has taken over before the disk is asked */
         assert_true(world->dead || world->hold_ms == 0);
+    world->tries++;
     if (!lives(world) || world->decide_fails)
         return error_set(error, SERIN_IO, "the disk is full");
     assert_true(world->decision_count < MOST);
@@ -615,13 +617,15 @@ static void test_full_disk_goes_back_at_once(void **state)
         tick(world);
     assert_int_equal(world->hold_ms, 0);
     world->errors = 0;
-    tick_times(world, 100);
+    world->tries = 0;
+    tick_times(world, 5 * SECOND);
+    assert_in_range(world->tries, 4, 6);
     assert_int_equal(world->hold_ms, 0); /* and it stays so */
     assert_int_equal(phase(world), ROLLOUT_PROGRESSING);
     assert_int_equal(act(world, ROLLOUT_ON_PROMOTE_FULL), SERIN_LIMIT);
     world->decide_fails = false;
     assert_int_equal(act(world, ROLLOUT_ON_PROMOTE_FULL), SERIN_LIMIT);
-    tick(world);
+    tick_times(world, SECOND);
     assert_int_equal(phase(world), ROLLOUT_ROLLED_BACK);
     assert_int_equal(share_of(&world->route), 0);
     assert_string_equal(world->decisions[world->decision_count - 1].author, "judge");
@@ -644,7 +648,7 @@ static void test_route_that_cannot_be_put(void **state)
     assert_non_null(controller_holder(world->controller, "street", "v0.9.0"));
     assert_int_equal(start(world), SERIN_IO); /* nothing begins on a route that is not what it should be */
     world->put_fails = false;
-    tick(world);
+    tick_times(world, SECOND);
     assert_int_equal(share_of(&world->route), 0);
     assert_null(controller_holder(world->controller, "street", NULL));
     free_world(world);
@@ -926,6 +930,30 @@ static void test_late_evidence_undoes(void **state)
     free_world(world);
 }
 
+/* Nobody watches any more, and the dead-man rule with it: it is there again, so that stable has everything at once. */
+static void test_undo_after_the_analysis_on_a_full_disk(void **state)
+{
+    struct world *world = begun(PLAN);
+
+    (void)state;
+    go_to(world, ROLLOUT_PROMOTED, 2);
+    tick_times(world, 200); /* the analysis is over */
+    assert_false(world->on_trial);
+    assert_false(controller_is_unwritten(world->controller, "street"));
+    world->decide_fails = true;
+    assert_int_equal(act(world, ROLLOUT_ON_UNDO), SERIN_IO);
+    assert_true(world->on_trial);
+    assert_int_equal(world->hold_ms, 0);
+    tick_times(world, 100);
+    assert_true(world->on_trial && world->hold_ms == 0 && controller_is_unwritten(world->controller, "street"));
+    world->decide_fails = false;
+    tick_times(world, SECOND);
+    assert_int_equal(phase(world), ROLLOUT_UNDONE);
+    assert_int_equal(share_of(&world->route), 0);
+    assert_false(world->on_trial || controller_is_unwritten(world->controller, "street"));
+    free_world(world);
+}
+
 static void test_breaker(void **state)
 {
     struct world *world = begun(PLAN);
@@ -949,6 +977,7 @@ static void test_most_evidence_calls_a_person(void **state)
     while (trial(world)->last.units <= 500)
         tick(world);
     ((struct trial *)trial(world))->last.answer = JUDGE_HOLD;
+    ((struct trial *)trial(world))->again_s = 0;
     world->decide_fails = false;
     world->now_s -= TICK_S;
     tick(world);
@@ -969,7 +998,7 @@ static void test_unreadable_records_go_back(void **state)
     tick(world);
     assert_int_equal(world->hold_ms, 0);
     world->decide_fails = false;
-    tick(world);
+    tick_times(world, SECOND);
     assert_int_equal(phase(world), ROLLOUT_ABORTED);
     assert_string_equal(world->decisions[world->decision_count - 1].author, "controller");
     assert_int_equal(share_of(&world->route), 0);
@@ -1048,6 +1077,7 @@ int main(void)
         cmocka_unit_test(test_accepted_question_is_not_asked_again),
         cmocka_unit_test(test_harm_goes_back_wherever_it_stands),
         cmocka_unit_test(test_late_evidence_undoes),
+        cmocka_unit_test(test_undo_after_the_analysis_on_a_full_disk),
         cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_most_evidence_calls_a_person),
         cmocka_unit_test(test_unreadable_records_go_back),

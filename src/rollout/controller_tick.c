@@ -17,16 +17,29 @@
 #define GATE_AGAIN_S 30.0  /* a gate that refuses is asked again after so long */
 #define GATE_GRACE_S 2.0   /* beyond its timeout, before its silence counts as an answer */
 #define IDLE_LOOK_S  1.0   /* without a record */
-#define BEAT_S       60.0  /* when the analysis is over a look marks the time, so that a kill does not lose it */
+#define AGAIN_S      1.0 /* what could not be written is tried again after so long: a full disk fails fast, and often */
+#define BEAT_S       60.0 /* when the analysis is over a look marks the time, so that a kill does not lose it */
 
-/* What the program decides by itself: a failure is told once by trial_decide, and tried again at the next tick. */
+/* Whether what could not be written is left alone for now. */
+static bool rests(const struct trial *trial, double now_s)
+{
+    return now_s < trial->again_s && trial->again_s - now_s <= AGAIN_S;
+}
+
+/* What the program decides by itself: a failure is told once by trial_decide, and tried again. */
 static void decide_alone(struct controller *controller, struct trial *trial, enum rollout_event event,
                          const char *author, const char *why, const struct controller_now *now)
 {
+    const bool is_new = event_goes_back(event) && !trial->go_back;
     struct serin_error error;
 
-    if (trial_decide(controller, trial, event, author, why, now, &error) != SERIN_OK)
-        snprintf(trial->waiting, sizeof(trial->waiting), "for its decision to be written: %.200s", error.message);
+    if (rests(trial, now->now_s) && !is_new)
+        return;
+    trial->again_s = 0;
+    if (trial_decide(controller, trial, event, author, why, now, &error) == SERIN_OK)
+        return;
+    snprintf(trial->waiting, sizeof(trial->waiting), "for its decision to be written: %.200s", error.message);
+    trial->again_s = now->now_s + AGAIN_S;
 }
 
 static void wait_for(struct trial *trial, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -134,6 +147,8 @@ static void tick_pending(struct controller *controller, struct trial *trial, con
 {
     char why[200];
 
+    if (rests(trial, now->now_s)) /* what it waits for stays said */
+        return;
     trial->waiting[0] = '\0';
     if (is_frozen(controller, trial, now) || !gates_agree(controller, trial, now->now_s))
         return;
@@ -279,8 +294,10 @@ void controller_tick(struct controller *controller, const struct controller_now 
 
         if (!trial->used)
             continue;
-        if (trial->route_pending)
+        if (trial->route_pending && !rests(trial, now->now_s)) {
             trial_bring_route(controller, trial);
+            trial->again_s = trial->route_pending ? now->now_s + AGAIN_S : 0;
+        }
         if (trial_is_live(trial))
             tick_live(controller, trial, now);
         if (trial->on_trial || trial->route_pending)

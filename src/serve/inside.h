@@ -89,6 +89,9 @@ MUST_USE enum serin_errc table_put_rollout(struct server *server, const struct r
 void table_set_trial(struct server *server, const char *model, bool on_trial);
 void table_store(struct server *server); /* tries again to write what could not be */
 bool table_is_stored(const struct server *server);
+/* Of the model of an entry something is in force that is not on disk yet: its weights, or that its rollout goes back.
+ */
+bool table_is_unstored(const struct server *server, int entry);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
 /* The stored routes, again: those that another process had the hands on meanwhile. */

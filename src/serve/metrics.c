@@ -74,7 +74,7 @@ struct guard_row {
 struct program_numbers {
     double start_s, uptime_s, certificate_left_s, cpu_s, resident, virtual_bytes, threads, open_files, most_files;
     double connections_open, connections_taken, connections_refused, connections_evicted;
-    double gateway_threads, models, damaged;
+    double gateway_threads, models, damaged, unstored;
 #define X(name, help) double judge_##name;
     OBSERVE_COUNTERS(X)
 #undef X
@@ -312,8 +312,10 @@ static void read_program(struct page *page)
     program->connections_evicted = (double)connections.evicted;
     program->gateway_threads = page->server->options.gateway_threads;
     program->models = page->server->table.entry_count;
-    for (i = 0; i < page->server->table.entry_count; i++)
+    for (i = 0; i < page->server->table.entry_count; i++) {
         program->damaged += rollouts_damage(page->server->rollouts, page->server->table.entries[i].route.model) != NULL;
+        program->unstored += table_is_unstored(page->server, i);
+    }
 #define X(name, help) program->judge_##name = observer ? (double)observer->name : 0;
     OBSERVE_COUNTERS(X)
 #undef X
@@ -622,6 +624,8 @@ static const struct metric metrics[] = {
     {"serin_models", GAUGE, PROGRAM(models), "Models that have a route"},
     {"serin_decision_log_damaged_models", GAUGE, PROGRAM(damaged),
      "Models whose rollouts stand still because the log of decisions is damaged"},
+    {"serin_unstored_models", GAUGE, PROGRAM(unstored),
+     "Models of which a way back is in force that could not be put on disk yet"},
     {"serin_gateway_threads", GAUGE, PROGRAM(gateway_threads), "Threads that take requests"},
     {"serin_connections_open", GAUGE, PROGRAM(connections_open), "Connections of clients that are open"},
     {"serin_connections_taken_total", COUNTER, PROGRAM(connections_taken), "Connections of clients that were taken"},

@@ -42,7 +42,8 @@ struct recording { /* the open file of a rollout's attempt */
     char rollout[ROLLOUT_MAX_ID + 1];
     int attempt;
     struct records *records;
-    bool gap; /* a line could not be taken: the file is not what the judge has heard */
+    bool gap;  /* a line could not be taken: the file is not what the judge has heard */
+    bool told; /* that a decision had to do without it */
 };
 
 struct rollouts {
@@ -280,6 +281,7 @@ static struct records *recording_of(struct rollouts *rollouts, const struct roll
     records_close(recording->records);
     recording->records = NULL;
     recording->gap = recording->gap && recording->attempt == rollout->attempt;
+    recording->told = recording->told && recording->attempt == rollout->attempt;
     recording->attempt = rollout->attempt;
     if (records_open(rollouts->dir, rollout->id, rollout->attempt, each, user, &recording->records, error) != SERIN_OK)
         return NULL;
@@ -341,13 +343,17 @@ static enum serin_errc sync_records(struct rollouts *rollouts, const struct cont
 {
     struct records *records = recording_of(rollouts, decision->after, NULL, NULL, error);
     enum serin_errc rc = records ? records_sync(records, &row->records, row->records_hash, error) : error->code;
+    struct recording *recording = find_recording(rollouts, decision->after);
 
-    if (rc == SERIN_OK && find_recording(rollouts, decision->after)->gap)
+    if (rc == SERIN_OK && recording->gap)
         rc = error_set(error, SERIN_IO, "the records of %s have a gap", decision->after->id);
     if (rc == SERIN_OK || !decision->goes_back)
         return rc;
-    log_event(rollouts->server->log, "error", "deciding without records", "%s: %s", decision->after->id,
-              error->message);
+    if (!recording || !recording->told) /* where it cannot be written either it comes again and again */
+        log_event(rollouts->server->log, "error", "deciding without records", "%s: %s", decision->after->id,
+                  error->message);
+    if (recording)
+        recording->told = true;
     row->records = DECISION_WITHOUT_RECORDS;
     memset(row->records_hash, 0, sizeof(row->records_hash));
     return SERIN_OK;
@@ -743,6 +749,11 @@ static enum serin_errc check_log(const struct rollouts *rollouts, const char *mo
         return refuse_damaged(&rollouts->damage, model, error);
     damage_look(rollouts->server->state, &now);
     return damage_of(&now, model) ? refuse_damaged(&now, model, error) : SERIN_OK;
+}
+
+bool rollouts_are_unwritten(const struct rollouts *rollouts, const char *model)
+{
+    return rollouts && rollouts->active && controller_is_unwritten(rollouts->controller, model);
 }
 
 const char *rollouts_damage(const struct rollouts *rollouts, const char *model)

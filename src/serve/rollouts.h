@@ -25,6 +25,9 @@ bool rollouts_are_ours(const struct rollouts *rollouts);
 MUST_USE enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
                                              struct serin_error *error);
 
+/* The model's rollout goes back, which is in force, but not on disk yet. */
+bool rollouts_are_unwritten(const struct rollouts *rollouts, const char *model);
+
 /* What is wrong with the log of a model's decisions; NULL: nothing. */
 const char *rollouts_damage(const struct rollouts *rollouts, const char *model);
 

@@ -474,8 +474,10 @@ static enum serin_errc start(struct server *server, const char *program, struct 
     snprintf(path, sizeof(path), "%s/state.db", server->options.data_dir);
     if (rc == SERIN_OK)
         rc = state_open(path, &server->state, error);
-    if (rc == SERIN_OK)
+    if (rc == SERIN_OK) {
+        state_hurry(server->state);
         rc = serve_make_tls(&server->options, &server->tls, error);
+    }
     if (rc == SERIN_OK)
         tell_certificate(server);
     if (rc == SERIN_OK)

@@ -3,6 +3,7 @@
  * disk. SPDX-License-Identifier: Apache-2.0
  */
 #include "serve/inside.h"
+#include "serve/rollouts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -247,6 +248,12 @@ bool table_is_stored(const struct server *server)
         if (server->unstored[i])
             return false;
     return true;
+}
+
+bool table_is_unstored(const struct server *server, int entry)
+{
+    return server->unstored[entry] ||
+           rollouts_are_unwritten(server->rollouts, server->table.entries[entry].route.model);
 }
 
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *enters,

@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define APPLICATION_ID  0x53657269 /* "Seri", so that another program's file is not taken for ours */
-#define SCHEMA_VERSION  4
-#define BUSY_TIMEOUT_MS 2000
-#define REMOVE_SERVING  "DELETE FROM serving WHERE name=?"
+#define APPLICATION_ID 0x53657269 /* "Seri", so that another program's file is not taken for ours */
+#define SCHEMA_VERSION 4
+#define PATIENCE_MS    2000 /* with another process's lock */
+#define HURRIED_MS     100
+#define REMOVE_SERVING "DELETE FROM serving WHERE name=?"
 
 static const char *const schemas[SCHEMA_VERSION] = {
     "CREATE TABLE route(model TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;"
@@ -85,6 +87,31 @@ static enum serin_errc bring_up(struct state *state, struct serin_error *error)
     return rc;
 }
 
+/* Who came in vain does not wait again within the next second: what is tried again and again, or by many, must not add
+ * up to a thread that does nothing else. */
+static int wait_for_lock(void *user, int tries)
+{
+    struct state *state = user;
+    const uint64_t now_ms = clock_now_ns() / 1000000;
+    const struct timespec pause = {.tv_nsec = 2000000};
+
+    if (tries == 0)
+        state->waits_since_ms = now_ms;
+    if (now_ms < state->in_vain_until_ms)
+        return 0;
+    if (now_ms - state->waits_since_ms >= state->patience_ms) {
+        state->in_vain_until_ms = now_ms + 1000;
+        return 0;
+    }
+    nanosleep(&pause, NULL);
+    return 1;
+}
+
+void state_hurry(struct state *state)
+{
+    state->patience_ms = HURRIED_MS;
+}
+
 enum serin_errc state_open(const char *path, struct state **ret, struct serin_error *error)
 {
     struct state *state = calloc(1, sizeof(*state));
@@ -99,7 +126,8 @@ enum serin_errc state_open(const char *path, struct state **ret, struct serin_er
         state_close(state);
         return rc;
     }
-    sqlite3_busy_timeout(state->db, BUSY_TIMEOUT_MS);
+    state->patience_ms = PATIENCE_MS;
+    sqlite3_busy_handler(state->db, wait_for_lock, state);
     rc = state_execute(state, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", "opening",
                        error);
     if (rc == SERIN_OK)

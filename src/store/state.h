@@ -19,6 +19,10 @@ struct state;
 MUST_USE enum serin_errc state_open(const char *path, struct state **ret, struct serin_error *error);
 void state_close(struct state *state); /* NULL is fine */
 
+/* A change waits 2 s for another process's lock (a backup's, somebody's sqlite3) before it fails with SERIN_IO. From
+ * now on .1 s, and for one that was waited for in vain not again within a second: for a thread that others wait for. */
+void state_hurry(struct state *state);
+
 /* How a version is served: replicas of our own, or somebody's server at url ("": our own). name: "model:tag". */
 struct state_serving {
     char name[200];

@@ -11,6 +11,7 @@
 
 struct state {
     sqlite3 *db;
+    uint64_t patience_ms, waits_since_ms, in_vain_until_ms; /* with another process's lock; the latter two monotonic */
 };
 
 /* The error of the last SQLite call. */

@@ -175,12 +175,34 @@ static void what_is_not_ours_is_refused(void **unused)
     assert_int_equal(state_open("/nonexistent/state.db", &state, &error), SERIN_IO);
 }
 
+/* Who waits in vain does not wait again at once: the handler is asked by SQLite as it would be by a lock. */
+static void a_lock_is_waited_for_once(void **unused)
+{
+    struct state *state = open_state(), *other = open_state();
+
+    (void)unused;
+    assert_int_equal(state->patience_ms, PATIENCE_MS);
+    state_hurry(state);
+    assert_int_equal(state_execute(other, "BEGIN IMMEDIATE", "", NULL), SERIN_OK);
+    assert_int_equal(state_note(state, "me", "what", "", NULL), SERIN_IO);
+    assert_true(state->in_vain_until_ms > 0);
+    state->in_vain_until_ms = UINT64_MAX; /* the clock stands */
+    assert_int_equal(wait_for_lock(state, 0), 0);
+    assert_int_equal(state_execute(other, "COMMIT", "", NULL), SERIN_OK);
+    assert_int_equal(state_note(state, "me", "what", "", NULL), SERIN_OK); /* and what is free is taken */
+    state->in_vain_until_ms = 0;
+    assert_int_equal(wait_for_lock(state, 0), 1);
+    state_close(other);
+    state_close(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(others_cannot_read_it, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(everything_comes_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(killed_writers_lose_nothing, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_lock_is_waited_for_once, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, make_folder, remove_folder),
     };
 

@@ -796,10 +796,60 @@ def test_a_locked_state_file_takes_no_step_and_goes_back(models, serve):
             before = models.canary.count
             traffic.more(200)
             assert models.canary.count == before and models.get()["phase"] == "Progressing"
+            unstored, = [model["unstored"] for model in serve.api("GET", "status")["models"] if model["model"] == models.name]
+            told = serin("status", "--admin", f"127.0.0.1:{serve.admin}").stdout
+            assert "its rollout goes back" in unstored and f"! {models.name}: {unstored}" in told
+            assert "\nserin_unstored_models 1\n" in serve.call("GET", "/metrics").body.decode()
             state.execute("ROLLBACK")
         models.reach("RolledBack")
+        assert "\nserin_unstored_models 0\n" in serve.call("GET", "/metrics").body.decode()
     assert not traffic.errors and models.weight() == 0
     assert [one["event"] for one in models.history()] == ["start", "ready", "harm"]
+
+
+def test_a_locked_state_file_holds_up_nobody(tmp_path):
+    """Three rollouts go back and cannot be written, over and over: the control port answers, and a fourth goes on."""
+    bad = threading.Event()
+    with serving(tmp_path, "--drain-seconds", "2") as serve, contextlib.ExitStack() as held:
+        models = [Rollouts(serve, name) for name in ("one", "two", "three", "sound")]
+        for each in models:
+            each.two(canary=lambda asked, name=each.name: answer(500) if bad.is_set() and name != "sound" else answer())
+            each.start(STANDS)
+            each.reach("Progressing")
+        traffic = [held.enter_context(each.traffic(clients=1)) for each in models]
+        until(lambda: all(each.by_version.get("v2") for each in traffic), "the canaries' answers")
+        state = held.enter_context(contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db", isolation_level=None)))
+        state.execute("BEGIN IMMEDIATE")
+        bad.set()
+        until(lambda: all("be written" in each.get()["waiting"] for each in models[:3]), "three ways back, which wait")
+        counted = models[3].counters("v2")
+        asked = itertools.count()
+        until(lambda: models[3].get()["phase"] == "Progressing" and next(asked) >= 300, "300 answers of the control port")
+        found = models[3].counters("v2")
+        assert found["answered"] > counted["answered"] and found["unheld"] == counted["unheld"]
+        state.execute("ROLLBACK")
+        for each in models[:3]:
+            each.reach("RolledBack")
+        assert not any(each.errors or each.broken for each in traffic)
+        for each in models:
+            each.remove()
+
+
+def test_an_undo_after_the_analysis_does_not_wait_for_the_disk(models, serve):
+    """Nobody watches any more; stable has everything all the same, before it is written."""
+    models.two()
+    models.start({**plan(step(50)), "after": {"analysis": "0s", "undo": "1h"}})
+    with models.traffic() as traffic:
+        models.reach("Promoted")
+        with contextlib.closing(sqlite3.connect(serve.folder / "data" / "state.db", isolation_level=None)) as state:
+            state.execute("BEGIN IMMEDIATE")
+            said = models.serve.call("POST", f"/api/v1/rollouts/{models.name}/undo", {})
+            assert said.status == 500 and "stable has taken over" in said.json()["error"], said.body
+            with contextlib.closing(serve.client()) as client:
+                assert {client.predict(models.name).version for _ in range(50)} == {"v1"}
+            state.execute("ROLLBACK")
+        models.reach("Undone")
+    assert not traffic.errors and models.weight() == 0
 
 
 def wished(state, steps):
