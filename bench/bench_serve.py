@@ -235,30 +235,10 @@ def bench_memory(folder):
 
 # ---- what a mirror costs ----
 
-async def slow(reader, writer):
-    try:
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            if found and int(found[1]):
-                await reader.readexactly(int(found[1]))
-                await asyncio.sleep(2)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
-
-
-def serve_slowly(port):
-    async def run():
-        server = await asyncio.start_server(slow, "127.0.0.1", port, backlog=1024, limit=1 << 20)
-        await server.serve_forever()
-    asyncio.run(run())
-
-
 def bench_mirror(folder):
     echo, sleepy, dead = free_port(), free_port(), free_port()
     helpers = [subprocess.Popen([BUILD / "tests/http_echo", f"127.0.0.1:{echo}", "1024"], stdout=subprocess.DEVNULL),
-               subprocess.Popen([sys.executable, __file__, str(BUILD), f"slow={sleepy}"])]
+               subprocess.Popen([BUILD / "tests/http_echo", f"127.0.0.1:{sleepy}", "slow=2000"], stdout=subprocess.DEVNULL)]
     listener = socket.create_server(("127.0.0.1", dead))  # ready once, and dead afterwards
     script = folder / "steady.lua"
     script.write_text('wrk.method = "POST"\nwrk.body = string.rep("x", 50000)\nwrk.headers["Content-Type"] = "image/jpeg"\n'
@@ -308,8 +288,6 @@ def answer_once(listener):
 
 def main():
     wanted = sys.argv[2:] or ["path", "memory", "mirror"]
-    if wanted[0].startswith("slow="):
-        serve_slowly(int(wanted[0][5:]))
     if not shutil.which("wrk") and set(wanted) & {"path", "mirror"}:
         print("bench_serve.py: skipped, not installed: wrk", file=sys.stderr)
         sys.exit(77)

@@ -3,15 +3,16 @@
  * generators are pointed at.
  * SPDX-License-Identifier: Apache-2.0
  *
- * http_echo ADDRESS [BYTES | worker]: prints the port it listens on, serves until SIGTERM or SIGINT. With BYTES every
- * answer is that many bytes of 'x' instead; as "worker" it sees nothing in any picture, and tells of its stages. A
- * request that has no body is answered "ok". An echo has the type that it was sent as. It has no documents of models
- * (404), so that no two versions differ by theirs.
+ * http_echo ADDRESS [BYTES | worker | slow=MS]: prints the port it listens on, serves until SIGTERM or SIGINT. With
+ * BYTES every answer is that many bytes of 'x' instead; as "worker" it sees nothing in any picture, and tells of its
+ * stages; slow, an answer to a body is empty and comes MS later. A request that has no body is answered "ok". An echo
+ * has the type that it was sent as. It has no documents of models (404), so that no two versions differ by theirs.
  */
 #include "http/server.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct echo {
@@ -19,7 +20,42 @@ struct echo {
     uv_signal_t interrupt, terminate;
     struct bytes *fixed; /* NULL: echo */
     const char *fields;  /* of that; "" */
+    uint64_t slow_ms;    /* 0: at once */
 };
+
+/* An answer that is not due yet; lost where the server ends before. */
+struct late {
+    uv_timer_t timer;
+    struct http_exchange *exchange;
+};
+
+static void free_late(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    struct late *late = timer->data;
+
+    http_respond(late->exchange, 200, NULL, NULL);
+    uv_close((uv_handle_t *)timer, free_late);
+}
+
+static void answer_late(struct echo *echo, struct http_exchange *exchange)
+{
+    struct late *late = calloc(1, sizeof(*late));
+
+    if (!late) {
+        http_respond_error(exchange, 503, "no memory");
+        return;
+    }
+    late->exchange = exchange;
+    late->timer.data = late;
+    uv_timer_init(echo->interrupt.loop, &late->timer);
+    uv_unref((uv_handle_t *)&late->timer);
+    uv_timer_start(&late->timer, on_due, echo->slow_ms, 0);
+}
 
 static bool asks_for_model(const struct http_head *head)
 {
@@ -41,6 +77,10 @@ static void on_request(void *user, struct http_exchange *exchange)
     }
     if (asks_for_model(head)) {
         http_respond_error(exchange, 404, "no model is described here");
+        return;
+    }
+    if (echo->slow_ms > 0 && body->size > 0) {
+        answer_late(echo, exchange);
         return;
     }
     if (echo->fixed) {
@@ -95,7 +135,7 @@ int main(int argc, char **argv)
     uv_loop_t loop;
 
     if (argc < 2 || argc > 3)
-        return fail("usage: http_echo ADDRESS [BYTES | worker]");
+        return fail("usage: http_echo ADDRESS [BYTES | worker | slow=MS]");
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && strcmp(argv[2], "worker") == 0) {
         static const char seen[] = "{\"images\": [{\"results\": []}]}";
@@ -108,6 +148,8 @@ int main(int argc, char **argv)
             return fail("no memory");
         memcpy(echo.fixed->data, seen, sizeof(seen) - 1);
         echo.fixed->size = sizeof(seen) - 1;
+    } else if (argc == 3 && strncmp(argv[2], "slow=", 5) == 0) {
+        echo.slow_ms = strtoul(argv[2] + 5, NULL, 10);
     } else if (argc == 3) {
         size_t size = strtoul(argv[2], NULL, 10);
 

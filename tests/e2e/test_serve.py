@@ -302,6 +302,17 @@ def test_a_mirror_gets_the_same_bytes_and_no_credentials(serve, two):
     assert counted["requests"] == counted["answered"] == counted["mirror_failures"] == 0
 
 
+def test_copies_of_requests_without_an_answer_are_sent(serve, models):
+    """Clients come first, but not for ever: stable answers here when the copies of all are there."""
+    mirror = models.add("b")
+    models.add("a", lambda asked: until(lambda: mirror.count >= 8, "the copies") and answer(), stable=True)
+    models.put(mirrors=[{"tag": "b", "per_million": 1000000}])
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(serve.ask, "POST", f"/v1/predict/{models.name}", b"x") for _ in range(8)]
+        assert {one.result().status for one in answers} == {200}
+    assert mirror.count == 8
+
+
 # ---- what passes through ----
 
 def test_heads_on_their_way(serve, models):
