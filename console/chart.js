@@ -12,6 +12,7 @@ import {t} from "/words.js";
 
 const HEIGHT = 130;
 const LEAST_SPAN_S = 30;
+const LEAST_LABEL_PX = 50, LABEL_GAP_PX = 12;
 const FAR = 1e6; // more than any change
 const charts = new Map(); // element -> {plot, guard}
 let guards = new Map();   // name -> reading, of this look
@@ -67,6 +68,15 @@ function rangeOf(guard, data) {
     return [low - room, high + room];
 }
 
+/// As wide as its longest label, which may be "+40,000 %"; at the least as wide as most are, so that charts stand in line.
+function sizeOfLabels(plot, labels, index) {
+    const {font} = plot.axes[index];
+
+    plot.ctx.font = Array.isArray(font) ? font[0] : font; // in the canvas's own pixels
+    const widths = (labels || []).map((label) => plot.ctx.measureText(label).width / devicePixelRatio);
+    return Math.ceil(Math.max(LEAST_LABEL_PX, ...widths) + LABEL_GAP_PX);
+}
+
 function make(element, entry) {
     const axis = {stroke: () => colour("--quiet"), grid: {stroke: () => colour("--line"), width: 1}, ticks: {show: false}, font: "11px system-ui"};
     const edge = {stroke: () => colour("--band-edge"), width: 1, points: {show: false}};
@@ -76,7 +86,7 @@ function make(element, entry) {
         padding: [6, 26, 0, 0],
         scales: {x: {time: true, range: (_, from, to) => [Math.min(from, to - LEAST_SPAN_S), to]}, y: {range: (plot) => rangeOf(entry.guard, plot.data)}},
         axes: [{...axis, size: 22, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(1000 * tick).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false}))},
-            {...axis, size: 62, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard).replace(t("points"), "").trim())}],
+            {...axis, size: sizeOfLabels, space: 26, values: (_, ticks) => ticks.map((tick) => changeOf(tick, entry.guard).replace(t("points"), "").trim())}],
         series: [{}, {stroke: () => colour("--canary"), width: 2, points: {show: false}}, edge, edge],
         bands: [{series: [2, 3], fill: () => colour("--band")}],
         hooks: {draw: [(plot) => {

@@ -15,7 +15,7 @@ export function h(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
 
-/// A sentence of the server's, which is English whatever the page is; a person's reason among them may be anything.
+/// A sentence of the server's: in the page's language where it is known, else as it is; a person's reason may be anything.
 export const english = (sentence) => (sentence
     ? translated(sentence) ?? h("span", {lang: /^[ -~]*$/.test(sentence) ? "en" : null}, sentence) : null);
 

@@ -4,10 +4,10 @@
 import {confirmVerb} from "/confirm.js";
 import {english, h} from "/dom.js";
 import {duration, percent, time} from "/format.js";
-import {guardsView, namesOf} from "/guards.js";
+import {guardsView} from "/guards.js";
 import {live} from "/live.js";
 import {badge} from "/models.js";
-import {language, t, tOr} from "/words.js";
+import {t, tOr} from "/words.js";
 
 const kinds = {
     Pending: "still", Progressing: "still", Paused: "warn", Inconclusive: "warn", Promoted: "good", Completed: "good",
@@ -74,16 +74,9 @@ function eventsView(rollout) {
             h("thead", {}, h("tr", {}, ["when", "event", "state", "who", "why"].map((key) => h("th", {scope: "col"}, t(key))))),
             h("tbody", {}, shown.map((decision) => h("tr", {id: `d-${decision.number}`},
                 cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`event_${decision.event}`, decision.event)),
-                cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", decision.author),
+                cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", tOr(`who_${decision.author}`, decision.author)),
                 cell("why", english(decision.why)))))),
         hidden ? h("p", {class: "small"}, t("moreEvents", {id: rollout.id})) : null);
-}
-
-/// Why it waits: the server's sentence, behind the reader's own where the page has one.
-function nowText(rollout) {
-    if (language() === "en" || rollout.phase !== "Progressing" || !rollout.guard)
-        return english(rollout.waiting);
-    return [t("holdsFor", {guard: namesOf([{guard: rollout.guard, slice: rollout.slice}])}), " ", h("span", {class: "small"}, english(rollout.waiting))];
 }
 
 function facts(rollout) {
@@ -92,7 +85,7 @@ function facts(rollout) {
 
     return h("dl", {class: "facts"},
         row("why", english(rollout.why)),
-        row("now", rollout.waiting !== rollout.why ? nowText(rollout) : null),
+        row("now", rollout.waiting !== rollout.why ? english(rollout.waiting) : null),
         rollout.phase === "Progressing" && Number.isFinite(rollout.left_s) && rollout.left_s !== null
             ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,

@@ -1,9 +1,10 @@
 // words.js - every word of the console, in English and Chinese; which language is used, and remembered.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sentences of the server (why a step waits, why something is refused) are English; but for the commonest they stay so,
-// and are marked as such. A word with {name} in it
-// takes that parameter.
+// A word with {name} in it takes that parameter. What the server says of rollouts is in sentences.js; its other sentences
+// (why something is refused) are English, and are marked as such.
+
+import {translation} from "/sentences.js";
 
 const words = {
     // the frame
@@ -206,7 +207,10 @@ const words = {
     event_retry: ["retried", "重试"],
     event_undo: ["undone", "撤销"],
     "event_window-passed": ["undo has passed", "撤销期已过"],
-    holdsFor: ["{guard} is not proven within the step's margin yet", "尚未证明{guard}在本步界限之内"],
+    who_judge: ["judge", "裁判"],
+    who_controller: ["controller", "控制器"],
+    who_clock: ["clock", "时钟"],
+    who_breaker: ["breaker", "熔断器"],
     // verbs
     verb_pause: ["Pause", "暂停"],
     verb_resume: ["Resume", "继续"],
@@ -319,13 +323,6 @@ const words = {
     metric_golden_map: ["golden mAP", "基准 mAP"],
 };
 
-/// The server's commonest sentences, for readers of Chinese; the others stay as they are.
-const sentences = [
-    [/^started$/, "已开始"],
-    [/^step (\d+) of (\d+) can begin$/, "第 $1/$2 步可以开始"],
-    [/^every required guard is proven within this step's margins, by (\d+) .*$/, "所有须证明的护栏都已在本步界限内得到证明（证据 $1 个）"],
-];
-
 const LANGUAGES = ["en", "zh"];
 let chosen = stored("language");
 
@@ -371,9 +368,7 @@ export function t(key, parameters) {
 
 /// A sentence of the server's in the reader's language, where the page knows it; null.
 export function translated(sentence) {
-    const known = language() === "zh" && sentences.find(([pattern]) => pattern.test(sentence));
-
-    return known ? sentence.replace(...known) : null;
+    return language() === "zh" ? translation(sentence, (guard) => tOr(`metric_${guard}`, guard)) : null;
 }
 
 /// The word where there is one, else what it was asked for: names that a newer server may send.

@@ -229,6 +229,62 @@ def test_no_word_lacks_a_translation(browser, serve):
         assert f"phase_{phase}" in table
 
 
+# Where the program writes the sentences that a rollout's picture shows, and how such a statement begins.
+SAYS_IN = ("judge/judge.c", "judge/decide.c", "rollout/controller.c", "rollout/controller_tick.c", "rollout/controller_verbs.c",
+           "rollout/controller_report.c", "rollout/calendar.c", "serve/freeze.c")
+SAYS = (r"\bsay\(|\bwait_for\(|\bdecide_alone\(|\btrial_decide\(|\brollout_set_why\(|\bwhy(?:\[[^]]*\])? = |\breturn (?=\")"
+        r"|\bsnprintf\((?:[\w.>-]*why|[\w>-]*waiting|text|ret),")
+AUTHORS = {"judge", "controller", "clock", "breaker"}
+WEEK = "MonTueWedThuFriSatSun"
+
+
+def said():
+    """What stands between the conversions of those sentences, with its file."""
+    for file in SAYS_IN:
+        text = (ROOT / "src" / file).read_text()
+        found = re.findall(rf"(?:{SAYS})[^;]*?(?:\"(?:[^\"\\]|\\.)*\"[^;\"]*)+;", text)
+        assert found, file
+        for statement in found:
+            for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r'"\s*"', "", statement)):
+                for piece in re.split(r"%[-+.0-9]*(?:ll|z)?[a-z]", literal.replace("%%", "")):
+                    if len(piece.strip(" :;,()")) > 2 and piece not in {*AUTHORS, WEEK}:
+                        yield file, piece.strip(" :;,()")
+
+
+def test_no_sentence_of_the_server_lacks_a_translation(browser, serve):
+    """Whoever writes a new one is told here: it wants a row in console/sentences.js."""
+    open_page(browser, serve, locale="zh-CN")
+    rows = browser.evaluate(code="import('/sentences.js').then(m => m.known)")
+    for english, chinese in rows:
+        assert sorted(set(re.findall(r"\{\w+\}", english))) == sorted(set(re.findall(r"\{\w+\}", chinese))), english
+    pieces = list(said())
+    assert len(pieces) > 60
+    missing = [piece for piece in pieces if not any(piece[1] in english for english, _ in rows)]
+    assert not missing, missing
+    table = browser.evaluate(code="import('/words.js').then(m => m.table)")
+    assert all(f"who_{author}" in table for author in AUTHORS)
+
+
+@pytest.mark.parametrize("english, chinese", [
+    ("missed rose in light=dark: 12.4 % against stable's 5.1 % (+7.3 points, surely more than +3.02 points; the margin is 3), 310 labelled frames of the canary",
+     "漏检（light=dark）升高：12.4 %，稳定版为 5.1 %（变化 +7.3 个百分点，必定超过 +3.02 个百分点；界限 3），依据候选版的 310 张带标注的画面"),
+    ("error_rate rose: 12 % against stable's nothing (+7 %; the margin is 50 %), 1 requests of the canary",
+     "错误率升高：12 %，稳定版为 无（变化 +7 %；界限 50 %），依据候选版的 1 个请求"),
+    ("no request has come for 111 s; no good answer of the canary has been seen in this step yet", "已有 111 秒没有请求；本步中尚未见到候选版的正常回答"),
+    ("my own guard fell: 3 boxes; the limit is 5 boxes, 40 requests of the canary", "my own guard降低：3 个框，下限为 5 个框，依据候选版的 40 个请求"),
+    ("missed in light=dark is not known to be within 3 points of stable's yet: 21 labelled frames of the canary (and 2 more), "
+     "the last label came 12 min ago; about 40 min left at the present traffic",
+     "尚不能确知漏检（light=dark）与稳定版相差在 3 个百分点 以内：候选版已有 21 张带标注的画面（另有 2 项），最近一个标注在 12 分钟前；按当前流量约需 40 分钟"),
+    ("the canary has had 3 of the 50 requests that the step asks for; how long cannot be told yet", "候选版已有 3，本步要求 50 个请求；尚无法估计还需多久"),
+    ("because street is frozen, until Mon 2026-11-23 06:00 Europe/Berlin, in 5 h", "street 处于冻结期，至 Mon 2026-11-23 06:00 Europe/Berlin，还有 5 小时"),
+    ("for the gate https://a/b, which says no: not in 5 minutes", "等待关卡 https://a/b，它不同意：not in 5 minutes"),
+    ("I do not like it: 3 points", None), ("trouble in paradise", None)])
+def test_sentences_of_the_server_in_chinese(browser, serve, english, chinese):
+    """Whole ones; what a person wrote stays."""
+    open_page(browser, serve, locale="zh-CN")
+    assert browser.evaluate(code=f"import('/words.js').then(m => m.translated({json.dumps(english)}))") == chinese
+
+
 def test_a_lost_connection(browser, tmp_path):
     serve = Serve(tmp_path, "--gateway-threads", "1")
     try:

@@ -1,0 +1,137 @@
+// sentences.js - what the server says of a rollout, in Chinese.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server says why in one English sentence, which is on disk with its decision and the same in the terminal, the log
+// and here. So the sentence is the key, as in gettext: a row has it as the program writes it, with {name} for what
+// differs, and beside it the other language's. What stands for {name} is looked up among the parts in its turn (a guard's
+// name, a slice, an amount of evidence), and is left as it is where nothing is known of it. A sentence of which nothing is
+// known stays English and is marked so. The first row that fits is taken: the longer of two alike stands first.
+// tests/browser/test_console.py holds the rows against the strings in the program.
+
+/// Of judge/, rollout/controller_*.c and serve/freeze.c.
+const sentences = [
+    ["no request has come for {n} s; {rest}", "已有 {n} 秒没有请求；{rest}"],
+    ["{guard} rose{where}: {canary} against stable's {stable} ({change}, surely more than {sure}; the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}升高：{canary}，稳定版为 {stable}（变化 {change}，必定超过 {sure}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} rose{where}: {canary} against stable's {stable} ({change}; the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}升高：{canary}，稳定版为 {stable}（变化 {change}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} fell{where}: {canary} against stable's {stable} ({change}, surely less than {sure}; the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}降低：{canary}，稳定版为 {stable}（变化 {change}，必定低于 {sure}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} fell{where}: {canary} against stable's {stable} ({change}; the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}降低：{canary}，稳定版为 {stable}（变化 {change}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} rose{where}: {canary}; the limit is {limit}, {evidence} of the canary", "{guard}{where}升高：{canary}，上限为 {limit}，依据候选版的 {evidence}"],
+    ["{guard} fell{where}: {canary}; the limit is {limit}, {evidence} of the canary", "{guard}{where}降低：{canary}，下限为 {limit}，依据候选版的 {evidence}"],
+    ["{guard} fell: {canary} against stable's {stable}; the margin is {margin}", "{guard}降低：{canary}，稳定版为 {stable}；界限 {margin}"],
+    ["{guard}: not evaluated for both versions", "{guard}：并非两个版本都有评估"],
+    ["the split is not what it should be: the canary got {seen} of the traffic, the draw gave it {expected}",
+        "流量分配与应有的不符：候选版得到 {seen} 的流量，而抽签给它的是 {expected}"],
+    ["{what} is not known to be within {margin} of stable's yet: {evidence} of the canary{more}; {left}",
+        "尚不能确知{what}与稳定版相差在 {margin} 以内：候选版已有 {evidence}{more}；{left}"],
+    ["the canary has had {n} of the {needed} that the step asks for; {left}", "候选版已有 {n}，本步要求 {needed}；{left}"],
+    ["no good answer of the canary has been seen in this step yet", "本步中尚未见到候选版的正常回答"],
+    ["every required guard is proven within this step's margins, by {n} records of the canary's answers{more}",
+        "所有须证明的护栏都已在本步界限内得到证明，依据候选版回答的 {n} 条记录{more}"],
+    ["every required guard is proven within this step's margins, by {n} units of the canary in this step{more}",
+        "所有须证明的护栏都已在本步界限内得到证明，依据本步中候选版的 {n} 个分配单位{more}"],
+    ["started", "已开始"],
+    ["a person's word", "由人决定"],
+    ["a newer version takes its place: {reason}", "由更新的版本取代：{reason}"],
+    ["a newer version takes its place", "由更新的版本取代"],
+    ["in spite of the freeze ({why}): {reason}", "不顾冻结（{why}）：{reason}"],
+    ["step {step} of {steps} can begin", "第 {step}/{steps} 步可以开始"],
+    ["for a replica of {canary} to be ready", "等待 {canary} 的副本就绪"],
+    ["because {model} is frozen, {why}", "{model} 处于冻结期，{why}"],
+    ["for the gate {url}, which says no: {why}", "等待关卡 {url}，它不同意：{why}"],
+    ["for the gate {url}", "等待关卡 {url}"],
+    ["for its decision to be written: {why}", "等待决策写入磁盘：{why}"],
+    ["the step has just begun", "本步刚刚开始"],
+    ["waits for its minimum time: {n} s left; {rest}", "等待本步的最短时间，还有 {n} 秒；{rest}"],
+    ["waits for its minimum time: {n} min left; {rest}", "等待本步的最短时间，还有 {n} 分钟；{rest}"],
+    ["waits for its minimum time: {n} h left; {rest}", "等待本步的最短时间，还有 {n} 小时；{rest}"],
+    ["it is paused, and a person's resume or promote goes on", "已暂停，需由人继续或推进"],
+    ["no replica of {canary} was ready in {n} minutes", "{n} 分钟内没有 {canary} 的副本就绪"],
+    ["the step has had its most time, {n} s, and is not proven", "本步已用完最长时间 {n} 秒，仍未得到证明"],
+    ["the step has had its most evidence, {n}, and is not proven", "本步已用完最多证据 {n}，仍未得到证明"],
+    ["there are more records than a rollout may keep, and it is not proven", "记录已超出一次发布可保存的数量，仍未得到证明"],
+    ["the canary failed so many requests in a row that the gateway took it off", "候选版接连失败的请求过多，网关已将其撤下"],
+    ["the time to undo it has passed", "撤销期已过"],
+    ["its records cannot be read again: {why}", "无法重新读取其记录：{why}"],
+];
+
+const values = [["{n} points", "{n} 个百分点"], ["{n} boxes", "{n} 个框"], ["nothing", "无"]];
+
+/// What may stand for which {name} above.
+const parts = {
+    rest: sentences,
+    where: [[" in {slice}", "（{slice}）"]],
+    what: [["{guard} in {slice}", "{guard}（{slice}）"], ["{guard}", "{guard}"]],
+    canary: values, stable: values, limit: values, change: values, sure: values, margin: values,
+    evidence: [
+        ["{n} requests", "{n} 个请求"],
+        ["{n} pairs", "{n} 对画面"],
+        ["{n} labelled frames", "{n} 张带标注的画面"],
+        ["{n} choices", "{n} 个人工评判"],
+        ["{n} readings", "{n} 次读数"],
+    ],
+    needed: [["{n} requests", "{n} 个请求"], ["{n} units of assignment", "{n} 个分配单位"]],
+    more: [
+        [" (and {n} more), the last label came {t} min ago", "（另有 {n} 项），最近一个标注在 {t} 分钟前"],
+        [" (and {n} more)", "（另有 {n} 项）"],
+        [", the last label came {t} min ago", "，最近一个标注在 {t} 分钟前"],
+        ["; no label has come, so nobody has said whether it sees what it should", "；没有收到标注，因此无人确认它看到了该看到的"],
+    ],
+    left: [
+        ["how long cannot be told yet", "尚无法估计还需多久"],
+        ["about {n} s left at the present traffic", "按当前流量约需 {n} 秒"],
+        ["about {n} min left at the present traffic", "按当前流量约需 {n} 分钟"],
+        ["about {n} h left at the present traffic", "按当前流量约需 {n} 小时"],
+        ["more than two days left at the present traffic", "按当前流量需要两天以上"],
+    ],
+    why: [
+        ["until it is lifted", "直到解除"],
+        ["until {time}, in {n} min", "至 {time}，还有 {n} 分钟"],
+        ["until {time}, in {n} h", "至 {time}，还有 {n} 小时"],
+        ["until {time}, in {n} days", "至 {time}，还有 {n} 天"],
+        ["its calendar cannot be read: {fault}", "无法读取其日历：{fault}"],
+        ["its calendar cannot be told: {fault}", "无法判断其日历：{fault}"],
+        ["it did not answer in {n} s", "它在 {n} 秒内没有回答"],
+    ],
+};
+
+const MOST_KEPT = 500; // translations: the same ones are drawn every second
+
+/// A row as what finds it: {name} is whatever stands there.
+function compiled([from, to]) {
+    const names = [], literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const pattern = from.split(/\{(\w+)\}/).map((text, i) => (i % 2 ? (names.push(text), "(.*?)") : literal(text))).join("");
+
+    return {pattern: new RegExp(`^${pattern}$`, "s"), names, to};
+}
+
+const tables = Object.fromEntries(Object.entries(parts).map(([name, rows]) => [name, rows.map(compiled)]));
+const kept = new Map();
+
+function find(rows, text, guardName) {
+    for (const {pattern, names, to} of rows) {
+        const found = pattern.exec(text);
+        if (found)
+            return to.replace(/\{(\w+)\}/g, (_, name) => {
+                const given = found[1 + names.indexOf(name)];
+                return name === "guard" ? guardName(given) : find(tables[name] ?? [], given, guardName) ?? given;
+            });
+    }
+    return null;
+}
+
+/// In Chinese, or null where nothing is known of it. guardName: a guard's name for people.
+export function translation(sentence, guardName) {
+    if (!kept.has(sentence)) {
+        if (kept.size >= MOST_KEPT)
+            kept.clear();
+        kept.set(sentence, find(tables.rest, sentence, guardName));
+    }
+    return kept.get(sentence);
+}
+
+/// For the test that they are the program's.
+export const known = Object.values(parts).flat();
