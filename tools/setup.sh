@@ -25,7 +25,7 @@ AXE_VERSION=4.14.1 # finds what people with a screen reader or without a mouse c
 AXE_SHA256=e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 
 BUILD='gcc libc6-dev make meson ninja-build pkg-config libjpeg-dev libspng-dev libwebp-dev libjansson-dev libyaml-dev
-libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev'
+libssl-dev libcairo2-dev fonts-dejavu-core libuv1-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libdnnl-dev'
 TEST='libcmocka-dev python3 python3-pytest python3-numpy python3-yaml python3-jsonschema mandoc prometheus groff-base curl sqlite3 tzdata'
 PEERS='nginx-light apache2-bin lighttpd haproxy python3-h11 python3-waitress python3-gunicorn python3-tornado
 python3-werkzeug python3-cheroot python3-aiohttp libmicrohttpd-dev curl wrk chromium'
