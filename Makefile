@@ -4,13 +4,13 @@ BUILD ?= build
 MESON_FLAGS ?= --werror
 PREFIX ?= /usr/local
 
-.PHONY: all help setup run test soak bench asan tsan fuzz lint fmt install clean
+.PHONY: all help setup run test soak bench bench-peers asan tsan fuzz lint fmt install clean
 
 all: $(BUILD)/build.ninja ## build build/serin and build/libserin.so (the default)
 	@ninja -C $(BUILD) --quiet
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What configures a build folder: packages, ONNX Runtime, Meson. Done again only where it is not there.
 $(BUILD)/build.ninja:
@@ -37,6 +37,9 @@ bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they a
 	@python3 bench/bench_monitoring.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_rollout.py $(BUILD) || [ $$? -eq 77 ]
 	@$(BUILD)/bench/simulation --bench
+
+bench-peers: all ## serve beside FastAPI, ultralytics, LitServe, MLServer and BentoML from PyPI (9 GB, 25 minutes): docs/benchmarks.md
+	@python3 bench/bench_peers.py $(BUILD) || [ $$? -eq 77 ]
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan \

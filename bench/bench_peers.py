@@ -1,0 +1,380 @@
+#!/usr/bin/env python3
+"""A JPEG in, boxes out, over HTTP: serin serve beside the servers that people write in Python, on one core each.
+
+    bench_peers.py BUILD [PEER ...]            all where none is named: fastapi ultralytics litserve mlserver bentoml
+    BENCH_ROUNDS=5 BENCH_SECONDS=3             these, the defaults, take about 25 minutes; 1 and 2 show whether all is well in 4
+    SERIN_TEST_DATA=DIR                        with models/yolov8n.onnx and coco128/images; 77 where they or all peers are absent
+
+What is measured is told in docs/benchmarks.md. Each peer lies in a virtual environment of its own under $SERIN_CACHE (default
+~/.cache/serin), made from PyPI where it is not there yet; `ultralytics` brings PyTorch and needs 7 GB, the others 1.5 GB together.
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import open_loop
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers"
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resolve()
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
+OPEN_SECONDS = 3 * SECONDS
+DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
+MODEL = DATA / "models" / "yolov8n.onnx"
+CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "serin")).expanduser()
+SIZES = ("640x480", "1920x1080")
+CONNECTIONS = 4  # of the closed loop: enough that the core never waits for the client
+READY_S = 120
+
+# The same decoder and engine for all; OpenCV 4 is what serin's decoder is compared with.
+LEAN = ["numpy==2.4.6", "opencv-python-headless==4.14.0.94", "onnxruntime==1.32.0"]
+LOOP = ["uvicorn==0.54.0", "uvloop==0.23.0", "httptools==0.9.0"]
+PACKAGES = {
+    "fastapi": ["fastapi==0.165.0", *LOOP, *LEAN],
+    "ultralytics": ["ultralytics==8.4.190", "fastapi==0.165.0", *LOOP, *LEAN],
+    "litserve": ["litserve==0.2.19", *LOOP, *LEAN],
+    "mlserver": ["mlserver==1.7.1", *LOOP, *LEAN],
+    "bentoml": ["bentoml==1.4.39", *LOOP, *LEAN],
+}
+SHOWN = {"serin": "serin serve", "fastapi": "FastAPI", "ultralytics": "FastAPI + ultralytics", "litserve": "LitServe",
+         "mlserver": "MLServer", "bentoml": "BentoML"}
+
+
+def skip(why):
+    print(f"bench_peers.py: skipped, {why}", file=sys.stderr)
+    sys.exit(77)
+
+
+# ---- installing ----
+
+def install(name):
+    """The Python of a peer's environment, or None with a line that says why not."""
+    home = CACHE / f"peer-{name}"
+    wanted = "\n".join(PACKAGES[name])
+    done = home / "serin-installed.txt"
+    if done.exists() and done.read_text() == wanted:
+        return home / "bin" / "python"
+    print(f"installing {name} from PyPI ...", file=sys.stderr, flush=True)
+    shutil.rmtree(home, ignore_errors=True)
+    for command in ([sys.executable, "-m", "venv", home], [home / "bin/python", "-m", "pip", "install", "-q", *PACKAGES[name]]):
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            print(f"{name} is left out, it could not be installed: {(ended.stderr or ended.stdout).strip().splitlines()[-1]}")
+            return None
+    done.write_text(wanted)
+    return home / "bin" / "python"
+
+
+def version_of(python, package):
+    done = subprocess.run([python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))"], capture_output=True,
+                          text=True, check=False)
+    return done.stdout.strip()
+
+
+# ---- the servers ----
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tree(pid):
+    yield pid
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from tree(int(child))
+
+
+def cpu_seconds(pid):
+    """User and system time of one process and of the children that it has waited for."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid):
+    """Resident memory of a tree; what its processes share counts once (PSS)."""
+    total = 0
+    for one in tree(pid):
+        total += int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{one}/smaps_rollup").read_text(), re.MULTILINE)[1])
+    return total / 1024
+
+
+class Server:
+    path = "/predict"
+
+    def __init__(self, name, core, folder, command, environment=None):
+        self.name, self.log = name, folder / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log, cwd=folder, start_new_session=True,
+                                            env={**os.environ, **(environment or {})},
+                                            preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+
+    def stop(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(15)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+        try:  # what a server left behind in its group
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def cpu_seconds(self):
+        return sum(map(cpu_seconds, tree(self.process.pid)))
+
+    def ask(self, body):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{self.path}", body, {"Content-Type": "image/jpeg"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return self.boxes(answer.read())
+
+    def wait(self, body):
+        """Whether it answers within READY_S; tells its last words where not."""
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                self.ask(body)
+                return True
+            except OSError:
+                time.sleep(.2)
+        print(f"{SHOWN[self.name]} is left out, it did not answer: {self.log.read_text(errors='replace')[-500:]}")
+        return False
+
+    def boxes(self, text):
+        return json.loads(text)
+
+
+class Peer(Server):
+    def __init__(self, name, python, core, folder):
+        self.port = free_port()
+        environment = {"PEER_MODEL": str(MODEL), "PYTHONPATH": str(PEERS), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
+                       "BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "true", "YOLO_CONFIG_DIR": str(folder),
+                       "PEER_DETECTOR": "ultralytics" if name == "ultralytics" else "lean"}
+        script = PEERS / f"serve_{'fastapi' if name == 'ultralytics' else name}.py"
+        command = [python, script, self.port, free_port()]
+        if name == "bentoml":
+            command = [python, "-m", "bentoml", "serve", "serve_bentoml:Yolo", "--working-dir", PEERS, "--host", "127.0.0.1", "--port",
+                       self.port]
+        super().__init__(name, core, folder, command, environment)
+
+
+class Serin(Server):
+    """Everything on: gateway, one worker in its sandbox, access log, metrics."""
+    path = "/v1/predict/yolov8n"
+
+    def __init__(self, core, folder):
+        subprocess.run([BUILD / "serin", "push", "yolov8n:v1", "--model", MODEL, "--data-dir", folder / "data", "--set", "threads=1",
+                        "--set", "max_batch=1", "--set", "decode_threads=1"], check=True, stdout=subprocess.DEVNULL)
+        super().__init__("serin", core, folder, [BUILD / "serin", "serve", "--data-dir", folder / "data", "--listen", "127.0.0.1:0",
+                                                 "--admin", "127.0.0.1:0", "--gateway-threads", "1", "--log", folder / "serin.ndjson",
+                                                 "--access-log", folder / "access.ndjson"])
+        found = None
+        while not found and self.process.poll() is None:
+            found = re.search(r"serving on [\d.]+:(\d+), admin on [\d.]+:(\d+)", self.log.read_text())
+            time.sleep(.05)
+        if not found:
+            raise SystemExit(f"serin serve ended: {self.log.read_text()}")
+        self.port = int(found[1])
+        body = json.dumps({"name": "yolov8n:v1"}).encode()
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{found[2]}/api/v1/deploy", body), timeout=120).read()
+        except urllib.error.HTTPError as refusal:
+            raise SystemExit(f"deploy: {refusal.read().decode()}") from refusal
+
+    def boxes(self, text):
+        return json.loads(text)["images"][0]["results"]
+
+    def split_cpu_seconds(self):
+        """Of the gateway's process, and of the worker's below it, to the nanosecond: their threads live as long as they do."""
+        return [sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
+                for pid in tree(self.process.pid)][:2]
+
+
+# ---- do they give the same answer? ----
+
+def overlap(a, b):
+    a, b = a["box"], b["box"]
+    wide = min(a["x2"], b["x2"]) - max(a["x1"], b["x1"])
+    high = min(a["y2"], b["y2"]) - max(a["y1"], b["y1"])
+    both = max(wide, 0) * max(high, 0)
+    area = [(box["x2"] - box["x1"]) * (box["y2"] - box["y1"]) for box in (a, b)]
+    return both / max(sum(area) - both, 1e-9)
+
+
+def compare(mine, other):
+    """The boxes of both that have no counterpart of the same class, an IoU of .98 and a score within .01 in the other; scores within .01
+    of the threshold may be on one side only."""
+    missing, left = 0, list(other)
+    for box in mine:
+        found = [at for at in left if at["name"] == box["name"] and abs(at["confidence"] - box["confidence"]) < .01 and overlap(at, box) > .98]
+        if found:
+            left.remove(max(found, key=lambda at: overlap(at, box)))
+        else:
+            missing += box["confidence"] > .26
+    return missing + sum(box["confidence"] > .26 for box in left)
+
+
+def same_answers(serin, peers, pictures):
+    """The peers that give serin's boxes on every picture; ends where one does not."""
+    wanted = {(size, i): serin.ask(body) for size in SIZES for i, body in enumerate(pictures[size])}
+    count = sum(map(len, wanted.values()))
+    for peer in peers:
+        wrong = {key: compare(boxes, peer.ask(pictures[key[0]][key[1]])) for key, boxes in wanted.items()}
+        if any(wrong.values()):
+            sys.exit(f"{SHOWN[peer.name]} gives other boxes than serin on {sum(map(bool, wrong.values()))} of {len(wanted)} pictures: {wrong}")
+    print(f"answers: the same {count} boxes on {len(wanted)} pictures from all (class, IoU > .98, score within .01)")
+
+
+# ---- measuring ----
+
+def saturate(server, bodies):
+    """Pictures a second, CPU milliseconds a picture."""
+    before = server.cpu_seconds()
+    load = open_loop.closed_loop(server.port, server.path, bodies, CONNECTIONS, SECONDS)
+    if load.failures:
+        sys.exit(f"{SHOWN[server.name]}: {load.failures}")
+    return load.good / load.seconds, (server.cpu_seconds() - before) * 1000 / load.good
+
+
+def breakdown(serin, bodies):
+    """Milliseconds of each stage of a picture, one at a time: what the answers tell, and what is left of the time at the client."""
+    split = serin.split_cpu_seconds()
+    load = open_loop.closed_loop(serin.port, serin.path, bodies, 1, SECONDS)
+    cpu = [(after - before) * 1000 / load.good for before, after in zip(split, serin.split_cpu_seconds())]
+    rows = []
+    for latency, (head, text) in zip(load.latencies_ms, load.answers):
+        stages = {name.decode(): float(value) for name, value in re.findall(rb"(\w+);dur=([\d.]+)", head)}
+        letterbox = json.loads(text)["images"][0]["speed"]["preprocess"]
+        rows.append((stages["decode"] - letterbox, letterbox, stages["inference"], stages["post"],
+                     latency - sum(stages.values()) + stages["queue"], latency))
+    return [statistics.median(column) for column in zip(*rows)], cpu
+
+
+def shown_ms(value):
+    return f"> {open_loop.GRACE_S} s" if value == float("inf") else f"{value:.0f} ms"
+
+
+def measure(servers, pictures):
+    throughput = {(server, size): [] for server in servers for size in SIZES}
+    stages = {size: [] for size in SIZES}
+    serin = servers[0]
+    for number in range(ROUNDS):
+        for size in SIZES:
+            print(f"closed loop, round {number + 1}, {size}", file=sys.stderr, flush=True)
+            for server in servers:
+                throughput[server, size].append(saturate(server, pictures[size]))
+            stages[size].append(breakdown(serin, pictures[size]))
+    middle = {key: [statistics.median(column) for column in zip(*values)] for key, values in throughput.items()}
+    for size in SIZES:
+        best = max(middle[server, size][0] for server in servers[1:])
+        rates = {"half of serin's capacity": middle[serin, size][0] / 2, "the best peer's capacity": best}
+        latencies = {(server, load): [] for server in servers for load in rates}
+        late, failed = [], {}
+        for seed in range(ROUNDS):
+            for load, rate in rates.items():
+                print(f"open loop, round {seed + 1}, {size}, {rate:.1f} a second", file=sys.stderr, flush=True)
+                for server in servers:
+                    done = open_loop.open_loop(server.port, server.path, pictures[size], rate, OPEN_SECONDS, seed)
+                    latencies[server, load] += done.latencies_ms
+                    late.append(done.late_p99_ms)
+                    for why, count in done.failures.items():
+                        failed[server, load, why] = failed.get((server, load, why), 0) + count
+        report(size, servers, middle, rates, latencies)
+        for (server, load, why), count in failed.items():
+            print(f"  {SHOWN[server.name]} at {load}: {count} of {len(latencies[server, load])} failed: {why}")
+        print(f"  the generator itself was at most {max(late):.1f} ms late (p99 of its worst run)")
+        report_stages(stages[size])
+        for what, at, best_of in (("images a second, serin / best peer", 0, max), ("CPU of an image, best peer / serin", 1, min)):
+            ratios = [best_of(throughput[peer, size][i][at] for peer in servers[1:]) / mine[at]
+                      for i, mine in enumerate(throughput[serin, size])]
+            print(f"  {what}: {statistics.median(ratios) if at else 1 / statistics.median(ratios):.2f} (goal 3, with an engine of its own)")
+
+
+def report(size, servers, middle, rates, latencies):
+    print(f"\n{size}, medians of {ROUNDS} rounds; one core each; closed loop {SECONDS} s with {CONNECTIONS} connections, then open loop "
+          f"{OPEN_SECONDS} s\n")
+    print("| server | images/s | CPU ms an image | memory MB | " +
+          " | ".join(f"p50 at {rate:.1f}/s, {load} | p99" for load, rate in rates.items()) + " |")
+    print("| --- |" + " --: |" * (3 + 2 * len(rates)))
+    for server in servers:
+        times = [shown_ms(open_loop.percentile(latencies[server, load], percent)) for load in rates for percent in (50, 99)]
+        rate, cpu = middle[server, size]
+        print(f"| {SHOWN[server.name]} | {rate:.1f} | {cpu:.1f} | {memory_mb(server.process.pid):.0f} | {' | '.join(times)} |")
+
+
+def report_stages(rounds):
+    names = ("decode JPEG, light", "letterbox", "inference", "boxes, NMS, JSON", "HTTP, gateway, switches", "client sees")
+    values = [statistics.median(column) for column in zip(*(stages for stages, _ in rounds))]
+    own, worker = (statistics.median(column) for column in zip(*(cpu for _, cpu in rounds)))
+    print("  serin, one at a time: " + ", ".join(f"{name} {value:.2f} ms" for name, value in zip(names, values)) +
+          f"; CPU of the gateway {own:.2f} ms, of the worker {worker:.2f} ms")
+
+
+def describe(servers, pythons):
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    print(f"machine: {model[1] if model else platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}; servers on one, "
+          "the load on another")
+    before = [server.cpu_seconds() for server in servers]
+    time.sleep(2)
+    print("idle CPU of them all: " + ", ".join(f"{SHOWN[server.name]} {(server.cpu_seconds() - was) / 2:.1%}"
+                                               for server, was in zip(servers, before)))
+    for name in [server.name for server in servers[1:]]:
+        python = pythons[name]
+        print(f"{SHOWN[name]}: Python {platform.python_version()}, " + ", ".join(
+            f"{package} {version_of(python, package)}" for package in (pin.split("==")[0] for pin in PACKAGES[name])))
+
+
+def main():
+    wanted = sys.argv[2:] or list(PACKAGES)
+    unknown = [name for name in wanted if name not in PACKAGES]
+    if unknown:
+        sys.exit(f"no peer {unknown[0]}: {', '.join(PACKAGES)}")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        skip("one processor: the load needs another than the servers")
+    if not MODEL.exists() or not (DATA / "coco128" / "images").exists():
+        skip(f"no models/yolov8n.onnx and coco128/images in {DATA}; SERIN_TEST_DATA says where they are")
+    pythons = {name: python for name in wanted if (python := install(name))}
+    if not pythons:
+        skip("no peer could be installed from PyPI")
+    started = []
+    with tempfile.TemporaryDirectory(prefix="serin-bench-") as name:
+        folder = pathlib.Path(name)
+        subprocess.run([next(iter(pythons.values())), PEERS / "pictures.py", DATA / "coco128" / "images", folder], check=True)
+        pictures = {size: [path.read_bytes() for path in sorted((folder / size).iterdir())] for size in SIZES}
+        try:
+            started.append(Serin(cores[0], folder))
+            started += [Peer(name, python, cores[0], folder) for name, python in pythons.items()]
+            os.sched_setaffinity(0, {cores[1]})
+            servers = [server for server in started if server.wait(pictures[SIZES[0]][0])]
+            if len(servers) < 2 or servers[0].name != "serin":
+                sys.exit("nothing to compare")
+            describe(servers, pythons)
+            for size in SIZES:
+                print(f"{len(pictures[size])} pictures of {size}, {sum(map(len, pictures[size])) / len(pictures[size]) / 1000:.0f} KB each")
+            same_answers(servers[0], servers[1:], pictures)
+            measure(servers, pictures)
+        finally:
+            for server in started:
+                server.stop()
+    print("\nmachines are noisy: repeat before believing")
+
+
+if __name__ == "__main__":
+    main()
