@@ -94,6 +94,19 @@ static void put_duration(char *text, size_t size, double seconds)
         snprintf(text, size, "%.1f d", seconds / 86400);
 }
 
+/* Only where some have failed. */
+static void put_copies(FILE *out, const json_t *copies, int columns)
+{
+    const double answered = number_of(copies, "answered"), failed = number_of(copies, "failed");
+    char text[200];
+
+    if (!(failed > 0))
+        return;
+    snprintf(text, sizeof(text), "%.0f of %.0f were answered in this step; the last that failed: %s", answered,
+             answered + failed, text_of(copies, "failure"));
+    put(out, "copies", text, columns);
+}
+
 /* ---- steps ---- */
 
 static void put_steps(FILE *out, const json_t *rollout, int colours)
@@ -280,6 +293,7 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours, int colum
         put_duration(left, sizeof(left), number_of(rollout, "undo_left_s"));
         fprintf(out, "  %-9s %s left (serin rollout undo %s)\n", "undo", left, text_of(rollout, "id"));
     }
+    put_copies(out, json_object_get(rollout, "copies"), columns);
     put_steps(out, rollout, colours);
     if (json_is_true(json_object_get(ratio, "alarm")))
         fprintf(out, "  %-9s the canary got %.3g %% of the requests where the draw says %.3g %%\n", "ALARM",

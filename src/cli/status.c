@@ -146,7 +146,11 @@ static void fill_row(struct row *row, const json_t *model, const json_t *version
     snprintf(row->cells[SHARE], MAX_CELL, "%.4g %%", sum > 0 ? 100 * number_of(version, "weight") / sum : 0.0);
     snprintf(row->cells[READY], MAX_CELL, "%.0f/%zu", number_of(version, "ready"), json_array_size(replicas));
     snprintf(row->cells[RESTARTS], MAX_CELL, "%.0f", restart_sum(replicas));
-    snprintf(row->cells[COPIES], MAX_CELL, "%.0f", number_of(counters, "mirrored"));
+    if (number_of(counters, "mirror_failures") > 0)
+        snprintf(row->cells[COPIES], MAX_CELL, "%.0f (%.0f failed)", number_of(counters, "mirrored"),
+                 number_of(counters, "mirror_failures"));
+    else
+        snprintf(row->cells[COPIES], MAX_CELL, "%.0f", number_of(counters, "mirrored"));
     if (rate < 0)
         snprintf(row->cells[RATE], MAX_CELL, "-");
     else

@@ -205,6 +205,18 @@ void controller_add(struct controller *controller, const char *model, struct rec
     trial_record(controller, trial, record);
 }
 
+void controller_note_copy(struct controller *controller, const char *model, const char *failure)
+{
+    struct trial *trial = trial_of_model(controller, model);
+
+    if (!trial || !trial->judge)
+        return;
+    trial->copies.answered += !failure;
+    trial->copies.failed += failure != NULL;
+    if (failure)
+        snprintf(trial->copies.failure, sizeof(trial->copies.failure), "%s", failure);
+}
+
 void trial_record_step(struct controller *controller, struct trial *trial)
 {
     struct record record = {.kind = RECORD_STEP, .step = trial->state.step};
@@ -212,6 +224,7 @@ void trial_record_step(struct controller *controller, struct trial *trial)
     trial_record(controller, trial, &record);
     trial->step_t_s = trial->limit_t_s = record.t_s;
     trial->limit_units = 0;
+    trial->copies = (struct copies){0};
 }
 
 /* What the golden set said of both: the first record of an attempt. */

@@ -100,6 +100,11 @@ void controller_tick(struct controller *controller, const struct controller_now 
  */
 void controller_add(struct controller *controller, const char *model, struct record *record, double now_s);
 
+/* What came of a copy to the canary of a request that stable has answered: NULL, or how it failed, for people ("status
+ * 500"). The judge hears of copies by records; this tells whoever wonders why a step waits, and is forgotten with the
+ * step and with the program. */
+void controller_note_copy(struct controller *controller, const char *model, const char *failure);
+
 /* What the records need to know of a rollout that is under way: its tags, slices and time zone. */
 struct controller_trial {
     const struct rollout *rollout;

@@ -15,6 +15,11 @@ struct gate {
     char why[200];
 };
 
+struct copies { /* to the canary, in this step */
+    uint64_t answered, failed;
+    char failure[80]; /* the last; "" */
+};
+
 struct trial {
     bool used;
     struct rollout state; /* as on disk */
@@ -38,6 +43,7 @@ struct trial {
     double again_s; /* monotonic; what could not be written is not tried before */
     uint64_t record_bytes;
     struct judge_decision last;
+    struct copies copies;
     struct gate gates[PLAN_MAX_WEBHOOKS];
     char waiting[300]; /* what a pending step waits for; "" */
 };

@@ -212,6 +212,16 @@ static double share_percent(const struct trial *trial)
     return 100.0 * route.versions[1].weight / ((double)route.versions[0].weight + route.versions[1].weight);
 }
 
+static void write_copies(struct json_writer *json, const struct copies *copies)
+{
+    json_key(json, "copies");
+    json_begin_object(json);
+    json_put_integer(json, "answered", (int64_t)copies->answered);
+    json_put_integer(json, "failed", (int64_t)copies->failed);
+    json_put_string(json, "failure", copies->failure);
+    json_end_object(json);
+}
+
 static void write_steps(struct json_writer *json, const struct plan *plan)
 {
     int i;
@@ -234,7 +244,8 @@ static void write_steps(struct json_writer *json, const struct plan *plan)
 static void write_waiting(struct json_writer *json, const struct trial *trial)
 {
     const double left_s = least_time_left_s(trial);
-    char text[sizeof(trial->last.why) + 100] = "";
+    const struct copies *copies = &trial->copies;
+    char text[sizeof(trial->last.why) + 160] = "";
 
     if (trial->waiting[0])
         snprintf(text, sizeof(text), "%s", trial->waiting);
@@ -251,6 +262,9 @@ static void write_waiting(struct json_writer *json, const struct trial *trial)
                  : left_s < 6000 ? "min"
                                  : "h",
                  trial->last.why);
+    else if (trial->state.phase == ROLLOUT_PROGRESSING && copies->failed > 0 && copies->answered == 0)
+        snprintf(text, sizeof(text), "%s; 0 of %llu copies were answered, the last: %s", trial->last.why,
+                 (unsigned long long)copies->failed, copies->failure);
     else if (trial->state.phase == ROLLOUT_PROGRESSING)
         snprintf(text, sizeof(text), "%s", trial->last.why);
     json_put_string(json, "waiting", text);
@@ -297,6 +311,7 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
         put_number(&json, "undo_left_s", fmax(0, trial->plan.undo_s - passed_s));
         put_number(&json, "analysis_left_s", fmax(0, trial->plan.analysis_s - passed_s));
     }
+    write_copies(&json, &trial->copies);
     write_steps(&json, &trial->plan);
     if (controller->target.report)
         controller->target.report(controller->target.user, &trial->state, &trial->plan, &json);

@@ -304,11 +304,20 @@ static void check_step(struct lint *lint, int i)
     const struct plan *plan = lint->plan;
     const struct plan_step *step = &plan->steps[i];
     double share = step->weight_per_million / 1e6;
-    bool proves = false;
+    bool proves = false, sees_failures = false;
     int g;
 
-    for (g = 0; g < plan->judge.guard_count; g++)
-        proves |= is_required(lint, &plan->judge.guards[g]) && isfinite(plan->judge.guards[g].prove[i]);
+    for (g = 0; g < plan->judge.guard_count; g++) {
+        const struct judge_guard *guard = &plan->judge.guards[g];
+
+        proves |= is_required(lint, guard) && isfinite(guard->prove[i]);
+        sees_failures |= strcmp(guard->metric->name, "mirror_error_rate") == 0 && guard->action != JUDGE_NOTE;
+    }
+    if (share <= 0 && step->mirror_per_million > 0 && !sees_failures && !isfinite(step->max_time_s))
+        warn(lint,
+             "step %d: no guard acts on mirror_error_rate: where the new version fails all copies, the step waits "
+             "for ever (add that guard, or max: {time: ...}, after which a person is called)",
+             i + 1);
     if (!proves && share > 0 && share < 1)
         warn(lint, "step %d proves nothing: it ends by its least evidence and time", i + 1);
     if (plan->judge.unit != JUDGE_REQUEST && share > 0 && lint->traffic->cameras > 0 &&

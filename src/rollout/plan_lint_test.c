@@ -143,6 +143,18 @@ static void check_warning(const char *yaml, struct plan_traffic traffic, const c
     free(plan);
 }
 
+static void check_no_warning(const char *yaml, struct plan_traffic traffic)
+{
+    struct plan *plan = malloc(sizeof(*plan));
+    struct seen *seen;
+
+    assert_non_null(plan);
+    seen = lint_of(yaml, traffic, plan);
+    assert_string_equal(seen->warnings, "");
+    free(seen);
+    free(plan);
+}
+
 static void test_what_is_warned_of(void **state)
 {
     const struct plan_traffic usual = {.requests_per_s = 10, .error_rate = .01},
@@ -168,6 +180,12 @@ static void test_what_is_warned_of(void **state)
     check_warning("guards: [{metric: error_rate, required: false}]\nsteps: [{weight: 5%}, {weight: 100%}]", usual,
                   "step 1 proves nothing");
     check_warning("steps: [{mirror: 1%}, {weight: 100%}]\nguards: [error_rate]", (struct plan_traffic){0}, "");
+    check_warning("steps: [{mirror: 10%}, {weight: 100%}]\nguards: [error_rate]", usual,
+                  "step 1: no guard acts on mirror_error_rate: where the new version fails all copies, the step waits");
+    check_warning("steps: [{mirror: 10%}, {weight: 100%}]\nguards: [{metric: mirror_error_rate, action: note}]", usual,
+                  "step 1: no guard acts on mirror_error_rate");
+    check_no_warning("steps: [{mirror: 10%}, {weight: 100%}]\nguards: [mirror_error_rate]", usual);
+    check_no_warning("steps: [{mirror: 10%, max: {time: 1h}}, {weight: 100%}]\nguards: [golden_map]", usual);
 }
 
 /* Every unit and traffic gives numbers, never a NaN where there is a formula. */

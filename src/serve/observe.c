@@ -177,6 +177,28 @@ static bool asks_for_credential(int status)
     return status == 401 || status == 403 || status == 407;
 }
 
+/* For people: what came of a copy to the canary, and of one that says nothing to the judge, too. */
+static void note_copy(struct observer *observer, const struct gateway_sighting *sighting, const struct answer *stable,
+                      const struct gateway_answer *from, const struct answer *copy)
+{
+    char failure[80];
+
+    if (!has_answered(sighting, &sighting->own, stable))
+        return;
+    if (has_answered(sighting, from, copy)) {
+        controller_note_copy(observer->controller, sighting->model, NULL);
+        return;
+    }
+    if (from->status == 0)
+        snprintf(failure, sizeof(failure), "no answer");
+    else
+        snprintf(failure, sizeof(failure), "status %d%s", from->status,
+                 asks_for_credential(from->status) ? ", and copies carry no credentials"
+                 : is_good(from->status)           ? " without results"
+                                                   : "");
+    controller_note_copy(observer->controller, sighting->model, failure);
+}
+
 /* Of a frame that stable has answered: a copy that came to nothing. */
 static bool tell_failed_copy(struct observer *observer, const struct gateway_sighting *sighting,
                              const struct answer *stable, const struct gateway_answer *from, const struct answer *copy,
@@ -253,6 +275,8 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
         if (!is_canary && strcmp(sighting->copies[i].tag, trial.rollout->stable) != 0)
             continue;
         read_answer(&sighting->copies[i], &copies[is_canary]);
+        if (arm == JUDGE_STABLE && is_canary)
+            note_copy(observer, sighting, &own, &sighting->copies[i], &copies[1]);
         if (arm == JUDGE_STABLE &&
             tell_failed_copy(observer, sighting, &own, &sighting->copies[i], &copies[is_canary], !is_canary, now_s))
             continue;

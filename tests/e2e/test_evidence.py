@@ -5,10 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 import datetime
 import itertools
 import json
+import re
 import threading
 import zoneinfo
 
 import pytest
+from conftest import serin
 from serve_fixture import DEADLINE_S, answer, until
 from test_rollout import ERRORS, PERSON, models, plan, seen, serve, step  # noqa: F401: fixtures among them
 
@@ -104,6 +106,25 @@ def test_a_copy_that_lacks_a_credential_is_no_failure(models):
         found = models.get()
     assert found["phase"] == "Progressing" and slices(models, "mirror_error_rate") == {"": 0}
     assert "no good answer of the canary has been seen" in found["judged"] and not traffic.errors
+    assert re.search(r"; 0 of \d+ copies were answered, the last: status 401, and copies carry no credentials$", found["waiting"])
+
+
+def test_failed_copies_are_shown_where_no_guard_is_on_them(models):
+    models.two(lambda asked: seen(PERSON), lambda asked: answer(500))
+    models.start(plan(MIRROR, step(50, time="600s"), guards=["golden_map"]))
+    with models.traffic() as traffic:
+        found = until(lambda: (now := models.get())["copies"]["failed"] > 50 and "begun" not in now["waiting"]
+                      and now, "copies that fail")
+        assert found["copies"]["answered"] == 0 and found["copies"]["failure"] == "status 500"
+        assert re.match(r"no good answer of the canary has been seen in this step yet; 0 of \d+ copies were answered, "
+                        r"the last: status 500$", found["waiting"]), found["waiting"]
+        admin = ("--admin", f"127.0.0.1:{models.serve.admin}")
+        assert re.search(r"\n  copies    0 of \d+ were answered in this step; the last that failed: status 500\n",
+                         serin("rollout", "get", models.name, *admin).stdout)
+        assert re.search(r" \d+ \(\d+ failed\) ", serin("status", *admin).stdout)
+        models.canary.behave = lambda asked: seen(PERSON)  # it is mended
+        models.reach("Progressing", 2)
+    assert not traffic.errors
 
 
 def test_a_mirror_step_of_tensors_ends(models):
