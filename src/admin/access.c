@@ -121,7 +121,7 @@ enum serin_errc access_create_token(struct access *access, const char *name, enu
 enum serin_errc access_revoke_token(struct access *access, const char *name, const char *author,
                                     struct serin_error *error)
 {
-    enum serin_errc rc = tokens_revoke(access->options.state, name, author, error);
+    enum serin_errc rc = tokens_revoke(access->options.state, name, false, author, error);
 
     if (rc == SERIN_OK)
         tell(access, "info", "revoking a token", "%s by %s", name, author);

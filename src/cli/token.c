@@ -20,6 +20,7 @@
 struct token_settings {
     const char *data_dir, *model;
     int role, output;
+    bool force;
 };
 
 static const struct cli_option options[] = {
@@ -37,6 +38,11 @@ static const struct cli_option options[] = {
      .offset = offsetof(struct token_settings, model),
      .help = "in place of a role: an API key of the data port, for this model, if its route asks for keys (serin route "
              "set MODEL --need-key yes)"},
+    {.name = "force",
+     .type = CLI_FLAG,
+     .offset = offsetof(struct token_settings, force),
+     .help = "of revoke: also the last admin's, after which the control API does what anybody on this machine asks, or "
+             "nobody can make tokens over it"},
     {.name = "output",
      .letter = 'o',
      .value = "table|json",
@@ -172,7 +178,7 @@ static int token(const void *given, char *const *operands, size_t operand_count)
     if (creates)
         rc = create(state, name, settings, &error);
     else if (revokes)
-        rc = tokens_revoke(state, name, admin_author(author), &error);
+        rc = tokens_revoke(state, name, settings->force, admin_author(author), &error);
     else
         rc = list(state, settings->output == 1, &error);
     state_close(state);

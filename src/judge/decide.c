@@ -216,6 +216,7 @@ static void say_harm(const struct judge *judge, const struct cell *cell, struct 
     const struct judge_metric *metric = cell->guard->given->metric;
     const struct side *side = &cell->guard->sides[cell->harmed_side];
     struct judge_reading reading;
+    bool from_none; /* relative to none there is no number */
 
     judge_read(judge, index_of(judge, cell), &reading);
     if (!metric) {
@@ -229,23 +230,31 @@ static void say_harm(const struct judge *judge, const struct cell *cell, struct 
     say(text, "%s %s", cell->guard->given->name, side->sign > 0 ? "rose" : "fell");
     if (reading.dimension)
         say(text, " in %s=%s", reading.dimension, reading.value);
-    say(text, ": ");
+    from_none = isinf(reading.estimate) && side->kind != SIDE_LIMIT;
+    say(text, from_none ? " from none to " : ": ");
     say_value(text, metric->unit, reading.canary);
     if (side->kind == SIDE_LIMIT) {
         say(text, "; the limit is ");
         say_value(text, metric->unit, side->margin);
     } else {
         const double sure = side->sign > 0 ? reading.lower : reading.upper;
+        const bool is_sure = isfinite(sure) && sure != side->margin;
 
-        say(text, " against stable's ");
-        say_value(text, metric->unit, reading.stable);
-        say(text, " (");
-        say_change(text, metric, reading.estimate);
-        if (!isnan(sure) && sure != side->margin) {
-            say(text, ", surely %s than ", side->sign > 0 ? "more" : "less");
-            say_change(text, metric, sure);
+        if (!from_none) {
+            say(text, " against stable's ");
+            say_value(text, metric->unit, reading.stable);
         }
-        say(text, "; the margin is ");
+        say(text, " (");
+        if (!from_none) {
+            say_change(text, metric, reading.estimate);
+            say(text, is_sure ? ", " : "; ");
+        }
+        if (is_sure) {
+            say(text, "surely %s than ", side->sign > 0 ? "more" : "less");
+            say_change(text, metric, sure);
+            say(text, "; ");
+        }
+        say(text, "the margin is ");
         say_margin(text, metric, fabs(side->margin));
         say(text, ")");
     }

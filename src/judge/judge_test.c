@@ -42,6 +42,27 @@ static void test_errors_are_found(void **state)
     judge_free(judge);
 }
 
+static void test_errors_of_the_canary_alone_are_told_in_words(void **state)
+{
+    static const char *const metrics[] = {"error_rate"};
+    struct judge_decision decision;
+    struct judge *judge;
+    int at;
+
+    (void)state;
+    seed = 1;
+    start(1, metrics);
+    judge = make();
+    bad_rate[0] = 0;
+    bad_rate[1] = .1;
+    decision = run(judge, 200000, .05, fill_errors, &at);
+    assert_int_equal(decision.answer, JUDGE_GO_BACK);
+    assert_ptr_equal(strstr(decision.why, "error_rate rose from none to "), decision.why);
+    assert_non_null(strstr(decision.why, "the margin is "));
+    assert_null(strstr(decision.why, "inf"));
+    judge_free(judge);
+}
+
 static void test_equal_errors_are_proven_harmless(void **state)
 {
     static const char *const metrics[] = {"error_rate"};
@@ -256,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors_are_found),
+        cmocka_unit_test(test_errors_of_the_canary_alone_are_told_in_words),
         cmocka_unit_test(test_equal_errors_are_proven_harmless),
         cmocka_unit_test(test_equal_versions_are_seldom_stopped),
         cmocka_unit_test(test_nothing_passes_unseen),

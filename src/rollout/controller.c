@@ -68,6 +68,15 @@ struct trial *trial_named(struct controller *controller, const char *id_or_model
     return trial_of_model(controller, id_or_model);
 }
 
+enum serin_errc controller_no_rollout(const char *id_or_model, struct serin_error *error)
+{
+    return error_set(
+        error, SERIN_NOT_FOUND,
+        "'%.127s' is no rollout, and no model that has one: 'serin rollout list' shows those that are, 'serin "
+        "rollout start MODEL:TAG' begins one",
+        id_or_model);
+}
+
 bool controller_find(const struct controller *controller, const char *model, struct controller_trial *ret)
 {
     const struct trial *trial = trial_of_model((struct controller *)controller, model);

@@ -291,7 +291,7 @@ enum serin_errc controller_report(struct controller *controller, const char *rol
     int event;
 
     if (!trial)
-        return error_set(error, SERIN_NOT_FOUND, "no rollout '%s': GET /api/v1/rollouts lists those that are", rollout);
+        return controller_no_rollout(rollout, error);
     events = machine_possible(&trial->state);
     json_init(&json, out);
     json_begin_object(&json);

@@ -342,7 +342,7 @@ enum serin_errc controller_act(struct controller *controller, const char *rollou
     enum serin_errc rc;
 
     if (!trial)
-        return error_set(error, SERIN_NOT_FOUND, "no rollout '%s': GET /api/v1/rollouts lists those that are", rollout);
+        return controller_no_rollout(rollout, error);
     if (!rollout_event_is_a_persons(event))
         return error_set(error, SERIN_INVALID, "'%s' is not for people to say", rollout_event_name(event));
     rc = check_act(controller, trial, event, error);

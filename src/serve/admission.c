@@ -4,7 +4,10 @@
  */
 #include "serve/admission.h"
 
+#include "base/text.h"
 #include "runtime/limits.h"
+
+#include <jansson.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +45,51 @@ static bool is_same(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+#define CLASSES_TOLD   3
+#define MAX_CLASS_NAME 24 /* bytes that are told of one */
+
+/* "'bus'", "missing"; of a long name its beginning. */
+static void name_class(const json_t *names, size_t number, char text[MAX_CLASS_NAME + 8])
+{
+    const char *name = json_string_value(json_array_get(names, number));
+    size_t used = 0, length;
+
+    while (name && name[used] && (length = text_utf8_length(name + used)) > 0 && used + length <= MAX_CLASS_NAME)
+        used += length;
+    snprintf(text, MAX_CLASS_NAME + 8, name ? "'%.*s%s'" : "missing", (int)used, name, name && name[used] ? "..." : "");
+}
+
+/* How many differ, and the first of them. */
+static enum serin_errc refuse_classes(const struct bundle *bundle, const struct bundle *stable,
+                                      struct serin_error *error)
+{
+    json_t *own = json_loads(bundle->class_names_json ? bundle->class_names_json : "[]", 0, NULL);
+    json_t *others = json_loads(stable->class_names_json ? stable->class_names_json : "[]", 0, NULL);
+    const size_t counts[] = {json_array_size(own), json_array_size(others)};
+    size_t differing = 0, used = 0, i;
+    char told[CLASSES_TOLD * 150] = "";
+
+    for (i = 0; i < counts[0] || i < counts[1]; i++) {
+        char of_own[MAX_CLASS_NAME + 8], of_other[MAX_CLASS_NAME + 8];
+
+        if (json_equal(json_array_get(own, i), json_array_get(others, i)))
+            continue;
+        name_class(own, i, of_own);
+        name_class(others, i, of_other);
+        if (differing++ < CLASSES_TOLD)
+            used += (size_t)snprintf(told + used, sizeof(told) - used, "%sclass %zu is %s, stable's is %s",
+                                     used ? "; " : "", i, of_own, of_other);
+    }
+    json_decref(own);
+    json_decref(others);
+    return error_set(
+        error, SERIN_LIMIT,
+        "%s has %zu classes, stable %s has %zu, and %zu differ (confirm it where that is meant: --confirm): "
+        "%s%s",
+        bundle->name.tag, counts[0], stable->name.tag, counts[1], differing, told,
+        differing > CLASSES_TOLD ? "; and so on" : "");
+}
+
 enum serin_errc admission_check_answers(const struct bundle *bundle, const struct bundle *stable,
                                         struct serin_error *error)
 {
@@ -51,10 +99,7 @@ enum serin_errc admission_check_answers(const struct bundle *bundle, const struc
                          "that is meant (--confirm)",
                          bundle->name.tag, bundle->task, stable->name.tag, stable->task);
     if (!is_same(bundle->class_names_json, stable->class_names_json))
-        return error_set(error, SERIN_LIMIT,
-                         "%s has the classes %.120s, stable %s has %.120s: confirm it where that is meant (--confirm)",
-                         bundle->name.tag, bundle->class_names_json ? bundle->class_names_json : "[]", stable->name.tag,
-                         stable->class_names_json ? stable->class_names_json : "[]");
+        return refuse_classes(bundle, stable, error);
     if (!is_same(bundle->inputs_json, stable->inputs_json) || !is_same(bundle->outputs_json, stable->outputs_json))
         return error_set(
             error, SERIN_LIMIT,

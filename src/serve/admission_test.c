@@ -52,7 +52,15 @@ static void differing_answers_are_refused(void **state)
     (void)state;
     assert_int_equal(admission_check_answers(&bundle, &stable, NULL), SERIN_OK);
     bundle.class_names_json = (char *)"[\"car\"]";
-    refused_for_answers(&bundle, &stable, "has the classes [\"car\"], stable v1.0.0 has [\"person\"]");
+    refused_for_answers(&bundle, &stable,
+                        "v1.1.0 has 1 classes, stable v1.0.0 has 1, and 1 differ (confirm it where that is meant: "
+                        "--confirm): class 0 is 'car', stable's is 'person'");
+    bundle.class_names_json = (char *)"[\"person\",\"aéééééééééééééz\",\"c\",\"d\",\"e\"]"; /* 28 bytes */
+    refused_for_answers(
+        &bundle, &stable,
+        "has 5 classes, stable v1.0.0 has 1, and 4 differ (confirm it where that is meant: --confirm): "
+        "class 1 is 'aééééééééééé...', stable's is missing; class 2 is 'c', stable's is missing; class 3 "
+        "is 'd', stable's is missing; and so on");
     bundle = bundle_of("v1.1.0");
     strcpy(bundle.task, "pose");
     refused_for_answers(&bundle, &stable, "does pose, stable v1.0.0 does detect");

@@ -33,6 +33,24 @@ static bool find_stable(struct server *server, const char *model, char *name, si
     return true;
 }
 
+/* A floor that somebody asks for is not passed by what nobody has measured. The server's own (min_map) is of bundles.
+ */
+static enum serin_errc admit_unmeasured(struct server *server, const struct admin_deploy *deploy,
+                                        struct serin_error *error)
+{
+    struct serin_error why = {0};
+    enum serin_errc rc = SERIN_OK;
+
+    if (deploy->min_map > 0)
+        rc =
+            error_set(&why, SERIN_LIMIT,
+                      "%s has a floor of %g for its accuracy, and no bundle in the store that has been evaluated: push "
+                      "one of this name with --eval, or leave --min-map away",
+                      deploy->name, deploy->min_map);
+    rc = confirmed(server, deploy, deploy->author, rc, &why);
+    return rc == SERIN_OK ? rc : error_set(error, rc, "%s", why.message);
+}
+
 enum serin_errc admit_before_start(struct server *server, const struct admin_deploy *deploy, struct serin_error *error)
 {
     char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1], stable_name[2 * ROUTE_MAX_TEXT + 2];
@@ -46,7 +64,7 @@ enum serin_errc admit_before_start(struct server *server, const struct admin_dep
 
     rc = bundles_find(server->bundles, deploy->name, &bundle, error);
     if (rc == SERIN_NOT_FOUND && deploy->url[0]) /* somebody's server needs none; one that it has counts */
-        return SERIN_OK;
+        return admit_unmeasured(server, deploy, error);
     if (rc != SERIN_OK)
         return rc;
     deploy_split_name(deploy->name, model, tag, sizeof(model));

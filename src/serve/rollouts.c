@@ -849,7 +849,7 @@ enum serin_errc rollouts_history(void *user, const char *rollout, int64_t before
     if (rc != SERIN_OK)
         return rc;
     if (!find_named(server, rollout, &named))
-        return error_set(error, SERIN_NOT_FOUND, "no rollout '%s' has a decision in the log", rollout);
+        return controller_no_rollout(rollout, error);
     json_init(&json, out);
     json_begin_array(&json);
     rc = decisions_page(server->state, named.id, before, limit, MAX_PAGE_BYTES, write_decision, &json, error);
@@ -863,7 +863,7 @@ enum serin_errc rollouts_hold(struct server *server, const char *rollout, struct
     enum serin_errc rc = check_active(server->rollouts, error);
 
     if (rc == SERIN_OK && rollout && !controller_named(server->rollouts->controller, rollout, ret_trial))
-        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%.64s'", rollout);
+        rc = controller_no_rollout(rollout, error);
     if (rc == SERIN_OK)
         *ret = (struct rollouts_hold){server->rollouts->observer.gallery, &server->rollouts->observer};
     return rc;
@@ -914,7 +914,7 @@ static enum serin_errc repair(struct server *server, const char *rollout, const 
     enum serin_errc rc = takeover_check(server, error);
 
     if (rc == SERIN_OK && !find_named(server, rollout, &named))
-        rc = error_set(error, SERIN_NOT_FOUND, "no rollout '%.64s'", rollout);
+        rc = controller_no_rollout(rollout, error);
     damage_look(server->state, &now);
     if (rc == SERIN_OK && !damage_of(&rollouts->damage, named.model) && !damage_of(&now, named.model))
         rc = error_set(error, SERIN_LIMIT, "the log of decisions of %s is not damaged", named.model);

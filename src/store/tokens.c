@@ -223,15 +223,41 @@ enum serin_errc tokens_create(struct state *state, const char *name, enum token_
     return rc;
 }
 
-enum serin_errc tokens_revoke(struct state *state, const char *name, const char *author, struct serin_error *error)
+/* What follows where the last admin's token goes is seldom meant. */
+static enum serin_errc check_not_last(const struct tokens *tokens, const struct token *token, struct serin_error *error)
 {
+    static const char instead[] = "make another admin's first, or say --force to 'serin token revoke' on this machine";
+    int admins = 0, i;
+
+    for (i = 0; i < tokens->count; i++)
+        admins += tokens->items[i].role == ROLE_ADMIN;
+    if (admins > 1 || token->role != ROLE_ADMIN)
+        return SERIN_OK;
+    if (tokens->admin_port_count == 1)
+        return error_set(error, SERIN_LIMIT,
+                         "'%s' is the last token of the admin port, which would then do what anybody on this machine "
+                         "asks, and nothing for others: %s",
+                         token->name, instead);
+    return error_set(error, SERIN_LIMIT,
+                     "'%s' is the last admin's token: over the admin port nobody could make tokens, revoke them or "
+                     "reload any more: %s",
+                     token->name, instead);
+}
+
+enum serin_errc tokens_revoke(struct state *state, const char *name, bool last_too, const char *author,
+                              struct serin_error *error)
+{
+    const struct token *token;
     struct tokens *present;
     enum serin_errc rc = tokens_read(state, &present, error);
 
     if (rc != SERIN_OK)
         return rc;
-    if (!find_name(present, name))
+    token = find_name(present, name);
+    if (!token)
         rc = error_set(error, SERIN_NOT_FOUND, "there is no token '%.80s'", name);
+    else if (!last_too)
+        rc = check_not_last(present, token, error);
     free(present);
     if (rc != SERIN_OK)
         return rc;

@@ -52,8 +52,8 @@ int64_t tokens_written(struct state *state);
  * the admin port would be no admin's, which would lock everybody out. */
 MUST_USE enum serin_errc tokens_create(struct state *state, const char *name, enum token_role role, const char *model,
                                        const char *author, char secret[TOKEN_SECRET_BYTES], struct serin_error *error);
-/* SERIN_NOT_FOUND. */
-MUST_USE enum serin_errc tokens_revoke(struct state *state, const char *name, const char *author,
+/* SERIN_NOT_FOUND; SERIN_LIMIT: it is the last admin's, and last_too is false: the sentence says what would follow. */
+MUST_USE enum serin_errc tokens_revoke(struct state *state, const char *name, bool last_too, const char *author,
                                        struct serin_error *error);
 
 /* Whose secret this is, or NULL. Takes as long for a wrong one, however near, as for a right one. */

@@ -87,12 +87,35 @@ static void what_may_not_be_is_refused(void **unused)
     assert_int_equal(make(state, "c", ROLE_ADMIN, "m", secret, &error), SERIN_INVALID);
     assert_int_equal(make(state, "c", ROLE_KEY, "../m", secret, &error), SERIN_INVALID);
     assert_int_equal(make(state, "c", ROLE_NOBODY, "", secret, &error), SERIN_INVALID);
-    assert_int_equal(tokens_revoke(state, "nobody", "cli ann", &error), SERIN_NOT_FOUND);
-    assert_int_equal(tokens_revoke(state, "bob", "cli ann", &error), SERIN_OK);
-    assert_int_equal(tokens_revoke(state, "bob", "cli ann", &error), SERIN_NOT_FOUND);
+    assert_int_equal(tokens_revoke(state, "nobody", true, "cli ann", &error), SERIN_NOT_FOUND);
+    assert_int_equal(tokens_revoke(state, "bob", false, "cli ann", &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "bob", false, "cli ann", &error), SERIN_NOT_FOUND);
     assert_int_equal(tokens_read(state, &tokens, NULL), SERIN_OK);
     assert_int_equal(tokens->count, 2);
     free(tokens);
+    state_close(state);
+}
+
+static void the_last_admins_is_not_revoked_by_mistake(void **unused)
+{
+    char secret[TOKEN_SECRET_BYTES];
+    struct state *state = open_state();
+    struct serin_error error;
+
+    (void)unused;
+    assert_int_equal(make(state, "ann", ROLE_ADMIN, "", secret, &error), SERIN_OK);
+    assert_int_equal(make(state, "gate", ROLE_KEY, "m", secret, &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "ann", false, "", &error), SERIN_LIMIT);
+    assert_non_null(
+        strstr(error.message, "'ann' is the last token of the admin port, which would then do what anybody"));
+    assert_int_equal(make(state, "bob", ROLE_VIEWER, "", secret, &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "ann", false, "", &error), SERIN_LIMIT);
+    assert_non_null(strstr(error.message, "'ann' is the last admin's token: over the admin port nobody could"));
+    assert_int_equal(tokens_revoke(state, "gate", false, "", &error), SERIN_OK);
+    assert_int_equal(make(state, "carl", ROLE_ADMIN, "", secret, &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "ann", false, "", &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "carl", true, "", &error), SERIN_OK);
+    assert_int_equal(tokens_revoke(state, "bob", false, "", &error), SERIN_OK); /* it could not make any */
     state_close(state);
 }
 
@@ -146,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_secret_is_told_once_and_found_again, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_may_not_be_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(the_last_admins_is_not_revoked_by_mistake, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(there_is_a_limit, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(another_process_is_noticed, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(who_knows_no_role_lets_nobody_in, make_folder, remove_folder),

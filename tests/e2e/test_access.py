@@ -56,6 +56,13 @@ def test_tokens_come_into_force_and_go_while_it_runs(serve):
     until(lambda: "revoking a token" in (serve.folder / "events").read_text(), "the log's lines")
     log = (serve.folder / "events").read_text()
     assert "refusing a call" in log and "403 POST /api/v1/reload" in log and "'bob' is a token for a viewer" in log
+    last = serve.call("DELETE", "/api/v1/tokens/ann", headers=bearer(admin))
+    assert last.status == 409 and "'ann' is the last token of the admin port" in last.json()["error"]
+    found = serin("token", "revoke", "ann", "--data-dir", serve.folder / "data")
+    assert found.returncode == 1 and "anybody on this machine asks" in found.stderr and "--force" in found.stderr
+    assert serve.call("GET", "/api/v1/status").status == 401
+    assert serin("token", "revoke", "ann", "--force", "--data-dir", serve.folder / "data").returncode == 0
+    assert serve.call("GET", "/api/v1/status").status == 200
     for secret in (admin, viewer, operator):
         assert secret[6:] not in text and secret[6:] not in log
 

@@ -284,7 +284,7 @@ def test_errors_are_found_by_their_guard(models):
     assert not traffic.errors and models.weight() == 0
     last = models.history()[-1]
     assert (last["author"], last["event"]) == ("judge", "harm") and last["why"] == found["why"]
-    assert "error_rate rose" in last["why"] and last["numbers"]["guard"] == "error_rate"
+    assert "error_rate rose from none to " in last["why"] and last["numbers"]["guard"] == "error_rate"
 
 
 def test_lies_are_found_by_their_guard(models):
@@ -679,9 +679,9 @@ def test_the_command(models, tmp_path):
     assert "gate 4 ü" in lines and "smells" in lines and "it is noon" in lines and "Undone" in lines and "from 127.0.0.1" in lines
     refused = rollout(models, "pause", models.name)
     assert refused.returncode == 1 and "not possible" in refused.stderr
-    for words in (("get", "nobody"), ("history", "nobody-9")):
+    for words in (("get", "nobody"), ("history", "nobody-9"), ("abort", "nobody"), ("repair", "nobody")):
         found = rollout(models, *words)
-        assert found.returncode == 1 or json.loads(rollout(models, *words, "-o", "json").stdout) == []
+        assert found.returncode == 1 and f"'{words[1]}' is no rollout, and no model that has one: 'serin rollout list'" in found.stderr
     for words in (("get",), ("dance", models.name), ("start", "no name")):
         assert rollout(models, *words).returncode == 2
 
