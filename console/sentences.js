@@ -10,6 +10,7 @@
 
 /// Of judge/, rollout/controller_*.c and serve/freeze.c.
 const sentences = [
+    ["{rest}; 0 of {n} copies were answered, the last: {failure}", "{rest}；{n} 份副本均未得到回答，最近一份：{failure}"],
     ["no request has come for {n} s; {rest}", "已有 {n} 秒没有请求；{rest}"],
     ["{guard} rose{where}: {canary} against stable's {stable} ({change}, surely more than {sure}; the margin is {margin}), {evidence} of the canary",
         "{guard}{where}升高：{canary}，稳定版为 {stable}（变化 {change}，必定超过 {sure}；界限 {margin}），依据候选版的 {evidence}"],
@@ -19,6 +20,10 @@ const sentences = [
         "{guard}{where}降低：{canary}，稳定版为 {stable}（变化 {change}，必定低于 {sure}；界限 {margin}），依据候选版的 {evidence}"],
     ["{guard} fell{where}: {canary} against stable's {stable} ({change}; the margin is {margin}), {evidence} of the canary",
         "{guard}{where}降低：{canary}，稳定版为 {stable}（变化 {change}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} rose{where} from none to {canary} (surely more than {sure}; the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}从无升至 {canary}（必定超过 {sure}；界限 {margin}），依据候选版的 {evidence}"],
+    ["{guard} rose{where} from none to {canary} (the margin is {margin}), {evidence} of the canary",
+        "{guard}{where}从无升至 {canary}（界限 {margin}），依据候选版的 {evidence}"],
     ["{guard} rose{where}: {canary}; the limit is {limit}, {evidence} of the canary", "{guard}{where}升高：{canary}，上限为 {limit}，依据候选版的 {evidence}"],
     ["{guard} fell{where}: {canary}; the limit is {limit}, {evidence} of the canary", "{guard}{where}降低：{canary}，下限为 {limit}，依据候选版的 {evidence}"],
     ["{guard} fell: {canary} against stable's {stable}; the margin is {margin}", "{guard}降低：{canary}，稳定版为 {stable}；界限 {margin}"],
@@ -86,6 +91,12 @@ const parts = {
         ["about {n} min left at the present traffic", "按当前流量约需 {n} 分钟"],
         ["about {n} h left at the present traffic", "按当前流量约需 {n} 小时"],
         ["more than two days left at the present traffic", "按当前流量需要两天以上"],
+    ],
+    failure: [
+        ["no answer", "没有回答"],
+        ["status {n}, and copies carry no credentials", "状态 {n}，而副本不带凭证"],
+        ["status {n} without results", "状态 {n}，没有结果"],
+        ["status {n}", "状态 {n}"],
     ],
     why: [
         ["until it is lifted", "直到解除"],

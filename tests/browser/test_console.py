@@ -271,6 +271,10 @@ def test_no_sentence_of_the_server_lacks_a_translation(browser, serve):
     ("error_rate rose: 12 % against stable's nothing (+7 %; the margin is 50 %), 1 requests of the canary",
      "错误率升高：12 %，稳定版为 无（变化 +7 %；界限 50 %），依据候选版的 1 个请求"),
     ("no request has come for 111 s; no good answer of the canary has been seen in this step yet", "已有 111 秒没有请求；本步中尚未见到候选版的正常回答"),
+    ("no good answer of the canary has been seen in this step yet; 0 of 512 copies were answered, the last: status 500",
+     "本步中尚未见到候选版的正常回答；512 份副本均未得到回答，最近一份：状态 500"),
+    ("error_rate rose in light=dark from none to 13.3 % (surely more than +144 %; the margin is 50 %), 15 requests of the canary",
+     "错误率（light=dark）从无升至 13.3 %（必定超过 +144 %；界限 50 %），依据候选版的 15 个请求"),
     ("my own guard fell: 3 boxes; the limit is 5 boxes, 40 requests of the canary", "my own guard降低：3 个框，下限为 5 个框，依据候选版的 40 个请求"),
     ("missed in light=dark is not known to be within 3 points of stable's yet: 21 labelled frames of the canary (and 2 more), "
      "the last label came 12 min ago; about 40 min left at the present traffic",
