@@ -97,7 +97,7 @@ static void write_quoted(struct buffer *out, const char *text)
 
         if (at) {
             at[0] = at[size + 1] = '"';
-            memcpy(at + 1, text, size);
+            memcpy(at + 1, plain, size);
         }
         return;
     }

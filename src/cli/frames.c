@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/admin_call.h"
-#include "cli/rollout_view.h"
+#include "cli/json_answer.h"
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -20,8 +20,6 @@ struct frames_settings {
     int output;
     bool open;
 };
-
-enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 static const struct cli_option options[] = {
     ADMIN_OPTION(frames_settings),
@@ -56,35 +54,6 @@ static int fail(const struct serin_error *error)
 {
     terminal_complain("frames: %s", error->message);
     return CLI_FAILED;
-}
-
-static int print(const struct frames_settings *settings, const json_t *answer,
-                 void (*people)(FILE *out, const json_t *answer))
-{
-    char *text;
-
-    if (settings->output == OUTPUT_YAML) {
-        rollout_view_yaml(stdout, answer);
-    } else if (settings->output == OUTPUT_JSON) {
-        text = json_dumps(answer, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        puts(text ? text : "null");
-        free(text);
-    } else {
-        people(stdout, answer);
-    }
-    return CLI_OK;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static json_int_t integer_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
 }
 
 static void print_row(FILE *out, const json_t *frame)
@@ -154,7 +123,6 @@ static int list(const struct frames_settings *settings, const char *rollout)
     struct serin_error error;
     json_t *answer = NULL;
     enum serin_errc rc;
-    int code;
 
     snprintf(suffix, sizeof(suffix), "/frames?limit=%d&open=%d", PAGE, settings->open);
     rc = admin_path(path, "/api/v1/rollouts/", rollout, suffix, &error);
@@ -162,9 +130,9 @@ static int list(const struct frames_settings *settings, const char *rollout)
         rc = admin_call(admin_address(settings->admin), "GET", path, NULL, ADMIN_TIMEOUT_MS, &answer, &error);
     if (rc != SERIN_OK)
         return fail(&error);
-    code = print(settings, answer, print_list);
+    json_answer_print(settings->output, answer, print_list);
     json_decref(answer);
-    return code;
+    return CLI_OK;
 }
 
 /* A new file that nobody else may read: it shows what a camera saw. */
@@ -208,7 +176,6 @@ static int one(const struct frames_settings *settings, const char *number, const
     struct serin_error error;
     json_t *answer = NULL;
     enum serin_errc rc = admin_path(path, "/api/v1/frames/", number, right ? "/judge" : "", &error);
-    int code;
 
     snprintf(body, sizeof(body), "{\"right\": \"%s\"}", right ? right : "");
     if (rc == SERIN_OK)
@@ -220,9 +187,9 @@ static int one(const struct frames_settings *settings, const char *number, const
         json_decref(answer);
         return fail(&error);
     }
-    code = print(settings, answer, print_frame);
+    json_answer_print(settings->output, answer, print_frame);
     json_decref(answer);
-    return code;
+    return CLI_OK;
 }
 
 static int rm(const struct frames_settings *settings, const char *what)

@@ -4,6 +4,7 @@
  */
 #include "base/file.h"
 #include "cli/admin_call.h"
+#include "cli/json_answer.h"
 #include "cli/terminal.h"
 #include "rollout/calendar.h"
 
@@ -94,22 +95,22 @@ static int change(const struct freeze_settings *settings, const char *model, con
     return rc == SERIN_OK ? CLI_OK : fail(&error);
 }
 
-static void print_table(const json_t *list)
+static void print_table(FILE *out, const json_t *list)
 {
     const json_t *freeze;
     size_t i;
 
     if (json_array_size(list) == 0)
-        puts("no freeze calendars: 'serin freeze set MODEL FILE' makes one");
+        fputs("no freeze calendars: 'serin freeze set MODEL FILE' makes one\n", out);
     json_array_foreach(list, i, freeze)
     {
         bool frozen = json_is_true(json_object_get(freeze, "frozen"));
 
-        terminal_text(stdout, json_string_value(json_object_get(freeze, "model")));
-        fputs(frozen ? "  frozen " : "  not frozen now", stdout);
+        terminal_text(out, text_of(freeze, "model"));
+        fputs(frozen ? "  frozen " : "  not frozen now", out);
         if (frozen)
-            terminal_text(stdout, json_string_value(json_object_get(freeze, "why")));
-        putchar('\n');
+            terminal_text(out, text_of(freeze, "why"));
+        fputc('\n', out);
     }
 }
 
@@ -121,12 +122,7 @@ static int list(const struct freeze_settings *settings)
     if (admin_call(admin_address(settings->admin), "GET", "/api/v1/freezes", NULL, ADMIN_TIMEOUT_MS, &answer, &error) !=
         SERIN_OK)
         return fail(&error);
-    if (settings->output == 0) {
-        print_table(answer);
-    } else {
-        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        putchar('\n');
-    }
+    json_answer_print(settings->output, answer, print_table);
     json_decref(answer);
     return CLI_OK;
 }

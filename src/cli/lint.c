@@ -143,7 +143,7 @@ static void print_need(const struct plan_need *need)
     else
         snprintf(time, sizeof(time), "%s", time_text(need->time_s, text));
     printf("      %-20s  %7s  %10s  %9s%s\n", need->guard ? need->guard->name : "at least", margin, units, time,
-           need->required                                     ? ""
+           need->required || !need->guard                     ? ""
            : need->guard->required == JUDGE_REQUIRED_IF_HEARD ? "  (once labels come)"
                                                               : "  (not required)");
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/admin_call.h"
 #include "cli/data_dir.h"
+#include "cli/json_answer.h"
 #include "cli/rollout_replay.h"
 #include "cli/rollout_view.h"
 #include "cli/terminal.h"
@@ -30,8 +31,6 @@ struct rollout_settings {
     double timeout_s;
     bool full, supersede, confirm, all;
 };
-
-enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 static const struct cli_option options[] = {
     ADMIN_OPTION(rollout_settings),
@@ -122,23 +121,6 @@ static int fail(const struct serin_error *error)
     return CLI_FAILED;
 }
 
-static int print(const struct rollout_settings *settings, const json_t *answer,
-                 void (*people)(FILE *out, const json_t *answer))
-{
-    char *text;
-
-    if (settings->output == OUTPUT_YAML) {
-        rollout_view_yaml(stdout, answer);
-    } else if (settings->output == OUTPUT_JSON) {
-        text = json_dumps(answer, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
-        puts(text ? text : "null");
-        free(text);
-    } else {
-        people(stdout, answer);
-    }
-    return CLI_OK;
-}
-
 static void print_one(FILE *out, const json_t *rollout)
 {
     rollout_view_print(out, rollout, isatty(fileno(out)), terminal_columns(fileno(out)));
@@ -148,27 +130,19 @@ static int get(const struct rollout_settings *settings, const char *rollout)
 {
     struct serin_error error;
     json_t *answer = NULL;
-    int code;
 
     if (ask(settings, "GET", rollout, "", NULL, &answer, &error) != SERIN_OK)
         return fail(&error);
-    code = print(settings, answer, print_one);
+    json_answer_print(settings->output, answer, print_one);
     json_decref(answer);
-    return code;
+    return CLI_OK;
 }
 
 /* ---- history ---- */
 
-static const char *event_of(const json_t *decision)
-{
-    const char *event = json_string_value(json_object_get(decision, "event"));
-
-    return event ? event : "";
-}
-
 static bool begins_with_start(const json_t *decisions)
 {
-    return json_array_size(decisions) == 0 || strcmp(event_of(json_array_get(decisions, 0)), "start") == 0;
+    return json_array_size(decisions) == 0 || strcmp(text_of(json_array_get(decisions, 0), "event"), "start") == 0;
 }
 
 /* The page before what is in *decisions, put in front of it; false in *ret_more where there is none. */
@@ -198,7 +172,6 @@ static int history(const struct rollout_settings *settings, const char *rollout)
     json_t *decisions = NULL;
     bool more = settings->all;
     enum serin_errc rc = ask(settings, "GET", rollout, "/history", NULL, &decisions, &error);
-    int code;
 
     while (rc == SERIN_OK && more && !begins_with_start(decisions))
         rc = ask_before(settings, rollout, decisions, &more, &error);
@@ -208,9 +181,9 @@ static int history(const struct rollout_settings *settings, const char *rollout)
     }
     if (!settings->all && !begins_with_start(decisions))
         terminal_complain("rollout: the newest %zu decisions; --all shows those before", json_array_size(decisions));
-    code = print(settings, decisions, rollout_view_history);
+    json_answer_print(settings->output, decisions, rollout_view_history);
     json_decref(decisions);
-    return code;
+    return CLI_OK;
 }
 
 /* ---- start ---- */
@@ -308,7 +281,7 @@ static int start(const struct rollout_settings *settings, const char *name)
     json_decref(body);
     if (rc != SERIN_OK)
         return fail(&error);
-    print(settings, answer, print_one);
+    json_answer_print(settings->output, answer, print_one);
     json_decref(answer);
     return CLI_OK;
 }
@@ -329,7 +302,7 @@ static int act(const struct rollout_settings *settings, const char *verb, const 
     json_decref(body);
     if (rc != SERIN_OK)
         return fail(&error);
-    print(settings, answer, print_one);
+    json_answer_print(settings->output, answer, print_one);
     json_decref(answer);
     return CLI_OK;
 }
@@ -378,7 +351,7 @@ static enum serin_errc look_until(const struct rollout_settings *settings, const
             if (draw && isatty(STDOUT_FILENO))
                 fputs("\033[H\033[2J", stdout);
             if (draw)
-                print(settings, answer, print_one);
+                json_answer_print(settings->output, answer, print_one);
             if ((draw && !terminal_flush()) || has_ended(answer))
                 return SERIN_OK;
         } else if (rc != SERIN_IO || ++failed > MAX_FAILED_LOOKS) {
@@ -411,7 +384,7 @@ static int status(const struct rollout_settings *settings, const char *rollout)
     rc = look_until(settings, rollout, seconds_now() + settings->timeout_s, false, &last, &error);
     if (rc != SERIN_OK && !last)
         return fail(&error);
-    print(settings, last, print_one);
+    json_answer_print(settings->output, last, print_one);
     if (has_succeeded(last))
         code = CLI_OK;
     else if (!has_ended(last) && settings->timeout_s > 0)
@@ -430,7 +403,7 @@ static int list(const struct rollout_settings *settings)
     if (admin_call(admin_address(settings->admin), "GET", "/api/v1/rollouts", NULL, ADMIN_TIMEOUT_MS, &answer,
                    &error) != SERIN_OK)
         return fail(&error);
-    print(settings, answer, rollout_view_list);
+    json_answer_print(settings->output, answer, rollout_view_list);
     json_decref(answer);
     return CLI_OK;
 }

@@ -6,6 +6,7 @@
  */
 #include "cli/rollout_view.h"
 
+#include "cli/json_answer.h"
 #include "cli/terminal.h"
 
 #include <math.h>
@@ -22,25 +23,6 @@
 
 #define MAX_SLICES_PRINTED 8
 #define WIDE_COLUMNS       118 /* of a terminal that takes a guard's whole line */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static double number_of(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static int integer_of(const json_t *object, const char *key)
-{
-    return (int)json_integer_value(json_object_get(object, key));
-}
 
 #define LABEL_COLUMNS 12
 
@@ -112,7 +94,7 @@ static void put_copies(FILE *out, const json_t *copies, int columns)
 static void put_steps(FILE *out, const json_t *rollout, int colours)
 {
     const json_t *steps = json_object_get(rollout, "plan_steps"), *step;
-    int at = integer_of(rollout, "step");
+    int at = (int)integer_of(rollout, "step");
     const char *phase = text_of(rollout, "phase");
     int ended_well = strcmp(phase, "Promoted") == 0 || strcmp(phase, "Completed") == 0;
     size_t i;
@@ -282,7 +264,7 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours, int colum
     if (columns < WIDE_COLUMNS)
         fputc('\n', out);
     fprintf(out, "  %s%s%s, step %d of %d, %g %% of the requests\n", colour_of_phase(phase, colours), phase,
-            colours ? PLAIN : "", integer_of(rollout, "step"), integer_of(rollout, "steps"),
+            colours ? PLAIN : "", (int)integer_of(rollout, "step"), (int)integer_of(rollout, "steps"),
             number_of(rollout, "share_percent"));
     put(out, "why", text_of(rollout, "why"), columns);
     put(out, "now", text_of(rollout, "waiting"), columns);
@@ -334,7 +316,7 @@ void rollout_view_list(FILE *out, const json_t *list)
     {
         char step[32];
 
-        snprintf(step, sizeof(step), "%d/%d", integer_of(rollout, "step"), integer_of(rollout, "steps"));
+        snprintf(step, sizeof(step), "%d/%d", (int)integer_of(rollout, "step"), (int)integer_of(rollout, "steps"));
         fprintf(out, "%-28.28s %-20.20s %-20.20s %-13s %-6s %6g %%\n", text_of(rollout, "id"),
                 text_of(rollout, "canary"), text_of(rollout, "stable"), text_of(rollout, "phase"), step,
                 number_of(rollout, "share_percent"));
@@ -350,7 +332,7 @@ void rollout_view_history(FILE *out, const json_t *decisions)
     {
         const json_t *state = json_object_get(decision, "state");
 
-        fprintf(out, "%4d  ", integer_of(decision, "number"));
+        fprintf(out, "%4d  ", (int)integer_of(decision, "number"));
         put_time(out, number_of(decision, "time_ms"));
         fprintf(out, "  %-13s %-13s ", text_of(decision, "event"), text_of(state, "phase"));
         terminal_text(out, text_of(decision, "author"));
@@ -358,72 +340,4 @@ void rollout_view_history(FILE *out, const json_t *decisions)
         terminal_text(out, text_of(decision, "why"));
         fputc('\n', out);
     }
-}
-
-/* ---- YAML ---- */
-
-static void yaml_text(FILE *out, const char *text)
-{
-    char *quoted;
-    json_t *value;
-
-    if (text[0] && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(text) &&
-        strspn(text, "0123456789-") == 0 && strcmp(text, "true") != 0 && strcmp(text, "false") != 0 &&
-        strcmp(text, "null") != 0 && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0 && strcmp(text, "on") != 0 &&
-        strcmp(text, "off") != 0 && strcmp(text, "y") != 0 && strcmp(text, "n") != 0) {
-        fputs(text, out);
-        return;
-    }
-    value = json_string(text); /* a JSON string is a YAML one */
-    quoted = json_dumps(value, JSON_ENCODE_ANY);
-    fputs(quoted ? quoted : "\"\"", out);
-    free(quoted);
-    json_decref(value);
-}
-
-static void yaml_value(FILE *out, const json_t *value, int depth);
-
-static void yaml_member(FILE *out, const json_t *value, int depth)
-{
-    int is_block =
-        (json_is_object(value) && json_object_size(value) > 0) || (json_is_array(value) && json_array_size(value) > 0);
-
-    fputs(is_block ? "\n" : " ", out);
-    yaml_value(out, value, depth);
-}
-
-static void yaml_value(FILE *out, const json_t *value, int depth)
-{
-    const char *key;
-    const json_t *member;
-    char *text;
-    size_t i;
-
-    if (json_is_object(value) && json_object_size(value) > 0) {
-        json_object_foreach((json_t *)value, key, member)
-        {
-            fprintf(out, "%*s", 2 * depth, "");
-            yaml_text(out, key);
-            fputc(':', out);
-            yaml_member(out, member, depth + 1);
-        }
-    } else if (json_is_array(value) && json_array_size(value) > 0) {
-        json_array_foreach(value, i, member)
-        {
-            fprintf(out, "%*s-", 2 * depth, "");
-            yaml_member(out, member, depth + 1);
-        }
-    } else if (json_is_string(value)) {
-        yaml_text(out, json_string_value(value));
-        fputc('\n', out);
-    } else {
-        text = json_dumps(value, JSON_ENCODE_ANY);
-        fprintf(out, "%s\n", text ? text : "null");
-        free(text);
-    }
-}
-
-void rollout_view_yaml(FILE *out, const json_t *value)
-{
-    yaml_value(out, value, 0);
 }

@@ -1,5 +1,5 @@
 /*
- * rollout_view.h - a rollout for people: as lines, and as YAML.  Depends on jansson.
+ * rollout_view.h - a rollout for people.  Depends on jansson.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef CLI_ROLLOUT_VIEW_H
@@ -12,8 +12,5 @@ void rollout_view_list(FILE *out, const json_t *list);
 /* colours: where out is a terminal. columns: its width; a narrow one gets fewer of each guard. */
 void rollout_view_print(FILE *out, const json_t *rollout, int colours, int columns);
 void rollout_view_history(FILE *out, const json_t *decisions);
-
-/* YAML 1.2 in block style; strings are quoted where a plain one could be read as something else. */
-void rollout_view_yaml(FILE *out, const json_t *value);
 
 #endif

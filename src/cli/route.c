@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "cli/admin_call.h"
 #include "cli/admin_route.h"
+#include "cli/json_answer.h"
 #include "cli/route_words.h"
 #include "cli/terminal.h"
 #include "version/name.h"
@@ -24,8 +25,6 @@ struct route_settings {
     int unit;   /* keep, then enum route_unit */
     int block_seconds, timeout_ms, canary_timeout_ms, cameras, need_key;
 };
-
-enum { OUTPUT_TABLE, OUTPUT_JSON };
 
 static const struct cli_option options[] = {
     ADMIN_OPTION(route_settings),
@@ -111,17 +110,6 @@ static const struct cli_example examples[] = {
 
 /* ---- get ---- */
 
-static enum serin_errc print_json(const json_t *json, struct serin_error *error)
-{
-    char *text = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
-
-    if (!text)
-        return error_set(error, SERIN_NOMEM, "no memory to print the JSON");
-    puts(text);
-    free(text);
-    return SERIN_OK;
-}
-
 static enum serin_errc print_routes(const json_t *answer, struct serin_error *error)
 {
     const json_t *list = json_is_object(answer) && json_is_array(json_object_get(answer, "routes"))
@@ -159,8 +147,10 @@ static enum serin_errc get(const struct route_settings *settings, const char *mo
         rc = admin_path(path, "/api/v1/routes/", model, "", error);
     if (rc == SERIN_OK)
         rc = admin_call(admin_address(settings->admin), "GET", path, NULL, ADMIN_TIMEOUT_MS, &answer, error);
-    if (rc == SERIN_OK)
-        rc = settings->output == OUTPUT_JSON ? print_json(answer, error) : print_routes(answer, error);
+    if (rc == SERIN_OK && settings->output == OUTPUT_JSON)
+        json_answer_print(OUTPUT_JSON, answer, NULL);
+    else if (rc == SERIN_OK)
+        rc = print_routes(answer, error);
     json_decref(answer);
     return rc;
 }
@@ -299,7 +289,7 @@ static int set(const struct route_settings *settings, const char *model, char *c
     if (rc == SERIN_OK)
         rc = admin_route_read(answer, &route, &error);
     if (rc == SERIN_OK && settings->output == OUTPUT_JSON)
-        rc = print_json(answer, &error);
+        json_answer_print(OUTPUT_JSON, answer, NULL);
     else if (rc == SERIN_OK)
         route_print(stdout, &route);
     json_decref(answer);

@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "cli/admin_call.h"
+#include "cli/json_answer.h"
 #include "cli/terminal.h"
 
 #include <math.h>
@@ -21,8 +22,6 @@ struct status_settings {
     double every_s;
     bool watch;
 };
-
-enum { OUTPUT_TABLE, OUTPUT_JSON };
 
 static const struct cli_option options[] = {
     ADMIN_OPTION(status_settings),
@@ -62,14 +61,7 @@ struct look {
     uint64_t time_ns;
 };
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static double number_of(const json_t *object, const char *key)
+static double count_of(const json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key)); /* 0 where there is none */
 }
@@ -96,8 +88,8 @@ static double rate_of(const struct look *now, const struct look *before, const c
     old = find_by(json_object_get(old, "versions"), "tag", text_of(version, "tag"));
     if (!old)
         return -1;
-    grown = number_of(json_object_get(version, "counters"), "requests") -
-            number_of(json_object_get(old, "counters"), "requests");
+    grown = count_of(json_object_get(version, "counters"), "requests") -
+            count_of(json_object_get(old, "counters"), "requests");
     return grown >= 0 ? grown / seconds : -1; /* less than before: it was started again */
 }
 
@@ -116,26 +108,6 @@ struct row {
     char cells[COLUMNS][MAX_CELL];
 };
 
-static double weight_sum(const json_t *versions)
-{
-    double sum = 0;
-    size_t i;
-
-    for (i = 0; i < json_array_size(versions); i++)
-        sum += number_of(json_array_get(versions, i), "weight");
-    return sum;
-}
-
-static double restart_sum(const json_t *replicas)
-{
-    double sum = 0;
-    size_t i;
-
-    for (i = 0; i < json_array_size(replicas); i++)
-        sum += number_of(json_array_get(replicas, i), "restarts");
-    return sum;
-}
-
 static void fill_row(struct row *row, const json_t *model, const json_t *version, double sum, double rate, bool first)
 {
     const json_t *counters = json_object_get(version, "counters"), *replicas = json_object_get(version, "replicas");
@@ -143,24 +115,24 @@ static void fill_row(struct row *row, const json_t *model, const json_t *version
 
     snprintf(row->cells[MODEL], MAX_CELL, "%s", first ? text_of(model, "model") : "");
     snprintf(row->cells[VERSION], MAX_CELL, "%s%s", text_of(version, "tag"), stable ? " (stable)" : "");
-    snprintf(row->cells[SHARE], MAX_CELL, "%.4g %%", sum > 0 ? 100 * number_of(version, "weight") / sum : 0.0);
-    snprintf(row->cells[READY], MAX_CELL, "%.0f/%zu", number_of(version, "ready"), json_array_size(replicas));
-    snprintf(row->cells[RESTARTS], MAX_CELL, "%.0f", restart_sum(replicas));
-    if (number_of(counters, "mirror_failures") > 0)
-        snprintf(row->cells[COPIES], MAX_CELL, "%.0f (%.0f failed)", number_of(counters, "mirrored"),
-                 number_of(counters, "mirror_failures"));
+    snprintf(row->cells[SHARE], MAX_CELL, "%.4g %%", sum > 0 ? 100 * count_of(version, "weight") / sum : 0.0);
+    snprintf(row->cells[READY], MAX_CELL, "%.0f/%zu", count_of(version, "ready"), json_array_size(replicas));
+    snprintf(row->cells[RESTARTS], MAX_CELL, "%.0f", sum_of(replicas, "restarts"));
+    if (count_of(counters, "mirror_failures") > 0)
+        snprintf(row->cells[COPIES], MAX_CELL, "%.0f (%.0f failed)", count_of(counters, "mirrored"),
+                 count_of(counters, "mirror_failures"));
     else
-        snprintf(row->cells[COPIES], MAX_CELL, "%.0f", number_of(counters, "mirrored"));
+        snprintf(row->cells[COPIES], MAX_CELL, "%.0f", count_of(counters, "mirrored"));
     if (rate < 0)
         snprintf(row->cells[RATE], MAX_CELL, "-");
     else
         snprintf(row->cells[RATE], MAX_CELL, "%.1f", rate);
-    if (number_of(counters, "answered") > 0)
-        snprintf(row->cells[P95], MAX_CELL, "%.1f", number_of(json_object_get(version, "latency_ms"), "p95"));
+    if (count_of(counters, "answered") > 0)
+        snprintf(row->cells[P95], MAX_CELL, "%.1f", count_of(json_object_get(version, "latency_ms"), "p95"));
     else
         snprintf(row->cells[P95], MAX_CELL, "-");
-    snprintf(row->cells[FAILURES], MAX_CELL, "%.0f", number_of(counters, "failures"));
-    snprintf(row->cells[FALLBACKS], MAX_CELL, "%.0f", number_of(counters, "fallbacks"));
+    snprintf(row->cells[FAILURES], MAX_CELL, "%.0f", count_of(counters, "failures"));
+    snprintf(row->cells[FALLBACKS], MAX_CELL, "%.0f", count_of(counters, "fallbacks"));
     snprintf(row->cells[BREAKER], MAX_CELL, "%s", text_of(version, "breaker"));
 }
 
@@ -219,13 +191,13 @@ static void print_troubles(const json_t *model, const json_t *version)
         terminal_text(stdout, state);
         fputs(*why ? ": " : "", stdout);
         terminal_text(stdout, why);
-        printf(" (%.0f restarts)\n", number_of(replica, "restarts"));
+        printf(" (%.0f restarts)\n", count_of(replica, "restarts"));
     }
 }
 
 static void print_head(const json_t *answer)
 {
-    double up = floor(number_of(answer, "uptime_s"));
+    double up = floor(count_of(answer, "uptime_s"));
     const json_t *gateway = json_object_get(answer, "gateway");
 
     fputs("serin ", stdout);
@@ -255,7 +227,7 @@ static enum serin_errc print_table(const struct look *now, const struct look *be
         const json_t *model = json_array_get(models, i), *versions = json_object_get(model, "versions");
 
         for (k = 0; k < json_array_size(versions); k++, at++)
-            fill_row(&rows[at], model, json_array_get(versions, k), weight_sum(versions),
+            fill_row(&rows[at], model, json_array_get(versions, k), sum_of(versions, "weight"),
                      rate_of(now, before, text_of(model, "model"), json_array_get(versions, k)), k == 0);
     }
     print_rows(rows, count);

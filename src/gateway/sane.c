@@ -16,15 +16,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEMBERS 3
+
+/* An answer is {MODEL: "name", LIST: [{members}, ...]}. An element is an answer where it has just these members (bits),
+ * and a failure with just those; where all have failed, the status is an error's. The data of outputs may stand behind
+ * the JSON. */
+struct form {
+    const char *model, *list;
+    struct {
+        const char *name;
+        char first; /* of its value */
+    } members[MEMBERS];
+    unsigned answer, failure;
+};
+
+static const struct form prediction = {
+    "model", "images", {{"results", '['}, {"error", '{'}}, .answer = 1, .failure = 2};
+static const struct form inference = {
+    "model_name", "outputs", {{"name", '"'}, {"datatype", '"'}, {"shape", '['}}, .answer = 7, .failure = 7};
+
 /* What has been seen of an answer so far. A member that is read here must be there once at most: which of two a client
  * would take is its own choice. */
 struct seen {
+    const struct form *form;
     const char *model;
     int pictures;          /* that were asked about; 0: not known */
-    int elements, results; /* of "images" or "outputs", and those of them that are no error */
+    int elements, results; /* of the list, and those of them that are answers */
     bool lists, model_name;
-    bool name, datatype, shape; /* of the present element */
-    bool has_results, has_error;
+    unsigned members; /* of the present element */
 };
 
 static bool once(bool *seen)
@@ -40,77 +59,45 @@ static bool is_named(const struct json_check_value *value, int depth, const char
     return value->names[depth - 1].bytes && json_check_reads(value->names[depth - 1], name);
 }
 
-/* {"model", "images": [{"results": [...]} or {"error": {...}}, ...]}. Where all have failed, the status is an error's.
- */
-static bool see_prediction(void *user, const struct json_check_value *value)
+static bool see_member(struct seen *seen, const struct json_check_value *value)
 {
-    struct seen *seen = user;
-    char first = value->text.bytes[0];
+    const struct form *form = seen->form;
+    int i;
 
-    switch (value->depth) {
-    case 0:
-        return first == '{' && seen->lists;
-    case 1:
-        if (is_named(value, 1, "model"))
-            return once(&seen->model_name) && json_check_reads(value->text, seen->model);
-        if (is_named(value, 1, "images"))
-            return once(&seen->lists) && first == '[' && seen->results > 0 &&
-                   (seen->pictures == 0 || seen->elements == seen->pictures);
-        return true;
-    case 2:
-        if (!is_named(value, 1, "images"))
-            return true;
-        if (first != '{' || seen->has_results == seen->has_error)
+    for (i = 0; i < MEMBERS && form->members[i].name; i++) {
+        if (!is_named(value, 3, form->members[i].name))
+            continue;
+        if (seen->members & 1U << i || value->text.bytes[0] != form->members[i].first)
             return false;
-        seen->elements++;
-        seen->results += seen->has_results;
-        seen->has_results = seen->has_error = false;
-        return true;
-    default:
-        if (!is_named(value, 1, "images"))
-            return true;
-        if (is_named(value, 3, "results"))
-            return once(&seen->has_results) && first == '[';
-        if (is_named(value, 3, "error"))
-            return once(&seen->has_error) && first == '{';
-        return true;
+        seen->members |= 1U << i;
+        break;
     }
+    return true;
 }
 
-/* {"model_name", "outputs": [{"name", "datatype", "shape"}, ...]}; the data may stand behind the JSON. */
-static bool see_inference(void *user, const struct json_check_value *value)
+static bool see(void *user, const struct json_check_value *value)
 {
     struct seen *seen = user;
+    const struct form *form = seen->form;
     char first = value->text.bytes[0];
+    unsigned members;
 
-    switch (value->depth) {
-    case 0:
+    if (value->depth == 0)
         return first == '{' && seen->lists;
-    case 1:
-        if (is_named(value, 1, "model_name"))
-            return once(&seen->model_name) && json_check_reads(value->text, seen->model);
-        if (is_named(value, 1, "outputs"))
-            return once(&seen->lists) && first == '[' && seen->elements > 0;
+    if (value->depth == 1 && is_named(value, 1, form->model))
+        return once(&seen->model_name) && json_check_reads(value->text, seen->model);
+    if (!is_named(value, 1, form->list))
         return true;
-    case 2:
-        if (!is_named(value, 1, "outputs"))
-            return true;
-        if (first != '{' || !seen->name || !seen->datatype || !seen->shape)
-            return false;
-        seen->elements++;
-        seen->name = seen->datatype = seen->shape = false;
-        return true;
-    default:
-        if (!is_named(value, 1, "outputs"))
-            return true;
-        if (is_named(value, 3, "name"))
-            return once(&seen->name) && first == '"';
-        if (is_named(value, 3, "datatype"))
-            return once(&seen->datatype) && first == '"';
-        if (is_named(value, 3, "shape"))
-            return once(&seen->shape) && first == '[';
-        return true;
-    }
+    if (value->depth == 1)
+        return once(&seen->lists) && first == '[' && seen->results > 0 &&
+               (seen->pictures == 0 || seen->elements == seen->pictures);
+    if (value->depth > 2)
+        return see_member(seen, value);
+    members = seen->members;
+    seen->members = 0;
+    seen->elements++;
+    seen->results += members == form->answer;
+    return first == '{' && (members == form->answer || members == form->failure);
 }
 
 /* How many pictures a request to /v1/predict holds; 0 where that cannot be told. */
@@ -137,14 +124,14 @@ const char *sane_fault(const struct http_exchange *exchange, const char *model, 
     const struct http_slice *type = http_find(answer->head, "Content-Type");
     const struct http_slice *length = http_find(answer->head, "Inference-Header-Content-Length");
     const struct bytes *body = answer->body;
-    struct seen seen = {.model = model};
-    json_check_told *see = kind == REQUEST_PREDICTION  ? see_prediction
-                           : kind == REQUEST_INFERENCE ? see_inference
-                                                       : NULL;
+    struct seen seen = {.form = kind == REQUEST_PREDICTION  ? &prediction
+                                : kind == REQUEST_INFERENCE ? &inference
+                                                            : NULL,
+                        .model = model};
     size_t json_bytes = body->size;
     char digits[20];
 
-    if (see && answer->head->status != 200)
+    if (seen.form && answer->head->status != 200)
         return "its status is no answer to a prediction";
     if (length && kind != REQUEST_PREDICTION) {
         json_bytes = http_slice_copy(*length, digits, sizeof(digits)) ? strtoull(digits, NULL, 10) : 0;
@@ -157,8 +144,8 @@ const char *sane_fault(const struct http_exchange *exchange, const char *model, 
     }
     if (kind == REQUEST_PREDICTION)
         seen.pictures = count_pictures(exchange);
-    if (json_check_shape(body->data, json_bytes, see, &seen))
+    if (json_check_shape(body->data, json_bytes, seen.form ? see : NULL, &seen))
         return NULL;
-    return see && json_check(body->data, json_bytes) ? "the answer is not one to what was asked"
-                                                     : "the answer is no valid JSON";
+    return seen.form && json_check(body->data, json_bytes) ? "the answer is not one to what was asked"
+                                                           : "the answer is no valid JSON";
 }

@@ -22,7 +22,7 @@ bool freezes_hold(const struct freezes *freezes, const char *model, int64_t now_
 
 /* For the admin API. */
 enum serin_errc freezes_list(void *user, struct buffer *out, struct serin_error *error);
-enum serin_errc freezes_set(void *user, const char *model, const char *calendar, const char *author,
+enum serin_errc freezes_set(void *user, const char *model, const char *text, const char *author,
                             struct serin_error *error);
 enum serin_errc freezes_end(void *user, const char *model, const char *author, struct serin_error *error);
 

@@ -111,15 +111,16 @@ static void read_counts(const struct gateway *gateway, int slot, bool is_ours, s
     static struct gateway_totals totals; /* some KiB of histograms; the control thread is one */
     static struct gateway_work work;
     double ended = 0;
-    int i;
+    int i, k;
 
     gateway_read_work(gateway, slot, &work); /* before the requests: none ends that is not counted below */
     gateway_read(gateway, slot, &totals);
 #define X(name, help) ret->name = (double)totals.name;
     GATEWAY_COUNTERS(X)
 #undef X
-    for (i = 0; i < 2 * GATEWAY_OUTCOME_COUNT; i++)
-        ended += ret->outcomes[i / 2][i % 2] = (double)work.outcomes[i / 2][i % 2];
+    for (i = 0; i < GATEWAY_OUTCOME_COUNT; i++)
+        for (k = 0; k < 2; k++)
+            ended += ret->outcomes[i][k] = (double)work.outcomes[i][k];
     ret->in_flight = ret->requests - ended;
     read_buckets(&totals.latency, bounds_us, true, &ret->latency);
     read_buckets(&totals.mirror_latency, bounds_us, false, &ret->mirror_latency);

@@ -162,7 +162,7 @@ static void finds_what_was_changed(void **unused)
          "UPDATE rollout SET json='{\"step\":7}' WHERE id='m-1'"),
     };
     struct state *state = open_state();
-    struct serin_error error;
+    struct serin_error error = {0};
     uint8_t last[DECISION_HASH_BYTES];
     int64_t count;
     size_t i;

@@ -150,6 +150,22 @@ def serve(tmp_path_factory):
         yield found
 
 
+@contextlib.contextmanager
+def killable(folder, *names):
+    """A program of the test's own, to be killed and started again; and a model with two versions for each name."""
+    serve, every = Serve(folder, "--drain-seconds", "2"), []
+    try:
+        serve.start()
+        for name in names:
+            every.append(Rollouts(serve, name).two())
+        yield serve, *every
+    finally:
+        serve.kill()
+        for models in every:
+            for fake in models.fakes:
+                fake.stop()
+
+
 @pytest.fixture
 def models(serve, request):
     made = Rollouts(serve, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:36].strip("-"))
@@ -724,14 +740,10 @@ def test_a_long_history_is_read_in_pages(models):
 
 def test_a_rollout_that_is_stuck_takes_no_other_canary_off(tmp_path):
     """After a kill one canary does not come back: its model is stable's, and the other's trial goes on."""
-    serve = Serve(tmp_path, "--drain-seconds", "2")
-    both = []
-    try:
-        serve.start()
-        for name in ("stuck", "sound"):
-            both.append(Rollouts(serve, name).two())
-            both[-1].start(STANDS)
-            both[-1].reach("Progressing")
+    with killable(tmp_path, "stuck", "sound") as (serve, *both):
+        for models in both:
+            models.start(STANDS)
+            models.reach("Progressing")
         serve.kill()
         both[0].canary.stop()
         serve.start()
@@ -744,19 +756,11 @@ def test_a_rollout_that_is_stuck_takes_no_other_canary_off(tmp_path):
         assert stuck.by_version == {"v1": stuck.count}
         assert both[0].counters("v2")["unheld"] > 0 and both[1].counters("v2")["answered"] > 20
         assert serve.end() == 0
-    finally:
-        serve.kill()
-        for models in both:
-            for fake in models.fakes:
-                fake.stop()
 
 
 def test_a_pause_outlives_a_kill(tmp_path):
-    serve = Serve(tmp_path, "--drain-seconds", "2")
-    models = Rollouts(serve, "paused")
-    try:
-        serve.start()
-        models.two().start(plan(step(20, time="0.2s"), step(50)))
+    with killable(tmp_path, "paused") as (serve, models):
+        models.start(plan(step(20, time="0.2s"), step(50)))
         models.reach("Progressing")
         models.say("pause", "lunch")
         for _ in range(2):
@@ -772,10 +776,6 @@ def test_a_pause_outlives_a_kill(tmp_path):
         with models.traffic() as traffic:
             models.reach("Promoted")
         assert not traffic.errors and serve.end() == 0
-    finally:
-        serve.kill()
-        for fake in models.fakes:
-            fake.stop()
 
 
 def test_a_locked_state_file_takes_no_step_and_goes_back(models, serve):
@@ -868,11 +868,8 @@ def test_kill_loses_nothing(tmp_path):
     of = plan(*[step(100 * share, evidence=10, time="0.05s") for share in shares[:-1]],
               after={"analysis": "0s", "undo": "1h"})
     draw = random.Random(7)
-    serve = Serve(tmp_path, "--drain-seconds", "2")
-    fakes, history, over, resumed = [], [], [], 0
-    try:
-        models = Rollouts(serve.start(), "street").two()
-        fakes = models.fakes
+    history, over, resumed = [], [], 0
+    with killable(tmp_path, "street") as (serve, models):
         models.start(of)
         for kill in range(kills):
             with models.traffic() as traffic:
@@ -903,10 +900,6 @@ def test_kill_loses_nothing(tmp_path):
         assert not traffic.errors and resumed > kills / 4
         assert serve.end() == 0
         assert (tmp_path / "stderr").read_text() == ""
-    finally:
-        serve.kill()
-        for fake in fakes:
-            fake.stop()
 
 
 def check_exposure(traffic, most, what):
@@ -929,15 +922,10 @@ def check_decisions(decisions):
                                                    "WHERE id = 'hurt-1'", False),
                                                   ("DELETE FROM decision WHERE number = 2", True)])
 def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, concerns_all):
-    serve = Serve(tmp_path, "--drain-seconds", "2")
-    both = []
-    try:
-        serve.start()
-        for name in ("hurt", "whole"):
-            both.append(Rollouts(serve, name).two())
-            both[-1].start(STANDS)
-            both[-1].reach("Progressing")
-        hurt, whole = both
+    with killable(tmp_path, "hurt", "whole") as (serve, hurt, whole):
+        for models in (hurt, whole):
+            models.start(STANDS)
+            models.reach("Progressing")
         serve.kill()
         with contextlib.closing(sqlite3.connect(tmp_path / "data" / "state.db")) as state:
             assert state.execute(change).rowcount == 1
@@ -946,7 +934,7 @@ def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, co
         assert replayed.returncode == 1 and ("hurt-1" in replayed.stderr or "missing" in replayed.stderr), replayed.stderr
         assert ("the plan of hurt-1 is not the one that it was started with" in replayed.stderr) == ("plan" in change)
         serve.start()
-        for models in both:
+        for models in (hurt, whole):
             until(lambda: serve.versions(models.name)["v1"]["ready"], "stable")
         with hurt.traffic() as traffic:  # of a canary that nobody watches
             traffic.more(100)
@@ -987,8 +975,3 @@ def test_a_damaged_log_holds_up_its_rollouts_and_no_traffic(tmp_path, change, co
         serve.start()  # but not what is changed later
         assert serve.call("GET", "/api/v1/rollouts/hurt").status == 409
         assert serve.end() == 0
-    finally:
-        serve.kill()
-        for models in both:
-            for fake in models.fakes:
-                fake.stop()
