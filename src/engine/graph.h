@@ -30,7 +30,7 @@
 #define GRAPH_MAX_VALUE_BYTES ((uint64_t)4 << 30)   /* one value */
 #define GRAPH_MAX_FOLD_BYTES  ((uint64_t)256 << 20) /* of all that is computed beforehand */
 #define GRAPH_MAX_FOLD_WORK   ((uint64_t)1 << 28)   /* steps of it, as graph_node_work counts */
-#define GRAPH_NONE            (-1)                  /* no value: an optional input or output left out */
+#define GRAPH_NONE            (-1)                  /* no value: an optional input left out */
 
 enum graph_type { GRAPH_F32, GRAPH_I64, GRAPH_I32, GRAPH_U8, GRAPH_I8, GRAPH_BOOL };
 
@@ -190,8 +190,9 @@ enum graph_resize_nearest {
     GRAPH_NEAREST_CEIL,
 };
 
-/* What each operator takes in a graph with shapes (optional inputs that are left out: GRAPH_NONE, or fewer inputs), and
- * which member of the union tells the rest. An operator that is not named here has its data as inputs, and no fields.
+/* What each operator takes in a graph with shapes (optional inputs that are left out: GRAPH_NONE, or fewer inputs; an
+ * output that is left out has a value that nobody uses), and which member of the union tells the rest. An operator that
+ * is not named here has its data as inputs, and no fields.
  *
  *   CONV                 x, weight[out][in / groups][h][w], bias[out]?, residual?    conv
  *   CONV_TRANSPOSE       x, weight[in][out / groups][h][w], bias[out]?               conv
@@ -221,7 +222,7 @@ struct graph_node {
     enum graph_op op;
     const char *name; /* the graph's; "" where the file has none */
     int input_count, output_count;
-    int *inputs, *outputs; /* values, or GRAPH_NONE; the graph's memory */
+    int *inputs, *outputs; /* values, of inputs also GRAPH_NONE; the graph's memory */
     union {
         struct {
             struct graph_window window;

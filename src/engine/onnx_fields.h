@@ -1,9 +1,9 @@
 /*
- * onnx_fields.h - the messages and field numbers of onnx.proto3 that the probe knows.  Depends on protobuf.h.
+ * onnx_fields.h - the messages and field numbers of onnx.proto3 that the readers know.  Depends on protobuf.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Source: onnx/onnx.proto3 of ONNX 1.18 (the numbers never change). Included by onnx_probe.c, onnx_tensor.c and
- * onnx_value.c only.
+ * Source: onnx/onnx.proto3 of ONNX 1.18 (the numbers never change). Included by onnx_*.c and
+ * graph_*.c only.
  */
 #ifndef ENGINE_ONNX_FIELDS_H
 #define ENGINE_ONNX_FIELDS_H
@@ -56,8 +56,13 @@
 
 #define ATTRIBUTE_FIELDS(X)                                                                                            \
     X(ATTRIBUTE_NAME, 1, "name", BYTES, false)                                                                         \
+    X(ATTRIBUTE_F, 2, "f", FIXED32, false)                                                                             \
+    X(ATTRIBUTE_I, 3, "i", VARINT, false)                                                                              \
+    X(ATTRIBUTE_S, 4, "s", BYTES, false)                                                                               \
     X(ATTRIBUTE_T, 5, "t", BYTES, false)                                                                               \
     X(ATTRIBUTE_G, 6, "g", BYTES, false)                                                                               \
+    X(ATTRIBUTE_FLOATS, 7, "floats", FIXED32 | BYTES, true)                                                            \
+    X(ATTRIBUTE_INTS, 8, "ints", VARINT | BYTES, true)                                                                 \
     X(ATTRIBUTE_TENSORS, 10, "tensors", BYTES, true)                                                                   \
     X(ATTRIBUTE_GRAPHS, 11, "graphs", BYTES, true)                                                                     \
     X(ATTRIBUTE_SPARSE_TENSOR, 22, "sparse_tensor", BYTES, false)                                                      \
