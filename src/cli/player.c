@@ -47,8 +47,8 @@ struct player {
     void *user;
     uv_loop_t loop;
     uv_timer_t clock, reporter, labeller;
-    uv_signal_t interrupt;
-    struct tls *tls; /* NULL: plain text */
+    uv_signal_t interrupt, terminate; /* SIGINT, SIGTERM: the same */
+    struct tls *tls;                  /* NULL: plain text */
     struct http_client *client;
     struct camera *cameras;
     struct buffer head;
@@ -96,6 +96,7 @@ static void finish(struct player *player)
     uv_close((uv_handle_t *)&player->labeller, NULL);
     forget_labels(player);
     uv_close((uv_handle_t *)&player->interrupt, NULL);
+    uv_close((uv_handle_t *)&player->terminate, NULL);
     http_client_close(player->client, NULL, NULL);
 }
 
@@ -430,11 +431,14 @@ static enum serin_errc begin(struct player *player, struct serin_error *error)
     uv_timer_init(&player->loop, &player->reporter);
     uv_timer_init(&player->loop, &player->labeller);
     uv_signal_init(&player->loop, &player->interrupt);
-    player->clock.data = player->reporter.data = player->labeller.data = player->interrupt.data = player;
+    uv_signal_init(&player->loop, &player->terminate);
+    player->clock.data = player->reporter.data = player->labeller.data = player->interrupt.data =
+        player->terminate.data = player;
     player->labels_end = &player->labels;
     player->start_ns = player->reported_ns = clock_now_ns();
     player->turns = options->loop ? 0 : (uint64_t)options->day->count * (uint64_t)options->cameras;
     uv_signal_start(&player->interrupt, on_interrupt, SIGINT);
+    uv_signal_start(&player->terminate, on_interrupt, SIGTERM);
     uv_timer_start(&player->clock, on_clock, 0, 0);
     if (player->report)
         uv_timer_start(&player->reporter, on_report, REPORT_MS, REPORT_MS);

@@ -509,7 +509,8 @@ def test_dark_stretches(frames, tmp_path):
     assert shown("0") == 0 and shown("1") == 20 and 3 <= shown(".2") <= 5
 
 
-def test_interrupt_ends_in_order(frames):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_in_order(frames, number):
     enough = threading.Event()
 
     def answer(*_):
@@ -521,7 +522,7 @@ def test_interrupt_ends_in_order(frames):
         with subprocess.Popen([BIN, "stream", "--dir", frames, "--model", "m", "--to", f"http://{server.address}", "--loop",
                                "--fps", "50", "--json"], stdout=subprocess.PIPE, text=True) as run:
             assert enough.wait(TIMEOUT_S)
-            run.send_signal(signal.SIGINT)
+            run.send_signal(number)
             out, _ = run.communicate(timeout=TIMEOUT_S)
     summary = json.loads(out)
     assert run.returncode == 0 and summary["answered"] == summary["sent"] == len(server.seen) and summary["errors"] == 0
