@@ -11,7 +11,6 @@
 
 #include <sqlite3.h>
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 
 struct answers {
     sqlite3 *db;
-    sqlite3_stmt *put, *find, *trim;
+    sqlite3_stmt *put, *find, *tell, *trim;
     int64_t max_kept;
     int since_trim;
     bool in_batch;
@@ -32,9 +31,23 @@ static const char schema[] =
     " rollout TEXT NOT NULL, camera TEXT NOT NULL, slices TEXT NOT NULL, attempt INTEGER NOT NULL,"
     " time_ms INTEGER NOT NULL, arm INTEGER NOT NULL, share REAL NOT NULL, stable BLOB, canary BLOB);";
 
+/* Of files from before these columns were; where they are there it fails, and nothing is changed. */
+static const char *const later[] = {"ALTER TABLE answer ADD COLUMN width_px INTEGER NOT NULL DEFAULT 0",
+                                    "ALTER TABLE answer ADD COLUMN height_px INTEGER NOT NULL DEFAULT 0",
+                                    "ALTER TABLE answer ADD COLUMN told INTEGER NOT NULL DEFAULT 0"};
+
 static enum serin_errc fault(struct answers *answers, const char *doing, struct serin_error *error)
 {
     return error_set(error, SERIN_IO, "kept answers: %s: %s", doing, sqlite3_errmsg(answers->db));
+}
+
+static bool add_columns(struct answers *answers)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        (void)sqlite3_exec(answers->db, later[i], NULL, NULL, NULL);
+    return true;
 }
 
 static bool prepare(struct answers *answers, const char *sql, sqlite3_stmt **ret)
@@ -53,15 +66,16 @@ enum serin_errc answers_open(const char *path, int64_t max_kept, struct answers 
     disk_keep_private(path); /* what cameras saw, as boxes */
     if (sqlite3_open_v2(path, &answers->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ==
             SQLITE_OK &&
-        sqlite3_exec(answers->db, schema, NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_exec(answers->db, schema, NULL, NULL, NULL) == SQLITE_OK && add_columns(answers) &&
         prepare(answers,
                 "INSERT OR REPLACE INTO answer(request_id, rollout, camera, slices, attempt, time_ms, arm, share,"
-                " stable, canary) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " stable, canary, width_px, height_px) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 &answers->put) &&
         prepare(answers,
-                "SELECT request_id, rollout, camera, slices, attempt, time_ms, arm, share, stable, canary FROM answer"
-                " WHERE request_id=?",
+                "SELECT request_id, rollout, camera, slices, attempt, time_ms, arm, share, stable, canary, width_px,"
+                " height_px, told FROM answer WHERE request_id=?",
                 &answers->find) &&
+        prepare(answers, "UPDATE answer SET told=1 WHERE request_id=?", &answers->tell) &&
         prepare(answers, "DELETE FROM answer WHERE number <= (SELECT max(number) FROM answer) - ?", &answers->trim)) {
         *ret = answers;
         return SERIN_OK;
@@ -79,6 +93,7 @@ void answers_close(struct answers *answers)
         (void)sqlite3_exec(answers->db, "COMMIT", NULL, NULL, NULL);
     sqlite3_finalize(answers->put);
     sqlite3_finalize(answers->find);
+    sqlite3_finalize(answers->tell);
     sqlite3_finalize(answers->trim);
     sqlite3_close(answers->db);
     free(answers);
@@ -107,24 +122,30 @@ static bool run(sqlite3_stmt *statement)
     return done;
 }
 
+static bool begin(struct answers *answers)
+{
+    if (!answers->in_batch)
+        answers->in_batch = sqlite3_exec(answers->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
+    return answers->in_batch;
+}
+
 enum serin_errc answers_put(struct answers *answers, const struct kept_answer *answer, struct serin_error *error)
 {
     sqlite3_stmt *put = answers->put;
 
     if (answer->sizes[0] > ANSWERS_MAX_BYTES || answer->sizes[1] > ANSWERS_MAX_BYTES)
         return error_set(error, SERIN_LIMIT, "an answer's boxes are larger than %d bytes", ANSWERS_MAX_BYTES);
-    if (!answers->in_batch) {
-        if (sqlite3_exec(answers->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-            return fault(answers, "beginning a batch", error);
-        answers->in_batch = true;
-    }
+    if (!begin(answers))
+        return fault(answers, "beginning a batch", error);
     if (!bind_text(put, 1, answer->request_id) || !bind_text(put, 2, answer->rollout) ||
         !bind_text(put, 3, answer->camera) || !bind_text(put, 4, answer->slices) ||
         sqlite3_bind_int(put, 5, answer->attempt) != SQLITE_OK ||
         sqlite3_bind_int64(put, 6, answer->time_ms) != SQLITE_OK ||
         sqlite3_bind_int(put, 7, answer->arm) != SQLITE_OK || sqlite3_bind_double(put, 8, answer->share) != SQLITE_OK ||
         !bind_boxes(put, 9, answer->boxes[0], answer->sizes[0]) ||
-        !bind_boxes(put, 10, answer->boxes[1], answer->sizes[1]) || !run(put))
+        !bind_boxes(put, 10, answer->boxes[1], answer->sizes[1]) ||
+        sqlite3_bind_int(put, 11, answer->width_px) != SQLITE_OK ||
+        sqlite3_bind_int(put, 12, answer->height_px) != SQLITE_OK || !run(put))
         return fault(answers, "keeping one", error);
     if (++answers->since_trim >= TRIM_EVERY) {
         answers->since_trim = 0;
@@ -164,7 +185,10 @@ enum serin_errc answers_find(struct answers *answers, const char *request_id,
                                      .attempt = sqlite3_column_int(find, 4),
                                      .time_ms = sqlite3_column_int64(find, 5),
                                      .arm = sqlite3_column_int(find, 6) == 1,
-                                     .share = sqlite3_column_double(find, 7)};
+                                     .share = sqlite3_column_double(find, 7),
+                                     .width_px = sqlite3_column_int(find, 10),
+                                     .height_px = sqlite3_column_int(find, 11),
+                                     .told = sqlite3_column_int(find, 12) != 0};
 
         for (arm = 0; arm < 2; arm++)
             if (sqlite3_column_type(find, 8 + arm) != SQLITE_NULL) {
@@ -182,4 +206,11 @@ enum serin_errc answers_find(struct answers *answers, const char *request_id,
     sqlite3_reset(find);
     sqlite3_clear_bindings(find);
     return rc;
+}
+
+enum serin_errc answers_mark_told(struct answers *answers, const char *request_id, struct serin_error *error)
+{
+    if (!begin(answers) || !bind_text(answers->tell, 1, request_id) || !run(answers->tell))
+        return fault(answers, "marking one as told", error);
+    return SERIN_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,9 @@ struct kept_answer {
     int64_t time_ms;
     int arm; /* the draw's: 0 stable, 1 canary */
     double share;
-    const void *boxes[2]; /* by arm; NULL: that arm did not answer this frame */
+    int width_px, height_px; /* of the frame; 0: not known */
+    bool told;               /* somebody has said what is right of it, and that has counted; not read by answers_put */
+    const void *boxes[2];    /* by arm; NULL: that arm did not answer this frame */
     size_t sizes[2];
 };
 
@@ -43,5 +46,7 @@ MUST_USE enum serin_errc answers_flush(struct answers *answers, struct serin_err
 MUST_USE enum serin_errc answers_find(struct answers *answers, const char *request_id,
                                       void (*found)(void *user, const struct kept_answer *answer), void *user,
                                       struct serin_error *error);
+/* Marks it as told. Where nothing is kept of the id nothing is marked. */
+MUST_USE enum serin_errc answers_mark_told(struct answers *answers, const char *request_id, struct serin_error *error);
 
 #endif
