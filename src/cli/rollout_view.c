@@ -89,6 +89,29 @@ static void put_copies(FILE *out, const json_t *copies, int columns)
     put(out, "copies", text, columns);
 }
 
+/* Nobody looks for what a labeller posts, but its guards wait for it. */
+static void put_labels(FILE *out, const json_t *labels, int columns)
+{
+    const int counted = integer_of(labels, "counted"), refused = integer_of(labels, "refused");
+    const int unmatched = integer_of(labels, "unmatched"), unchecked = integer_of(labels, "unchecked");
+    char text[600];
+    size_t used = 0;
+
+    if (refused + unmatched + unchecked == 0)
+        return;
+    used += (size_t)snprintf(text, sizeof(text), "%d counted", counted);
+    if (unchecked)
+        used += (size_t)snprintf(text + used, sizeof(text) - used,
+                                 ", %d of them unchecked: what the model's classes are called is not known here",
+                                 unchecked);
+    if (unmatched)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "; %d came for requests whose answers are not kept",
+                                 unmatched);
+    if (refused && used < sizeof(text))
+        snprintf(text + used, sizeof(text) - used, "; %d REFUSED, the last: %s", refused, text_of(labels, "why"));
+    put(out, "labels", text, columns);
+}
+
 /* ---- steps ---- */
 
 static void put_steps(FILE *out, const json_t *rollout, int colours)
@@ -268,6 +291,7 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours, int colum
             number_of(rollout, "share_percent"));
     put(out, "why", text_of(rollout, "why"), columns);
     put(out, "now", text_of(rollout, "waiting"), columns);
+    put_labels(out, json_object_get(rollout, "labels"), columns);
     put_duration(left, sizeof(left), number_of(rollout, "left_s"));
     if (strcmp(phase, "Progressing") == 0 && strcmp(left, "-") != 0)
         fprintf(out, "  %-9s about %s at the present traffic\n", "left", left);

@@ -6,8 +6,10 @@
  *     {"right": "stable"}                                                         or canary, both, neither
  *
  * Boxes are written as answers have them, "class" (its number) may stand for "name". The gateway knows nothing of the
- * request any more: it checks the form, hands it on and says 202; whether it met an answer that is still kept is
- * counted by who takes it (the status page tells).
+ * request any more, not even its model. What is wrong whatever the request was is refused at once: the form, places
+ * that are in no picture, classes that no model has which takes labels now, and the lack of a key. The rest is found
+ * when the request's answer is looked up (serve/label_join.c), who is also told of what was refused: it is why a guard
+ * hears nothing.
  */
 #include "gateway/inside.h"
 
@@ -49,9 +51,9 @@ static enum serin_errc read_box(const json_t *object, size_t index, struct gatew
                          json_string_length(name), sizeof(ret->name) - 1);
     snprintf(ret->name, sizeof(ret->name), "%s", json_is_string(name) ? json_string_value(name) : "");
     if (!read_side(box, "x1", &ret->x1) || !read_side(box, "y1", &ret->y1) || !read_side(box, "x2", &ret->x2) ||
-        !read_side(box, "y2", &ret->y2) || ret->x2 < ret->x1 || ret->y2 < ret->y1)
+        !read_side(box, "y2", &ret->y2) || ret->x2 <= ret->x1 || ret->y2 <= ret->y1)
         return error_set(error, SERIN_INVALID,
-                         "boxes[%zu]: 'box' must have x1, y1, x2, y2 in pixels, x1 <= x2 and y1 <= y2", index);
+                         "boxes[%zu]: 'box' must have x1, y1, x2, y2 in pixels, x1 < x2 and y1 < y2", index);
     return SERIN_OK;
 }
 
@@ -90,6 +92,8 @@ enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_f
         feedback->box_count++;
     }
     json_decref(root);
+    if (rc == SERIN_OK)
+        rc = gateway_check_places(feedback, 0, 0, error);
     if (rc != SERIN_OK) {
         free(feedback);
         return rc;
@@ -98,24 +102,137 @@ enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_f
     return SERIN_OK;
 }
 
+void gateway_expect_labels(struct gateway *gateway, int lease, bool expected, struct class_list *classes)
+{
+    struct class_list *before;
+
+    pthread_mutex_lock(&gateway->lock);
+    before = gateway->labels[lease].classes;
+    gateway->labels[lease].expected = expected;
+    gateway->labels[lease].classes = class_list_share(classes);
+    pthread_mutex_unlock(&gateway->lock);
+    class_list_drop(before);
+}
+
+/* The models whose rollouts take labels now; classes are shared. */
+struct expected {
+    uint64_t leases; /* a bit for each */
+    int count;
+    const char *models[GATEWAY_MAX_MODELS]; /* of the snapshot */
+    struct class_list *classes[GATEWAY_MAX_MODELS];
+};
+
+/* Those of them that are among `opened`. */
+static void find_expected(struct thread *thread, uint64_t opened, struct expected *ret)
+{
+    const struct snapshot *snapshot = thread->snapshot;
+    struct gateway *gateway = thread->gateway;
+    int e;
+
+    ret->leases = 0;
+    ret->count = 0;
+    pthread_mutex_lock(&gateway->lock); /* of the few posts of labels, not of requests */
+    for (e = 0; snapshot && e < snapshot->table->table.entry_count; e++) {
+        const struct gateway_entry *entry = &snapshot->table->table.entries[e];
+
+        if (!gateway->labels[entry->lease].expected)
+            continue;
+        ret->leases |= UINT64_C(1) << entry->lease;
+        if (!(opened >> entry->lease & 1))
+            continue;
+        ret->models[ret->count] = entry->route.model;
+        ret->classes[ret->count++] = class_list_share(gateway->labels[entry->lease].classes);
+    }
+    pthread_mutex_unlock(&gateway->lock);
+}
+
+/* Whether one of these models could have been asked for a frame with such labels; any, where none is expected. */
+static enum serin_errc check_expected(const struct expected *expected, const struct gateway_feedback *feedback,
+                                      struct serin_error *error)
+{
+    enum serin_errc rc = SERIN_OK;
+    int i;
+
+    for (i = expected->count; i-- > 0;) {
+        rc = gateway_check_classes(feedback, expected->models[i], expected->classes[i], error);
+        if (rc == SERIN_OK)
+            return rc;
+    }
+    return expected->count > 1 ? error_prefix(error, rc, "no model takes such labels now; one of %d", expected->count)
+                               : rc;
+}
+
+static void drop_expected(struct expected *expected)
+{
+    while (expected->count > 0)
+        class_list_drop(expected->classes[--expected->count]);
+}
+
+/* Who takes labels is told of it, too, since a rollout may wait for them. */
+static void refuse(struct thread *thread, struct http_exchange *exchange, struct gateway_sighting *sighting, int status,
+                   const char *why)
+{
+    free(sighting->feedback);
+    sighting->feedback = calloc(1, sizeof(*sighting->feedback));
+    if (sighting->feedback) {
+        snprintf(sighting->feedback->refused, sizeof(sighting->feedback->refused), "%s", why);
+        (void)tap_push(thread, sighting);
+    } else {
+        gateway_sighting_free(sighting);
+    }
+    own_respond_error(thread, exchange, status, "%s", why);
+}
+
+/* Whether who posts shows a key of a model that it may be about, of those that take labels now or, where none does, of
+ * all. */
+static bool is_admitted(const struct thread *thread, const struct expected *expected, uint64_t opened)
+{
+    return opened & expected->leases ||
+           (!expected->leases && (opened || !thread->snapshot || thread->snapshot->table->table.entry_count == 0));
+}
+
+/* The body of feedback on the request that the sighting names, which is taken over. */
+static void take(struct thread *thread, struct http_exchange *exchange, struct gateway_sighting *sighting)
+{
+    const struct bytes *body = http_exchange_body(exchange);
+    const uint64_t opened = key_opened(thread->snapshot, http_exchange_head(exchange));
+    struct serin_error error;
+    struct expected expected;
+    enum serin_errc rc;
+
+    find_expected(thread, opened, &expected);
+    if (!is_admitted(thread, &expected, opened)) {
+        refuse(thread, exchange, sighting, 401,
+               "feedback takes an API key of the model that the request was for: Authorization: Bearer, or X-Api-Key");
+    } else if (body->size > MAX_FEEDBACK_BYTES) {
+        refuse(thread, exchange, sighting, 413, "feedback is larger than 256 KiB");
+    } else {
+        rc = feedback_read(body->data, body->size, &sighting->feedback, &error);
+        if (rc == SERIN_OK)
+            rc = check_expected(&expected, sighting->feedback, &error);
+        if (rc == SERIN_OK)
+            sighting->feedback->opened = opened;
+        if (rc != SERIN_OK)
+            refuse(thread, exchange, sighting, rc == SERIN_NOMEM ? 503 : rc == SERIN_LIMIT ? 413 : 400, error.message);
+        else if (!tap_push(thread, sighting))
+            own_respond_error(thread, exchange, 503, "more feedback has come than was taken");
+        else
+            own_accept(thread, exchange);
+    }
+    drop_expected(&expected);
+}
+
 bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
 {
     static const char root[] = "/v1/feedback/";
     const struct http_head *head = http_exchange_head(exchange);
-    const struct bytes *body = http_exchange_body(exchange);
-    struct http_slice id;
     struct gateway_sighting *sighting;
-    struct serin_error error;
-    enum serin_errc rc;
+    struct http_slice id;
 
     if (head->path.size < sizeof(root) || memcmp(head->path.bytes, root, sizeof(root) - 1) != 0)
         return false;
     if (!http_slice_is(head->method, "POST")) {
         own_respond_error(thread, exchange, 405, "feedback is posted");
-        return true;
-    }
-    if (body->size > MAX_FEEDBACK_BYTES) {
-        own_respond_error(thread, exchange, 413, "feedback is larger than 256 KiB");
         return true;
     }
     sighting = calloc(1, sizeof(*sighting));
@@ -125,23 +242,11 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
     }
     sighting->kind = GATEWAY_SAW_FEEDBACK;
     id = (struct http_slice){head->path.bytes + sizeof(root) - 1, head->path.size - (sizeof(root) - 1)};
-    if (!http_decode_segment(id, sighting->request_id, sizeof(sighting->request_id))) {
+    if (http_decode_segment(id, sighting->request_id, sizeof(sighting->request_id))) {
+        take(thread, exchange, sighting);
+    } else {
         own_respond_error(thread, exchange, 404, "no request id of 1 to 63 bytes");
         gateway_sighting_free(sighting);
-        return true;
-    }
-    rc = feedback_read(body->data, body->size, &sighting->feedback, &error);
-    if (rc != SERIN_OK) {
-        own_respond_error(thread, exchange,
-                          rc == SERIN_NOMEM   ? 503
-                          : rc == SERIN_LIMIT ? 413
-                                              : 400,
-                          "%s", error.message);
-        gateway_sighting_free(sighting);
-    } else if (!tap_push(thread, sighting)) {
-        own_respond_error(thread, exchange, 503, "more feedback has come than was taken");
-    } else {
-        own_accept(thread, exchange);
     }
     return true;
 }

@@ -342,6 +342,8 @@ void gateway_close(struct gateway *gateway)
         gateway_sighting_free(sighting);
     if (gateway->table && atomic_fetch_sub(&gateway->table->owners, 1) == 1)
         free(gateway->table);
+    for (i = 0; i < GATEWAY_MAX_MODELS; i++)
+        class_list_drop(gateway->labels[i].classes);
     pthread_mutex_destroy(&gateway->lock);
     free(gateway);
 }

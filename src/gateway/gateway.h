@@ -2,10 +2,10 @@
  * gateway.h - the data plane: takes requests, sends each to a version by its route, and sees to it that a client gets
  * its answer. SPDX-License-Identifier: Apache-2.0
  *
- * Depends on base, http, route.h.  N threads, each with its own loop, listener (SO_REUSEPORT), connections and
- * counters; they share one immutable table, which the control thread replaces with gateway_publish: a request that
- * starts after that call has returned is routed by the new table. Nothing on the path of a request locks, blocks or
- * touches a disk.
+ * Depends on base, http, class_list.h, route.h.  N threads, each with its own loop, listener (SO_REUSEPORT),
+ * connections and counters; they share one immutable table, which the control thread replaces with gateway_publish: a
+ * request that starts after that call has returned is routed by the new table. Nothing on the path of a request locks,
+ * blocks or touches a disk.
  *
  * What a version other than stable fails (an error, garbage, too late, nobody there), stable answers, and it is counted
  * against that version. After GATEWAY_BREAKER_FAILURES of its own in a row a version is off at once, and gets a trial
@@ -16,6 +16,7 @@
 #define GATEWAY_GATEWAY_H
 
 #include "base/histogram.h"
+#include "gateway/class_list.h"
 #include "gateway/route.h"
 #include "http/server.h"
 
@@ -225,8 +226,10 @@ struct gateway_answer {
     struct bytes *body; /* shared; may be NULL */
 };
 
-#define GATEWAY_MAX_BOXES 1000 /* of one frame's labels */
-#define GATEWAY_MAX_TYPE  160  /* of a Content-Type, with its boundary and NUL */
+#define GATEWAY_MAX_BOXES 300 /* of one frame's labels; as many as of an answer are looked at */
+#define GATEWAY_MAX_TYPE  160 /* of a Content-Type, with its boundary and NUL */
+
+#define GATEWAY_MAX_REFUSAL 256
 
 struct gateway_box {
     char name[64];        /* of its class; "" */
@@ -237,6 +240,8 @@ struct gateway_box {
 enum gateway_choice { GATEWAY_NEITHER, GATEWAY_STABLE_RIGHT, GATEWAY_CANARY_RIGHT, GATEWAY_BOTH_RIGHT };
 
 struct gateway_feedback {
+    char refused[GATEWAY_MAX_REFUSAL]; /* "", or why it was refused at once; then it says nothing else */
+    uint64_t opened; /* bit of a lease: who posted it may speak of that model's requests, as its keys say */
     bool is_choice;
     enum gateway_choice choice; /* which answer of a pair is right */
     int box_count;              /* else: what is there to see */
@@ -271,6 +276,20 @@ struct gateway_sighting {
     char picture_type[GATEWAY_MAX_TYPE]; /* its Content-Type; "" where it is too long, too */
     struct gateway_feedback *feedback;   /* what was posted */
 };
+
+/* Whether a rollout of the model with that lease takes labels, and of which classes (NULL: not known; shared). Feedback
+ * that none of these could take is refused at once. From any thread. */
+void gateway_expect_labels(struct gateway *gateway, int lease, bool expected, struct class_list *classes);
+
+/* What can be told of a frame's labels without knowing the frame, and with its size; SERIN_INVALID names the box. Boxes
+ * must be larger than a pixel, since no object is smaller and shares of the picture's sides are, and half of each must
+ * be in the picture: of another no version could find half, which is what counts as found. 0: a side is not known. */
+MUST_USE enum serin_errc gateway_check_places(const struct gateway_feedback *feedback, int width_px, int height_px,
+                                              struct serin_error *error);
+/* Each label's class is one of the model's. Where these are not known (NULL) its name is taken as it is. SERIN_INVALID
+ * names the box, the model and its classes. */
+MUST_USE enum serin_errc gateway_check_classes(const struct gateway_feedback *feedback, const char *model,
+                                               const struct class_list *classes, struct serin_error *error);
 
 /* Whether sightings of requests that were copied to the version of a slot hold the request's body, too. Off at first;
  * from any thread. */

@@ -4,7 +4,7 @@
  *
  * Who touches what: struct gateway's table pointer is under its mutex, and its revision tells threads without it that
  * there is a new one. Everything else below belongs to one thread; counters are atomics that only their thread writes;
- * breakers are atomics that all write.
+ * breakers are atomics that all write. What labels are expected is under the mutex, too.
  */
 #ifndef GATEWAY_INSIDE_H
 #define GATEWAY_INSIDE_H
@@ -140,6 +140,10 @@ struct gateway {
     struct breaker breakers[GATEWAY_MAX_SLOTS];
     _Atomic uint64_t trial_until_ms[GATEWAY_MAX_MODELS]; /* monotonic, by lease: gateway_hold_trial */
     atomic_bool wants_pictures[GATEWAY_MAX_SLOTS];
+    struct {
+        bool expected;
+        struct class_list *classes; /* NULL: not known */
+    } labels[GATEWAY_MAX_MODELS];   /* by lease; under lock */
     struct thread threads[MAX_THREADS];
 };
 
@@ -275,6 +279,8 @@ MUST_USE enum serin_errc feedback_read(const uint8_t *text, size_t size, struct 
 /* key.c */
 /* Whether the request may ask the model; *ret_used is the name of the field with its key, NULL where none is needed. */
 bool key_admits(const struct gateway_entry *entry, const struct http_head *head, const char **ret_used);
+/* Bit of a lease: the request may ask that model, as far as keys go. snapshot may be NULL. */
+uint64_t key_opened(const struct snapshot *snapshot, const struct http_head *head);
 
 /* mirror.c */
 struct mirror_request { /* what of a request a copy needs; taken over by mirror_start's mirrors */

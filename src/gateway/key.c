@@ -43,3 +43,20 @@ bool key_admits(const struct gateway_entry *entry, const struct http_head *head,
         *ret_used = "Authorization";
     return *ret_used != NULL;
 }
+
+_Static_assert(GATEWAY_MAX_MODELS <= 64, "a bit for each lease");
+
+uint64_t key_opened(const struct snapshot *snapshot, const struct http_head *head)
+{
+    uint64_t opened = 0;
+    const char *used;
+    int e;
+
+    for (e = 0; snapshot && e < snapshot->table->table.entry_count; e++) {
+        const struct gateway_entry *entry = &snapshot->table->table.entries[e];
+
+        if (key_admits(entry, head, &used))
+            opened |= UINT64_C(1) << entry->lease;
+    }
+    return opened;
+}

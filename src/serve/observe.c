@@ -1,5 +1,5 @@
 /*
- * observe.c - records of requests, pairs and labels.
+ * observe.c - records of requests, pairs and the choices of kept frames.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A request becomes a record of its own; with a copy's answer it becomes a pair, too; and its boxes are kept for labels
@@ -10,8 +10,6 @@
 
 #include "serve/answer.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +124,7 @@ static void write_slices(const struct record *record, char text[SLICES_BYTES])
                                  record->slices[i].value);
 }
 
-static void read_slices(const char *text, struct record *record)
+void observe_read_slices(const char *text, struct record *record)
 {
     while (*text) {
         const char *equals = strchr(text, '='), *end = strchr(text, '\n');
@@ -227,7 +225,9 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
                                .attempt = rollout->attempt,
                                .time_ms = (int64_t)sighting->time_ms,
                                .arm = arm,
-                               .share = sighting->drawn ? sighting->trial_share : 0};
+                               .share = sighting->drawn ? sighting->trial_share : 0,
+                               .width_px = any ? any->width : 0,
+                               .height_px = any ? any->height : 0};
     uint8_t packed[2][ANSWERS_MAX_BYTES];
     struct record record = begin_record(RECORD_LABEL, arm, sighting);
     char slices[SLICES_BYTES];
@@ -291,98 +291,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
     keep(observer, sighting, trial.rollout, arm, by_arm);
 }
 
-/* ---- labels ---- */
-
-struct joining {
-    struct observer *observer;
-    const struct gateway_feedback *feedback;
-    uint64_t time_ms; /* when it was posted */
-    double now_s;
-    bool joined;
-};
-
-/* The name of a class number, as stable of the rollout has it: it is stable's classes that clients know. */
-static const char *name_of_class(struct observer *observer, const struct rollout *rollout, int32_t number)
-{
-    char names_of[sizeof(observer->names_of)];
-    const char *name;
-    char *text;
-
-    snprintf(names_of, sizeof(names_of), "%s:%s", rollout->model, rollout->stable);
-    if (strcmp(names_of, observer->names_of) != 0) {
-        memcpy(observer->names_of, names_of, sizeof(names_of));
-        json_decref(observer->names);
-        text = observer->class_names(observer->user, rollout->model, rollout->stable);
-        observer->names = text ? json_loads(text, 0, NULL) : NULL;
-        free(text);
-    }
-    name = json_string_value(json_array_get(observer->names, (size_t)number));
-    return name ? name : "";
-}
-
-void observer_done(struct observer *observer)
-{
-    json_decref(observer->names);
-}
-
-static int read_truth(struct observer *observer, const struct rollout *rollout, const struct gateway_feedback *feedback,
-                      struct match_box *boxes)
-{
-    int count = feedback->box_count < MATCH_MAX_BOXES ? feedback->box_count : MATCH_MAX_BOXES, i;
-
-    for (i = 0; i < count; i++) {
-        const struct gateway_box *box = &feedback->boxes[i];
-
-        boxes[i] = (struct match_box){box->name[0] ? box->name : name_of_class(observer, rollout, box->class_id),
-                                      box->x1,
-                                      box->y1,
-                                      box->x2,
-                                      box->y2,
-                                      1};
-    }
-    return count;
-}
-
-static void join(void *user, const struct kept_answer *kept)
-{
-    static struct answer answer;
-    static struct match_box truth[MATCH_MAX_BOXES];
-    struct joining *joining = user;
-    struct observer *observer = joining->observer;
-    struct record record = {.kind = joining->feedback->is_choice ? RECORD_CHOICE : RECORD_LABEL,
-                            .arm = kept->arm ? JUDGE_CANARY : JUDGE_STABLE,
-                            .share = kept->share};
-    const struct rollout *rollout = controller_rollout(observer->controller, kept->rollout);
-    int arm, count;
-
-    if (!rollout || rollout->attempt != kept->attempt || rollout_phase_ended(rollout->phase))
-        return;
-    snprintf(record.camera, sizeof(record.camera), "%s", kept->camera);
-    read_slices(kept->slices, &record);
-    if (joining->feedback->is_choice) {
-        if (!kept->boxes[0] || !kept->boxes[1])
-            return;
-        record.choice = joining->feedback->choice == GATEWAY_STABLE_RIGHT   ? RECORD_STABLE_RIGHT
-                        : joining->feedback->choice == GATEWAY_CANARY_RIGHT ? RECORD_CANARY_RIGHT
-                        : joining->feedback->choice == GATEWAY_BOTH_RIGHT   ? RECORD_BOTH
-                                                                            : RECORD_NEITHER;
-        observer->choices++;
-    } else {
-        count = read_truth(observer, rollout, joining->feedback, truth);
-        record.label.age_s = fmax(0, ((double)joining->time_ms - (double)kept->time_ms) / 1000);
-        record.label.both = kept->boxes[0] && kept->boxes[1];
-        if (!kept->boxes[record.arm] && !record.label.both)
-            return; /* the version that it was drawn for did not answer it: that is an error, and no miss */
-        for (arm = 0; arm < 2; arm++)
-            if (kept->boxes[arm]) {
-                answer_unpack(kept->boxes[arm], kept->sizes[arm], &answer);
-                match_truth(answer.boxes, answer.box_count, truth, count, (enum judge_arm)arm, &record);
-            }
-        observer->labels++;
-    }
-    controller_add(observer->controller, rollout->model, &record, joining->now_s);
-    joining->joined = true;
-}
+/* ---- what people say ---- */
 
 void observe_choice(void *user, const struct kept_frame *frame)
 {
@@ -393,13 +302,14 @@ void observe_choice(void *user, const struct kept_frame *frame)
     struct record record = {.kind = RECORD_CHOICE};
     int i = 0;
 
-    if (!rollout || rollout->attempt != frame->attempt || rollout_phase_ended(rollout->phase))
+    if (!rollout || rollout->attempt != frame->attempt || rollout_phase_ended(rollout->phase) ||
+        !label_join_claim(observer, rollout, frame->request_id))
         return;
     while (i < 3 && strcmp(choices[i], frame->right) != 0)
         i++;
     record.choice = i;
     snprintf(record.camera, sizeof(record.camera), "%s", frame->camera);
-    read_slices(frame->slices, &record);
+    observe_read_slices(frame->slices, &record);
     observer->choices++;
     controller_add(observer->controller, rollout->model, &record, observed->now_s);
     observed->told++;
@@ -407,14 +317,8 @@ void observe_choice(void *user, const struct kept_frame *frame)
 
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
 {
-    struct joining joining = {
-        .observer = observer, .feedback = sighting->feedback, .time_ms = sighting->time_ms, .now_s = now_s};
-    struct serin_error error;
-
-    if (sighting->kind == GATEWAY_SAW_REQUEST) {
+    if (sighting->kind == GATEWAY_SAW_REQUEST)
         observe_request(observer, sighting, now_s);
-        return;
-    }
-    if (answers_find(observer->answers, sighting->request_id, join, &joining, &error) != SERIN_OK || !joining.joined)
-        observer->unmatched++;
+    else
+        label_join_take(observer, sighting, now_s);
 }

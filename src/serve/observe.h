@@ -7,6 +7,7 @@
 
 #include "gateway/gateway.h"
 #include "serve/gallery.h"
+#include "serve/label_join.h"
 #include "rollout/controller.h"
 #include "store/answers.h"
 
@@ -17,23 +18,26 @@
     X(labels, "Labels that met a kept answer")                                                                         \
     X(choices, "Choices between two answers that met a kept pair")                                                     \
     X(unkept, "Answers and frames that could not be kept for labels and choices")                                      \
-    X(unmatched, "Feedback for requests whose answers are not kept, or whose rollout has ended")
+    X(unmatched, "Feedback for requests whose answers are not kept, or whose rollout has ended")                       \
+    X(refused, "Feedback that cannot be true of its frame or model, or came without its key: no evidence")             \
+    X(repeated, "Feedback on frames of which somebody's word has counted already")                                     \
+    X(unchecked, "Labels whose classes could not be checked, since nobody tells those of the model")
 
 struct observer {
     struct controller *controller;
     struct answers *answers;
     struct gallery *gallery; /* NULL: no frames are kept */
-    /* The class names of a version as a JSON array, malloc'ed; NULL: not known. For labels that have numbers alone. */
+    /* The class names of a version as a JSON array, malloc'ed; NULL: not known. */
     char *(*class_names)(void *user, const char *model, const char *tag);
+    /* Whether who may speak of these models' requests (gateway_feedback.opened) may of this one's. */
+    bool (*may_label)(void *user, const char *model, uint64_t opened);
+    void (*log)(void *user, const char *level, const char *sentence);
     void *user;
-    char names_of[2 * ROUTE_MAX_TEXT + 2]; /* whose names are these */
-    struct json_t *names;                  /* NULL: not known; observer_done */
+    struct label_tally tallies[CONTROLLER_MAX_ROLLOUTS]; /* label_join_done */
 #define X(name, help) uint64_t name;
     OBSERVE_COUNTERS(X)
 #undef X
 };
-
-void observer_done(struct observer *observer);
 
 /* Tells the controller what follows from a sighting. */
 void observe(struct observer *observer, const struct gateway_sighting *sighting, double now_s);
@@ -45,6 +49,9 @@ struct observed_choice {
     int told; /* how many the judge was told of */
 };
 void observe_choice(void *user, const struct kept_frame *frame);
+
+/* "light=dark\nhour=22\n", as kept answers and frames have them. */
+void observe_read_slices(const char *text, struct record *record);
 
 /* "dark", "dim", "bright"; "blurred", "soft", "sharp"; NULL: not known. */
 const char *observe_light_band(double light);

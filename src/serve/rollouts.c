@@ -108,12 +108,32 @@ static bool bring_slices(struct rollouts *rollouts, const char *model)
     return others;
 }
 
+/* The gateway refuses at once what no rollout could take. */
+static void expect_labels(struct rollouts *rollouts)
+{
+    struct class_list *classes[GATEWAY_MAX_MODELS] = {NULL};
+    bool expected[GATEWAY_MAX_MODELS] = {false};
+    struct controller_trial trial;
+    int i;
+
+    for (i = 0; i < rollouts->server->table.entry_count; i++) {
+        const struct gateway_entry *entry = &rollouts->server->table.entries[i];
+
+        expected[entry->lease] = controller_find(rollouts->controller, entry->route.model, &trial);
+        if (expected[entry->lease])
+            classes[entry->lease] = label_join_classes(&rollouts->observer, trial.rollout);
+    }
+    for (i = 0; i < GATEWAY_MAX_MODELS; i++)
+        gateway_expect_labels(rollouts->server->gateway, i, expected[i], classes[i]);
+}
+
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
     bring_slices(rollouts, route->model);
+    expect_labels(rollouts);
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 
@@ -122,6 +142,7 @@ static void set_trial(void *user, const char *model, bool on_trial)
     struct rollouts *rollouts = user;
     bool others = bring_slices(rollouts, model);
 
+    expect_labels(rollouts);
     table_set_trial(rollouts->server, model, on_trial);
     if (others)
         table_refresh(rollouts->server);
@@ -205,6 +226,15 @@ static char *class_names(void *user, const char *model, const char *tag)
     return names;
 }
 
+/* A model without a route has no key. */
+static bool may_label(void *user, const char *model, uint64_t opened)
+{
+    struct rollouts *rollouts = user;
+    int at = table_find(rollouts->server, model);
+
+    return at < 0 || (opened >> rollouts->server->table.entries[at].lease & 1);
+}
+
 static bool is_frozen(void *user, const char *model, int64_t wall_ms, char *ret_why, size_t size)
 {
     const struct rollouts *rollouts = user;
@@ -240,11 +270,12 @@ static void say(void *user, const char *level, const char *sentence)
     log_event(rollouts->server->log, level, "releasing", "%s", sentence);
 }
 
-static void report_frames(void *user, const struct rollout *rollout, const struct plan *plan, struct json_writer *json)
+static void report_more(void *user, const struct rollout *rollout, const struct plan *plan, struct json_writer *json)
 {
     struct rollouts *rollouts = user;
 
     gallery_write_sum(rollouts->observer.gallery, rollout, plan, json);
+    label_join_report(&rollouts->observer, rollout, json);
 }
 
 /* ---- records and decisions ---- */
@@ -558,6 +589,7 @@ static void tick_gallery(struct rollouts *rollouts, const struct controller_now 
     if (now->wall_ms - rollouts->gallery_ms < GALLERY_TICK_MS && now->wall_ms >= rollouts->gallery_ms)
         return;
     rollouts->gallery_ms = now->wall_ms;
+    expect_labels(rollouts);
     if (gallery_tick(rollouts->observer.gallery, now->wall_ms, observe_choice, &observed, &error) != SERIN_OK)
         log_event(rollouts->server->log, "error", "keeping frames", "%s", error.message);
     if (observed.told > 0)
@@ -631,7 +663,7 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
                                              .each_record = each_record,
                                              .call_hook = call_hook,
                                              .log = say,
-                                             .report = report_frames};
+                                             .report = report_more};
     char path[1200];
     enum serin_errc rc;
 
@@ -651,6 +683,8 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
         rc = controller_new(&target, &rollouts->controller, error);
     rollouts->observer.controller = rollouts->controller;
     rollouts->observer.class_names = class_names;
+    rollouts->observer.may_label = may_label;
+    rollouts->observer.log = say;
     rollouts->observer.user = rollouts;
     if (rc == SERIN_OK)
         rc = open_answers(rollouts, path, error);
@@ -685,7 +719,7 @@ void rollouts_close(struct rollouts *rollouts)
     close_recordings(rollouts);
     answers_close(rollouts->observer.answers);
     gallery_free(rollouts->observer.gallery);
-    observer_done(&rollouts->observer);
+    label_join_done(&rollouts->observer);
     if (rollouts->lock >= 0)
         close(rollouts->lock); /* and with it the lock: an heir may go on */
     uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
