@@ -92,23 +92,23 @@ static void put_copies(FILE *out, const json_t *copies, int columns)
 /* Nobody looks for what a labeller posts, but its guards wait for it. */
 static void put_labels(FILE *out, const json_t *labels, int columns)
 {
-    const int counted = integer_of(labels, "counted"), refused = integer_of(labels, "refused");
-    const int unmatched = integer_of(labels, "unmatched"), unchecked = integer_of(labels, "unchecked");
+    const double counted = number_of(labels, "counted"), refused = number_of(labels, "refused");
+    const double unmatched = number_of(labels, "unmatched"), unchecked = number_of(labels, "unchecked");
     char text[600];
     size_t used = 0;
 
-    if (refused + unmatched + unchecked == 0)
+    if (!(refused > 0 || unmatched > 0 || unchecked > 0)) /* not known is not a number */
         return;
-    used += (size_t)snprintf(text, sizeof(text), "%d counted", counted);
-    if (unchecked)
+    used += (size_t)snprintf(text, sizeof(text), "%.0f counted", counted);
+    if (unchecked > 0)
         used += (size_t)snprintf(text + used, sizeof(text) - used,
-                                 ", %d of them unchecked: what the model's classes are called is not known here",
+                                 ", %.0f of them unchecked: what the model's classes are called is not known here",
                                  unchecked);
-    if (unmatched)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "; %d came for requests whose answers are not kept",
-                                 unmatched);
-    if (refused && used < sizeof(text))
-        snprintf(text + used, sizeof(text) - used, "; %d REFUSED, the last: %s", refused, text_of(labels, "why"));
+    if (unmatched > 0)
+        used += (size_t)snprintf(text + used, sizeof(text) - used,
+                                 "; %.0f came for requests whose answers are not kept", unmatched);
+    if (refused > 0 && used < sizeof(text))
+        snprintf(text + used, sizeof(text) - used, "; %.0f REFUSED, the last: %s", refused, text_of(labels, "why"));
     put(out, "labels", text, columns);
 }
 
