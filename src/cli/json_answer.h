@@ -13,9 +13,11 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML }; /* the order of a verb's words for --output */
+/* The order of a verb's words for --output; the last is no word, but what many looks are printed as. */
+enum { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_JSON_LINE };
 
-/* On stdout. people prints the table, and is not called for the others. */
+/* On stdout, members in their order, numbers as the shortest text that reads back as the same. people prints the table,
+ * and is not called for the others. */
 void json_answer_print(int output, const json_t *answer, void (*people)(FILE *out, const json_t *answer));
 
 static inline const char *text_of(const json_t *object, const char *key) /* "" where there is none */

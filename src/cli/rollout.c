@@ -395,11 +395,12 @@ static int status(const struct rollout_settings *settings, const char *rollout)
     return code;
 }
 
-static int list(const struct rollout_settings *settings)
+static int list(const struct rollout_settings *settings, const char *none)
 {
     struct serin_error error;
     json_t *answer = NULL;
 
+    (void)none;
     if (admin_call(admin_address(settings->admin), "GET", "/api/v1/rollouts", NULL, ADMIN_TIMEOUT_MS, &answer,
                    &error) != SERIN_OK)
         return fail(&error);
@@ -408,46 +409,95 @@ static int list(const struct rollout_settings *settings)
     return CLI_OK;
 }
 
-static int rollout(const void *given, char *const *operands, size_t operand_count)
+static int replay(const struct rollout_settings *settings, const char *rollout)
 {
-    static const char *const words[] = {"pause", "resume", "promote", "abort", "retry", "undo", "repair"};
-    const struct rollout_settings *settings = given;
-    const char *verb = operands[0];
+    if (settings->output == OUTPUT_TABLE)
+        return rollout_replay(settings->data_dir, settings->plan, rollout);
+    terminal_complain("rollout: replay prints lines for people only, and its exit code is for scripts");
+    return CLI_USAGE;
+}
+
+/* ---- the verbs ---- */
+
+#define OF_ROLLOUT "a rollout's id, or a model's name"
+
+enum { PLAN = 1, REPLICAS = 2, URL = 4, CONFIRM = 8, SUPERSEDE = 16, FULL = 32, WHY = 64, ALL = 128, TIMEOUT = 256 };
+
+static const struct rollout_verb {
+    const char *name, *operand;
+    int (*run)(const struct rollout_settings *settings, const char *operand); /* NULL: a person's word, act */
+    unsigned takes;                                                           /* which of the options */
+} verbs[] = {
+    {"start", "NAME:TAG", start, PLAN | REPLICAS | URL | CONFIRM | SUPERSEDE | WHY},
+    {"get", OF_ROLLOUT, get, 0},
+    {"list", NULL, list, 0},
+    {"watch", OF_ROLLOUT, watch, 0},
+    {"pause", OF_ROLLOUT, NULL, WHY},
+    {"resume", OF_ROLLOUT, NULL, WHY},
+    {"promote", OF_ROLLOUT, NULL, FULL | WHY},
+    {"abort", OF_ROLLOUT, NULL, WHY},
+    {"retry", OF_ROLLOUT, NULL, WHY},
+    {"undo", OF_ROLLOUT, NULL, WHY},
+    {"status", OF_ROLLOUT, status, TIMEOUT},
+    {"history", OF_ROLLOUT, history, ALL},
+    {"replay", OF_ROLLOUT, replay, PLAN},
+    {"repair", OF_ROLLOUT, NULL, WHY},
+};
+
+static const struct rollout_verb *find_verb(const char *name)
+{
     size_t i;
 
-    if (strcmp(verb, "list") == 0 && operand_count == 1)
-        return terminal_finish(list(settings));
-    if (operand_count != 2 || strcmp(verb, "list") == 0) {
-        terminal_complain("rollout: 'serin rollout %s' takes %s", verb,
-                          strcmp(verb, "list") == 0    ? "no name"
-                          : strcmp(verb, "start") == 0 ? "NAME:TAG"
-                                                       : "a rollout's id, or a model's name");
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+/* An option that a verb has nothing to do with; NULL: none. */
+static const char *misplaced_option(const struct rollout_settings *settings, unsigned takes)
+{
+    const struct {
+        unsigned option;
+        bool is_given;
+        const char *name;
+    } given[] = {{PLAN, settings->plan != NULL, "--plan"},        {REPLICAS, settings->replicas > 0, "--replicas"},
+                 {URL, settings->url != NULL, "--url"},           {CONFIRM, settings->confirm, "--confirm"},
+                 {SUPERSEDE, settings->supersede, "--supersede"}, {FULL, settings->full, "--full"},
+                 {WHY, settings->why != NULL, "--why"},           {ALL, settings->all, "--all"},
+                 {TIMEOUT, settings->timeout_s > 0, "--timeout"}};
+    size_t i;
+
+    for (i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+        if (given[i].is_given && !(given[i].option & takes))
+            return given[i].name;
+    return NULL;
+}
+
+static int rollout(const void *given, char *const *operands, size_t operand_count)
+{
+    const struct rollout_settings *settings = given;
+    const struct rollout_verb *verb = find_verb(operands[0]);
+    const char *misplaced, *name;
+
+    if (!verb) {
+        terminal_complain("rollout: '%s' is not known: start, get, list, watch, pause, resume, promote, abort, retry, "
+                          "undo, status, history, replay, repair",
+                          operands[0]);
         return CLI_USAGE;
     }
-    if (strcmp(verb, "start") == 0)
-        return terminal_finish(start(settings, operands[1]));
-    if (strcmp(verb, "get") == 0)
-        return terminal_finish(get(settings, operands[1]));
-    if (strcmp(verb, "history") == 0)
-        return terminal_finish(history(settings, operands[1]));
-    if (strcmp(verb, "watch") == 0)
-        return terminal_finish(watch(settings, operands[1]));
-    if (strcmp(verb, "status") == 0)
-        return terminal_finish(status(settings, operands[1]));
-    if (strcmp(verb, "replay") == 0 && settings->output != OUTPUT_TABLE) {
-        terminal_complain("rollout: replay prints lines for people only, and its exit code is for scripts");
+    if ((operand_count == 2) != (verb->operand != NULL)) {
+        terminal_complain("rollout: 'serin rollout %s' takes %s", verb->name,
+                          verb->operand ? verb->operand : "no name");
         return CLI_USAGE;
     }
-    if (strcmp(verb, "replay") == 0)
-        return terminal_finish(rollout_replay(settings->data_dir, settings->plan, operands[1]));
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(verb, words[i]) == 0)
-            return terminal_finish(act(settings, verb, operands[1]));
-    terminal_complain(
-        "rollout: '%s' is not known: start, get, list, watch, pause, resume, promote, abort, retry, undo, "
-        "status, history, replay, repair",
-        verb);
-    return CLI_USAGE;
+    misplaced = misplaced_option(settings, verb->takes);
+    if (misplaced) {
+        terminal_complain("rollout: 'serin rollout %s' has nothing to do with %s", verb->name, misplaced);
+        return CLI_USAGE;
+    }
+    name = operand_count == 2 ? operands[1] : NULL;
+    return terminal_finish(verb->run ? verb->run(settings, name) : act(settings, verb->name, name));
 }
 
 const struct cli_verb cli_rollout = {

@@ -273,10 +273,7 @@ static enum serin_errc look(const struct status_settings *settings, const struct
             error_set(error, SERIN_CORRUPT, "%s answered without a list of models; is it the admin API of serin serve?",
                       admin_address(settings->admin));
     } else if (settings->output == OUTPUT_JSON) {
-        char *text = json_dumps(now.answer, (settings->watch ? JSON_COMPACT : JSON_INDENT(2)) | JSON_PRESERVE_ORDER);
-
-        puts(text ? text : "null");
-        free(text);
+        json_answer_print(settings->watch ? OUTPUT_JSON_LINE : OUTPUT_JSON, now.answer, NULL);
     } else {
         if (settings->watch && isatty(STDOUT_FILENO))
             fputs("\033[H\033[2J", stdout); /* to the top of an empty screen */

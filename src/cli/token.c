@@ -8,6 +8,7 @@
  */
 #include "cli/admin_call.h"
 #include "cli/data_dir.h"
+#include "cli/json_answer.h"
 #include "cli/terminal.h"
 #include "store/tokens.h"
 
@@ -121,8 +122,7 @@ static void print_json(const struct tokens *tokens)
                                               token_role_text(token->role), "model", token->model, "created_ms",
                                               (json_int_t)token->created_ms));
     }
-    json_dumpf(list, stdout, JSON_INDENT(2));
-    putchar('\n');
+    json_answer_print(OUTPUT_JSON, list, NULL);
     json_decref(list);
 }
 

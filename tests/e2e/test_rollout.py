@@ -670,6 +670,7 @@ def test_the_command(models, tmp_path):
         assert one.returncode == 0 and "Paused" in one.stdout and "it is noon" in one.stdout
         assert "resume or promote goes on" in one.stdout
         as_json, as_yaml = (rollout(models, "get", models.name, "-o", kind).stdout for kind in ("json", "yaml"))
+        assert '"alpha": 0.05,' in as_json and "\nalpha: 0.05\n" in as_yaml  # and not .050000000000000003
         moving = ("t_s", "guards", "alpha_spent", "left_s", "judged", "sample_ratio", "waiting", "answer", "guard", "no_traffic")
         same = [{key: value for key, value in found.items() if key not in moving}
                 for found in (json.loads(as_json), yaml.safe_load(as_yaml))]
@@ -698,8 +699,11 @@ def test_the_command(models, tmp_path):
     for words in (("get", "nobody"), ("history", "nobody-9"), ("abort", "nobody"), ("repair", "nobody")):
         found = rollout(models, *words)
         assert found.returncode == 1 and f"'{words[1]}' is no rollout, and no model that has one: 'serin rollout list'" in found.stderr
-    for words in (("get",), ("dance", models.name), ("start", "no name")):
-        assert rollout(models, *words).returncode == 2
+    for words, why in ((("get",), "takes a rollout's id, or a model's name"), (("dance", models.name), "'dance' is not known"),
+                       (("start", "no name"), "no name"), (("get", models.name, "--why", "x"), "has nothing to do with --why"),
+                       (("abort", models.name, "--plan", path), "--plan"), (("watch", models.name, "--timeout", "1"), "--timeout")):
+        found = rollout(models, *words)
+        assert found.returncode == 2 and why in found.stderr, found.stderr
 
 
 def test_a_terminal_of_80_columns_gets_lines_that_fit(models):
