@@ -1,10 +1,11 @@
 /*
- * clock.h - the monotonic clock for durations, and the wall clock for what people read.  Depends on nothing.
+ * clock.h - the monotonic clock for durations, and the wall clock for what people read.  Depends on pthread.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,18 @@ static inline uint64_t clock_wall_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A condition that is waited for by the monotonic clock: one by the wall's would sleep for hours when that is set back.
+ */
+static inline void clock_init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 /* What clock_stamp keeps between calls, since a second is written once and asked for many times. Begins as {0}. */

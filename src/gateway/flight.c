@@ -47,6 +47,7 @@ struct flight {
     bool trial;              /* that as its trial */
     struct refusal refusal;  /* a version on trial answered 4xx, and stable is asked about it */
     int tries;
+    uint64_t asked_ns; /* when the first version was asked; 0: none was yet */
     struct upstream *upstream;
     struct http_call *call;
     struct buffer head;
@@ -180,7 +181,6 @@ static void tell_judge(struct flight *flight, int status)
         bool agreed = blames_client(sighting->own.status) && blames_client(status);
 
         sighting->fell_back = fell_back(flight) && !agreed; /* both blame the client: then it was the client */
-        sighting->total_ms = clock_ms_since(http_exchange_started_ns(flight->exchange));
     }
     if (flight->mirrors)
         mirror_primary_answered(flight->mirrors, flight->assigned_slot, sighting);
@@ -352,7 +352,8 @@ static bool start_try(struct flight *flight, const char *tag, const struct upstr
     }
     flight->upstream = upstream;
     upstream_started(upstream);
-    flight->tries++;
+    if (flight->tries++ == 0)
+        flight->asked_ns = clock_now_ns();
     return true;
 }
 
@@ -466,8 +467,9 @@ static void client_went_away(void *user)
     }
     flight->why = "the client went away";
     write_access_log(flight, 499, 0);
-    if (flight->sighting && !fell_back(flight)) /* clients that tire of a slow version are told of, too */
-        sighting_set(&flight->sighting->own, 499, clock_ms_since(http_exchange_started_ns(flight->exchange)), NULL);
+    /* Clients that tire of a slow version are told of, too; how long they took to send is not the version's time. */
+    if (flight->sighting && !fell_back(flight))
+        sighting_set(&flight->sighting->own, 499, clock_ms_since(flight->asked_ns), NULL);
     tell_judge(flight, 499);
     http_respond(flight->exchange, 499, NULL, NULL);
     free_flight(flight);

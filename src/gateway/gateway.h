@@ -267,7 +267,6 @@ struct gateway_sighting {
     struct {
         char name[GATEWAY_SLICE_NAME + 1], value[GATEWAY_SLICE_VALUE + 1];
     } slices[GATEWAY_MAX_SLICES];
-    double total_ms;           /* until the client had its answer */
     struct gateway_answer own; /* of the version that it was assigned to */
     int copy_count;
     struct gateway_answer copies[ROUTE_MAX_MIRRORS]; /* of the mirrors; their status 0 where they failed */

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define SWEEP_MS               100
+#define STALLED_MS             100  /* so late no timer fires that could */
+#define SPARED_MS              1000 /* at most */
 #define MAX_REQUEST_HEAD_BYTES (64u << 10)
 
 void http_client_options_init(struct http_client_options *options)
@@ -165,6 +167,19 @@ static void end_due(struct http_call *call)
     call_finish(call, call->failure.code, call->failure.message, timed_out);
 }
 
+/* The program has stood still (a paused container, a debugger), and timers fire before sockets are read: the answer may
+ * lie there. Whoever answers may have stood still, too, so it gets as long as that was. */
+static bool spare(struct http_call *call, uint64_t now_ms)
+{
+    const uint64_t late_ms = now_ms - call->due_ms;
+
+    if (call->failure.code != SERIN_OK || call->spared || late_ms < STALLED_MS)
+        return false;
+    call->spared = true;
+    call->due_ms = now_ms + (late_ms < SPARED_MS ? late_ms : SPARED_MS);
+    return true;
+}
+
 /* Puts those whose time has come into `due`; the earliest time of the others. */
 static uint64_t gather_due(struct http_client *client, struct call_list *list, uint64_t now_ms)
 {
@@ -173,7 +188,7 @@ static uint64_t gather_due(struct http_client *client, struct call_list *list, u
 
     for (call = list->first; call; call = next) {
         next = call->next;
-        if (call->due_ms <= now_ms)
+        if (call->due_ms <= now_ms && !spare(call, now_ms))
             call_move(call, &client->due);
         else if (call->due_ms < earliest)
             earliest = call->due_ms;

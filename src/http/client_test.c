@@ -921,9 +921,44 @@ static void missing_memory_is_survived(void **state)
     assert_true(n > 5);
 }
 
+/* As SIGSTOP and SIGCONT leave it: its time is long over, and the answer has come meanwhile, or comes soon. */
+static void stand_still(struct http_call *call)
+{
+    call->due_ms = uv_now(&at.loop) - 2 * STALLED_MS;
+    at.client->timer_ms = UINT64_MAX;
+    wake_at(at.client, call->due_ms);
+}
+
+static void an_answer_that_lay_there_while_we_stood_still_is_read(void **state)
+{
+    struct result read, late;
+    struct http_call *one, *other;
+    struct peer *peer;
+
+    (void)state;
+    begin(standard());
+    one = call("GET", &read);
+    peer = accept_request();
+    assert_int_equal(send(peer->fd, plain, sizeof(plain) - 1, 0), (ssize_t)sizeof(plain) - 1);
+    stand_still(one);
+    TURN_UNTIL(&at.loop, read.count == 1);
+    assert_int_equal(read.rc, SERIN_OK);
+    peer_forget(peer);
+    other = call("GET", &late); /* and what does not come is not awaited for ever */
+    TURN_UNTIL(&at.loop, strstr(peer->got, "\r\n\r\n"));
+    stand_still(other);
+    turn(&at.loop);
+    assert_int_equal(late.count, 0);
+    stand_still(other);
+    TURN_UNTIL(&at.loop, late.count == 1);
+    assert_true(late.timed_out);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_that_lay_there_while_we_stood_still_is_read),
         cmocka_unit_test(requests_say_what_must_be_said),
         cmocka_unit_test(to_this_machine_nothing_is_paced),
         cmocka_unit_test(answers_are_read_in_every_split),

@@ -37,6 +37,7 @@ struct http_call {
     struct buffer request; /* the request's whole head */
     struct bytes *request_body;
     bool is_head, sent;
+    bool spared; /* its time was over while nobody read, and it has got some more */
     int addresses_tried;
     struct serin_error failure; /* code SERIN_OK: none */
 

@@ -5,8 +5,8 @@
  * Invariants: the state in memory is the one on disk; a route is changed only by trial_bring_route, from the state
  * alone; the judge hears exactly the lines that are recorded, in their order, so that a judge that reads the file
  * stands where this one does, to the last bit. Steps and the time to undo are measured by the records' clock, which
- * stands still while the program does not run: what nobody watched was not tried. The wall clock is for people, and for
- * freeze windows.
+ * stands still while the program does not run, or is suspended: what nobody watched was not tried. The wall clock is
+ * for people, for freeze windows, and for where blocks begin.
  */
 #include "rollout/controller_inside.h"
 
@@ -166,24 +166,57 @@ void controller_free(struct controller *controller)
 /* ---- records ---- */
 
 /* Blocks begin at wall-clock times that are multiples of their length, for the gateway, and at such times of its
- * records for the judge: so the records' clock is set ahead to where the wall's is within a block. */
-void trial_start_clock(struct trial *trial, double t_s, const struct controller_now *now)
+ * records for the judge: so the records' clock is set ahead to where the wall's is within a block. Seconds that it is
+ * behind; 0 where there are no blocks. */
+static double behind_wall_s(const struct trial *trial, int64_t wall_ms)
 {
     const double block_s = trial->plan.judge.block_s;
-    double ahead_s;
+    double behind_s;
 
-    if (trial->plan.judge.unit == JUDGE_KEY_BLOCK) {
-        ahead_s = fmod((double)now->wall_ms / 1000, block_s) - fmod(t_s, block_s);
-        t_s += ahead_s < 0 ? ahead_s + block_s : ahead_s;
-    }
-    trial->base_t_s = trial->t_s = t_s;
-    trial->base_now_s = trial->waits_since_s = now->now_s;
+    if (trial->plan.judge.unit != JUDGE_KEY_BLOCK)
+        return 0;
+    behind_s = fmod((double)wall_ms / 1000, block_s) - fmod(trial->t_s, block_s);
+    return behind_s < 0 ? behind_s + block_s : behind_s;
+}
+
+void trial_start_clock(struct trial *trial, double t_s, const struct controller_now *now)
+{
+    trial->t_s = t_s;
+    trial->t_s += behind_wall_s(trial, now->wall_ms);
+    trial->stands_s = 0;
+    trial->taken_s = now->now_s;
+    trial->waits_since_t_s = trial->t_s;
     trial->looked_s = trial->gauged_s = -INFINITY;
 }
 
 void trial_take_time(struct trial *trial, double now_s)
 {
-    trial->t_s = fmax(trial->t_s, trial->base_t_s + (now_s - trial->base_now_s));
+    /* Longer than a trial is held nobody has watched it: the machine, or the program, was suspended. */
+    double passed_s = fmin(fmax(0, now_s - trial->taken_s), CONTROLLER_HOLD_MS / 1000.0);
+    double stood_s = fmin(passed_s, trial->stands_s);
+
+    trial->taken_s = now_s;
+    trial->stands_s -= stood_s;
+    trial->t_s += passed_s - stood_s;
+}
+
+/* The shorter way: ahead, with all that counts from a time, or by standing still. Neither makes a step shorter. */
+void trial_follow_wall(struct trial *trial, int64_t wall_ms)
+{
+    const double block_s = trial->plan.judge.block_s, slewed_s = fmin(1, block_s / 10);
+    const double behind_s = behind_wall_s(trial, wall_ms);
+
+    trial->stands_s = 0;
+    if (behind_s <= slewed_s || behind_s >= block_s - slewed_s)
+        return;
+    if (behind_s > block_s / 2) {
+        trial->stands_s = block_s - behind_s;
+        return;
+    }
+    trial->t_s += behind_s;
+    trial->step_t_s += behind_s;
+    trial->limit_t_s += behind_s;
+    trial->waits_since_t_s += behind_s;
 }
 
 void trial_record(struct controller *controller, struct trial *trial, struct record *record)
@@ -350,7 +383,7 @@ static void follow(struct controller *controller, struct trial *trial, const str
     trial->state = *next;
     trial->waiting[0] = '\0';
     trial->go_back = false;
-    trial->waits_since_s = now->now_s;
+    trial->waits_since_t_s = trial->t_s;
     if (before.phase == ROLLOUT_INCONCLUSIVE) { /* a person has looked at it */
         trial->limit_t_s = trial->t_s;
         trial->limit_units = trial->last.units;

@@ -78,7 +78,8 @@ MUST_USE enum serin_errc controller_new(const struct controller_target *target, 
 void controller_free(struct controller *controller); /* NULL is fine */
 
 /* now_s: monotonic seconds; wall_ms: wall clock. Both may be anything at any call: a monotonic clock that stands still
- * delays what is done; a wall clock that jumps moves freeze windows and what people read, and nothing else. */
+ * delays what is done, and of a leap of it no more counts than a trial is held; a wall clock that jumps moves freeze
+ * windows, blocks and what people read, and nothing else. */
 struct controller_now {
     double now_s;
     int64_t wall_ms;

@@ -27,12 +27,13 @@ struct trial {
     char *plan_yaml;
     struct zone *zone;   /* of the plan; NULL: not known here (any more), and hours are UTC's */
     struct judge *judge; /* NULL where the rollout has ended */
-    /* The records' clock: it goes with the monotonic one from where the last record stood. */
-    double base_t_s, base_now_s, t_s;
-    double step_t_s;               /* when the step began */
+    /* The records' clock: it goes with the monotonic one from where the last record stood, as long as it is watched. */
+    double t_s, taken_s; /* taken_s: monotonic, when it was taken last */
+    double stands_s;     /* of blocks: so long it stands, until the wall's has come to where it is in a block */
+    double step_t_s;     /* when the step began */
     double limit_t_s, limit_units; /* a step's most time and evidence count from here */
     double looked_s, gauged_s;     /* monotonic */
-    double waits_since_s;          /* monotonic; for a replica of the canary */
+    double waits_since_t_s;        /* for a replica of the canary */
     bool fresh;                    /* records since the last look */
     bool route_pending;            /* the route is not what the state wishes yet */
     bool on_trial;                 /* as the gateway was last told */
@@ -67,6 +68,8 @@ void controller_say(const struct controller *controller, const char *level, cons
 /* The records' clock stands at t_s now, or a part of a block later. */
 void trial_start_clock(struct trial *trial, double t_s, const struct controller_now *now);
 void trial_take_time(struct trial *trial, double now_s);
+/* The wall's clock may have been set: blocks begin when it says so. */
+void trial_follow_wall(struct trial *trial, int64_t wall_ms);
 
 /* Gives the record the time, writes it down, and tells the judge exactly what was written. */
 void trial_record(struct controller *controller, struct trial *trial, struct record *record);

@@ -686,6 +686,67 @@ static void test_clock_jumps(void **state)
     free_world(world);
 }
 
+/* A container that was paused, a machine that was suspended: nobody watched, and no time has passed. */
+static void test_a_leap_of_the_monotonic_clock_is_no_time(void **state)
+{
+    struct world *world = begun(PLAN);
+    double t_s;
+
+    (void)state;
+    go_to(world, ROLLOUT_PROGRESSING, 0);
+    t_s = trial(world)->t_s;
+    world->now_s += 2 * 3600; /* twice the step's most time */
+    tick(world);
+    assert_int_equal(phase(world), ROLLOUT_PROGRESSING);
+    assert_true(trial(world)->t_s <= t_s + CONTROLLER_HOLD_MS / 1000.0 + TICK_S);
+    go_to(world, ROLLOUT_PENDING, 1);
+    world->ready = false;
+    tick(world);
+    world->now_s += 2 * 3600; /* nor has the canary been awaited for ten minutes */
+    tick_times(world, 4);
+    assert_int_equal(phase(world), ROLLOUT_PENDING);
+    world->ready = true;
+    go_to(world, ROLLOUT_PROMOTED, 2);
+    tick_times(world, 200); /* the analysis is over */
+    world->now_s += 2 * 3600;
+    tick_times(world, 4);
+    assert_int_equal(phase(world), ROLLOUT_PROMOTED);
+    free_world(world);
+}
+
+static double in_block(double s)
+{
+    return fmod(s, 60);
+}
+
+/* The gateway draws cameras anew when the wall's clock says so: the judge's blocks must begin there, too. */
+static void test_blocks_follow_the_wall(void **state)
+{
+    static const int64_t set_s[] = {0, 7200, -7200, 7, -7, 25, -25, 30 * 86400 + 11, -90 * 86400 - 11};
+    struct world *world =
+        begun("unit: {key: X-Camera, block: 60s}\n"
+              "slices: []\n"
+              "guards: [{metric: error_rate, margin: 0.5, required: false}]\n"
+              "steps: [{weight: 10%, min: {evidence: 1000000, time: 1d}, max: {time: 2d}}, {weight: 100%}]\n");
+    double before_s, left_s, apart_s;
+    size_t i;
+
+    (void)state;
+    go_to(world, ROLLOUT_PROGRESSING, 0);
+    for (i = 0; i < sizeof(set_s) / sizeof(set_s[0]); i++) {
+        world->wall_ms += set_s[i] * 1000;
+        before_s = trial(world)->t_s;
+        left_s = trial(world)->t_s - trial(world)->step_t_s;
+        tick_times(world, (int)(31 / TICK_S)); /* what stands still has come after half a block */
+        apart_s = fabs(in_block(trial(world)->t_s) - in_block((double)world->wall_ms / 1000));
+        assert_true(apart_s < 1 || apart_s > 59);
+        assert_true(trial(world)->t_s >= before_s); /* it never goes back, and the step gets no time from it */
+        assert_true(trial(world)->t_s - trial(world)->step_t_s <= left_s + 31 + TICK_S);
+    }
+    assert_int_equal(phase(world), ROLLOUT_PROGRESSING);
+    free_world(world);
+}
+
 static void test_no_evidence_no_step(void **state)
 {
     struct world *world = begun(PLAN);
@@ -1068,6 +1129,8 @@ int main(void)
         cmocka_unit_test(test_full_disk_goes_back_at_once),
         cmocka_unit_test(test_route_that_cannot_be_put),
         cmocka_unit_test(test_clock_jumps),
+        cmocka_unit_test(test_a_leap_of_the_monotonic_clock_is_no_time),
+        cmocka_unit_test(test_blocks_follow_the_wall),
         cmocka_unit_test(test_no_evidence_no_step),
         cmocka_unit_test(test_canary_that_is_never_ready),
         cmocka_unit_test(test_gate_that_hangs_refuses_and_agrees),

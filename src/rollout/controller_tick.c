@@ -130,12 +130,12 @@ static bool waits_for_replica(struct controller *controller, struct trial *trial
 
     if (target->is_ready(target->user, trial->state.model, trial->state.canary)) {
         trial->was_ready = true;
-        trial->waits_since_s = now->now_s;
+        trial->waits_since_t_s = trial->t_s;
         return false;
     }
     if (trial->state.phase == ROLLOUT_PENDING)
         wait_for(trial, "for a replica of %.120s to be ready", trial->state.canary);
-    if (now->now_s - trial->waits_since_s > READY_S &&
+    if (trial->t_s - trial->waits_since_t_s > READY_S &&
         (trial->state.phase == ROLLOUT_PENDING || trial->state.phase == ROLLOUT_PROGRESSING)) {
         snprintf(why, sizeof(why), "no replica of %.100s was ready in %.0f minutes", trial->state.canary, READY_S / 60);
         decide_alone(controller, trial, ROLLOUT_ON_ASK, "clock", why, now);
@@ -263,6 +263,7 @@ static void tick_live(struct controller *controller, struct trial *trial, const 
     bool waits;
 
     trial_take_time(trial, now->now_s);
+    trial_follow_wall(trial, now->wall_ms);
     if (tick_danger(controller, trial, now))
         return;
     waits = waits_for_replica(controller, trial, now);

@@ -173,7 +173,7 @@ static void *write_on(void *argument)
 
         pthread_mutex_lock(&log->lock);
         if (log->used < FLUSH_BYTES && !log->closing) {
-            clock_gettime(CLOCK_REALTIME, &until);
+            clock_gettime(CLOCK_MONOTONIC, &until); /* the wall's may be set back by hours */
             until.tv_nsec += FLUSH_MS * 1000000L;
             until.tv_sec += until.tv_nsec / 1000000000L;
             until.tv_nsec %= 1000000000L;
@@ -232,7 +232,7 @@ enum serin_errc log_open(const char *path, struct log **ret, struct serin_error 
     log->filling = malloc(BUFFER_BYTES);
     log->writing = malloc(BUFFER_BYTES);
     pthread_mutex_init(&log->lock, NULL);
-    pthread_cond_init(&log->filled, NULL);
+    clock_init_cond(&log->filled);
     if (!log->filling || !log->writing || (path[0] && pthread_create(&log->writer, NULL, write_on, log) != 0)) {
         free(log->filling);
         free(log->writing);
@@ -257,10 +257,10 @@ void log_close(struct log *log)
         log->closing = true;
         pthread_cond_signal(&log->filled);
         pthread_mutex_unlock(&log->lock);
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += LOG_CLOSE_MS / 1000;
         writer = log->writer;
-        if (pthread_timedjoin_np(writer, NULL, &until) != 0)
+        if (pthread_clockjoin_np(writer, NULL, CLOCK_MONOTONIC, &until) != 0)
             pthread_detach(writer); /* it hangs in a write, and lets go of the log when that has ended */
     }
     let_go(log);

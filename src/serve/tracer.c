@@ -117,7 +117,7 @@ static void *send_on(void *argument)
 
         pthread_mutex_lock(&tracer->lock);
         if (tracer->count < BATCH && !tracer->closing) {
-            clock_gettime(CLOCK_REALTIME, &until);
+            clock_gettime(CLOCK_MONOTONIC, &until);
             until.tv_sec += GATHER_MS / 1000;
             pthread_cond_timedwait(&tracer->filled, &tracer->lock, &until);
         }
@@ -209,7 +209,7 @@ enum serin_errc tracer_new(const char *endpoint, struct log *log, struct tracer 
     tracer->log = log;
     tracer->endpoint = strdup(endpoint);
     pthread_mutex_init(&tracer->lock, NULL);
-    pthread_cond_init(&tracer->filled, NULL);
+    clock_init_cond(&tracer->filled);
     rc = tracer->endpoint ? prepare_curl(tracer, error) : error_set(error, SERIN_NOMEM, "no memory for traces");
     if (rc == SERIN_OK && pthread_create(&tracer->sender, NULL, send_on, tracer) != 0)
         rc = error_set(error, SERIN_NOMEM, "no thread for traces");

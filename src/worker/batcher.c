@@ -467,7 +467,6 @@ enum serin_errc batcher_new(const struct batcher_options *options, const struct 
                             struct batcher **ret, struct serin_error *error)
 {
     struct batcher *batcher;
-    pthread_condattr_t monotonic;
     enum serin_errc rc;
 
     if (options->max_batch < 1 || options->max_batch > BATCHER_MAX_BATCH)
@@ -487,10 +486,7 @@ enum serin_errc batcher_new(const struct batcher_options *options, const struct 
     batcher->user = user;
     pthread_mutex_init(&batcher->lock, NULL);
     pthread_cond_init(&batcher->work, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&batcher->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_init_cond(&batcher->changed);
     batcher->slot_taken = calloc((size_t)options->slots, sizeof(*batcher->slot_taken));
     rc = batcher->slot_taken ? start_threads(batcher, error)
                              : error_set(error, SERIN_NOMEM, "no memory for %d slots", options->slots);
