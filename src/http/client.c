@@ -382,8 +382,14 @@ int http_client_in_flight(const struct http_client *client)
 static void on_sweep(uv_timer_t *timer)
 {
     struct http_client *client = timer->data;
+    const uint64_t now = uv_now(client->loop), away_ms = now - client->swept_ms;
+    struct pool_connection *connection;
 
-    pool_sweep(client, uv_now(client->loop));
+    client->swept_ms = now;
+    for (connection = client->connections; connection && away_ms > 5 * SWEEP_MS; connection = connection->next)
+        connection->since_ms =
+            connection->since_ms + away_ms < now ? connection->since_ms + away_ms : now; /* as spare() */
+    pool_sweep(client, now);
 }
 
 enum serin_errc http_client_new(uv_loop_t *loop, const char *endpoint, const struct http_client_options *options,
@@ -415,6 +421,7 @@ enum serin_errc http_client_new(uv_loop_t *loop, const char *endpoint, const str
     client->timer_ms = UINT64_MAX;
     client->handles = 2;
     uv_timer_start(&client->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    client->swept_ms = uv_now(loop);
     uv_unref((uv_handle_t *)&client->sweep);
     uv_unref((uv_handle_t *)&client->timer);
     *ret = client;

@@ -624,6 +624,10 @@ static void what_cannot_be_connected_says_so(void **state)
     begin(standard());
     call("GET", &result);
     uv_update_time(&at.loop);
+    at.client->connections->since_ms -= 1001;
+    at.client->swept_ms -= 1001; /* that was we */
+    on_sweep(&at.client->sweep);
+    assert_int_equal(at.client->connections->state, POOL_CONNECTING);
     pool_sweep(at.client, uv_now(&at.loop) + 1001);
     expect_failure(&result, SERIN_IO, "cannot connect");
     assert_false(result.sent || result.timed_out);

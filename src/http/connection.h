@@ -85,7 +85,8 @@ struct http_server {
     struct http_listener listeners[HTTP_SERVER_MAX_SOCKETS];
     int listener_count, open_listeners;
     int port;
-    uv_timer_t sweep; /* one for all connections: times are limits, not schedules */
+    uv_timer_t sweep;  /* one for all connections: times are limits, not schedules */
+    uint64_t swept_ms; /* as uv_now, the last time */
     struct http_server_counters counters;
     int64_t date_second;
     char date[48]; /* the line of that second */

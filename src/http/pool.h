@@ -83,6 +83,7 @@ struct http_client {
     int spare_count;
     uv_timer_t sweep;  /* connections' times */
     uv_timer_t timer;  /* calls' times: set to the earliest, and not set back when that call ends in time */
+    uint64_t swept_ms; /* as uv_now, the last time */
     uint64_t timer_ms; /* when it fires, as uv_now; UINT64_MAX: it does not */
     int handles;       /* of connections, the resolver and the timers that are still on the loop */
     bool closing;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define SWEEP_MS      250
+#define STALLED_MS    1000 /* between two sweeps */
 #define CLOSE_IDLE_MS 200
 #define BACKLOG       1024
 
@@ -96,8 +97,15 @@ static void sweep(struct http_server *server, uint64_t now)
 static void on_sweep(uv_timer_t *timer)
 {
     struct http_server *server = timer->data;
+    const uint64_t now = uv_now(server->loop), away_ms = now - server->swept_ms;
+    struct http_connection *connection;
 
-    sweep(server, uv_now(server->loop));
+    server->swept_ms = now;
+    /* The program has stood still (a paused container, a debugger), and timers fire before sockets are read: what
+     * clients have sent lies there, and the time is not theirs. */
+    for (connection = server->connections; connection && away_ms > STALLED_MS; connection = connection->next)
+        connection->since_ms = connection->since_ms + away_ms < now ? connection->since_ms + away_ms : now;
+    sweep(server, now);
 }
 
 /* ---- closing ---- */
@@ -170,6 +178,7 @@ enum serin_errc http_server_new(uv_loop_t *loop, const struct http_server_option
     uv_timer_init(loop, &server->sweep);
     server->sweep.data = server;
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    server->swept_ms = uv_now(loop);
     *ret = server;
     return SERIN_OK;
 }

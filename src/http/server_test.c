@@ -622,6 +622,39 @@ static void without_descriptors_connections_are_turned_away(void **state)
 
 /* ---- times ---- */
 
+/* As SIGSTOP and SIGCONT leave it: what clients have sent lies in the sockets, and the time is not theirs. */
+static void stand_still(uint64_t ms)
+{
+    struct http_connection *connection;
+
+    uv_update_time(&at.loop);
+    for (connection = at.server->connections; connection; connection = connection->next)
+        connection->since_ms -= ms;
+    at.server->swept_ms -= ms;
+    on_sweep(&at.server->sweep);
+}
+
+static void nobody_is_late_while_we_stand_still(void **state)
+{
+    struct peer *idle, *head, *body;
+
+    (void)state;
+    begin(NULL);
+    idle = ask("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    TURN_UNTIL(&at.loop, idle->size > 0);
+    head = ask("GET /2 HTTP/1.1\r\nHo");
+    body = ask("POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345");
+    turn(&at.loop);
+    stand_still(2 * 3600000);
+    turn(&at.loop);
+    assert_true(!idle->ended && !head->ended && !body->ended && !head->size && !body->size);
+    peer_send(&at.loop, body, "67890", 5);
+    TURN_UNTIL(&at.loop, body->size > 0);
+    later(2 * 3600000); /* but who is late while we do not is */
+    TURN_UNTIL(&at.loop, idle->ended && head->ended && body->ended);
+    finish();
+}
+
 static void slow_heads_and_bodies_are_ended(void **state)
 {
     struct peer *head, *body, *idle, *answered;
@@ -1140,6 +1173,7 @@ int main(void)
         cmocka_unit_test(longest_idle_connection_makes_room),
         cmocka_unit_test(slowest_head_makes_room_where_none_is_idle),
         cmocka_unit_test(without_descriptors_connections_are_turned_away),
+        cmocka_unit_test(nobody_is_late_while_we_stand_still),
         cmocka_unit_test(slow_heads_and_bodies_are_ended),
         cmocka_unit_test(a_slow_body_that_makes_progress_is_not_ended),
         cmocka_unit_test(a_timeout_after_head_has_its_body),

@@ -181,6 +181,7 @@ class Serve:
         self.options = options
         self.access_log = self.folder / "access"
         self.admin_address = "127.0.0.1:0"
+        self.environment = {}
         self.process = None
 
     def spawn(self, *more):
@@ -189,7 +190,7 @@ class Serve:
             return subprocess.Popen(
                 [BIN, "serve", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--admin", self.admin_address,
                  "--log", self.folder / "events", "--access-log", self.access_log, *self.options, *more],
-                stdout=subprocess.PIPE, stderr=stderr)
+                stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **self.environment})
 
     def wait_for(self, process):
         """Until it serves; its ports."""
