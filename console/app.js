@@ -3,6 +3,7 @@
 
 import {drawCharts, redrawCharts} from "/chart.js";
 import {announce, h, show} from "/dom.js";
+import {clearFilter, onFilter} from "/filter.js";
 import {time} from "/format.js";
 import {framesChanged, framesKey, framesPage} from "/frames.js";
 import {connect, disconnect, follow, live, onChange} from "/live.js";
@@ -162,6 +163,7 @@ onLoginWanted(wantLogin);
 onChange(redraw);
 tryChanged(redraw);
 framesChanged(redraw);
+onFilter(redraw);
 addEventListener("keydown", (event) => {
     const [where, , other] = place();
 
@@ -169,6 +171,7 @@ addEventListener("keydown", (event) => {
         framesKey(event);
 });
 addEventListener("hashchange", () => {
+    clearFilter();
     go();
     document.getElementById("main").focus({preventScroll: true});
     scrollTo(0, 0);

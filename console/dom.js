@@ -15,6 +15,9 @@ export function h(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
 
+/// A text with `commands` in it.
+export const coded = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
+
 /// A sentence of the server's: in the page's language where it is known, else as it is; a person's reason may be anything.
 export const english = (sentence) => (sentence
     ? translated(sentence) ?? h("span", {lang: /^[ -~]*$/.test(sentence) ? "en" : null}, sentence) : null);

@@ -4,11 +4,11 @@
 // The list is asked for again when the rollout's event says that frames have come or gone. The frame that is looked at
 // stays, whatever happens to the list around it, until somebody goes on.
 
+import {badge} from "/badge.js";
 import {boxesOver} from "/boxes.js";
 import {announce, h} from "/dom.js";
 import {number, time} from "/format.js";
 import {live} from "/live.js";
-import {badge} from "/models.js";
 import {call, get} from "/server.js";
 import {t} from "/words.js";
 

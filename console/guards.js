@@ -1,11 +1,11 @@
 // guards.js - the judge's readings: each guard with its chart, slices that stand out above, the rest in a table.
 // SPDX-License-Identifier: Apache-2.0
 
+import {badge} from "/badge.js";
 import {chartOf} from "/chart.js";
 import {h} from "/dom.js";
 import {changeOf, duration, estimateOf, number, percent, valueOf} from "/format.js";
-import {guardName} from "/live.js";
-import {badge} from "/models.js";
+import {guardName, live} from "/live.js";
 import {t, tOr} from "/words.js";
 
 const NEAR = .5; // of the evidence that calls it harm: a slice that has so much stands out
@@ -68,7 +68,7 @@ function card(guard) {
     const near = nearness(guard);
 
     return h("section", {class: "card guard", id, "aria-labelledby": `${id}-h`},
-        h("h3", {id: `${id}-h`}, name, " ", verdictOf(guard)),
+        h("h3", {id: `${id}-h`}, h("span", {}, name, name.replaceAll(" ", "_") === guard.guard ? null : h("code", {class: "small"}, ` ${guard.guard}`)), " ", verdictOf(guard)),
         h("dl", {class: "pair"}, sides(guard).map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, valueOf(value, guard)))),
             h("div", {}, h("dt", {}, t("change")), h("dd", {}, estimateOf(guard))),
             h("div", {}, h("dt", {}, t("margin")), h("dd", {}, marginOf(guard)))),
@@ -76,7 +76,7 @@ function card(guard) {
         h("p", {class: "small"},
             `${guard.required ? t("required") : t("watched")} · ${t("within")} ${within(guard)} · ${evidence(guard)}`,
             near > 0 && guard.verdict !== "harm" ? ` · ${t("harmNearness", {share: percent(near, 2)})}` : null,
-            guard.verdict === "unknown" && guard.left_s !== null ? ` · ${t("aboutLeft", {time: duration(guard.left_s)})}` : null));
+            guard.verdict === "unknown" && guard.left_s !== null && !live.rollout?.ended ? ` · ${t("aboutLeft", {time: duration(guard.left_s)})}` : null));
 }
 
 function table(guards, caption) {

@@ -1,8 +1,10 @@
 // models.js - what serves now: each model with its versions, worst first.
 // SPDX-License-Identifier: Apache-2.0
 
-import {english, h} from "/dom.js";
-import {bytes, duration, naturally, number, percent} from "/format.js";
+import {badge, phaseBadge} from "/badge.js";
+import {coded, english, h} from "/dom.js";
+import {filterField, narrowed} from "/filter.js";
+import {bytes, duration, naturally, number, percent, time} from "/format.js";
 import {live, rates} from "/live.js";
 import {t, tOr} from "/words.js";
 
@@ -21,12 +23,6 @@ function stateOf(model, version, rate) {
     if (version.ready < all)
         return ["warn", t("someDown")];
     return rate && rate.requests + rate.mirrored === 0 ? ["still", t("idle")] : ["good", t("ok")];
-}
-
-const signs = {bad: "✖", warn: "▲", good: "✔", still: "○"};
-
-export function badge(kind, text) {
-    return h("span", {class: `badge ${kind}`}, h("span", {"aria-hidden": "true"}, signs[kind]), " ", text);
 }
 
 function whyOf(version) {
@@ -51,19 +47,28 @@ function versionRow(model, version) {
         cell("errors", percent(rate?.errors ?? NaN, 2)),
         cell("replicas", t("replicasReady", {ready: version.ready, all: version.replicas.length})),
         cell("memory", bytes(memory)),
-        cell("state", badge(kind, text), whyOf(version)));
+        cell("state", h("div", {}, badge(kind, text), whyOf(version))));
 }
+
+const rolloutOf = (model) => live.rollouts.find((one) => one.model === model.model);
 
 function rank(model) {
     if (model.damage || model.unstored)
         return 0;
+    const rollout = rolloutOf(model), waits = rollout?.phase === "Inconclusive";
     const kinds = model.versions.map((version) => stateOf(model, version, rates(model.model, version.tag))[0]);
 
-    return kinds.includes("bad") ? 0 : kinds.includes("warn") ? 1 : 2;
+    return kinds.includes("bad") ? 0 : waits || kinds.includes("warn") ? 1 : 2;
+}
+
+/// The last one, also when it has ended: whoever is called at night sees first what was taken off, and when.
+function rolloutLine(rollout) {
+    return h("p", {}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}`}, t("rolloutOf", rollout)), " ", phaseBadge(rollout),
+        h("span", {class: "small"}, " ", rollout.ended ? time(rollout.ended_ms) : t("stepOf", rollout)));
 }
 
 function modelCard(model) {
-    const rollout = live.rollouts.find((one) => one.model === model.model && !one.ended);
+    const rollout = rolloutOf(model);
     const unit = {request: "byRequest", key: "byKey", key_block: "byBlock"}[model.unit];
     const versions = [...model.versions].sort((a, b) =>
         (b.tag === model.stable) - (a.tag === model.stable) || b.share - a.share || naturally(b.tag, a.tag));
@@ -73,9 +78,8 @@ function modelCard(model) {
         h("h2", {id: `h-${model.model}`}, model.model, h("span", {class: "small"}, tOr(unit, model.unit))),
         model.damage ? h("p", {}, badge("bad", t("logDamaged", {why: model.damage, model: model.model}))) : null,
         model.unstored ? h("p", {}, badge("warn", t("unstored"))) : null,
-        rollout ? h("p", {}, h("a", {href: `#/rollouts/${encodeURIComponent(rollout.id)}`}, t("inRollout", {
-            id: rollout.id, phase: tOr(`phase_${rollout.phase}`, rollout.phase), step: rollout.step, steps: rollout.steps}))) : null,
-        h("table", {class: "wide"},
+        rollout ? rolloutLine(rollout) : null,
+        h("table", {class: "wide versions"},
             h("thead", {}, h("tr", {}, head("version"), head("share"), head("rate"), head("p95"), head("failures", "failuresHelp"),
                 head("errors", "errorsHelp"), head("replicas"), head("memory"), head("state"))),
             h("tbody", {}, versions.map((version) => versionRow(model, version)))));
@@ -84,17 +88,18 @@ function modelCard(model) {
 export function modelsPage() {
     const models = live.status?.models || [];
     const sorted = [...models].sort((a, b) => rank(a) - rank(b) || naturally(a.model, b.model));
-    const bad = models.filter((model) => rank(model) < 2).length;
+    const bad = models.filter((model) => rank(model) < 2).length, shown = narrowed(sorted, (model) => model.model);
 
     if (!live.status)
         return [h("h1", {}, t("models")), h("p", {class: "state"}, t("loading"))];
     return [
         h("h1", {}, t("models")),
         h("p", {class: "state"},
-            models.length === 0 ? t("noModels")
+            models.length === 0 ? coded(t("noModels"))
                 : bad ? badge(sorted.some((model) => rank(model) === 0) ? "bad" : "warn", t("troubles", {n: bad, of: models.length}))
                     : badge("good", models.length === 1 ? t("oneWell") : t("allWell", {n: models.length})),
             h("span", {class: "small"}, ` serin ${live.status.version}, ${t("uptime", {time: duration(live.status.uptime_s)})}`)),
-        sorted.map(modelCard),
+        filterField("models", sorted.length, shown.length),
+        shown.map(modelCard),
     ];
 }

@@ -1,40 +1,36 @@
 // rollout.js - the list of rollouts, and one in full: how it stands in the first line, why in the second.
 // SPDX-License-Identifier: Apache-2.0
 
+import {badge, phaseBadge} from "/badge.js";
 import {confirmVerb} from "/confirm.js";
-import {english, h} from "/dom.js";
+import {coded, english, h} from "/dom.js";
+import {filterField, narrowed} from "/filter.js";
 import {duration, percent, time} from "/format.js";
 import {guardsView} from "/guards.js";
 import {live} from "/live.js";
-import {badge} from "/models.js";
 import {t, tOr} from "/words.js";
-
-const kinds = {
-    Pending: "still", Progressing: "still", Paused: "warn", Inconclusive: "warn", Promoted: "good", Completed: "good",
-    RolledBack: "bad", Aborted: "bad", Undone: "bad",
-};
-
-const phaseBadge = (rollout) => badge(kinds[rollout.phase] ?? "still", tOr(`phase_${rollout.phase}`, rollout.phase));
 
 const urgency = (rollout) => (rollout.phase === "Inconclusive" ? 0 : rollout.phase === "Paused" ? 1 : rollout.ended ? 3 : 2);
 
 export function rolloutsPage() {
     const list = [...live.rollouts].sort((a, b) => urgency(a) - urgency(b) || b.started_ms - a.started_ms);
     const running = list.filter((one) => !one.ended).length, person = list.filter((one) => one.phase === "Inconclusive").length;
-    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
+    const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content), whole = (text) => h("span", {class: "whole"}, text);
+    const shown = narrowed(list, (one) => `${one.id} ${one.canary}`);
 
     return [
         h("h1", {}, t("rollouts")),
         h("p", {class: "state"}, !live.status ? t("loading")
-            : list.length === 0 ? t("noRollouts")
+            : list.length === 0 ? coded(t("noRollouts"))
                 : [person ? badge("warn", t("rolloutsPerson", {n: person})) : badge("good", running ? t("rolloutsRunning", {n: running}) : t("rolloutsNone"))]),
+        filterField("rollouts", list.length, shown.length),
         list.length ? h("table", {class: "wide card"},
             h("thead", {}, h("tr", {}, ["event", "version", "state", "steps", "share", "why"].map((key, i) =>
                 h("th", {scope: "col"}, i === 0 ? t("rollouts") : t(key))))),
-            h("tbody", {}, list.map((one) => h("tr", {id: `r-${one.id}`},
+            h("tbody", {}, shown.map((one) => h("tr", {id: `r-${one.id}`},
                 h("th", {scope: "row"}, h("a", {href: `#/rollouts/${encodeURIComponent(one.id)}`}, one.id)),
-                cell("version", t("against", one)), cell("state", phaseBadge(one)), cell("steps", `${one.step}/${one.steps}`),
-                cell("share", percent(one.share_percent / 100)), cell("why", english(one.waiting || one.why)))))) : null,
+                cell("version", t("against", one)), cell("state", phaseBadge(one)), cell("steps", whole(`${one.step}/${one.steps}`)),
+                cell("share", whole(percent(one.share_percent / 100))), cell("why", english(one.waiting || one.why)))))) : null,
     ];
 }
 
@@ -80,7 +76,7 @@ function eventsView(rollout) {
 }
 
 function facts(rollout) {
-    const ratio = rollout.sample_ratio || {};
+    const ratio = rollout.sample_ratio || {}, model = live.status?.models.find((one) => one.model === rollout.model);
     const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
 
     return h("dl", {class: "facts"},
@@ -91,6 +87,8 @@ function facts(rollout) {
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,
         rollout.no_traffic && !rollout.ended ? row("state", t("noTraffic"), "warn") : null,
         rollout.route_in_force ? null : row("state", t("notInForce"), "warn"),
+        model?.unstored ? row("state", t("unstored"), "warn") : null,
+        model?.damage ? row("state", t("logDamaged", {why: model.damage, model: model.model}), "bad") : null,
         ratio.alarm ? row("state", t("ratioAlarm", {seen: percent(ratio.seen), expected: percent(ratio.expected)}), "bad") : null);
 }
 

@@ -3,10 +3,10 @@
 //
 // The page keeps the picture; nobody else does. Boxes are drawn as SVG in the picture's own pixels.
 
-import {announce, h, svg} from "/dom.js";
+import {badge} from "/badge.js";
+import {announce, coded, h, svg} from "/dom.js";
 import {naturally, number} from "/format.js";
 import {live} from "/live.js";
-import {badge} from "/models.js";
 import {call} from "/server.js";
 import {t} from "/words.js";
 
@@ -102,7 +102,7 @@ export function tryPage() {
     if (!live.status)
         return [h("h1", {}, t("tryit")), h("p", {class: "state"}, t("loading"))];
     if (!models.length)
-        return [h("h1", {}, t("tryit")), h("p", {class: "state"}, t("noModels"))];
+        return [h("h1", {}, t("tryit")), h("p", {class: "state"}, coded(t("noModels")))];
     if (!models.some((one) => one.model === model))
         model = models[0].model;
     const tags = versionsOf(model).map((one) => one.tag);

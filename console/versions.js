@@ -1,10 +1,11 @@
 // versions.js - what is in the store: each version's bundle, classes, evaluation and scan, and what differs from another.
 // SPDX-License-Identifier: Apache-2.0
 
-import {h} from "/dom.js";
+import {badge} from "/badge.js";
+import {coded, h} from "/dom.js";
+import {filterField, narrowed} from "/filter.js";
 import {bytes, naturally, number} from "/format.js";
 import {live} from "/live.js";
-import {badge} from "/models.js";
 import {get} from "/server.js";
 import {t} from "/words.js";
 
@@ -126,12 +127,14 @@ function problemLine() {
 export function versionsPage() {
     const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
     const sorted = [...list || []].sort((a, b) => naturally(a.model, b.model) || naturally(b.tag, a.tag));
+    const shown = narrowed(sorted, (version) => version.name);
 
     return [h("h1", {}, t("versions")),
-        h("p", {class: "state"}, !list ? t("loading") : list.length ? t("versionCount", {n: list.length}) : t("noVersions")), problemLine(),
+        h("p", {class: "state"}, !list ? t("loading") : list.length ? t("versionCount", {n: list.length}) : coded(t("noVersions"))), problemLine(),
+        filterField("versions", sorted.length, shown.length),
         sorted.length ? h("table", {class: "wide card"},
             h("thead", {}, h("tr", {}, ["version", "task", "size", "accuracy", "scan", "created", "state"].map((key) => h("th", {scope: "col"}, t(key))))),
-            h("tbody", {}, sorted.map((version) => h("tr", {id: `b-${version.name}`},
+            h("tbody", {}, shown.map((version) => h("tr", {id: `b-${version.name}`},
                 h("th", {scope: "row"}, h("a", {href: `#/versions/${encodeURIComponent(version.name)}`}, version.name)),
                 version.problem ? h("td", {"data-label": t("state"), colspan: 6}, badge("bad", version.problem))
                     : [cell("task", version.task, " ", h("span", {class: "small"}, `${version.architecture} ${version.precision}`)),

@@ -365,6 +365,69 @@ def test_axe_finds_nothing_serious(browser, serve, releasing, colours, width):
     browser.press(key="Escape")
 
 
+LONG = ("v1.12.0-rc.1-gpu-cu118-tensorrt10.3-int8", "v1.13.0-rc.2-gpu-cu124-tensorrt10.8-fp16")
+
+
+@pytest.mark.parametrize("width,locale", ((1280, "en-GB"), (390, "zh-CN")))
+def test_long_names_and_great_numbers_have_room(browser, serve, width, locale):
+    model = Models(serve, "a-model-whose-name-is-as-long-as-names-may-well-be-in-practice")
+    model.add(LONG[0], behaving(), stable=True)
+    model.add(LONG[1], behaving())
+    traffic = Traffic(serve, model.name)
+    rollout = serve.api("POST", "rollouts", {"name": f"{model.name}:{LONG[1]}", "plan": PLAN})["id"]
+    until(lambda: serve.api("GET", f"rollouts/{rollout}")["step"] == 2, "the second step")
+    for path in ("", "#/rollouts", f"#/rollouts/{rollout}", "#/try"):
+        open_page(browser, serve, path, viewport={"width": width, "height": 844}, locale=locale)
+        browser.wait(selector="main h1")
+        if path.endswith(rollout):
+            # A margin of 500 is one of +50,000 %: no label of the axis begins left of the chart.
+            browser.evaluate(code="""{
+                const drawn = window.drawn = [], draw = CanvasRenderingContext2D.prototype.fillText;
+                CanvasRenderingContext2D.prototype.fillText = function (text, x, ...more) {
+                    drawn.push([text, this.textAlign === "right" ? x - this.measureText(text).width : x]);
+                    return draw.call(this, text, x, ...more);
+                };
+            }""")
+            found = until(lambda: [(text, x) for text, x in browser.evaluate(code="window.drawn") if re.fullmatch(r"\+\d{2,3},000 %", text)], "a label")
+            assert all(x >= 0 for _, x in found), found
+        assert browser.evaluate(code="document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
+        browser.keep(f"long-{width}-{path.replace('/', '').replace('#', '')[:9] or 'models'}")
+    assert browser.errors() == []
+    traffic.stop()
+    serve.api("POST", f"rollouts/{rollout}/abort", {"why": "seen enough"})
+    open_page(browser, serve)
+    browser.wait(selector=f"#m-{model.name}", text="aborted")  # what was taken off is seen first
+    browser.click(selector=f"#m-{model.name} a")
+    browser.wait(selector="h1", text=rollout)
+    model.remove()
+
+
+def test_a_long_list_is_narrowed_by_what_is_typed(browser, serve):
+    fake = Models(serve, "hall-00")
+    server = fake.add("v1", behaving(), stable=True)
+    for n in range(1, 20):
+        serve.deploy(f"hall-{n:02}:v1", server.url, stable=True)
+    open_page(browser, serve)
+    browser.wait(selector="#m-hall-19")
+    browser.fill(selector="#filter-models", text=" ALL-1")
+    until(lambda: browser.count(selector="section.card") == 10, "hall-10 to hall-19")
+    browser.wait(selector=".filter", text="10 of ")
+    browser.keep("filter")
+    seen = browser.evaluate(code="import('/live.js').then(m => m.live.status.uptime_s)")
+    until(lambda: browser.evaluate(code="import('/live.js').then(m => m.live.status.uptime_s)") != seen, "a next look")
+    assert browser.count(selector="section.card") == 10 and browser.evaluate(code="document.activeElement.id") == "filter-models"
+    assert browser.axe() == []
+    browser.go(url=f"{base(serve)}#/try")
+    browser.wait(selector="#try-model")
+    browser.go(url=f"{base(serve)}#/")
+    browser.wait(selector="#m-hall-01")  # another page's field has been emptied
+    assert browser.errors() == []
+    for n in range(1, 20):
+        serve.api("DELETE", f"routes/hall-{n:02}")
+        serve.api("DELETE", f"serving/hall-{n:02}:v1")
+    fake.remove()
+
+
 def test_versions_and_what_differs(browser, tmp_path):
     for tag, model in (("v1", "detect"), ("v2", "detect"), ("v3", "segment")):
         found = serin("push", f"tiny:{tag}", "--model", MINIATURE / f"{model}.onnx", "--set", f"conf=.{tag[1]}", "--data-dir", tmp_path / "data")
