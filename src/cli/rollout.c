@@ -243,10 +243,11 @@ static enum serin_errc check_free(const struct rollout_settings *settings, const
     if (rc == SERIN_NOT_FOUND)
         return SERIN_OK;
     if (rc == SERIN_OK && !settings->supersede && !json_is_true(json_object_get(answer, "ended")))
-        rc = error_set(error, SERIN_LIMIT, "%s is %s (%s): abort it, or say --supersede",
-                       json_string_value(json_object_get(answer, "id")),
-                       json_string_value(json_object_get(answer, "phase")),
-                       json_string_value(json_object_get(answer, "canary")));
+        rc = error_set(error, SERIN_LIMIT, "%s is %s (%s): %s", text_of(answer, "id"), text_of(answer, "phase"),
+                       text_of(answer, "canary"),
+                       strcmp(text_of(answer, "phase"), "Promoted") == 0
+                           ? "its undo window is open; undo it, or end it with --supersede"
+                           : "abort it, or say --supersede");
     json_decref(answer);
     return rc;
 }

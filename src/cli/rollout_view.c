@@ -295,6 +295,10 @@ void rollout_view_print(FILE *out, const json_t *rollout, int colours, int colum
     put_duration(left, sizeof(left), number_of(rollout, "left_s"));
     if (strcmp(phase, "Progressing") == 0 && strcmp(left, "-") != 0)
         fprintf(out, "  %-9s about %s at the present traffic\n", "left", left);
+    if (number_of(rollout, "analysis_left_s") > 0) {
+        put_duration(left, sizeof(left), number_of(rollout, "analysis_left_s"));
+        fprintf(out, "  %-9s %s left, in which harm that is found takes it back\n", "analysis", left);
+    }
     if (json_object_get(rollout, "undo_left_s")) {
         put_duration(left, sizeof(left), number_of(rollout, "undo_left_s"));
         fprintf(out, "  %-9s %s left (serin rollout undo %s)\n", "undo", left, text_of(rollout, "id"));

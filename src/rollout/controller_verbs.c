@@ -189,6 +189,15 @@ static enum serin_errc make_room(struct controller *controller, const struct con
     return rc;
 }
 
+/* To end the undo window of what is asked for would only take the version of before away. */
+static enum serin_errc check_not_promoted(const struct trial *trial, const char *canary, struct serin_error *error)
+{
+    if (!trial || trial->state.phase != ROLLOUT_PROMOTED || strcmp(trial->state.canary, canary) != 0)
+        return SERIN_OK;
+    return error_set(error, SERIN_LIMIT, "%s has promoted %s:%s already: 'serin rollout undo %s' takes it back",
+                     trial->state.id, trial->state.model, canary, trial->state.model);
+}
+
 static enum serin_errc check_route(const struct route *route, const char *canary, struct serin_error *error)
 {
     if (route_find(route, canary) < 0)
@@ -217,6 +226,8 @@ enum serin_errc controller_start(struct controller *controller, const struct con
         rc = target->get_route(target->user, start->model, &route, error);
     if (rc == SERIN_OK && route_find(&route, start->canary) < 0) /* before anything is ended for it */
         rc = check_route(&route, start->canary, error);
+    if (rc == SERIN_OK)
+        rc = check_not_promoted(trial_of_model(controller, start->model), start->canary, error);
     if (rc == SERIN_OK)
         rc = make_room(controller, start, now, error);
     if (rc == SERIN_OK)

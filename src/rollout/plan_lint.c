@@ -373,6 +373,10 @@ void plan_lint(const struct plan *plan, const struct plan_traffic *traffic,
     int i, g;
 
     check_guards(&lint);
+    if (plan->judge.step_count == 1)
+        warn(&lint,
+             "the only step is the promotion: all requests go to the new version at once, and what is wrong with "
+             "it is found afterwards");
     for (i = 0; i < plan->judge.step_count - 1; i++) { /* the last has nothing to prove */
         const struct plan_step *step = &plan->steps[i];
         double share = step->weight_per_million / 1e6, rate = traffic->requests_per_s / requests_per_unit(&lint);

@@ -184,6 +184,8 @@ static void test_what_is_warned_of(void **state)
                   "step 1: no guard acts on mirror_error_rate: where the new version fails all copies, the step waits");
     check_warning("steps: [{mirror: 10%}, {weight: 100%}]\nguards: [{metric: mirror_error_rate, action: note}]", usual,
                   "step 1: no guard acts on mirror_error_rate");
+    check_warning("steps: [{weight: 100%}]", usual,
+                  "the only step is the promotion: all requests go to the new version");
     check_no_warning("steps: [{mirror: 10%}, {weight: 100%}]\nguards: [mirror_error_rate]", usual);
     check_no_warning("steps: [{mirror: 10%, max: {time: 1h}}, {weight: 100%}]\nguards: [golden_map]", usual);
 }

@@ -440,6 +440,17 @@ def test_a_newer_version_supersedes_at_a_persons_word(models):
     assert {v["tag"]: v["weight"] for v in third_route["versions"] if v["weight"]}.keys() == {"v3"}
 
 
+def test_what_is_promoted_is_not_started_again_and_can_still_be_undone(models):
+    models.two()
+    models.start(QUICK)
+    models.say("promote-full")
+    models.reach("Promoted")
+    found = models.serve.call("POST", "/api/v1/rollouts", {"name": f"{models.name}:v2", "plan": "", "supersede": True})
+    assert found.status == 409 and f"has promoted {models.name}:v2 already" in found.json()["error"], found.body
+    assert models.get()["phase"] == "Promoted"
+    assert models.say("undo")["phase"] == "Undone"
+
+
 def test_nobody_else_changes_the_route_meanwhile(models):
     models.two()
     models.start(STANDS)
