@@ -204,6 +204,8 @@ static void verdict_text(char *text, size_t size, const json_t *guard)
     char proves[32];
 
     snprintf(text, size, "%s", text_of(guard, "verdict"));
+    if (strcmp(text, "harm") == 0 && strcmp(text_of(guard, "on_harm"), "note") == 0) /* nothing follows from it */
+        snprintf(text, size, "noted");
     if (strcmp(text, "no harm") == 0 && number_of(guard, "proves") > number_of(guard, "margin")) {
         change_text(proves, sizeof(proves), number_of(guard, "proves"), guard);
         snprintf(text, size, "within %s", proves);
@@ -216,8 +218,9 @@ static void put_guard(FILE *out, const json_t *guard, int colours, bool is_narro
     char name[96], stable[32], canary[32], change[32], lower[32], upper[32], bounds[80], margin[32], left[32];
     char said[48];
 
+    verdict_text(said, sizeof(said), guard);
     if (colours)
-        colour = rank_of(guard) == 0 ? RED : rank_of(guard) == 2 ? GREEN : "";
+        colour = strcmp(said, "noted") == 0 ? YELLOW : rank_of(guard) == 0 ? RED : rank_of(guard) == 2 ? GREEN : "";
     snprintf(name, sizeof(name), "%s%s%s", text_of(guard, "guard"), slice[0] ? " " : "", slice);
     value_text(stable, sizeof(stable), number_of(guard, "stable"), text_of(guard, "unit"));
     value_text(canary, sizeof(canary), number_of(guard, "canary"), text_of(guard, "unit"));
@@ -231,7 +234,6 @@ static void put_guard(FILE *out, const json_t *guard, int colours, bool is_narro
     put_duration(left, sizeof(left), number_of(guard, "left_s"));
     if (strcmp(bounds, "? .. ?") == 0)
         snprintf(bounds, sizeof(bounds), "-");
-    verdict_text(said, sizeof(said), guard);
     if (is_narrow)
         fprintf(out, "  %s%-20.20s %9s %9s  %-19.19s %-7s", colour, name, stable, canary, bounds, said);
     else

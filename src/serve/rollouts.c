@@ -815,6 +815,20 @@ enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char 
                      rollout->id, model, rollout_phase_name(rollout->phase));
 }
 
+/* Why a rollout cannot be shown or moved: only the newest of each model can, and none whose log is damaged. */
+static enum serin_errc explain_missing(struct server *server, const char *rollout, struct serin_error *error)
+{
+    struct named named;
+
+    if (!find_named(server, rollout, &named))
+        return controller_no_rollout(rollout, error);
+    if (damage_of(&server->rollouts->damage, named.model))
+        return refuse_damaged(&server->rollouts->damage, named.model, error);
+    return error_set(error, SERIN_NOT_FOUND,
+                     "%s has ended, and is not the newest rollout of %s: 'serin rollout history %s' shows what it did",
+                     named.id, named.model, named.id);
+}
+
 /* ---- for the admin API ---- */
 
 enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error)
@@ -830,16 +844,12 @@ enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error
 enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
 {
     struct server *server = user;
-    struct named named;
     enum serin_errc rc = check_active(server->rollouts, error);
 
     if (rc != SERIN_OK)
         return rc;
     rc = controller_report(server->rollouts->controller, rollout, out, error);
-    if (rc == SERIN_NOT_FOUND && find_named(server, rollout, &named) &&
-        damage_of(&server->rollouts->damage, named.model))
-        rc = refuse_damaged(&server->rollouts->damage, named.model, error);
-    return rc;
+    return rc == SERIN_NOT_FOUND ? explain_missing(server, rollout, error) : rc;
 }
 
 static void write_decision(void *user, const struct decision *decision)
@@ -982,6 +992,8 @@ enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, 
         rollout_verbs(~0u, verbs);
         return error_set(error, SERIN_NOT_FOUND, "'%.40s' is no verb: %s", verb, verbs);
     }
+    if (!controller_rollout(server->rollouts->controller, rollout))
+        return explain_missing(server, rollout, error);
     rc = controller_act(server->rollouts->controller, rollout, event, author, why, &now, error);
     return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
 }

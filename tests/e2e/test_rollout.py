@@ -303,6 +303,17 @@ def test_errors_are_found_by_their_guard(models):
     assert "error_rate rose from none to " in last["why"] and last["numbers"]["guard"] == "error_rate"
 
 
+def test_harm_of_an_advisory_guard_is_noted(models):
+    count = itertools.count(1)
+    models.two(canary=lambda asked: answer(500) if next(count) % 5 == 0 else answer())
+    models.start(plan(step(50, time="600s"), guards=[{**ERRORS, "action": "note"}]))
+    with models.traffic() as traffic:
+        until(lambda: [guard for guard in models.get()["guards"] if guard["verdict"] == "harm"], "harm")
+        assert models.get()["phase"] == "Progressing"
+        assert re.search(r"\n  error_rate .* noted *\n", rollout(models, "get", models.name).stdout)
+    assert not traffic.errors
+
+
 def test_lies_are_found_by_their_guard(models):
     """Status 200, valid JSON, and no answer: one of five, so that the breaker stays out of it."""
     count = itertools.count(1)
@@ -429,6 +440,9 @@ def test_a_newer_version_supersedes_at_a_persons_word(models):
     found = models.serve.call("POST", "/api/v1/rollouts", {"name": f"{models.name}:v3", "plan": ""})
     assert found.status == 409 and first["id"] in found.json()["error"] and "supersede" in found.json()["error"]
     second = models.start(QUICK, "v3", supersede=True, why="v2 was a mistake")
+    for method, verb in (("GET", ""), ("POST", "/retry")):
+        found = models.serve.call(method, f"/api/v1/rollouts/{first['id']}{verb}")
+        assert found.status == 404 and f"{first['id']} has ended, and is not the newest rollout of {models.name}" in found.json()["error"]
     ended = models.history(first["id"])[-1]
     assert second["id"] != first["id"] and ended["state"]["phase"] == "Aborted"
     assert ended["why"] == "a newer version takes its place: v2 was a mistake"
