@@ -10,7 +10,7 @@ import {connect, disconnect, follow, live, onChange} from "/live.js";
 import {loginPage} from "/login.js";
 import {modelsPage} from "/models.js";
 import {rolloutPage, rolloutsPage} from "/rollout.js";
-import {call, onLoginWanted} from "/server.js";
+import {call, failure, onLoginWanted} from "/server.js";
 import {tryChanged, tryPage} from "/tryit.js";
 import {loadVersions, versionPage, versionsPage} from "/versions.js";
 import {choose, language, remember, remembered, t} from "/words.js";
@@ -155,7 +155,7 @@ async function logOut() {
         await call("POST", "logout");
         wantLogin();
     } catch (error) {
-        announce(t("refused", {why: error.message}));
+        announce(failure(error));
     }
 }
 

@@ -5,7 +5,7 @@ import {announce, h, show} from "/dom.js";
 import {number, percent} from "/format.js";
 import {namesOf} from "/guards.js";
 import {rates} from "/live.js";
-import {call} from "/server.js";
+import {call, failure} from "/server.js";
 import {t, tOr} from "/words.js";
 
 function stepText(rollout, index) {
@@ -51,12 +51,13 @@ export function confirmVerb(rollout, verb) {
     const send = async (event) => {
         event.preventDefault();
         yes.disabled = true;
+        problem.textContent = t("sent");
         try {
             await call("POST", `rollouts/${encodeURIComponent(rollout.id)}/${verb}`, {why: reason.value});
             dialog.close();
             announce(t("done", {verb: label}));
         } catch (error) {
-            problem.textContent = t("refused", {why: error.message});
+            problem.textContent = failure(error);
             yes.disabled = false;
         }
     };

@@ -9,7 +9,7 @@ import {boxesOver} from "/boxes.js";
 import {announce, h} from "/dom.js";
 import {number, time} from "/format.js";
 import {live} from "/live.js";
-import {call, get} from "/server.js";
+import {call, failure, get} from "/server.js";
 import {t} from "/words.js";
 
 const MOST = 200;        // thumbnails; the rest comes when these are judged
@@ -104,7 +104,7 @@ async function judge(right) {
         announce(t("frameSaid", {right: t(`right_${right}`)}));
         goOn();
     } catch (error) {
-        problem = t("refused", {why: error.message});
+        problem = failure(error);
     }
     busy = false;
     redraw();

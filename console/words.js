@@ -246,6 +246,9 @@ const words = {
     nextAll: ["all requests for {canary}", "所有请求交给 {canary}"],
     done: ["Done: {verb}", "完成：{verb}"],
     refused: ["Refused: {why}", "被拒绝：{why}"],
+    noServer: ["The server cannot be reached.", "无法连接服务器。"],
+    noAnswer: ["No answer in {time}. It may have been done all the same: look at the state before you try again.", "{time}内没有回应。操作可能已经完成：请先查看状态再重试。"],
+    sent: ["Sent, waiting for the answer …", "已发送，正在等待回应……"],
     // versions
     versionCount: ["{n} versions in the store", "仓库中有 {n} 个版本"],
     noVersions: ["The store is empty. `serin push NAME:TAG --model FILE` begins.", "仓库为空。用 `serin push NAME:TAG --model FILE` 开始。"],

@@ -6,6 +6,7 @@ import json
 import pathlib
 import random
 import re
+import signal
 import sys
 import threading
 
@@ -190,6 +191,24 @@ def test_what_the_server_refuses_is_said_where_it_was_asked(browser, serve, rele
     browser.click(selector="#dialog button[type=submit]")
     browser.wait(selector="#dialog .problem", text="Refused: ")
     browser.press(key="Escape")
+
+
+def test_a_server_that_hangs_is_told_of(browser, serve, releasing):
+    """A word that is not answered is neither done nor refused, and the page says so."""
+    open_page(browser, serve, f"#/rollouts/{releasing.name}")
+    browser.evaluate(code="AbortSignal.timeout = ((timeout) => () => timeout.call(AbortSignal, 300))(AbortSignal.timeout)")
+    browser.click(selector="#do-abort")
+    serve.process.send_signal(signal.SIGSTOP)
+    try:
+        browser.click(selector="#dialog button[type=submit]")
+        browser.wait(selector="#dialog .problem", text="It may have been done all the same")
+        browser.wait(selector="#dialog button[type=submit]:enabled")
+        browser.wait(selector="#notice", text="connection lost at")
+    finally:
+        serve.process.send_signal(signal.SIGCONT)
+    browser.press(key="Escape")
+    browser.wait(selector=".state", text="aborted")  # it was, as soon as the server went on
+    browser.gone(selector="#notice")
 
 
 def test_both_languages(browser, serve, releasing):

@@ -189,7 +189,7 @@ def test_a_restart_loses_no_answer(browser, tmp_path):  # noqa: F811
         own.process.wait()
         browser.wait(selector="#notice", text="connection lost at")
         browser.press(key="1")
-        browser.wait(selector=".problem", text="Refused: ")  # it is not said that it was taken
+        browser.wait(selector=".problem", text="The server cannot be reached.")  # it is not said that it was taken
         own.admin_address = f"127.0.0.1:{own.admin}"
         own.process.stdout.close()
         own.start()
