@@ -85,6 +85,7 @@ struct onednn_primitive {
     struct onednn_convolution convolution; /* for packing */
     int64_t groups, in, out;               /* of its weights, in and out of one group, rounded up */
     const char *kernel;
+    int more_owners;
 };
 
 struct onednn_call {
@@ -314,9 +315,15 @@ static enum serin_errc primitive_end(struct onednn_primitive *primitive, dnnl_st
     return SERIN_OK;
 }
 
+struct onednn_primitive *onednn_primitive_share(struct onednn_primitive *primitive)
+{
+    primitive->more_owners++;
+    return primitive;
+}
+
 void onednn_primitive_free(struct onednn_primitive *primitive)
 {
-    if (!primitive)
+    if (!primitive || primitive->more_owners-- > 0)
         return;
     if (primitive->primitive)
         dnnl_primitive_destroy(primitive->primitive);

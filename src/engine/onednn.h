@@ -67,6 +67,8 @@ struct onednn_matmul {
 };
 MUST_USE enum serin_errc onednn_matmul_new(const struct onednn_matmul *matmul, struct onednn_primitive **ret,
                                            struct serin_error *error);
+/* One more owner; each calls onednn_primitive_free. Not thread-safe. */
+struct onednn_primitive *onednn_primitive_share(struct onednn_primitive *primitive);
 void onednn_primitive_free(struct onednn_primitive *primitive); /* NULL is fine */
 
 size_t onednn_scratch_bytes(const struct onednn_primitive *primitive);

@@ -1,0 +1,20 @@
+/*
+ * graph_fuse.h - fewer, larger nodes that mean the same.  Depends on graph.h.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef ENGINE_GRAPH_FUSE_H
+#define ENGINE_GRAPH_FUSE_H
+
+#include "engine/graph.h"
+
+/* Rewrites a graph with shapes:
+ *   - x * sigmoid(x) becomes SILU, x * clip(x / 6 + 1/2, 0, 1) HARD_SWISH
+ *   - a batch normalization behind a convolution goes into its weights and bias
+ *   - an activation that takes the place of a convolution's result goes into the convolution
+ *   - an addition to a convolution's result of a value of the same shape goes into it as its residual
+ * and takes out what nobody uses then. known: the activations that a convolution of the caller's can do. Errors:
+ * SERIN_NOMEM, SERIN_LIMIT; the graph is then to be freed. */
+MUST_USE enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph_unary *activation),
+                                    struct serin_error *error);
+
+#endif

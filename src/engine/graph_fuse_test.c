@@ -1,0 +1,263 @@
+/*
+ * graph_fuse_test.c - what is fused computes the same as before, and what somebody else needs is left alone.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/graph_fuse.c"
+
+#include "engine/graph_inside.h"
+#include "engine/graph_plain.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { CHANNELS = 8, SIDE = 6 };
+
+static const int64_t picture[4] = {1, CHANNELS, SIDE, SIDE};
+static uint32_t random_state;
+
+static float any_number(void)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
+}
+
+static void must(enum serin_errc rc, const struct serin_error *error)
+{
+    if (rc != SERIN_OK)
+        fail_msg("%s", error->message);
+}
+
+static bool all_known(const struct graph_unary *activation)
+{
+    return activation->op != GRAPH_ERF;
+}
+
+/* A graph whose value 0 is its input, a picture. */
+static struct graph *start(void)
+{
+    struct graph *graph = calloc(1, sizeof(*graph));
+
+    assert_non_null(graph);
+    arena_init(&graph->arena, (size_t)1 << 20);
+    graph->has_shapes = true;
+    graph->input_count = 1;
+    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, picture);
+    random_state = 7;
+    return graph;
+}
+
+static int constant(struct graph *graph, int rank, const int64_t *shape, float least)
+{
+    void *bytes;
+    int value = graph_add_constant(graph, GRAPH_F32, rank, shape, &bytes);
+    uint64_t i;
+
+    assert_true(value != GRAPH_NONE);
+    for (i = 0; i < graph->values[value].element_count; i++)
+        ((float *)bytes)[i] = least + any_number();
+    return value;
+}
+
+/* The result of a new node, a picture. */
+static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs)
+{
+    int output = graph_add_value(graph, GRAPH_F32, 4, picture);
+    struct serin_error error;
+
+    node.name = "";
+    node.input_count = input_count;
+    node.output_count = 1;
+    node.inputs = inputs;
+    node.outputs = &output;
+    must(graph_add_node(graph, &node, &error), &error);
+    return output;
+}
+
+static int convolution(struct graph *graph, int x, enum graph_op op, int64_t groups, bool has_bias)
+{
+    const int64_t shape[4] = {CHANNELS, CHANNELS / groups, 3, 3}, count = CHANNELS;
+    int inputs[3] = {x, constant(graph, 4, shape, 0.0f), GRAPH_NONE};
+    struct graph_node node = {.op = op};
+
+    if (has_bias)
+        inputs[2] = constant(graph, 1, &count, 0.0f);
+    node.conv.window = (struct graph_window){{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    node.conv.groups = groups;
+    return add(graph, node, has_bias ? 3 : 2, inputs);
+}
+
+static int normalization(struct graph *graph, int x)
+{
+    const int64_t count = CHANNELS;
+    int inputs[5] = {x, constant(graph, 1, &count, 0.0f), constant(graph, 1, &count, 0.0f),
+                     constant(graph, 1, &count, 0.0f), constant(graph, 1, &count, 1.5f)};
+    struct graph_node node = {.op = GRAPH_BATCH_NORMALIZATION};
+
+    node.batch_normalization.epsilon = 1e-3f;
+    return add(graph, node, 5, inputs);
+}
+
+static int unary(struct graph *graph, int x, enum graph_op op, float alpha, float beta)
+{
+    struct graph_node node = {.op = op};
+
+    node.unary = (struct graph_unary){op, alpha, beta};
+    return add(graph, node, 1, &x);
+}
+
+static int binary(struct graph *graph, enum graph_op op, int a, int b)
+{
+    int inputs[2] = {a, b};
+
+    return add(graph, (struct graph_node){.op = op}, 2, inputs);
+}
+
+static int silu(struct graph *graph, int x)
+{
+    return binary(graph, GRAPH_MUL, x, unary(graph, x, GRAPH_SIGMOID, 0, 0));
+}
+
+static void finish(struct graph *graph, int output)
+{
+    struct serin_error error;
+
+    graph->outputs[graph->output_count++] = output;
+    must(graph_index(graph, &error), &error);
+}
+
+/* Fuses graph and checks that it still computes the same, in count nodes. Takes graph over. */
+static void check(struct graph *graph, int count)
+{
+    float x[CHANNELS * SIDE * SIDE], before[2][CHANNELS * SIDE * SIDE], after[2][CHANNELS * SIDE * SIDE];
+    const void *inputs[] = {x};
+    void *first[] = {before[0], before[1]}, *second[] = {after[0], after[1]};
+    struct serin_error error;
+    int i, k;
+
+    for (i = 0; i < CHANNELS * SIDE * SIDE; i++)
+        x[i] = any_number();
+    must(graph_plain_run(graph, 1 << 24, inputs, first, &error), &error);
+    must(graph_fuse(graph, all_known, &error), &error);
+    must(graph_plain_run(graph, 1 << 24, inputs, second, &error), &error);
+    for (k = 0; k < graph->output_count; k++)
+        for (i = 0; i < CHANNELS * SIDE * SIDE; i++)
+            assert_true(fabsf(before[k][i] - after[k][i]) <= 2e-5f * fmaxf(1.0f, fabsf(before[k][i])));
+    assert_int_equal(graph->node_count, count);
+    graph_free(graph);
+}
+
+static void test_normalization_goes_into_weights(void **state)
+{
+    static const struct {
+        enum graph_op op;
+        int64_t groups;
+        bool has_bias;
+    } cases[] = {{GRAPH_CONV, 1, true},
+                 {GRAPH_CONV, 1, false},
+                 {GRAPH_CONV, 8, true},
+                 {GRAPH_CONV_TRANSPOSE, 1, true},
+                 {GRAPH_CONV_TRANSPOSE, 2, false}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct graph *graph = start();
+
+        finish(graph, normalization(graph, convolution(graph, 0, cases[i].op, cases[i].groups, cases[i].has_bias)));
+        check(graph, 1);
+    }
+}
+
+static void test_activations_go_into_the_convolution(void **state)
+{
+    struct graph *graph = start();
+    int x;
+
+    (void)state;
+    x = silu(graph, normalization(graph, convolution(graph, 0, GRAPH_CONV, 1, false)));
+    x = unary(graph, convolution(graph, x, GRAPH_CONV, 1, true), GRAPH_LEAKY_RELU, 0.1f, 0);
+    x = convolution(graph, x, GRAPH_CONV, 1, true);
+    x = binary(graph, GRAPH_MUL, unary(graph, x, GRAPH_HARD_SIGMOID, 1.0f / 6.0f, 0.5f), x); /* hard swish */
+    finish(graph, x);
+    check(graph, 3);
+}
+
+/* x + f(f(x)), as bottlenecks write it, twice; the second begins with what the first has added up. */
+static void test_residuals(void **state)
+{
+    struct graph *graph = start();
+    int x = 0, i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        const int inner = silu(graph, convolution(graph, x, GRAPH_CONV, 1, true));
+
+        x = binary(graph, GRAPH_ADD, x, silu(graph, convolution(graph, inner, GRAPH_CONV, 1, true)));
+    }
+    finish(graph, x);
+    check(graph, 4);
+}
+
+/* The residual is made after the convolution that takes it: the convolution moves behind it. */
+static void test_a_residual_that_comes_later(void **state)
+{
+    struct graph *graph = start();
+    int one, other;
+
+    (void)state;
+    one = convolution(graph, 0, GRAPH_CONV, 1, true);
+    other = unary(graph, 0, GRAPH_TANH, 0, 0);
+    finish(graph, binary(graph, GRAPH_ADD, one, other));
+    check(graph, 2);
+}
+
+/* Both sides of the addition are convolutions with an activation behind it: that one is of the sum. */
+static void test_an_activation_of_a_sum_stays_behind(void **state)
+{
+    struct graph *graph = start();
+    int one, other;
+
+    (void)state;
+    one = convolution(graph, 0, GRAPH_CONV, 1, true);
+    other = convolution(graph, 0, GRAPH_CONV, 1, true);
+    finish(graph, silu(graph, binary(graph, GRAPH_ADD, one, other)));
+    check(graph, 3);
+}
+
+static void test_what_others_need_is_left_alone(void **state)
+{
+    struct graph *graph = start();
+    int x;
+
+    (void)state;
+    x = convolution(graph, 0, GRAPH_CONV, 1, true);
+    graph->outputs[graph->output_count++] = x;
+    finish(graph, unary(graph, x, GRAPH_RELU, 0, 0));
+    check(graph, 2);
+
+    graph = start();
+    x = unary(graph, convolution(graph, 0, GRAPH_CONV, 1, true), GRAPH_ERF, 0, 0); /* not known */
+    finish(graph, x);
+    check(graph, 2);
+
+    graph = start();
+    x = convolution(graph, 0, GRAPH_CONV, 1, true);
+    finish(graph, binary(graph, GRAPH_ADD, x, x));
+    check(graph, 2);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_normalization_goes_into_weights),
+        cmocka_unit_test(test_activations_go_into_the_convolution),
+        cmocka_unit_test(test_residuals),
+        cmocka_unit_test(test_a_residual_that_comes_later),
+        cmocka_unit_test(test_an_activation_of_a_sum_stays_behind),
+        cmocka_unit_test(test_what_others_need_is_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

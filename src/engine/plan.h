@@ -1,0 +1,60 @@
+/*
+ * plan.h - a network made ready for one set of input shapes: steps, and where in memory each reads and writes.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Depends on graph.h. A plan is immutable once made, and may be run by many threads at once, each in a slot of its own:
+ * one piece of memory for everything between input and output. Nothing is allocated while a plan runs. Convolutions'
+ * weights are packed once and shared by the plans of a network.
+ */
+#ifndef ENGINE_PLAN_H
+#define ENGINE_PLAN_H
+
+#include "engine/graph.h"
+
+#include <stdio.h>
+
+#define PLAN_MAX_SLOT_BYTES ((uint64_t)8 << 30)
+
+enum plan_precision {
+    PLAN_F32,
+    PLAN_BF16, /* weights and what lies between convolutions; sums, and what follows the last ones, are fp32 */
+};
+
+struct plan_weights; /* what plans share; not thread-safe: one plan is made at a time */
+struct plan;
+struct plan_slot;
+
+struct plan_weights *plan_weights_new(void);          /* NULL without memory */
+void plan_weights_free(struct plan_weights *weights); /* after its plans; NULL is fine */
+
+struct plan_options {
+    enum plan_precision precision;
+    int threads; /* for one run */
+};
+
+/* graph: as read; it and weights must outlive the plan, which is the caller's: plan_free. Errors: those of graph_shape;
+ * SERIN_LIMIT where a run would take more than PLAN_MAX_SLOT_BYTES; SERIN_NOMEM, SERIN_ENGINE. */
+MUST_USE enum serin_errc plan_new(const struct graph *graph, const struct tensor *inputs,
+                                  const struct plan_options *options, struct plan_weights *weights, struct plan **ret,
+                                  struct serin_error *error);
+void plan_free(struct plan *plan); /* after its slots; NULL is fine */
+
+/* What it was made of, with the shapes of the outputs. */
+const struct graph *plan_graph(const struct plan *plan);
+uint64_t plan_slot_bytes(const struct plan *plan);
+
+/* One line a step, for people: what, the kernel, the shape, milliseconds of the last run of slot. */
+void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *file);
+
+MUST_USE enum serin_errc plan_slot_new(const struct plan *plan, struct plan_slot **ret, struct serin_error *error);
+void plan_slot_free(struct plan_slot *slot); /* NULL is fine */
+
+/* The memory for an input, to be filled before a run (what the file calls fp16 is fp32 here), and of an output, good
+ * until the next run; in the graph's order, row-major. */
+void *plan_slot_input(const struct plan_slot *slot, int input);
+const void *plan_slot_output(const struct plan_slot *slot, int output);
+
+/* Errors: SERIN_MODEL where the data itself is wrong (an index beyond its dimension), SERIN_ENGINE. */
+MUST_USE enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error);
+
+#endif

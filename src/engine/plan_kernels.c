@@ -1,0 +1,492 @@
+/*
+ * plan_kernels.c - copies, and arithmetic that reads and writes memory once.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The bodies are plain loops that compilers vectorise; FOR_PROCESSORS compiles each three times. They are bound by
+ * memory, so intrinsics would gain nothing but the exponential, which is a polynomial here for the same reason: a call
+ * of expf in a loop keeps it scalar.
+ */
+#include "engine/plan_kernels.h"
+
+#include <string.h>
+
+/* name_body, an inline function of (parameters), becomes name, which runs it in the widest vectors there are. */
+#if defined(__x86_64__)
+#define FOR_PROCESSORS(name, parameters, arguments)                                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) static void name##_avx512 parameters             \
+    {                                                                                                                  \
+        name##_body arguments;                                                                                         \
+    }                                                                                                                  \
+    __attribute__((target("avx2"))) static void name##_avx2 parameters                                                 \
+    {                                                                                                                  \
+        name##_body arguments;                                                                                         \
+    }                                                                                                                  \
+    static void name parameters                                                                                        \
+    {                                                                                                                  \
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&                                \
+            __builtin_cpu_supports("avx512vl"))                                                                        \
+            name##_avx512 arguments;                                                                                   \
+        else if (__builtin_cpu_supports("avx2"))                                                                       \
+            name##_avx2 arguments;                                                                                     \
+        else                                                                                                           \
+            name##_body arguments;                                                                                     \
+    }
+#else
+#define FOR_PROCESSORS(name, parameters, arguments)                                                                    \
+    static void name parameters                                                                                        \
+    {                                                                                                                  \
+        name##_body arguments;                                                                                         \
+    }
+#endif
+#define BODY static inline __attribute__((always_inline)) void
+
+/* ---- numbers ---- */
+
+/* e^x to 2 units in the last place: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' coefficients, Moshier). */
+static inline __attribute__((always_inline)) float exponential(float x)
+{
+    const float rounder = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, which lies in the low bits */
+    union {
+        float f;
+        int32_t i;
+    } shifted, power;
+    float n, r, p;
+
+    x = x > 88.0f ? 88.0f : x;
+    x = x < -87.0f ? -87.0f : x;
+    shifted.f = x * 1.44269504088896341f + rounder;
+    n = shifted.f - rounder;
+    r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    power.i = (int32_t)((uint32_t)(shifted.i - 0x4b400000 + 127) << 23);
+    return p * power.f;
+}
+
+static inline __attribute__((always_inline)) float sigmoid(float x)
+{
+    return 1.0f / (1.0f + exponential(-x));
+}
+
+static inline __attribute__((always_inline)) float from_bf16(uint16_t bits)
+{
+    union {
+        uint32_t i;
+        float f;
+    } wide = {.i = (uint32_t)bits << 16};
+
+    return wide.f;
+}
+
+/* To the nearest, ties to even. A NaN stays one: the carry of the rounding may not run through it. */
+static inline __attribute__((always_inline)) uint16_t to_bf16(float x)
+{
+    union {
+        float f;
+        uint32_t i;
+    } bits = {.f = x};
+
+    return (uint16_t)(x != x ? (bits.i >> 16) | 0x40u : (bits.i + 0x7fffu + (bits.i >> 16 & 1u)) >> 16);
+}
+
+/* ---- pictures ---- */
+
+static int64_t block_of(const struct onednn_image *image)
+{
+    return image->block ? image->block : image->channels;
+}
+
+static const char *at(const struct onednn_image *image, const void *memory, int64_t channel)
+{
+    const int64_t block = block_of(image), pixels = image->height * image->width;
+
+    return (const char *)memory +
+           (size_t)(channel / block * block * pixels + channel % block) * onednn_type_bytes(image->type);
+}
+
+void kernel_copy_channels(const struct onednn_image *src, const void *from, int64_t src_channel,
+                          const struct onednn_image *dst, void *to, int64_t dst_channel, int64_t count, bool last)
+{
+    const size_t bytes = onednn_type_bytes(src->type);
+    const int64_t pixels = src->height * src->width, src_block = block_of(src), dst_block = block_of(dst);
+    int64_t done, pixel;
+
+    for (done = 0; done < count;) {
+        const int64_t from_room = src_block - (src_channel + done) % src_block;
+        const int64_t to_room = dst_block - (dst_channel + done) % dst_block;
+        int64_t run = from_room < to_room ? from_room : to_room;
+        const char *in = at(src, from, src_channel + done);
+        char *out = (char *)(uintptr_t)at(dst, to, dst_channel + done);
+
+        run = run < count - done ? run : count - done;
+        if (run == src_block && run == dst_block)
+            memcpy(out, in, (size_t)(run * pixels) * bytes);
+        else
+            for (pixel = 0; pixel < pixels; pixel++)
+                memcpy(out + (size_t)(pixel * dst_block) * bytes, in + (size_t)(pixel * src_block) * bytes,
+                       (size_t)run * bytes);
+        done += run;
+    }
+    if (last && dst->channels % dst_block) {
+        char *out = (char *)(uintptr_t)at(dst, to, dst->channels);
+
+        for (pixel = 0; pixel < pixels; pixel++)
+            memset(out + (size_t)(pixel * dst_block) * bytes, 0,
+                   (size_t)(dst_block - dst->channels % dst_block) * bytes);
+    }
+}
+
+void kernel_resize_nearest(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to)
+{
+    const int64_t block = block_of(src), groups = onednn_round_up(src->channels, src->block) / block;
+    const int64_t down = dst->height / src->height, across = dst->width / src->width;
+    const size_t pixel_bytes = (size_t)block * onednn_type_bytes(src->type);
+    const size_t row_bytes = (size_t)dst->width * pixel_bytes;
+    int64_t row, x, k;
+
+    for (row = 0; row < groups * src->height; row++) {
+        const char *in = (const char *)from + (size_t)(row * src->width) * pixel_bytes;
+        char *out = (char *)to + (size_t)(row * down) * row_bytes, *first = out;
+
+        for (x = 0; x < src->width; x++, in += pixel_bytes)
+            for (k = 0; k < across; k++, out += pixel_bytes)
+                memcpy(out, in, pixel_bytes);
+        for (k = 1; k < down; k++)
+            memcpy(first + (size_t)k * row_bytes, first, row_bytes);
+    }
+}
+
+/* ---- element by element ---- */
+
+BODY add_or_multiply_body(bool add, bool bf16, int64_t count, const void *a, const void *b, void *to)
+{
+    const uint16_t *a16 = a, *b16 = b;
+    const float *a32 = a, *b32 = b;
+    uint16_t *to16 = to;
+    float *to32 = to;
+    int64_t i;
+
+    if (bf16 && add)
+        for (i = 0; i < count; i++)
+            to16[i] = to_bf16(from_bf16(a16[i]) + from_bf16(b16[i]));
+    else if (bf16)
+        for (i = 0; i < count; i++)
+            to16[i] = to_bf16(from_bf16(a16[i]) * from_bf16(b16[i]));
+    else if (add)
+        for (i = 0; i < count; i++)
+            to32[i] = a32[i] + b32[i];
+    else
+        for (i = 0; i < count; i++)
+            to32[i] = a32[i] * b32[i];
+}
+
+FOR_PROCESSORS(add_or_multiply, (bool add, bool bf16, int64_t count, const void *a, const void *b, void *to),
+               (add, bf16, count, a, b, to))
+
+void kernel_add_or_multiply(enum graph_op op, enum onednn_type type, int64_t count, const void *a, const void *b,
+                            void *to)
+{
+    add_or_multiply(op == GRAPH_ADD, type == ONEDNN_BF16, count, a, b, to);
+}
+
+#define UNARY_LOOPS(f)                                                                                                 \
+    if (bf16)                                                                                                          \
+        for (i = 0; i < count; i++) {                                                                                  \
+            const float x = from_bf16(from16[i]);                                                                      \
+            to16[i] = to_bf16(f);                                                                                      \
+        }                                                                                                              \
+    else                                                                                                               \
+        for (i = 0; i < count; i++) {                                                                                  \
+            const float x = from32[i];                                                                                 \
+            to32[i] = f;                                                                                               \
+        }
+
+BODY unary_body(enum graph_op op, bool bf16, int64_t count, const void *from, void *to)
+{
+    const uint16_t *from16 = from;
+    const float *from32 = from;
+    uint16_t *to16 = to;
+    float *to32 = to;
+    int64_t i;
+
+    if (op == GRAPH_SIGMOID) {
+        UNARY_LOOPS(sigmoid(x))
+    } else if (op == GRAPH_SILU) {
+        UNARY_LOOPS(x * sigmoid(x))
+    } else {
+        UNARY_LOOPS(x > 0.0f ? x : 0.0f)
+    }
+}
+
+FOR_PROCESSORS(unary, (enum graph_op op, bool bf16, int64_t count, const void *from, void *to),
+               (op, bf16, count, from, to))
+
+bool kernel_knows_unary(enum graph_op op)
+{
+    return op == GRAPH_SIGMOID || op == GRAPH_SILU || op == GRAPH_RELU;
+}
+
+void kernel_unary(enum graph_op op, enum onednn_type type, int64_t count, const void *from, void *to)
+{
+    unary(op, type == ONEDNN_BF16, count, from, to);
+}
+
+/* ---- rows and columns ---- */
+
+#define SOFTMAX_STRIP 256 /* columns that are worked on together, so that their sums stay in the first-level cache */
+
+BODY softmax_columns_body(int64_t n, int64_t stride, int64_t columns, const float *from, float *to)
+{
+    float largest[SOFTMAX_STRIP], sum[SOFTMAX_STRIP];
+    int64_t k, i;
+
+    for (i = 0; i < columns; i++)
+        largest[i] = from[i], sum[i] = 0.0f;
+    for (k = 1; k < n; k++)
+        for (i = 0; i < columns; i++)
+            largest[i] = from[k * stride + i] > largest[i] ? from[k * stride + i] : largest[i];
+    for (k = 0; k < n; k++)
+        for (i = 0; i < columns; i++) {
+            const float e = exponential(from[k * stride + i] - largest[i]);
+
+            to[k * stride + i] = e;
+            sum[i] += e;
+        }
+    for (i = 0; i < columns; i++)
+        sum[i] = 1.0f / sum[i];
+    for (k = 0; k < n; k++)
+        for (i = 0; i < columns; i++)
+            to[k * stride + i] *= sum[i];
+}
+
+FOR_PROCESSORS(softmax_columns, (int64_t n, int64_t stride, int64_t columns, const float *from, float *to),
+               (n, stride, columns, from, to))
+
+BODY softmax_row_body(int64_t n, const float *from, float *to)
+{
+    float largest = from[0], part[16] = {0}, sum = 0.0f;
+    int64_t i, k;
+
+    for (i = 1; i < n; i++)
+        largest = from[i] > largest ? from[i] : largest;
+    for (i = 0; i + 16 <= n; i += 16)
+        for (k = 0; k < 16; k++) {
+            to[i + k] = exponential(from[i + k] - largest);
+            part[k] += to[i + k];
+        }
+    for (; i < n; i++) {
+        to[i] = exponential(from[i] - largest);
+        sum += to[i];
+    }
+    for (k = 0; k < 16; k++)
+        sum += part[k];
+    sum = 1.0f / sum;
+    for (i = 0; i < n; i++)
+        to[i] *= sum;
+}
+
+FOR_PROCESSORS(softmax_row, (int64_t n, const float *from, float *to), (n, from, to))
+
+void kernel_softmax(int64_t outer, int64_t n, int64_t inner, const float *from, float *to)
+{
+    int64_t o, i;
+
+    for (o = 0; o < outer; o++, from += n * inner, to += n * inner) {
+        if (inner == 1) {
+            softmax_row(n, from, to);
+            continue;
+        }
+        for (i = 0; i < inner; i += SOFTMAX_STRIP)
+            softmax_columns(n, inner, inner - i < SOFTMAX_STRIP ? inner - i : SOFTMAX_STRIP, from + i, to + i);
+    }
+}
+
+BODY mix_body(int64_t n, int64_t inner, const float *from, const float *weights, float bias, float *to)
+{
+    int64_t k, i;
+
+    for (i = 0; i < inner; i++)
+        to[i] = bias;
+    for (k = 0; k < n; k++)
+        for (i = 0; i < inner; i++)
+            to[i] += weights[k] * from[k * inner + i];
+}
+
+FOR_PROCESSORS(mix, (int64_t n, int64_t inner, const float *from, const float *weights, float bias, float *to),
+               (n, inner, from, weights, bias, to))
+
+void kernel_mix(int64_t outer, int64_t n, int64_t inner, const float *from, const float *weights, float bias, float *to)
+{
+    int64_t o;
+
+    for (o = 0; o < outer; o++)
+        mix(n, inner, from + o * n * inner, weights, bias, to + o * inner);
+}
+
+BODY dense_body(int64_t in, int64_t out, const float *from, const float *weights, const float *bias, float *to)
+{
+    int64_t o, i, k;
+
+    for (o = 0; o < out; o++, weights += in) {
+        float part[16] = {0}, sum = bias ? bias[o] : 0.0f;
+
+        for (i = 0; i + 16 <= in; i += 16)
+            for (k = 0; k < 16; k++)
+                part[k] += from[i + k] * weights[i + k];
+        for (; i < in; i++)
+            sum += from[i] * weights[i];
+        for (k = 0; k < 16; k++)
+            sum += part[k];
+        to[o] = sum;
+    }
+}
+
+FOR_PROCESSORS(dense, (int64_t in, int64_t out, const float *from, const float *weights, const float *bias, float *to),
+               (in, out, from, weights, bias, to))
+
+void kernel_dense(int64_t rows, int64_t in, int64_t out, const float *from, const float *weights, const float *bias,
+                  float *to)
+{
+    int64_t row;
+
+    for (row = 0; row < rows; row++)
+        dense(in, out, from + row * in, weights, bias, to + row * out);
+}
+
+/* ---- any strides ---- */
+
+#define TRANSPOSE_TILE 16 /* a tile of 16 x 16 reads and writes whole cache lines */
+
+/* to[i][j] = from[i * i_stride + j * j_stride], with the smaller stride of from in the inner loop of a tile. */
+#define TRANSPOSE_PLANE(type)                                                                                          \
+    static void transpose_plane_##type(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride,       \
+                                       const type *from, type *to)                                                     \
+    {                                                                                                                  \
+        int64_t i, j, i0, j0;                                                                                          \
+                                                                                                                       \
+        if (column_stride == 1) {                                                                                      \
+            for (i = 0; i < rows; i++)                                                                                 \
+                memcpy(to + i * columns, from + i * row_stride, (size_t)columns * sizeof(type));                       \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (i0 = 0; i0 < rows; i0 += TRANSPOSE_TILE)                                                                  \
+            for (j0 = 0; j0 < columns; j0 += TRANSPOSE_TILE)                                                           \
+                for (i = i0; i < rows && i < i0 + TRANSPOSE_TILE; i++)                                                 \
+                    for (j = j0; j < columns && j < j0 + TRANSPOSE_TILE; j++)                                          \
+                        to[i * columns + j] = from[i * row_stride + j * column_stride];                                \
+    }
+TRANSPOSE_PLANE(uint32_t)
+TRANSPOSE_PLANE(uint64_t)
+
+/* The next index of the dimensions before count; false after the last. */
+static bool step_index(int count, const int64_t *shape, int64_t *index)
+{
+    int d;
+
+    for (d = count - 1; d >= 0; d--) {
+        if (++index[d] < shape[d])
+            return true;
+        index[d] = 0;
+    }
+    return false;
+}
+
+void kernel_transpose(int rank, const int64_t *to_shape, const int *permutation, size_t element_bytes, const void *from,
+                      void *to)
+{
+    int64_t from_shape[GRAPH_MAX_RANK], from_strides[GRAPH_MAX_RANK],
+        strides[GRAPH_MAX_RANK + 2] = {0}, shape[GRAPH_MAX_RANK + 2], index[GRAPH_MAX_RANK + 2] = {0}, stride = 1, base;
+    char *out = to;
+    int d;
+
+    for (d = 0; d < rank; d++)
+        from_shape[permutation[d]] = to_shape[d];
+    for (d = rank - 1; d >= 0; d--) {
+        from_strides[d] = stride;
+        stride *= from_shape[d];
+    }
+    for (d = 0; d < rank; d++)
+        shape[d] = to_shape[d], strides[d] = from_strides[permutation[d]];
+    for (; rank < 2; rank++) /* one more dimension at the end, of size 1 */
+        shape[rank] = 1, strides[rank] = 1;
+    do {
+        for (base = 0, d = 0; d < rank - 2; d++)
+            base += index[d] * strides[d];
+        if (element_bytes == 4)
+            transpose_plane_uint32_t(shape[rank - 2], shape[rank - 1], strides[rank - 2], strides[rank - 1],
+                                     (const uint32_t *)from + base, (uint32_t *)(void *)out);
+        else
+            transpose_plane_uint64_t(shape[rank - 2], shape[rank - 1], strides[rank - 2], strides[rank - 1],
+                                     (const uint64_t *)from + base, (uint64_t *)(void *)out);
+        out += (size_t)(shape[rank - 2] * shape[rank - 1]) * element_bytes;
+    } while (step_index(rank - 2, shape, index));
+}
+
+bool kernel_knows_binary(enum graph_op op)
+{
+    return op == GRAPH_ADD || op == GRAPH_SUB || op == GRAPH_MUL || op == GRAPH_DIV;
+}
+
+#define BINARY_LOOPS(operator)                                                                                         \
+    if (a_stride && b_stride)                                                                                          \
+        for (i = 0; i < count; i++)                                                                                    \
+            to[i] = a[i] operator b[i];                                                                                \
+    else if (a_stride)                                                                                                 \
+        for (i = 0; i < count; i++)                                                                                    \
+            to[i] = a[i] operator b[0];                                                                                \
+    else                                                                                                               \
+        for (i = 0; i < count; i++)                                                                                    \
+            to[i] = a[0] operator b[b_stride * i];
+
+BODY binary_body(enum graph_op op, int64_t count, int64_t a_stride, const float *a, int64_t b_stride, const float *b,
+                 float *to)
+{
+    int64_t i;
+
+    if (op == GRAPH_ADD) {
+        BINARY_LOOPS(+)
+    } else if (op == GRAPH_SUB) {
+        BINARY_LOOPS(-)
+    } else if (op == GRAPH_MUL) {
+        BINARY_LOOPS(*)
+    } else {
+        BINARY_LOOPS(/)
+    }
+}
+
+FOR_PROCESSORS(binary,
+               (enum graph_op op, int64_t count, int64_t a_stride, const float *a, int64_t b_stride, const float *b,
+                float *to),
+               (op, count, a_stride, a, b_stride, b, to))
+
+void kernel_binary(enum graph_op op, int rank, const int64_t *shape, const int64_t *a_strides, const float *a,
+                   const int64_t *b_strides, const float *b, float *to)
+{
+    int64_t index[GRAPH_MAX_RANK] = {0}, count = 1, a_inner = 0, b_inner = 0, a_at, b_at;
+    int outer = rank, d;
+
+    /* The dimensions at the end that one loop can run through: both go on from one to the next as within it. */
+    for (; outer > 0; outer--) {
+        const int64_t size = shape[outer - 1], a_stride = a_strides[outer - 1], b_stride = b_strides[outer - 1];
+
+        if (size == 1)
+            continue;
+        if (count == 1)
+            a_inner = a_stride, b_inner = b_stride;
+        else if (a_stride != a_inner * count || b_stride != b_inner * count)
+            break;
+        count *= size;
+    }
+    do {
+        for (a_at = 0, b_at = 0, d = 0; d < outer; d++)
+            a_at += index[d] * a_strides[d], b_at += index[d] * b_strides[d];
+        binary(op, count, a_inner, a + a_at, b_inner, b + b_at, to);
+        to += count;
+    } while (step_index(outer, shape, index));
+}

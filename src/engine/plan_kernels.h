@@ -1,0 +1,44 @@
+/*
+ * plan_kernels.h - what plans do themselves, between the primitives of oneDNN.  Depends on onednn.h.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Each has its counterpart in graph_plain.h, which it is tested against; where the compiler's vectors help, it is
+ * compiled for AVX-512, AVX2 and any processor, and chosen as it is called. Pictures are in the layout of onednn.h.
+ * Sizes are in elements. Nothing is allocated, nothing fails.
+ */
+#ifndef ENGINE_PLAN_KERNELS_H
+#define ENGINE_PLAN_KERNELS_H
+
+#include "engine/onednn.h"
+
+/* Channels [0, count) of src from src_channel to dst_channel of dst; the same height, width, block and type. last: what
+ * fills up the last block of dst is set to zero. */
+void kernel_copy_channels(const struct onednn_image *src, const void *from, int64_t src_channel,
+                          const struct onednn_image *dst, void *to, int64_t dst_channel, int64_t count, bool last);
+/* Each pixel of src becomes a rectangle of pixels of dst; sizes are multiples, channels and block are equal. */
+void kernel_resize_nearest(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
+/* In either type; op is ADD or MUL. */
+void kernel_add_or_multiply(enum graph_op op, enum onednn_type type, int64_t count, const void *a, const void *b,
+                            void *to);
+
+bool kernel_knows_unary(enum graph_op op); /* SIGMOID, SILU, RELU */
+void kernel_unary(enum graph_op op, enum onednn_type type, int64_t count, const void *from, void *to);
+
+/* y[outer][n][inner], over n. */
+void kernel_softmax(int64_t outer, int64_t n, int64_t inner, const float *from, float *to);
+/* y[outer][inner] = the sum over n of weights[n] x[outer][n][inner], and bias. */
+void kernel_mix(int64_t outer, int64_t n, int64_t inner, const float *from, const float *weights, float bias,
+                float *to);
+/* y[row][out] = the sum over in of x[row][in] weights[out][in], and bias[out] where there is one: a Gemm as exporters
+ * write the last layer of a classifier. */
+void kernel_dense(int64_t rows, int64_t in, int64_t out, const float *from, const float *weights, const float *bias,
+                  float *to);
+/* Elements of 4 or 8 bytes. */
+void kernel_transpose(int rank, const int64_t *to_shape, const int *permutation, size_t element_bytes, const void *from,
+                      void *to);
+bool kernel_knows_binary(enum graph_op op); /* ADD, SUB, MUL, DIV */
+/* ONNX's broadcasting, fp32. Shapes are shape's rank; strides in elements, 0 where a dimension stretches. */
+void kernel_binary(enum graph_op op, int rank, const int64_t *shape, const int64_t *a_strides, const float *a,
+                   const int64_t *b_strides, const float *b, float *to);
+
+#endif
