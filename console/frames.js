@@ -154,6 +154,8 @@ const picturePath = (frame) => `/api/v1/frames/${frame.number}/picture`;
 function said(frame) {
     if (frame.state === "open")
         return null;
+    if (frame.state === "counted" && !frame.right)
+        return h("p", {id: "said"}, badge("good", t("frameTold")));
     return h("p", {id: "said"}, badge(frame.state === "counted" ? "good" : "still", t(frame.state === "counted" ? "frameCounted" : "frameGiven",
         {right: t(`right_${frame.right}`), who: frame.author})));
 }

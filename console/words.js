@@ -162,6 +162,7 @@ const words = {
     frame_counted: ["judged", "已判"],
     frameSaid: ["Said: {right}", "已答：{right}"],
     frameGiven: ["{right}, says {who}. It can still be changed.", "{who}：{right}。仍可更改。"],
+    frameTold: ["Feedback has told what is right of it. It counts.", "反馈已说明此帧的正确结果。已生效。"],
     frameCounted: ["{right}, says {who}. It counts.", "{who}：{right}。已生效。"],
     camera: ["camera", "摄像机"],
     nothingFound: ["nothing", "未检出"],

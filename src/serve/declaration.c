@@ -6,6 +6,7 @@
  */
 #include "serve/declaration.h"
 
+#include "base/json.h"
 #include "base/json_check.h"
 
 #include <stdio.h>
@@ -259,6 +260,19 @@ enum serin_errc declaration_read_config(const void *bytes, size_t size, struct d
 bool declaration_has_classes(const struct declaration *declaration)
 {
     return literal_find(&declaration->about, "names") != NULL;
+}
+
+void declaration_write_classes(const struct declaration *declaration, struct buffer *out)
+{
+    const struct literal *names = literal_find(&declaration->about, "names");
+    struct json_writer json;
+    size_t i;
+
+    json_init(&json, out);
+    json_begin_array(&json);
+    for (i = 0; names && i < names->count; i++)
+        json_write_string(&json, name_of(names, i));
+    json_end_array(&json);
 }
 
 enum serin_errc declaration_compare_classes(const struct declaration *own, const struct declaration *stable,

@@ -39,7 +39,9 @@ MUST_USE enum serin_errc declaration_compare_tensors(const struct declaration *o
 /* The same task, and the same classes under the same numbers, each as far as both say. SERIN_LIMIT. */
 MUST_USE enum serin_errc declaration_compare_classes(const struct declaration *own, const struct declaration *stable,
                                                      struct serin_error *error);
-/* Whether it tells its classes. */
+/* Whether it tells its classes; and these as a JSON array, by number. */
 bool declaration_has_classes(const struct declaration *declaration);
+struct buffer;
+void declaration_write_classes(const struct declaration *declaration, struct buffer *out);
 
 #endif

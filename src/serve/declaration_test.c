@@ -175,6 +175,31 @@ static void classes_are_compared_by_number(void **state)
     }
 }
 
+static void classes_are_written_by_number(void **state)
+{
+    static const struct {
+        const char *text, *json;
+    } cases[] = {
+        {CONFIG("{'names': {1: 'car', 0: 'person'}}"), "[\"person\",\"car\"]"},
+        {CONFIG("{'names': ['a \\\"b\\\"']}"), "[\"a \\\"b\\\"\"]"},
+        {CONFIG("{'task': 'detect'}"), "[]"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct declaration declaration = {0};
+        struct buffer out;
+
+        buffer_init(&out, 1000);
+        assert_int_equal(declaration_read_config(cases[i].text, strlen(cases[i].text), &declaration, NULL), SERIN_OK);
+        declaration_write_classes(&declaration, &out);
+        assert_string_equal(out.bytes, cases[i].json);
+        buffer_done(&out);
+        declaration_done(&declaration);
+    }
+}
+
 static void bad_configurations_are_named(void **state)
 {
     static const struct {
@@ -206,7 +231,7 @@ int main(void)
         cmocka_unit_test(bad_metadata_is_named),        cmocka_unit_test(too_many_tensors_are_refused),
         cmocka_unit_test(what_differs_is_named),        cmocka_unit_test(order_is_nothing),
         cmocka_unit_test(a_long_shape_is_cut),          cmocka_unit_test(classes_are_compared_by_number),
-        cmocka_unit_test(bad_configurations_are_named),
+        cmocka_unit_test(bad_configurations_are_named), cmocka_unit_test(classes_are_written_by_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

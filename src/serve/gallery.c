@@ -247,6 +247,14 @@ enum serin_errc gallery_judge(struct gallery *gallery, int64_t number, const cha
     return rc;
 }
 
+enum serin_errc gallery_mark_told(struct gallery *gallery, const struct controller_trial *trial, const char *request_id,
+                                  int64_t now_ms, struct serin_error *error)
+{
+    if (!gallery || !gallery_is_wanted(trial->plan))
+        return SERIN_OK;
+    return frames_mark_told(gallery->frames, trial->rollout->id, request_id, now_ms, error);
+}
+
 /* ---- showing ---- */
 
 /* "light=dark\nhour=22\n" as ["light=dark", "hour=22"]. */

@@ -53,6 +53,10 @@ MUST_USE enum serin_errc gallery_tick(struct gallery *gallery, int64_t now_ms, f
 MUST_USE enum serin_errc gallery_judge(struct gallery *gallery, int64_t number, const char *right, const char *author,
                                        int64_t now_ms, frames_found *counted, void *user, struct serin_error *error);
 
+/* Feedback has told what is right of that request's frame, which may be kept or not. */
+MUST_USE enum serin_errc gallery_mark_told(struct gallery *gallery, const struct controller_trial *trial,
+                                           const char *request_id, int64_t now_ms, struct serin_error *error);
+
 /* JSON: a page of a rollout's frames, and one. */
 void gallery_write_sum(struct gallery *gallery, const struct rollout *rollout, const struct plan *plan,
                        struct json_writer *json); /* a member "frames" */

@@ -49,8 +49,8 @@ static struct label_tally *free_tally(struct observer *observer)
 
 static struct class_list *read_classes(struct observer *observer, const struct rollout *rollout)
 {
-    char *stable = observer->class_names(observer->user, rollout->model, rollout->stable);
-    char *canary = stable ? observer->class_names(observer->user, rollout->model, rollout->canary) : NULL;
+    char *stable = observer->class_names(observer->gate, rollout->model, rollout->stable);
+    char *canary = stable ? observer->class_names(observer->gate, rollout->model, rollout->canary) : NULL;
     struct class_list *list = NULL;
 
     if (stable && class_list_new(stable, canary, &list, NULL) != SERIN_OK)
@@ -77,6 +77,25 @@ static struct label_tally *tally_of(struct observer *observer, const struct roll
 struct class_list *label_join_classes(struct observer *observer, const struct rollout *rollout)
 {
     return tally_of(observer, rollout)->classes;
+}
+
+bool label_join_lacks_classes(struct observer *observer, const struct rollout *rollout)
+{
+    const struct label_tally *tally = tally_of(observer, rollout);
+
+    return !tally->classes && !tally->asked;
+}
+
+void label_join_learn_classes(struct observer *observer, const char *rollout, const char *names)
+{
+    const struct rollout *of = controller_rollout(observer->controller, rollout);
+    struct label_tally *tally = of ? find_tally(observer, of) : NULL;
+
+    if (!tally || tally->classes)
+        return;
+    tally->asked = true;
+    if (names && class_list_new(names, NULL, &tally->classes, NULL) != SERIN_OK)
+        tally->classes = NULL;
 }
 
 void label_join_done(struct observer *observer)
@@ -112,6 +131,7 @@ struct joining {
     const struct gateway_sighting *sighting;
     double now_s;
     bool matched, counted;
+    char rollout[ROLLOUT_MAX_ID + 1]; /* where it counted */
 };
 
 static void warn_once(struct observer *observer, bool *warned, const struct rollout *rollout, const char *request_id,
@@ -149,7 +169,7 @@ static void find_fault(const struct joining *joining, const struct label_tally *
     ret->message[0] = '\0';
     if (feedback->refused[0])
         error_set(ret, SERIN_INVALID, "%s", feedback->refused);
-    else if (!observer->may_label(observer->user, rollout->model, feedback->opened))
+    else if (!observer->may_label(observer->gate, rollout->model, feedback->opened))
         error_set(ret, SERIN_INVALID, "it came without an API key of %s", rollout->model);
     else if (feedback->is_choice && (!kept->boxes[0] || !kept->boxes[1]))
         error_set(ret, SERIN_INVALID, "the frame was answered by one version alone, so there is nothing to choose");
@@ -216,6 +236,7 @@ static void count(struct joining *joining, struct label_tally *tally, const stru
     }
     controller_add(observer->controller, rollout->model, &record, joining->now_s);
     joining->counted = true;
+    snprintf(joining->rollout, sizeof(joining->rollout), "%s", rollout->id);
     tally->counted++;
     if (tally->classes || feedback->box_count == 0)
         return;
@@ -259,6 +280,20 @@ static void mark_told(struct observer *observer, const char *request_id)
         observer->log(observer->user, "error", error.message);
 }
 
+/* Nobody is asked in the gallery what is known. */
+static void close_frame(const struct joining *joining)
+{
+    const struct gateway_sighting *sighting = joining->sighting;
+    struct observer *observer = joining->observer;
+    struct controller_trial trial;
+    struct serin_error error;
+
+    if (controller_named(observer->controller, joining->rollout, &trial) &&
+        gallery_mark_told(observer->gallery, &trial, sighting->request_id, (int64_t)sighting->time_ms, &error) !=
+            SERIN_OK)
+        observer->log(observer->user, "error", error.message);
+}
+
 void label_join_take(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
 {
     struct joining joining = {.observer = observer, .sighting = sighting, .now_s = now_s};
@@ -266,8 +301,10 @@ void label_join_take(struct observer *observer, const struct gateway_sighting *s
 
     if (answers_find(observer->answers, sighting->request_id, join, &joining, &error) != SERIN_OK || !joining.matched)
         observer->unmatched++;
-    if (joining.counted)
-        mark_told(observer, sighting->request_id);
+    if (!joining.counted)
+        return;
+    mark_told(observer, sighting->request_id);
+    close_frame(&joining);
 }
 
 struct claim {

@@ -21,6 +21,7 @@ struct label_tally {
     char rollout[ROLLOUT_MAX_ID + 1]; /* "": free */
     int attempt;
     bool warned_refused, warned_unchecked;
+    bool asked;                 /* stable has told, or has none to tell */
     struct class_list *classes; /* NULL: not known */
     uint64_t counted, refused, repeated, unchecked;
     uint64_t unmatched_before; /* the observer's, when it began */
@@ -36,6 +37,11 @@ bool label_join_claim(struct observer *observer, const struct rollout *rollout, 
 /* The classes that labels of the rollout may name: by number stable's, for these clients know; by name also those that
  * only the canary has. Borrowed; NULL: not known here. */
 struct class_list *label_join_classes(struct observer *observer, const struct rollout *rollout);
+
+/* Whether nobody knows them yet; and what stable's server tells: a JSON array as class_list_new takes it, or NULL where
+ * it tells none. rollout: an id. */
+bool label_join_lacks_classes(struct observer *observer, const struct rollout *rollout);
+void label_join_learn_classes(struct observer *observer, const char *rollout, const char *names);
 
 /* A member "labels" of the rollout's report; none where nothing is known of it. */
 void label_join_report(struct observer *observer, const struct rollout *rollout, struct json_writer *json);

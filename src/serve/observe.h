@@ -28,9 +28,10 @@ struct observer {
     struct answers *answers;
     struct gallery *gallery; /* NULL: no frames are kept */
     /* The class names of a version as a JSON array, malloc'ed; NULL: not known. */
-    char *(*class_names)(void *user, const char *model, const char *tag);
+    char *(*class_names)(void *gate, const char *model, const char *tag);
     /* Whether who may speak of these models' requests (gateway_feedback.opened) may of this one's. */
-    bool (*may_label)(void *user, const char *model, uint64_t opened);
+    bool (*may_label)(void *gate, const char *model, uint64_t opened);
+    void *gate; /* of these two */
     void (*log)(void *user, const char *level, const char *sentence);
     void *user;
     struct label_tally tallies[CONTROLLER_MAX_ROLLOUTS]; /* label_join_done */

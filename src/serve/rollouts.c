@@ -14,6 +14,7 @@
 #include "serve/damage.h"
 #include "serve/freeze.h"
 #include "serve/hooks.h"
+#include "serve/label_gate.h"
 #include "serve/observe.h"
 #include "store/decisions.h"
 #include "store/disk.h"
@@ -51,6 +52,7 @@ struct rollouts {
     struct controller *controller;
     struct observer observer;
     struct hooks *hooks;
+    struct label_gate *gate;
     struct recording *recordings;
     uv_timer_t clock;
     uint64_t flushed_ms;
@@ -108,32 +110,13 @@ static bool bring_slices(struct rollouts *rollouts, const char *model)
     return others;
 }
 
-/* The gateway refuses at once what no rollout could take. */
-static void expect_labels(struct rollouts *rollouts)
-{
-    struct class_list *classes[GATEWAY_MAX_MODELS] = {NULL};
-    bool expected[GATEWAY_MAX_MODELS] = {false};
-    struct controller_trial trial;
-    int i;
-
-    for (i = 0; i < rollouts->server->table.entry_count; i++) {
-        const struct gateway_entry *entry = &rollouts->server->table.entries[i];
-
-        expected[entry->lease] = controller_find(rollouts->controller, entry->route.model, &trial);
-        if (expected[entry->lease])
-            classes[entry->lease] = label_join_classes(&rollouts->observer, trial.rollout);
-    }
-    for (i = 0; i < GATEWAY_MAX_MODELS; i++)
-        gateway_expect_labels(rollouts->server->gateway, i, expected[i], classes[i]);
-}
-
 static enum serin_errc put_route(void *user, const struct route *route, bool on_trial, const char *author,
                                  struct serin_error *error)
 {
     struct rollouts *rollouts = user;
 
     bring_slices(rollouts, route->model);
-    expect_labels(rollouts);
+    label_gate_renew(rollouts->gate);
     return table_put_rollout(rollouts->server, route, on_trial, author, error);
 }
 
@@ -142,7 +125,7 @@ static void set_trial(void *user, const char *model, bool on_trial)
     struct rollouts *rollouts = user;
     bool others = bring_slices(rollouts, model);
 
-    expect_labels(rollouts);
+    label_gate_renew(rollouts->gate);
     table_set_trial(rollouts->server, model, on_trial);
     if (others)
         table_refresh(rollouts->server);
@@ -211,28 +194,6 @@ static double golden_map(void *user, const char *model, const char *tag)
         accuracy = bundle_accuracy(&bundle, &unit);
     bundle_done(&bundle);
     return accuracy < 0 ? (double)NAN : accuracy;
-}
-
-static char *class_names(void *user, const char *model, const char *tag)
-{
-    struct rollouts *rollouts = user;
-    struct bundle bundle = {0};
-    char name[2 * ROUTE_MAX_TEXT + 2], *names = NULL;
-
-    name_of(model, tag, name, sizeof(name));
-    if (bundles_find(rollouts->server->bundles, name, &bundle, NULL) == SERIN_OK && bundle.class_names_json)
-        names = strdup(bundle.class_names_json);
-    bundle_done(&bundle);
-    return names;
-}
-
-/* A model without a route has no key. */
-static bool may_label(void *user, const char *model, uint64_t opened)
-{
-    struct rollouts *rollouts = user;
-    int at = table_find(rollouts->server, model);
-
-    return at < 0 || (opened >> rollouts->server->table.entries[at].lease & 1);
 }
 
 static bool is_frozen(void *user, const char *model, int64_t wall_ms, char *ret_why, size_t size)
@@ -589,7 +550,7 @@ static void tick_gallery(struct rollouts *rollouts, const struct controller_now 
     if (now->wall_ms - rollouts->gallery_ms < GALLERY_TICK_MS && now->wall_ms >= rollouts->gallery_ms)
         return;
     rollouts->gallery_ms = now->wall_ms;
-    expect_labels(rollouts);
+    label_gate_tick(rollouts->gate);
     if (gallery_tick(rollouts->observer.gallery, now->wall_ms, observe_choice, &observed, &error) != SERIN_OK)
         log_event(rollouts->server->log, "error", "keeping frames", "%s", error.message);
     if (observed.told > 0)
@@ -682,10 +643,10 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
     if (rc == SERIN_OK)
         rc = controller_new(&target, &rollouts->controller, error);
     rollouts->observer.controller = rollouts->controller;
-    rollouts->observer.class_names = class_names;
-    rollouts->observer.may_label = may_label;
     rollouts->observer.log = say;
     rollouts->observer.user = rollouts;
+    if (rc == SERIN_OK)
+        rc = label_gate_new(server, &rollouts->observer, &rollouts->gate, error);
     if (rc == SERIN_OK)
         rc = open_answers(rollouts, path, error);
     if (rc == SERIN_OK)
@@ -715,6 +676,7 @@ void rollouts_close(struct rollouts *rollouts)
     if (!rollouts)
         return;
     hooks_close(rollouts->hooks);
+    label_gate_close(rollouts->gate);
     controller_free(rollouts->controller);
     close_recordings(rollouts);
     answers_close(rollouts->observer.answers);

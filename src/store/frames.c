@@ -386,7 +386,10 @@ static void note_counted(void *user, const struct kept_frame *frame)
 {
     struct serin_error *why = user;
 
-    if (frame->state == FRAME_COUNTED)
+    if (frame->state == FRAME_COUNTED && !frame->right[0])
+        error_set(why, SERIN_LIMIT, "feedback has told what is right of frame %lld, and that counts already",
+                  (long long)frame->number);
+    else if (frame->state == FRAME_COUNTED)
         error_set(why, SERIN_LIMIT,
                   "%s has said '%s' of frame %lld, and that counts already: it can be changed only at "
                   "first",
@@ -412,6 +415,17 @@ enum serin_errc frames_judge(struct frames *frames, int64_t number, const char *
                        " 2",
                        "ttii", right, author, now_ms, number),
                "judging one", error);
+}
+
+enum serin_errc frames_mark_told(struct frames *frames, const char *rollout, const char *request_id, int64_t now_ms,
+                                 struct serin_error *error)
+{
+    return run(frames,
+               prepare(frames,
+                       "UPDATE frame SET state = 2, author = 'feedback', judged_ms = ? WHERE rollout = ? AND"
+                       " request_id = ? AND state = 0",
+                       "itt", now_ms, rollout, request_id),
+               "marking one as told", error);
 }
 
 #define GIVEN " WHERE state = 1 AND judged_ms <= ?1 AND frame.number != ?2 AND (?3 = '' OR rollout = ?3)"

@@ -29,7 +29,7 @@
 enum frame_state {
     FRAME_OPEN,   /* nobody has said which version is right */
     FRAME_GIVEN,  /* somebody has, and may change it */
-    FRAME_COUNTED /* the judge was told, or the rollout had ended */
+    FRAME_COUNTED /* the judge was told, or the rollout had ended; with right "" it was told by feedback */
 };
 
 struct frames_limits {
@@ -86,6 +86,9 @@ MUST_USE enum serin_errc frames_sum(struct frames *frames, const char *rollout, 
 /* Which version is right. SERIN_NOT_FOUND; SERIN_LIMIT: an answer has been counted already, whose it was. */
 MUST_USE enum serin_errc frames_judge(struct frames *frames, int64_t number, const char *right, const char *author,
                                       int64_t now_ms, struct serin_error *error);
+/* The judge knows what is right of that request's frame: if it is kept and open, nobody is asked any more. */
+MUST_USE enum serin_errc frames_mark_told(struct frames *frames, const char *rollout, const char *request_id,
+                                          int64_t now_ms, struct serin_error *error);
 /* Makes the answers of rollout (NULL: of all) that were given at until_ms or before, but for that of except (0: none),
  * counted, each before counted is called for it: an answer is told at most once, even where the program dies. */
 MUST_USE enum serin_errc frames_settle(struct frames *frames, const char *rollout, int64_t until_ms, int64_t except,

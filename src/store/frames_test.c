@@ -190,6 +190,26 @@ static void an_answer_counts_once(void **unused)
     assert_string_equal(list(false, 0, 10), "2:a 2 !both, 3:a 1, 4:a 0.5");
 }
 
+/* All frames here are of request "r". */
+static void what_feedback_has_told_asks_nobody(void **unused)
+{
+    (void)unused;
+    assert_true(put("a", 2));
+    assert_true(put("b", 1));
+    assert_int_equal(frames_judge(frames, 1, "both", "ann", 1000, &error), SERIN_OK);
+    assert_int_equal(frames_mark_told(frames, "m-2", "r", 2000, &error), SERIN_OK);
+    assert_int_equal(frames_mark_told(frames, "m-1", "another", 2000, &error), SERIN_OK);
+    assert_string_equal(list(true, 0, 10), "2:b 1");
+    assert_int_equal(frames_mark_told(frames, "m-1", "r", 2000, &error), SERIN_OK);
+    assert_string_equal(list(true, 0, 10), "");
+    assert_string_equal(list(false, 0, 10), "1:a 2 ?both, 2:b 1 !");
+    assert_int_equal(frames_judge(frames, 2, "stable", "ann", 3000, &error), SERIN_LIMIT);
+    assert_non_null(strstr(error.message, "feedback has told what is right of frame 2"));
+    seen[0] = '\0';
+    assert_int_equal(frames_settle(frames, NULL, 9000, 0, note, NULL, &error), SERIN_OK);
+    assert_string_equal(seen, "1:a 2 !both"); /* a person's word goes its way */
+}
+
 static bool is_on_disk(const char *text)
 {
     static const char *const ends[] = {"", "-journal"};
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_scene_is_kept_once, begin, end),
         cmocka_unit_test_setup_teardown(bytes_are_bounded, begin, end),
         cmocka_unit_test_setup_teardown(an_answer_counts_once, begin, end),
+        cmocka_unit_test_setup_teardown(what_feedback_has_told_asks_nobody, begin, end),
         cmocka_unit_test_setup_teardown(what_is_deleted_is_gone, begin, end),
         cmocka_unit_test_setup_teardown(only_the_owner_may_read, begin, end),
     };

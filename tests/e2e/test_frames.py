@@ -208,6 +208,34 @@ def test_what_people_say_goes_to_the_judge_once(tmp_path):
         serve.kill()
 
 
+def test_a_frame_that_is_judged_and_labelled_counts_once(serve):
+    """Whichever comes first; and nobody is asked for what feedback has told."""
+    release = Release(serve, "once", frames={"keep": 9})
+    truth = json.dumps({"boxes": [{"name": "person", "box": dict(zip(("x1", "y1", "x2", "y2"), PERSON[2:]))}]})
+    requests = []
+    for confidence in (.9, .8, .7):
+        release.frame([("person", confidence, 20, 10, 60, 90)], [])
+        requests.append(release.model.fakes[0].asked[-1].get("X-Request-Id"))
+    first, second, third = release.frames()
+    assert [frame["request_id"] for frame in (first, second, third)] == requests
+    release.judge(first["number"], "stable")
+    release.judge(second["number"], "canary")  # and so the first counts
+    until(lambda: release.report()["labels"]["counted"] == 1, "the first")
+    assert serve.ask("POST", f"/v1/feedback/{requests[0]}", truth).status == 202
+    until(lambda: release.report()["labels"]["repeated"] == 1, "its label")
+    assert serve.ask("POST", f"/v1/feedback/{requests[1]}", truth).status == 202  # before the choice is counted
+    assert serve.ask("POST", f"/v1/feedback/{requests[2]}", '{"right": "both"}').status == 202
+    until(lambda: release.list()["open"] == 0, "that nobody is asked")
+    assert [(frame["state"], frame["right"], frame["author"]) for frame in release.frames()][2] == ("counted", None, "feedback")
+    assert "feedback has told what is right of frame" in release.judge(third["number"], "stable", 409)["error"]
+    assert release.report()["labels"]["counted"] == 3
+    until(lambda: release.report()["labels"]["repeated"] == 2, "the second's choice, after its label")
+    lines = [line for line in map(json.loads, (serve.folder / f"data/rollouts/{release.id}/1.ndjson").read_text().splitlines())
+             if "choice" in line or "label" in line]
+    assert ["choice" in line for line in lines] == [True, False, True]
+    release.end()
+
+
 def test_a_person_who_says_that_stable_is_right_takes_the_version_off(serve):
     release = Release(serve, "bad", frames={"keep": 60})
     for _ in range(40):

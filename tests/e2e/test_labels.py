@@ -33,12 +33,13 @@ def pushed(serve, name):
 class Labelled:
     """A rollout that stands in a step of one half, and what was posted of its frames."""
 
-    def __init__(self, models, known=True, mirror=False, keyed=False):
+    def __init__(self, models, known=True, mirror=False, keyed=False, **options):
         models.name = f"labels-{next(numbers)}"
         self.serve, self.models, self.headers = models.serve, models, {}
         if known:
             pushed(self.serve, models.name)
-        models.two(lambda asked: seen("circle"), lambda asked: seen("circle"))
+        for tag in ("v1", "v2"):
+            models.add(tag, lambda asked: seen("circle"), stable=tag == "v1", **options)
         if keyed:
             self.headers = bearer(make_token(self.serve.folder, models.name, "--model", models.name))
             self.serve.put(models.name, needs_key=True)
@@ -145,6 +146,24 @@ def test_without_known_classes_names_are_taken_and_it_is_said(models):
     assert labelled.labels()["unchecked"] == 1
     assert "1 of them unchecked: what the model's classes are called is not known" in labelled.line()
     labelled.logged("counts unchecked")
+
+
+def test_classes_that_a_server_tells_are_known(models):
+    """Of a stable version without a bundle."""
+    names = "{'task': 'detect', 'names': {0: 'circle', 1: 'square'}}"
+
+    def declare(asked):
+        if not asked.target.endswith("/config"):
+            return answer(404, b"")
+        return answer(body=json.dumps({"parameters": {"metadata": {"string_value": names}}}).encode())
+
+    labelled = Labelled(models, known=False, declare=declare)
+    request = labelled.request()
+    found = until(lambda: (found := labelled.post("nobodys", {"name": "truck"})).status == 400 and found, "the classes")
+    assert "has no class 'truck': it has 0 circle, 1 square" in found.json()["error"]["message"]
+    assert labelled.post(request, {"class": 0}).status == 202
+    until(lambda: labelled.labels()["counted"] == 1, "the label")
+    assert labelled.labels()["unchecked"] == 0
 
 
 def test_requests_that_are_not_kept_are_told(models):
