@@ -15,21 +15,26 @@
 
 #define MAX_LEAF_BYTES ((size_t)64 << 20)
 
-/* DEL, C1 and the two line separators, which drive a terminal, or are none of YAML's characters. */
+/* C1 and the two line separators, which drive a terminal, or are none of YAML's characters; and the two escapes that
+ * people read. */
 static void put_escaped(FILE *out, const char *leaf)
 {
     const unsigned char *at = (const unsigned char *)leaf;
 
     for (; *at; at++)
-        if (*at == 0x7f)
-            fputs("\\u007f", out);
-        else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) {
             fprintf(out, "\\u%04x", *++at);
-        else if (at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9)) {
+        } else if (at[0] == 0xe2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9)) {
             fprintf(out, "\\u20%02x", at[2] - 0x80);
             at += 2;
-        } else
+        } else if (strncmp((const char *)at, "\\u000a", 6) == 0 || strncmp((const char *)at, "\\u0009", 6) == 0) {
+            fputs(at[5] == 'a' ? "\\n" : "\\t", out);
+            at += 5;
+        } else {
             fputc(*at, out);
+            if (*at == '\\')
+                fputc(*++at, out);
+        }
 }
 
 static void put_leaf(FILE *out, const json_t *value, bool is_yaml)

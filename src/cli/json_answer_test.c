@@ -70,6 +70,7 @@ static void yaml_is_not_read_as_something_else(void **state)
           "- \"a: b\"\n- \"v1.0\"\n- \"y\"\n- cam-7\n");
     check("\"\\u007f\\u0085\\u2029\\u00e9\"", OUTPUT_YAML, "\"\\u007f\\u0085\\u2029\xc3\xa9\"\n");
     check("[]", OUTPUT_YAML, "[]\n");
+    check("\"a\\n\\t\\\\u000a\\u0001\\\"\"", OUTPUT_JSON, "\"a\\n\\t\\\\u000a\\u0001\\\"\"\n");
 }
 
 int main(void)

@@ -351,8 +351,11 @@ static enum serin_errc look_until(const struct rollout_settings *settings, const
             failed = 0;
             if (draw && isatty(STDOUT_FILENO))
                 fputs("\033[H\033[2J", stdout);
+            if (draw && settings->output == OUTPUT_YAML)
+                puts("---"); /* each look is a document of its own */
             if (draw)
-                json_answer_print(settings->output, answer, print_one);
+                json_answer_print(settings->output == OUTPUT_JSON ? (int)OUTPUT_JSON_LINE : settings->output, answer,
+                                  print_one);
             if ((draw && !terminal_flush()) || has_ended(answer))
                 return SERIN_OK;
         } else if (rc != SERIN_IO || ++failed > MAX_FAILED_LOOKS) {

@@ -120,7 +120,7 @@ bool controller_named(struct controller *controller, const char *rollout, struct
 const struct rollout *controller_rollout(struct controller *controller, const char *rollout);
 
 /* SERIN_NOT_FOUND: no rollout has that id, and no model of that name has one; and what a person may do. */
-enum serin_errc controller_no_rollout(const char *rollout, struct serin_error *error);
+enum serin_errc controller_no_rollout(const char *id_or_model, struct serin_error *error);
 
 /* The rollout that has the model's route in its hands, so that nobody else may change it: one that has not ended, or
  * whose route is still to be changed. With tag, only if that version is one of its two. NULL: none. */

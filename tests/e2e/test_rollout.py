@@ -706,6 +706,9 @@ def test_the_command(models, tmp_path):
         done = rollout(models, "status", models.name, "--timeout", "60")
         assert done.returncode == 0 and "Promoted" in done.stdout
         assert rollout(models, "undo", models.name, "--why", "smells").returncode == 0
+    looks = [rollout(models, "watch", models.name, "-o", kind).stdout for kind in ("json", "yaml")]
+    assert [json.loads(line)["phase"] for line in looks[0].splitlines()] == ["Undone"]
+    assert [look["phase"] for look in yaml.safe_load_all(looks[1])] == ["Undone"]
     gone = rollout(models, "status", models.name, "--timeout", "60")
     assert gone.returncode == 1 and "taken back" in gone.stderr
     told = [rollout(models, "history", models.name, "-o", kind).stdout for kind in ("json", "yaml")]
