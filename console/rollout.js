@@ -75,6 +75,17 @@ function eventsView(rollout) {
         hidden ? h("p", {class: "small"}, t("moreEvents", {id: rollout.id})) : null);
 }
 
+/// Nobody looks for copies that fail and labels that are refused, and the guards wait for both.
+function losses({copies, labels}) {
+    const row = (label, text, why) => h("div", {class: "warn"}, h("dt", {}, t(label)), h("dd", {}, text, " ", why ? english(why) : null));
+    const told = !labels ? [] : ["unchecked", "unmatched", "refused"].filter((what) => labels[what] > 0);
+
+    return [
+        copies?.failed > 0 ? row("copies", t("copiesFailed", {n: copies.answered, of: copies.answered + copies.failed}), copies.failure) : null,
+        told.length ? row("labels", [t("labels_counted", {n: labels.counted}), ...told.map((what) => t(`labels_${what}`, {n: labels[what]}))].join("; "),
+            labels.refused > 0 ? labels.why : "") : null];
+}
+
 function facts(rollout) {
     const ratio = rollout.sample_ratio || {}, model = live.status?.models.find((one) => one.model === rollout.model);
     const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
@@ -85,6 +96,7 @@ function facts(rollout) {
         rollout.phase === "Progressing" && Number.isFinite(rollout.left_s) && rollout.left_s !== null
             ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,
+        losses(rollout),
         rollout.no_traffic && !rollout.ended ? row("state", t("noTraffic"), "warn") : null,
         rollout.route_in_force ? null : row("state", t("notInForce"), "warn"),
         model?.unstored ? row("state", t("unstored"), "warn") : null,

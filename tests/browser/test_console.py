@@ -183,6 +183,24 @@ def test_harm_is_seen_as_it_is_found(browser, serve):
     model.remove()
 
 
+def test_copies_and_labels_that_are_lost_are_told(browser, serve):
+    model = Models(serve, "lossy")
+    model.add("v1", behaving(), stable=True)
+    model.add("v2", behaving(failing=1))
+    traffic = Traffic(serve, "lossy")
+    rollout = serve.api("POST", "rollouts", {"name": "lossy:v2", "plan": PLAN})["id"]
+    open_page(browser, serve, f"#/rollouts/{rollout}")
+    browser.wait(selector=".facts", text="0 of ")
+    browser.wait(selector=".facts", text="were answered in this step; the last that failed: ")
+    labels = {"counted": 7, "refused": 3, "unmatched": 2, "unchecked": 0, "why": "class 'cat' is none of the model's"}
+    browser.evaluate(code=f"import('/live.js').then(m => {{ m.live.rollout.labels = {json.dumps(labels)}; dispatchEvent(new HashChangeEvent('hashchange')); }})")
+    browser.wait(selector=".facts", text="7 counted; 2 came for requests whose answers are not kept; 3 refused, the last: class 'cat' is none")
+    assert browser.errors() == []
+    traffic.stop()
+    serve.api("POST", f"rollouts/{rollout}/abort")
+    model.remove()
+
+
 def test_what_the_server_refuses_is_said_where_it_was_asked(browser, serve, releasing):
     open_page(browser, serve, f"#/rollouts/{releasing.name}")
     browser.click(selector="#do-abort")
