@@ -15,7 +15,9 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t text_distance(const char *a, const char *b)
+/* Edits (insert, delete, replace, swap two neighbours) that turn a into b; TEXT_MAX_WORD + 1 where either is longer
+ * than TEXT_MAX_WORD bytes. */
+static size_t text_distance(const char *a, const char *b)
 {
     size_t rows[3][TEXT_MAX_WORD + 1];
     size_t a_length = strnlen(a, TEXT_MAX_WORD + 1), b_length = strnlen(b, TEXT_MAX_WORD + 1);

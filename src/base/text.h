@@ -11,10 +11,6 @@
 /* Words longer than this have no neighbours: nobody mistypes them, and the work stays bounded. */
 #define TEXT_MAX_WORD 64
 
-/* Edits (insert, delete, replace, swap two neighbours) that turn a into b; TEXT_MAX_WORD + 1 where either is longer
- * than TEXT_MAX_WORD bytes. */
-size_t text_distance(const char *a, const char *b);
-
 /* The candidate that word was probably meant to be: the first of the nearest. NULL where none is near (more than 2
  * edits, or more than half of word's length). The pointer is the candidate's own. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);

@@ -24,7 +24,8 @@ struct serve_settings {
 
 #define KEY(key, what, text, words)                                                                                    \
     {                                                                                                                  \
-        .name = what, .value = text, .type = CLI_TEXT, .offset = offsetof(struct serve_settings, key), .help = words   \
+        .name = (what), .value = (text), .type = CLI_TEXT, .offset = offsetof(struct serve_settings, key),             \
+        .help = (words)                                                                                                \
     }
 
 static const struct cli_option options[] = {

@@ -19,7 +19,7 @@ static bool is_same(struct http_slice origin, const char *scheme, struct http_sl
            memcmp(origin.bytes + size, host.bytes, host.size) == 0;
 }
 
-bool cors_allows(const char *origins, struct http_slice origin, struct http_slice host)
+static bool cors_allows(const char *origins, struct http_slice origin, struct http_slice host)
 {
     static const char blanks[] = " \t,";
     const char *at = origins;

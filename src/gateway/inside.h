@@ -225,7 +225,6 @@ void own_refused(void *user, const struct http_refusal *refusal, struct buffer *
 bool cors_answer(struct thread *thread, struct http_exchange *exchange);
 /* The fields with which the page of an allowed origin may read an answer; none for other requests. */
 void cors_write_fields(struct thread *thread, const struct http_head *head, struct buffer *fields);
-bool cors_allows(const char *origins, struct http_slice origin, struct http_slice host);
 
 /* access_log.c */
 struct access {

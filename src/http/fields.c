@@ -32,16 +32,6 @@ const struct http_slice *http_find(const struct http_head *head, const char *nam
     return NULL;
 }
 
-bool http_list_has(struct http_slice list, const char *token)
-{
-    struct http_slice element;
-
-    while (syntax_next_element(&list, &element))
-        if (http_slice_is_name(element, token))
-            return true;
-    return false;
-}
-
 bool http_slice_copy(struct http_slice slice, char *text, size_t size)
 {
     if (slice.size >= size)

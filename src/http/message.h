@@ -128,8 +128,6 @@ static inline bool http_slice_is_name(struct http_slice slice, const char *name)
 bool http_is_one_of(struct http_slice name, const struct http_slice *names, size_t count);
 /* The value of the first field of that name, or NULL. */
 const struct http_slice *http_find(const struct http_head *head, const char *name);
-/* Whether a comma-separated list holds the token, in either case ("Connection: keep-alive, X-A"). */
-bool http_list_has(struct http_slice list, const char *token);
 /* Copies with NUL; false where it does not fit. */
 bool http_slice_copy(struct http_slice slice, char *text, size_t size);
 /* The value of a query or form parameter (application/x-www-form-urlencoded), percent-decoded into text; false where it

@@ -108,11 +108,14 @@ void http_write_slice(struct buffer *out, struct http_slice name, struct http_sl
     if (!at)
         return;
     memcpy(at, name.bytes, name.size);
-    memcpy(at + name.size, ": ", 2);
-    at += name.size + 2;
+    at += name.size;
+    *at++ = ':';
+    *at++ = ' ';
     if (value.size)
         memcpy(at, value.bytes, value.size);
-    memcpy(at + value.size, "\r\n", 2);
+    at += value.size;
+    *at++ = '\r';
+    *at = '\n';
 }
 
 void http_write_field(struct buffer *out, const char *name, const char *format, ...)

@@ -423,7 +423,7 @@ static void gather(struct bet_sums *into, const struct bet_sums *from)
     into->xx += from->xx;
 }
 
-void cell_fold(struct judge *judge, struct cell *cell)
+static void cell_fold(struct judge *judge, struct cell *cell)
 {
     struct guard *guard = cell->guard;
     const bool level = guard->shape == SHAPE_LEVEL || guard->shape == SHAPE_HALF;

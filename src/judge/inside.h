@@ -154,7 +154,6 @@ void cell_add_both(struct judge *judge, struct cell *cell, double stable_x, doub
 /* A value of stable that no test uses, for predictions. */
 void cell_learn(struct cell *cell, double x);
 
-void cell_fold(struct judge *judge, struct cell *cell);
 void judge_fold_all(struct judge *judge);
 double cell_needed(const struct judge *judge, const struct cell *cell); /* ln(1/alpha) of each harm side */
 

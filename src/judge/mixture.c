@@ -179,17 +179,6 @@ double mixture_uniform_log_e(double k, double n, double p)
            log1p(-p);
 }
 
-double mixture_poisson_log_e(double events, double exposure, double rate0, double shape, double per)
-{
-    double prior = per * rate0, expected = exposure * rate0;
-
-    if (!(events >= 0 && exposure >= 0))
-        return NAN;
-    return special_log_gamma_mass(SPECIAL_WHOLE, shape + events, prior + expected,
-                                  (shape - prior) + (events - expected)) -
-           special_log_gamma_mass(SPECIAL_WHOLE, shape, prior, shape - prior);
-}
-
 double mixture_means_log_e(double difference, double variance, double prior_variance)
 {
     double sum = variance + prior_variance;
@@ -197,14 +186,4 @@ double mixture_means_log_e(double difference, double variance, double prior_vari
     if (!(variance > 0 && prior_variance > 0))
         return NAN;
     return 0.5 * (prior_variance / variance * (difference * difference / sum) - log1p(prior_variance / variance));
-}
-
-double mixture_share_at(double ratio, double share)
-{
-    return share * ratio / (share * ratio + 1 - share);
-}
-
-double mixture_ratio_at(double q, double share)
-{
-    return q / (1 - q) * ((1 - share) / share);
 }

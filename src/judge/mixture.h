@@ -63,18 +63,9 @@ double mixture_bound(const struct mixture *mixture, double v, double alpha);
 /* As mixture_counts, with a uniform prior over all probabilities (Robbins): E = 1 / ((n+1) C(n,k) p^k (1-p)^(n-k)). */
 double mixture_uniform_log_e(double k, double n, double p);
 
-/* N events in an exposure (requests, seconds) against rate0 events a unit; prior Gamma(shape, per): shape events seen
- * in per units. */
-double mixture_poisson_log_e(double events, double exposure, double rate0, double shape, double per);
-
 /* mSPRT of two means: difference of the samples' means, its variance s_a^2/n_a + s_b^2/n_b, and the variance of the
  * prior for the true difference (about 7.94 times the variance at the size of interest, for alpha .05). Asymptotic: not
  * for low counts (Johari, Pekelis and Walsh, arXiv 1512.04922). */
 double mixture_means_log_e(double difference, double variance, double prior_variance);
-
-/* An event is the canary's with probability q = share ratio / (share ratio + 1 - share), where share is the canary's
- * part of the exposure and ratio its rate over stable's; and back. */
-double mixture_share_at(double ratio, double share);
-double mixture_ratio_at(double q, double share);
 
 #endif

@@ -175,25 +175,6 @@ static void test_means(void **state)
     assert_true(isnan(mixture_means_log_e(.02, 0, 4e-4)) && isnan(mixture_means_log_e(.02, 5e-5, -1)));
 }
 
-static void test_poisson(void **state)
-{
-    double a = 3, b = 2, n = 14, t = 5, rate = 1.4;
-    double direct = a * log(b) - (a + n) * log(b + t) + lgamma(a + n) - lgamma(a) + rate * t - n * log(rate);
-
-    (void)state;
-    assert_true(fabs(mixture_poisson_log_e(n, t, rate, a, b) - direct) < 1e-12);
-    assert_true(fabs(mixture_poisson_log_e(0, 0, rate, a, b)) < 1e-13);
-    assert_true(isnan(mixture_poisson_log_e(-1, 1, rate, a, b)) && isnan(mixture_poisson_log_e(1, 1, 0, a, b)));
-}
-
-static void test_ratio_of_shares(void **state)
-{
-    (void)state;
-    assert_near(mixture_share_at(1, .05), .05);
-    assert_near(mixture_share_at(4, .01), .04 / 1.03);
-    assert_near(mixture_ratio_at(mixture_share_at(7, .2), .2), 7.);
-}
-
 /* Successes that are counted are a sum of steps between -p and 1-p. */
 static void test_counts_are_sums(void **state)
 {
@@ -403,8 +384,6 @@ int main(void)
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_means),
-        cmocka_unit_test(test_poisson),
-        cmocka_unit_test(test_ratio_of_shares),
         cmocka_unit_test(test_counts_are_sums),
         cmocka_unit_test(test_counts_have_mean_one),
         cmocka_unit_test(test_stopping_at_will),

@@ -17,7 +17,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct machine_transition table[] = {
+/* Where an event can lead to several phases there is a row for each, and the note says when. */
+static const struct {
+    enum rollout_phase from;
+    enum rollout_event event;
+    enum rollout_phase to;
+    const char *note;
+} table[] = {
     {ROLLOUT_PENDING, ROLLOUT_ON_READY, ROLLOUT_PROGRESSING, "the step begins"},
     {ROLLOUT_PENDING, ROLLOUT_ON_READY, ROLLOUT_PROMOTED, "the last step begins"},
     {ROLLOUT_PENDING, ROLLOUT_ON_HARM, ROLLOUT_ROLLED_BACK, "the share of the step before was in force"},
@@ -61,12 +67,6 @@ static const struct machine_transition table[] = {
     {ROLLOUT_ABORTED, ROLLOUT_ON_RETRY, ROLLOUT_PENDING, "from the first step, as a new attempt"},
     {ROLLOUT_UNDONE, ROLLOUT_ON_RETRY, ROLLOUT_PENDING, "from the first step, as a new attempt"},
 };
-
-const struct machine_transition *machine_transitions(int *ret_count)
-{
-    *ret_count = (int)COUNT(table);
-    return table;
-}
 
 #define X(phase, name, ended, help) name,
 static const char *const phase_names[] = {ROLLOUT_PHASES(X)};

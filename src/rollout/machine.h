@@ -2,7 +2,7 @@
  * machine.h - the states of a rollout, and what takes it from one to the next.  Depends on base, rollout/plan.h; pure:
  * no network, no disk, no clock. SPDX-License-Identifier: Apache-2.0
  *
- * One table says which event is allowed in which phase and where it leads (machine_transitions; docs/internals/
+ * One table says which event is allowed in which phase and where it leads (docs/internals/
  * rollout.md draws it and a test compares). The controller asks machine_apply, writes the decision to disk, and only
  * then does what the new state says: the state alone tells the route that must be in force (machine_wish), so that
  * after kill -9 the controller brings the route to the state it finds on disk, and nothing else.
@@ -104,15 +104,6 @@ void machine_wish(const struct rollout *rollout, const struct plan *plan, struct
 
 /* Which events are possible now, as bits. */
 uint32_t machine_possible(const struct rollout *rollout);
-
-/* Where an event can lead to several phases there is a row for each, and the note says when. */
-struct machine_transition {
-    enum rollout_phase from;
-    enum rollout_event event;
-    enum rollout_phase to;
-    const char *note;
-};
-const struct machine_transition *machine_transitions(int *ret_count);
 
 /* JSON both ways: the stored form and the API's. */
 void rollout_to_json(const struct rollout *rollout, struct buffer *out);

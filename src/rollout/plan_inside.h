@@ -80,8 +80,6 @@ bool plan_value_minute(const char *text, int *ret);                       /* "HH
 const char *plan_write_number(double value, char text[PLAN_VALUE_BYTES]); /* the shortest that reads back the same */
 const char *plan_write_duration(double s, char text[PLAN_VALUE_BYTES]);
 const char *plan_write_share(uint32_t per_million, char text[PLAN_VALUE_BYTES]);
-const char *plan_write_date(int64_t day, char text[PLAN_VALUE_BYTES]);
-const char *plan_write_minute(int minute, char text[PLAN_VALUE_BYTES]);
 
 int64_t plan_day_of(int year, int month, int day); /* days since 1970-01-01, proleptic Gregorian */
 void plan_date_of(int64_t day, int *ret_year, int *ret_month, int *ret_day);

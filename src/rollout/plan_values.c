@@ -178,18 +178,3 @@ bool plan_value_minute(const char *text, int *ret)
     *ret = hour * 60 + minute;
     return true;
 }
-
-const char *plan_write_date(int64_t day, char text[PLAN_VALUE_BYTES])
-{
-    int year, month, of_month;
-
-    plan_date_of(day, &year, &month, &of_month);
-    snprintf(text, PLAN_VALUE_BYTES, "%04d-%02d-%02d", year, month, of_month);
-    return text;
-}
-
-const char *plan_write_minute(int minute, char text[PLAN_VALUE_BYTES])
-{
-    snprintf(text, PLAN_VALUE_BYTES, "%02d:%02d", minute / 60, minute % 60);
-    return text;
-}

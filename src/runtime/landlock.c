@@ -44,7 +44,8 @@ struct rules {
     bool failed;
 };
 
-int landlock_version(void)
+/* The kernel's, 0 where there is none. */
+static int landlock_version(void)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 

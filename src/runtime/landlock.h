@@ -7,9 +7,6 @@
 
 #include "runtime/runtime.h"
 
-/* The kernel's Landlock version, 0 where there is none. */
-int landlock_version(void);
-
 /* A ruleset that a child can put in force by itself between fork and exec: it writes in run_dir only, and where
  * spec->readable is given it reads those, its program, libraries and little else. Returns a descriptor (close it).
  * SERIN_UNSUPPORTED without Landlock, SERIN_IO. A path that is not there is passed over: whoever needs it will say so.

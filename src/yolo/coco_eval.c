@@ -60,7 +60,8 @@ struct group {
     double *areas;      /* [detection_count] */
 };
 
-double coco_threshold(int i)
+/* The ten IoU thresholds as numpy's linspace(.5, .95, 10) gives them. */
+static double coco_threshold(int i)
 {
     return i == THRESHOLDS - 1 ? .95 : i * ((.95 - .5) / 9) + .5;
 }

@@ -71,7 +71,4 @@ MUST_USE enum serin_errc coco_eval_add(struct coco_eval *eval, const struct coco
 MUST_USE enum serin_errc coco_eval_finish(const struct coco_eval *eval, struct coco_result *total,
                                           struct coco_result *per_class, struct serin_error *error);
 
-/* The ten IoU thresholds as numpy's linspace(.5, .95, 10) gives them. */
-double coco_threshold(int i);
-
 #endif

@@ -53,8 +53,6 @@ MUST_USE enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struc
                                             size_t count, const struct serin_predict_options *options,
                                             struct serin_result **ret_results, struct serin_error *error);
 
-struct yolo_scratch *yolo_scratch_take(struct serin_yolo *yolo); /* NULL without memory */
-void yolo_scratch_give(struct serin_yolo *yolo, struct yolo_scratch *scratch);
 void yolo_scratch_free(struct yolo_scratch *scratch);
 
 #endif

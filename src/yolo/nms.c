@@ -152,13 +152,6 @@ static float probiou(const struct gaussian *p, const struct gaussian *q)
     return 1 - sqrtf(1.0f - expf(-distance) + EPSILON);
 }
 
-float nms_probiou(const struct candidate *a, const struct candidate *b)
-{
-    struct gaussian p = gaussian_of(a, 0), q = gaussian_of(b, 0);
-
-    return probiou(&p, &q);
-}
-
 /* The Bhattacharyya distance is at least d^2 / (4 * largest eigenvalue of the summed covariance), and that eigenvalue
  * is at most the trace: boxes far apart are told without logarithms. reach is four times the largest distance that can
  * still give an IoU above the threshold. */

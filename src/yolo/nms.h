@@ -18,7 +18,4 @@ MUST_USE enum serin_errc nms_upright(struct candidates *list, double iou, bool a
 MUST_USE enum serin_errc nms_rotated(struct candidates *list, double iou, bool agnostic, int max_det,
                                      struct serin_error *error);
 
-/* Probabilistic IoU of two boxes given as cx, cy, w, h (in x1, y1, x2, y2) and angle. */
-float nms_probiou(const struct candidate *a, const struct candidate *b);
-
 #endif

@@ -25,7 +25,8 @@ void serin_predict_options_init(struct serin_predict_options *options)
 
 /* ---- scratch ---- */
 
-struct yolo_scratch *yolo_scratch_take(struct serin_yolo *yolo)
+/* NULL without memory. */
+static struct yolo_scratch *yolo_scratch_take(struct serin_yolo *yolo)
 {
     struct yolo_scratch *scratch;
 
@@ -39,7 +40,7 @@ struct yolo_scratch *yolo_scratch_take(struct serin_yolo *yolo)
     return scratch ? scratch : calloc(1, sizeof(*scratch));
 }
 
-void yolo_scratch_give(struct serin_yolo *yolo, struct yolo_scratch *scratch)
+static void yolo_scratch_give(struct serin_yolo *yolo, struct yolo_scratch *scratch)
 {
     bool keep;
 

@@ -326,32 +326,6 @@ fail:
     return rc;
 }
 
-enum serin_errc rle_to_text(const struct rle *rle, char **ret, struct serin_error *error)
-{
-    char *text = malloc(rle->count * 7 + 1), *end = text; /* 32 bits and a sign need at most 7 groups of 5 */
-    size_t i;
-
-    if (!text)
-        return error_set(error, SERIN_NOMEM, "no memory for a mask of %zu runs", rle->count);
-    for (i = 0; i < rle->count; i++) {
-        int64_t value = rle->counts[i];
-        bool more = true;
-
-        if (i > 2)
-            value -= rle->counts[i - 2];
-        while (more) {
-            int group = (int)(value & 31);
-
-            value >>= 5; /* arithmetic in gcc and clang: the sign fills */
-            more = group & 16 ? value != -1 : value != 0;
-            *end++ = (char)('0' + group + (more ? 32 : 0));
-        }
-    }
-    *end = '\0';
-    *ret = text;
-    return SERIN_OK;
-}
-
 /* ---- walking two masks together ---- */
 
 struct walker {
@@ -433,19 +407,6 @@ enum serin_errc rle_union(const struct rle *masks, size_t count, struct rle *ret
     return SERIN_OK;
 }
 
-void rle_to_bitmap(const struct rle *rle, uint8_t *bitmap)
-{
-    uint32_t position = 0;
-    size_t i;
-
-    for (i = 0; i < rle->count; i++) {
-        uint32_t end = position + rle->counts[i];
-
-        for (; position < end; position++)
-            bitmap[(size_t)(position % rle->height) * rle->width + position / rle->height] = i % 2;
-    }
-}
-
 uint64_t rle_area(const struct rle *rle)
 {
     uint64_t area = 0;
@@ -454,33 +415,6 @@ uint64_t rle_area(const struct rle *rle)
     for (i = 1; i < rle->count; i += 2)
         area += rle->counts[i];
     return area;
-}
-
-void rle_bounding_box(const struct rle *rle, double box[4])
-{
-    uint32_t left = rle->width, top = rle->height, right = 0, bottom = 0, position = 0;
-    size_t i;
-
-    for (i = 0; i < rle->count; position += rle->counts[i++]) {
-        uint32_t last, x, y, last_x, last_y;
-
-        if (i % 2 == 0 || rle->counts[i] == 0)
-            continue;
-        last = position + rle->counts[i] - 1;
-        x = position / rle->height, y = position % rle->height;
-        last_x = last / rle->height, last_y = last % rle->height;
-        if (last_x > x) /* it passes from the bottom of a column to the top of the next */
-            y = 0, last_y = rle->height - 1;
-        left = x < left ? x : left;
-        top = y < top ? y : top;
-        right = last_x > right ? last_x : right;
-        bottom = last_y > bottom ? last_y : bottom;
-    }
-    if (left > right) {
-        box[0] = box[1] = box[2] = box[3] = 0;
-        return;
-    }
-    box[0] = left, box[1] = top, box[2] = right - left + 1, box[3] = bottom - top + 1;
 }
 
 double rle_iou(const struct rle *detection, const struct rle *truth, int crowd)

@@ -48,19 +48,10 @@ MUST_USE enum serin_errc rle_from_counts(uint32_t width, uint32_t height, const 
 MUST_USE enum serin_errc rle_from_text(uint32_t width, uint32_t height, const char *text, size_t length,
                                        struct rle *ret, struct serin_error *error);
 
-/* COCO's compressed text, NUL-terminated; free() it. */
-MUST_USE enum serin_errc rle_to_text(const struct rle *rle, char **ret, struct serin_error *error);
-
 /* The union of count masks (at least 1) of one size; SERIN_INVALID where the sizes differ. */
 MUST_USE enum serin_errc rle_union(const struct rle *masks, size_t count, struct rle *ret, struct serin_error *error);
 
-/* Writes width * height bytes, 0 or 1, row by row. */
-void rle_to_bitmap(const struct rle *rle, uint8_t *bitmap);
-
 uint64_t rle_area(const struct rle *rle); /* px that are 1 */
-
-/* x, y, width, height of the smallest rectangle around the ones; all 0 where there are none. */
-void rle_bounding_box(const struct rle *rle, double box[4]);
 
 /* Intersection over union, or over the area of the detection where the truth is a crowd; -1 where the sizes differ. */
 double rle_iou(const struct rle *detection, const struct rle *truth, int crowd);

@@ -20,8 +20,8 @@ struct scale {
 
 static inline struct scale scale_of(const struct letterbox *box)
 {
-    double gain = fmin((double)box->input_height / box->image_height, (double)box->input_width / box->image_width);
-    double width = fmax(rint(box->image_width * gain), 1), height = fmax(rint(box->image_height * gain), 1);
+    struct scale scale = {.width = (float)box->image_width, .height = (float)box->image_height};
+    double gain_x, gain_y;
 
     if (box->as_it_stands)
         return (struct scale){
@@ -33,14 +33,11 @@ static inline struct scale scale_of(const struct letterbox *box)
             .width = INFINITY,
             .height = INFINITY,
         };
-    return (struct scale){
-        .pad_x = (float)rint((box->input_width - width) / 2 - 0.1),
-        .pad_y = (float)rint((box->input_height - height) / 2 - 0.1),
-        .gain_x = (float)(width / box->image_width),
-        .gain_y = (float)(height / box->image_height),
-        .width = (float)box->image_width,
-        .height = (float)box->image_height,
-    };
+    letterbox_padding(box, &scale.pad_x, &scale.pad_y);
+    letterbox_gain(box, &gain_x, &gain_y);
+    scale.gain_x = (float)gain_x;
+    scale.gain_y = (float)gain_y;
+    return scale;
 }
 
 static inline float scale_clip(float value, float least, float most)
