@@ -77,7 +77,7 @@ function modelCard(model) {
     return h("section", {class: "card", id: `m-${model.model}`, "aria-labelledby": `h-${model.model}`},
         h("h2", {id: `h-${model.model}`}, model.model, h("span", {class: "small"}, tOr(unit, model.unit))),
         model.damage ? h("p", {}, badge("bad", t("logDamaged", {why: model.damage, model: model.model}))) : null,
-        model.unstored ? h("p", {}, badge("warn", t("unstored"))) : null,
+        model.unstored ? h("p", {}, badge("warn", t("unstored")), " ", english(model.unstored)) : null,
         rollout ? rolloutLine(rollout) : null,
         h("table", {class: "wide versions"},
             h("thead", {}, h("tr", {}, head("version"), head("share"), head("rate"), head("p95"), head("failures", "failuresHelp"),

@@ -8,7 +8,7 @@
 // known stays English and is marked so. The first row that fits is taken: the longer of two alike stands first.
 // tests/browser/test_console.py holds the rows against the strings in the program.
 
-/// Of judge/, rollout/controller_*.c and serve/freeze.c.
+/// Of judge/, rollout/controller_*.c, serve/freeze.c and serve/table.c.
 const sentences = [
     ["{rest}; 0 of {n} copies were answered, the last: {failure}", "{rest}；{n} 份副本均未得到回答，最近一份：{failure}"],
     ["no request has come for {n} s; {rest}", "已有 {n} 秒没有请求；{rest}"],
@@ -48,6 +48,11 @@ const sentences = [
     ["because {model} is frozen, {why}", "{model} 处于冻结期，{why}"],
     ["for the gate {url}, which says no: {why}", "等待关卡 {url}，它不同意：{why}"],
     ["for the gate {url}", "等待关卡 {url}"],
+    ["the state file was deleted or replaced: a start would find nothing of what is in force, and no change is taken that is not a way back",
+        "状态文件已被删除或替换：重新启动将找不到任何已生效的内容，且除回退外不接受任何更改"],
+    ["its weights are in force, but not on disk: a start would bring back those of before", "其权重已生效，但未写入磁盘：重新启动会恢复之前的权重"],
+    ["its rollout goes back, and stable has everything, but that is not on disk: a start would go on with the rollout",
+        "其发布正在回退，所有流量已给稳定版，但未写入磁盘：重新启动会继续该发布"],
     ["for its decision to be written: {why}", "等待决策写入磁盘：{why}"],
     ["the step has just begun", "本步刚刚开始"],
     ["waits for its minimum time: {n} s left; {rest}", "等待本步的最短时间，还有 {n} 秒；{rest}"],

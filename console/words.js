@@ -69,7 +69,7 @@ const words = {
     failing: ["failing", "正在失败"],
     idle: ["no traffic", "无流量"],
     logDamaged: ["The log of decisions is damaged ({why}): rollouts stand still until serin rollout repair {model}", "决策日志已损坏（{why}）：在执行 serin rollout repair {model} 之前，发布保持不动"],
-    unstored: ["A way back is in force, but not on disk yet: it is tried again every second (serin status tells more)", "回退已生效，但尚未写入磁盘：每秒重试一次（详见 serin status）"],
+    unstored: ["Not on disk", "未写入磁盘"],
     stableOnly: ["stable answers what others fail", "其他版本失败时由稳定版回答"],
     rolloutOf: ["Rollout {id}", "发布 {id}"],
     byRequest: ["by request", "按请求"],

@@ -248,7 +248,7 @@ static enum serin_errc print_table(const struct look *now, const struct look *be
             terminal_text(stdout, text_of(model, "model"));
             fputs(": ", stdout);
             terminal_text(stdout, text_of(model, "unstored"));
-            fputs("; it is tried again every second\n", stdout);
+            fputs("\n", stdout);
         }
         for (k = 0; k < json_array_size(versions); k++)
             print_troubles(model, json_array_get(versions, k));

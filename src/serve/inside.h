@@ -59,7 +59,8 @@ struct server {
     uv_signal_t terminated, interrupted, hung_up;
     uv_async_t gateway_stopped;
     struct takeover *takeover;
-    int lock; /* of the data folder */
+    int lock;        /* of the data folder */
+    bool state_gone; /* its state file was deleted; as it was looked at last */
     uint64_t started_ms;
     bool open, announced, stopping; /* open: it answers on both ports */
     struct serin_error failure;     /* what it ends with; code SERIN_OK: none */
@@ -89,9 +90,10 @@ MUST_USE enum serin_errc table_put_rollout(struct server *server, const struct r
 void table_set_trial(struct server *server, const char *model, bool on_trial);
 void table_store(struct server *server); /* tries again to write what could not be */
 bool table_is_stored(const struct server *server);
-/* Of the model of an entry something is in force that is not on disk yet: its weights, or that its rollout goes back.
- */
-bool table_is_unstored(const struct server *server, int entry);
+/* Of the model of an entry something is in force that is not on disk: a sentence says what; NULL: nothing. */
+const char *table_unstored(const struct server *server, int entry);
+/* A person is told where writing has taken long. started_ns: when it began, as clock_now_ns. */
+void table_tell_slow(struct server *server, const char *what, uint64_t started_ns);
 void table_refresh(struct server *server); /* endpoints anew from the fleet, and publish */
 MUST_USE enum serin_errc table_load(struct server *server, struct serin_error *error); /* at the start */
 /* The stored routes, again: those that another process had the hands on meanwhile. */

@@ -315,7 +315,7 @@ static void read_program(struct page *page)
     program->models = page->server->table.entry_count;
     for (i = 0; i < page->server->table.entry_count; i++) {
         program->damaged += rollouts_damage(page->server->rollouts, page->server->table.entries[i].route.model) != NULL;
-        program->unstored += table_is_unstored(page->server, i);
+        program->unstored += table_unstored(page->server, i) != NULL;
     }
 #define X(name, help) program->judge_##name = observer ? (double)observer->name : 0;
     OBSERVE_COUNTERS(X)
@@ -625,8 +625,7 @@ static const struct metric metrics[] = {
     {"serin_models", GAUGE, PROGRAM(models), "Models that have a route"},
     {"serin_decision_log_damaged_models", GAUGE, PROGRAM(damaged),
      "Models whose rollouts stand still because the log of decisions is damaged"},
-    {"serin_unstored_models", GAUGE, PROGRAM(unstored),
-     "Models of which a way back is in force that could not be put on disk yet"},
+    {"serin_unstored_models", GAUGE, PROGRAM(unstored), "Models of which something is in force that is not on disk"},
     {"serin_gateway_threads", GAUGE, PROGRAM(gateway_threads), "Threads that take requests"},
     {"serin_connections_open", GAUGE, PROGRAM(connections_open), "Connections of clients that are open"},
     {"serin_connections_taken_total", COUNTER, PROGRAM(connections_taken), "Connections of clients that were taken"},

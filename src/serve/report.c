@@ -125,12 +125,8 @@ enum serin_errc report_status(void *user, struct buffer *out, struct serin_error
         json_put_integer(&json, "revision", entry->route.revision);
         if (rollouts_damage(server->rollouts, entry->route.model))
             json_put_string(&json, "damage", rollouts_damage(server->rollouts, entry->route.model));
-        if (table_is_unstored(server, e))
-            json_put_string(&json, "unstored",
-                            server->unstored[e] ? "its weights are in force, but not on disk: a start would bring back "
-                                                  "those of before"
-                                                : "its rollout goes back, and stable has everything, but that is not "
-                                                  "on disk: a start would go on with the rollout");
+        if (table_unstored(server, e))
+            json_put_string(&json, "unstored", table_unstored(server, e));
         json_key(&json, "versions");
         json_begin_array(&json);
         for (v = 0; v < entry->route.version_count; v++)

@@ -365,6 +365,7 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
     struct buffer state;
     /* Who takes over reads decisions and routes at the last moment, so a way back is open; a step forward waits. */
     enum serin_errc rc = decision->goes_back ? SERIN_OK : takeover_check(rollouts->server, error);
+    const uint64_t started_ns = clock_now_ns();
 
     if (rc == SERIN_OK)
         rc = sync_records(rollouts, decision, &row, error);
@@ -376,6 +377,7 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
     if (rc == SERIN_OK)
         rc = decisions_append(rollouts->server->state, &row, decision->plan, error);
     buffer_done(&state);
+    table_tell_slow(rollouts->server, "putting a decision on disk", started_ns);
     if (rc == SERIN_OK) {
         *ret_number = (uint64_t)row.number;
         if (rollout_phase_ended(decision->after->phase))

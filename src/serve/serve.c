@@ -362,10 +362,25 @@ static void tell_of_lost_lines(struct server *server)
     server->lost_told = dropped;
 }
 
+/* Somebody has deleted the folder, or put a backup's file in its place: what is open is not what a start would find. */
+static void look_for_state(struct server *server)
+{
+    const bool was_gone = server->state_gone;
+
+    server->state_gone = state_is_gone(server->state);
+    if (server->state_gone && !was_gone)
+        log_event(
+            server->log, "error", "looking at the data folder",
+            "%s/state.db was deleted or replaced: what is in force goes on, and no change is taken that is not a way "
+            "back; put it where it was from the backup, and start the program anew",
+            server->options.data_dir);
+}
+
 static void second_over(uv_timer_t *clock)
 {
     struct server *server = clock->data;
 
+    look_for_state(server);
     table_store(server);
     if (!server->stopping) {
         tell_of_crowd(server);

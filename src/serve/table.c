@@ -5,8 +5,12 @@
 #include "serve/inside.h"
 #include "serve/rollouts.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
+
+#define SLOW_S 1.0
 
 int table_find(const struct server *server, const char *model)
 {
@@ -250,10 +254,28 @@ bool table_is_stored(const struct server *server)
     return true;
 }
 
-bool table_is_unstored(const struct server *server, int entry)
+const char *table_unstored(const struct server *server, int entry)
 {
-    return server->unstored[entry] ||
-           rollouts_are_unwritten(server->rollouts, server->table.entries[entry].route.model);
+    if (server->state_gone)
+        return "the state file was deleted or replaced: a start would find nothing of what is in force, and no change "
+               "is "
+               "taken that is not a way back";
+    if (server->unstored[entry])
+        return "its weights are in force, but not on disk: a start would bring back those of before";
+    if (rollouts_are_unwritten(server->rollouts, server->table.entries[entry].route.model))
+        return "its rollout goes back, and stable has everything, but that is not on disk: a start would go on with "
+               "the "
+               "rollout";
+    return NULL;
+}
+
+void table_tell_slow(struct server *server, const char *what, uint64_t started_ns)
+{
+    const double took_s = clock_ms_since(started_ns) / 1000;
+
+    if (took_s >= SLOW_S)
+        log_event(server->log, "warn", "writing",
+                  "the disk is slow: %s took %.1f s, in which the control port did nothing", what, took_s);
 }
 
 static enum serin_errc put(struct server *server, const struct route *route, const struct state_serving *enters,
@@ -297,7 +319,10 @@ static enum serin_errc put(struct server *server, const struct route *route, con
         rc = publish(server, error);
     }
     if (rc == SERIN_OK) {
+        const uint64_t started_ns = clock_now_ns();
+
         stored = state_put_route(server->state, numbered.model, json.bytes, enters, leaves, author, &fault);
+        table_tell_slow(server, "putting a route on disk", started_ns);
         if (stored != SERIN_OK)
             rc = goes_back ? keep_unstored(server, at, &fault, error) : error_set(error, stored, "%s", fault.message);
     }

@@ -163,7 +163,7 @@ enum serin_errc decisions_append(struct state *state, struct decision *decision,
 {
     uint8_t before[DECISION_HASH_BYTES];
     struct decision row = *decision;
-    enum serin_errc rc = state_execute(state, "BEGIN IMMEDIATE", "writing a decision", error);
+    enum serin_errc rc = state_begin(state, "writing a decision", error);
 
     if (rc != SERIN_OK)
         return rc;

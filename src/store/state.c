@@ -191,9 +191,18 @@ static enum serin_errc write_change(struct state *state, const char *sql, const 
     return rc == SERIN_OK ? state_note(state, author, what, detail, error) : rc;
 }
 
-static enum serin_errc begin(struct state *state, struct serin_error *error)
+bool state_is_gone(struct state *state)
 {
-    return state_execute(state, "BEGIN IMMEDIATE", "writing", error);
+    int moved = 0;
+
+    return sqlite3_file_control(state->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
+enum serin_errc state_begin(struct state *state, const char *doing, struct serin_error *error)
+{
+    if (state_is_gone(state)) /* the system would take it, for a file that nobody can open any more */
+        return error_set(error, SERIN_IO, "state file: %s: it was deleted or replaced while the program runs", doing);
+    return state_execute(state, "BEGIN IMMEDIATE", doing, error);
 }
 
 /* All of what was written since begin, or none where rc is an error. */
@@ -209,7 +218,7 @@ static enum serin_errc end(struct state *state, enum serin_errc rc, struct serin
 enum serin_errc state_write_change(struct state *state, const char *sql, const char *const *texts, int count,
                                    const char *author, const char *what, const char *detail, struct serin_error *error)
 {
-    enum serin_errc rc = begin(state, error);
+    enum serin_errc rc = state_begin(state, "writing", error);
 
     if (rc != SERIN_OK)
         return rc;
@@ -235,7 +244,7 @@ enum serin_errc state_put_route(struct state *state, const char *model, const ch
                                 struct serin_error *error)
 {
     const char *const texts[] = {model, json};
-    enum serin_errc rc = begin(state, error);
+    enum serin_errc rc = state_begin(state, "writing", error);
 
     if (rc != SERIN_OK)
         return rc;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct state;
@@ -22,6 +23,10 @@ void state_close(struct state *state); /* NULL is fine */
 /* A change waits 2 s for another process's lock (a backup's, somebody's sqlite3) before it fails with SERIN_IO. From
  * now on .1 s, and for one that was waited for in vain not again within a second: for a thread that others wait for. */
 void state_hurry(struct state *state);
+
+/* The file is not where it was opened any more: deleted, moved or replaced. Then nothing is written, since it would be
+ * lost; only a start of the program helps. */
+bool state_is_gone(struct state *state);
 
 /* How a version is served: replicas of our own, or somebody's server at url ("": our own). name: "model:tag". */
 struct state_serving {

@@ -19,6 +19,8 @@ enum serin_errc state_fault(struct state *state, const char *doing, struct serin
 /* Statements without parameters or rows. */
 MUST_USE enum serin_errc state_execute(struct state *state, const char *sql, const char *doing,
                                        struct serin_error *error);
+/* Begins a transaction that will write. */
+MUST_USE enum serin_errc state_begin(struct state *state, const char *doing, struct serin_error *error);
 /* A change with its line in the journal, in one transaction. texts: the parameters of sql. */
 MUST_USE enum serin_errc state_write_change(struct state *state, const char *sql, const char *const *texts, int count,
                                             const char *author, const char *what, const char *detail,
