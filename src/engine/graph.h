@@ -26,11 +26,11 @@
 #include "engine/engine.h"
 
 #define GRAPH_MAX_RANK        8
-#define GRAPH_MAX_ARITY       1024                  /* inputs or outputs of a node */
-#define GRAPH_MAX_VALUE_BYTES ((uint64_t)4 << 30)   /* one value */
-#define GRAPH_MAX_FOLD_BYTES  ((uint64_t)256 << 20) /* of all that is computed beforehand */
-#define GRAPH_MAX_FOLD_WORK   ((uint64_t)1 << 28)   /* steps of it, as graph_node_work counts */
-#define GRAPH_NONE            (-1)                  /* no value: an optional input left out */
+#define GRAPH_MAX_ARITY       1024                 /* inputs or outputs of a node */
+#define GRAPH_MAX_VALUE_BYTES ((uint64_t)4 << 30)  /* one value */
+#define GRAPH_MAX_FOLD_BYTES  ((uint64_t)64 << 20) /* of all that is computed beforehand */
+#define GRAPH_MAX_FOLD_WORK   ((uint64_t)1 << 26)  /* steps of it, as graph_node_work counts */
+#define GRAPH_NONE            (-1)                 /* no value: an optional input left out */
 
 enum graph_type { GRAPH_F32, GRAPH_I64, GRAPH_I32, GRAPH_U8, GRAPH_I8, GRAPH_BOOL };
 
@@ -331,6 +331,9 @@ int graph_add_value(struct graph *graph, enum graph_type type, int rank, const i
 
 /* A constant; *ret_bytes, of graph_value_bytes, are the caller's to fill. GRAPH_NONE as above. */
 int graph_add_constant(struct graph *graph, enum graph_type type, int rank, const int64_t *shape, void **ret_bytes);
+
+/* A copy of node with inputs and outputs of its own, behind all others; SERIN_NOMEM. */
+MUST_USE enum serin_errc graph_add_node(struct graph *graph, const struct graph_node *node, struct serin_error *error);
 
 /* Gives node new inputs. False without memory. */
 bool graph_set_inputs(struct graph *graph, struct graph_node *node, int count, const int *inputs);

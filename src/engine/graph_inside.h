@@ -34,9 +34,6 @@ MUST_USE enum serin_errc graph_value_set(struct graph_value *value, enum graph_t
 /* A value without type; GRAPH_NONE without memory. The name must be the graph's. */
 int graph_add_name(struct graph *graph, const char *name);
 
-/* A copy of node with inputs and outputs of its own; SERIN_NOMEM. */
-MUST_USE enum serin_errc graph_add_node(struct graph *graph, const struct graph_node *node, struct serin_error *error);
-
 /* Writes "node 'name' (Conv)": returns text, of GRAPH_TEXT_BYTES. */
 const char *graph_node_text(const struct graph_node *node, char *text);
 
