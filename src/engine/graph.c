@@ -141,7 +141,7 @@ int graph_add_name(struct graph *graph, const char *name)
     bool room = grow(&values, graph->value_count, &graph->value_capacity, sizeof(*graph->values));
 
     graph->values = values;
-    if (!room)
+    if (!room || !values)
         return GRAPH_NONE;
     graph->values[graph->value_count] = (struct graph_value){.name = name, .rank = -1, .producer = GRAPH_NONE};
     return graph->value_count++;

@@ -39,8 +39,8 @@ enum target {
 
 struct attribute_row {
     enum graph_op op;
-    const char *name;
     enum target target;
+    const char *name;
     size_t where; /* offset in struct graph_node; or as told above */
     const char *words;
 };
@@ -49,97 +49,97 @@ struct attribute_row {
 #define AUTO_PAD   "NOTSET SAME_UPPER SAME_LOWER VALID"
 
 #define CONVOLUTION(op)                                                                                                \
-    {op, "auto_pad", TO_ENUM, AT(conv.auto_pad), AUTO_PAD}, {op, "dilations", TO_SIZES, AT(conv.window.dilation), ""}, \
-        {op, "group", TO_INT64, AT(conv.groups), ""}, {op, "kernel_shape", TO_SIZES, AT(conv.window.kernel), ""},      \
-        {op, "pads", TO_PADS, AT(conv.window), ""},                                                                    \
+    {op, TO_ENUM, "auto_pad", AT(conv.auto_pad), AUTO_PAD}, {op, TO_SIZES, "dilations", AT(conv.window.dilation), ""}, \
+        {op, TO_INT64, "group", AT(conv.groups), ""}, {op, TO_SIZES, "kernel_shape", AT(conv.window.kernel), ""},      \
+        {op, TO_PADS, "pads", AT(conv.window), ""},                                                                    \
     {                                                                                                                  \
-        op, "strides", TO_SIZES, AT(conv.window.stride), ""                                                            \
+        op, TO_SIZES, "strides", AT(conv.window.stride), ""                                                            \
     }
 #define POOL(op)                                                                                                       \
-    {op, "auto_pad", TO_ENUM, AT(pool.auto_pad), AUTO_PAD}, {op, "dilations", TO_SIZES, AT(pool.window.dilation), ""}, \
-        {op, "ceil_mode", TO_FLAG, AT(pool.round_up), ""}, {op, "kernel_shape", TO_SIZES, AT(pool.window.kernel), ""}, \
-        {op, "pads", TO_PADS, AT(pool.window), ""},                                                                    \
+    {op, TO_ENUM, "auto_pad", AT(pool.auto_pad), AUTO_PAD}, {op, TO_SIZES, "dilations", AT(pool.window.dilation), ""}, \
+        {op, TO_FLAG, "ceil_mode", AT(pool.round_up), ""}, {op, TO_SIZES, "kernel_shape", AT(pool.window.kernel), ""}, \
+        {op, TO_PADS, "pads", AT(pool.window), ""},                                                                    \
     {                                                                                                                  \
-        op, "strides", TO_SIZES, AT(pool.window.stride), ""                                                            \
+        op, TO_SIZES, "strides", AT(pool.window.stride), ""                                                            \
     }
 #define REDUCTION(op)                                                                                                  \
-    {op, "axes", TO_INPUT, 1, ""}, {op, "keepdims", TO_FLAG, AT(reduce.keep_dims), ""},                                \
+    {op, TO_INPUT, "axes", 1, ""}, {op, TO_FLAG, "keepdims", AT(reduce.keep_dims), ""},                                \
     {                                                                                                                  \
-        op, "noop_with_empty_axes", DEFAULT, 0, ""                                                                     \
+        op, DEFAULT, "noop_with_empty_axes", 0, ""                                                                     \
     }
 
 static const struct attribute_row rows[] = {
     CONVOLUTION(GRAPH_CONV),
     CONVOLUTION(GRAPH_CONV_INTEGER),
     CONVOLUTION(GRAPH_CONV_TRANSPOSE),
-    {GRAPH_CONV_TRANSPOSE, "output_padding", TO_PADDING, AT(conv.output_padding), ""},
-    {GRAPH_GEMM, "alpha", TO_FLOAT, AT(gemm.alpha), ""},
-    {GRAPH_GEMM, "beta", TO_FLOAT, AT(gemm.beta), ""},
-    {GRAPH_GEMM, "transA", TO_FLAG, AT(gemm.transpose_a), ""},
-    {GRAPH_GEMM, "transB", TO_FLAG, AT(gemm.transpose_b), ""},
-    {GRAPH_BATCH_NORMALIZATION, "epsilon", TO_FLOAT, AT(batch_normalization.epsilon), ""},
-    {GRAPH_BATCH_NORMALIZATION, "momentum", IGNORED, 0, ""}, /* of training */
-    {GRAPH_BATCH_NORMALIZATION, "training_mode", DEFAULT, 0, ""},
+    {GRAPH_CONV_TRANSPOSE, TO_PADDING, "output_padding", AT(conv.output_padding), ""},
+    {GRAPH_GEMM, TO_FLOAT, "alpha", AT(gemm.alpha), ""},
+    {GRAPH_GEMM, TO_FLOAT, "beta", AT(gemm.beta), ""},
+    {GRAPH_GEMM, TO_FLAG, "transA", AT(gemm.transpose_a), ""},
+    {GRAPH_GEMM, TO_FLAG, "transB", AT(gemm.transpose_b), ""},
+    {GRAPH_BATCH_NORMALIZATION, TO_FLOAT, "epsilon", AT(batch_normalization.epsilon), ""},
+    {GRAPH_BATCH_NORMALIZATION, IGNORED, "momentum", 0, ""}, /* of training */
+    {GRAPH_BATCH_NORMALIZATION, DEFAULT, "training_mode", 0, ""},
     POOL(GRAPH_MAX_POOL),
-    {GRAPH_MAX_POOL, "storage_order", IGNORED, 0, ""}, /* of the second output, which is not supported */
+    {GRAPH_MAX_POOL, IGNORED, "storage_order", 0, ""}, /* of the second output, which is not supported */
     POOL(GRAPH_AVERAGE_POOL),
-    {GRAPH_AVERAGE_POOL, "count_include_pad", TO_FLAG, AT(pool.count_include_pad), ""},
-    {GRAPH_RESIZE, "antialias", DEFAULT, 0, ""},
-    {GRAPH_RESIZE, "coordinate_transformation_mode", TO_ENUM, AT(resize.coordinate),
+    {GRAPH_AVERAGE_POOL, TO_FLAG, "count_include_pad", AT(pool.count_include_pad), ""},
+    {GRAPH_RESIZE, DEFAULT, "antialias", 0, ""},
+    {GRAPH_RESIZE, TO_ENUM, "coordinate_transformation_mode", AT(resize.coordinate),
      "half_pixel pytorch_half_pixel align_corners asymmetric"},
-    {GRAPH_RESIZE, "cubic_coeff_a", IGNORED, 0, ""}, /* of the mode cubic, which is not supported */
-    {GRAPH_RESIZE, "exclude_outside", DEFAULT, 0, ""},
-    {GRAPH_RESIZE, "extrapolation_value", IGNORED, 0, ""}, /* of tf_crop_and_resize, which is not supported */
-    {GRAPH_RESIZE, "mode", TO_ENUM, AT(resize.mode), "nearest linear"},
-    {GRAPH_RESIZE, "nearest_mode", TO_ENUM, AT(resize.nearest), "round_prefer_floor round_prefer_ceil floor ceil"},
-    {GRAPH_SOFTMAX, "axis", TO_INT, AT(softmax.first), ""},
+    {GRAPH_RESIZE, IGNORED, "cubic_coeff_a", 0, ""}, /* of the mode cubic, which is not supported */
+    {GRAPH_RESIZE, DEFAULT, "exclude_outside", 0, ""},
+    {GRAPH_RESIZE, IGNORED, "extrapolation_value", 0, ""}, /* of tf_crop_and_resize, which is not supported */
+    {GRAPH_RESIZE, TO_ENUM, "mode", AT(resize.mode), "nearest linear"},
+    {GRAPH_RESIZE, TO_ENUM, "nearest_mode", AT(resize.nearest), "round_prefer_floor round_prefer_ceil floor ceil"},
+    {GRAPH_SOFTMAX, TO_INT, "axis", AT(softmax.first), ""},
     REDUCTION(GRAPH_REDUCE_MAX),
     REDUCTION(GRAPH_REDUCE_MIN),
     REDUCTION(GRAPH_REDUCE_SUM),
     REDUCTION(GRAPH_REDUCE_MEAN),
-    {GRAPH_ARG_MAX, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_ARG_MAX, "keepdims", TO_FLAG, AT(axis.keep_dims), ""},
-    {GRAPH_ARG_MAX, "select_last_index", TO_FLAG, AT(axis.last), ""},
-    {GRAPH_TOP_K, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_TOP_K, "largest", TO_FLAG, AT(axis.largest), ""},
-    {GRAPH_TOP_K, "sorted", IGNORED, 0, ""}, /* it always is */
-    {GRAPH_CONCAT, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_SPLIT, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_SPLIT, "split", TO_INPUT, 1, ""},
-    {GRAPH_SPLIT, "num_outputs", IGNORED, 0, ""}, /* the node's outputs are counted */
-    {GRAPH_PAD, "mode", TO_ENUM, AT(pad.mode), "constant reflect edge"},
-    {GRAPH_RESHAPE, "allowzero", TO_FLAG, AT(allow_zero), ""},
-    {GRAPH_TRANSPOSE, "perm", TO_PERM, 0, ""},
-    {GRAPH_GATHER, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_GATHER_ELEMENTS, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_GATHER_ND, "batch_dims", TO_INT, AT(batch_dims), ""},
-    {GRAPH_CAST, "to", TO_TYPE, AT(to), ""},
-    {GRAPH_CAST, "saturate", IGNORED, 0, ""}, /* of float8, which is not supported */
-    {GRAPH_QUANTIZE_LINEAR, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_QUANTIZE_LINEAR, "block_size", DEFAULT, 0, ""},
-    {GRAPH_QUANTIZE_LINEAR, "output_dtype", DEFAULT, 0, ""},
-    {GRAPH_QUANTIZE_LINEAR, "saturate", IGNORED, 0, ""},
-    {GRAPH_DEQUANTIZE_LINEAR, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_DEQUANTIZE_LINEAR, "block_size", DEFAULT, 0, ""},
-    {GRAPH_DEQUANTIZE_LINEAR, "output_dtype", DEFAULT, 0, ""},
-    {GRAPH_LEAKY_RELU, "alpha", TO_FLOAT, AT(unary.alpha), ""},
-    {GRAPH_ELU, "alpha", TO_FLOAT, AT(unary.alpha), ""},
-    {GRAPH_HARD_SIGMOID, "alpha", TO_FLOAT, AT(unary.alpha), ""},
-    {GRAPH_HARD_SIGMOID, "beta", TO_FLOAT, AT(unary.beta), ""},
-    {GRAPH_MOD, "fmod", TO_FLAG, AT(fmod), ""},
-    {GRAPH_DROPOUT, "ratio", IGNORED, 0, ""}, /* of training */
-    {GRAPH_DROPOUT, "seed", IGNORED, 0, ""},
-    {GRAPH_CONSTANT, "value", TO_TENSOR, 0, ""},
-    {GRAPH_CONSTANT, "value_int", TO_SCALAR, 0, ""},
-    {GRAPH_CONSTANT, "value_ints", TO_INPUT, 0, ""},
-    {GRAPH_CONSTANT, "value_float", TO_SCALAR, 0, ""},
-    {GRAPH_CONSTANT, "value_floats", TO_INPUT, 0, ""},
-    {GRAPH_CONSTANT_OF_SHAPE, "value", TO_TENSOR, 0, ""},
-    {GRAPH_SHAPE, "start", TO_INT, AT(range.begin), ""},
-    {GRAPH_SHAPE, "end", TO_INT, AT(range.end), ""},
-    {GRAPH_FLATTEN, "axis", TO_INT, AT(axis.axis), ""},
-    {GRAPH_SQUEEZE, "axes", TO_INPUT, 1, ""},
-    {GRAPH_UNSQUEEZE, "axes", TO_INPUT, 1, ""},
+    {GRAPH_ARG_MAX, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_ARG_MAX, TO_FLAG, "keepdims", AT(axis.keep_dims), ""},
+    {GRAPH_ARG_MAX, TO_FLAG, "select_last_index", AT(axis.last), ""},
+    {GRAPH_TOP_K, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_TOP_K, TO_FLAG, "largest", AT(axis.largest), ""},
+    {GRAPH_TOP_K, IGNORED, "sorted", 0, ""}, /* it always is */
+    {GRAPH_CONCAT, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_SPLIT, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_SPLIT, TO_INPUT, "split", 1, ""},
+    {GRAPH_SPLIT, IGNORED, "num_outputs", 0, ""}, /* the node's outputs are counted */
+    {GRAPH_PAD, TO_ENUM, "mode", AT(pad.mode), "constant reflect edge"},
+    {GRAPH_RESHAPE, TO_FLAG, "allowzero", AT(allow_zero), ""},
+    {GRAPH_TRANSPOSE, TO_PERM, "perm", 0, ""},
+    {GRAPH_GATHER, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_GATHER_ELEMENTS, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_GATHER_ND, TO_INT, "batch_dims", AT(batch_dims), ""},
+    {GRAPH_CAST, TO_TYPE, "to", AT(to), ""},
+    {GRAPH_CAST, IGNORED, "saturate", 0, ""}, /* of float8, which is not supported */
+    {GRAPH_QUANTIZE_LINEAR, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_QUANTIZE_LINEAR, DEFAULT, "block_size", 0, ""},
+    {GRAPH_QUANTIZE_LINEAR, DEFAULT, "output_dtype", 0, ""},
+    {GRAPH_QUANTIZE_LINEAR, IGNORED, "saturate", 0, ""},
+    {GRAPH_DEQUANTIZE_LINEAR, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_DEQUANTIZE_LINEAR, DEFAULT, "block_size", 0, ""},
+    {GRAPH_DEQUANTIZE_LINEAR, DEFAULT, "output_dtype", 0, ""},
+    {GRAPH_LEAKY_RELU, TO_FLOAT, "alpha", AT(unary.alpha), ""},
+    {GRAPH_ELU, TO_FLOAT, "alpha", AT(unary.alpha), ""},
+    {GRAPH_HARD_SIGMOID, TO_FLOAT, "alpha", AT(unary.alpha), ""},
+    {GRAPH_HARD_SIGMOID, TO_FLOAT, "beta", AT(unary.beta), ""},
+    {GRAPH_MOD, TO_FLAG, "fmod", AT(fmod), ""},
+    {GRAPH_DROPOUT, IGNORED, "ratio", 0, ""}, /* of training */
+    {GRAPH_DROPOUT, IGNORED, "seed", 0, ""},
+    {GRAPH_CONSTANT, TO_TENSOR, "value", 0, ""},
+    {GRAPH_CONSTANT, TO_SCALAR, "value_int", 0, ""},
+    {GRAPH_CONSTANT, TO_INPUT, "value_ints", 0, ""},
+    {GRAPH_CONSTANT, TO_SCALAR, "value_float", 0, ""},
+    {GRAPH_CONSTANT, TO_INPUT, "value_floats", 0, ""},
+    {GRAPH_CONSTANT_OF_SHAPE, TO_TENSOR, "value", 0, ""},
+    {GRAPH_SHAPE, TO_INT, "start", AT(range.begin), ""},
+    {GRAPH_SHAPE, TO_INT, "end", AT(range.end), ""},
+    {GRAPH_FLATTEN, TO_INT, "axis", AT(axis.axis), ""},
+    {GRAPH_SQUEEZE, TO_INPUT, "axes", 1, ""},
+    {GRAPH_UNSQUEEZE, TO_INPUT, "axes", 1, ""},
 };
 
 /* An attribute as the file has it. */

@@ -151,7 +151,7 @@ enum serin_errc infer_pad(struct inference *in)
 {
     struct graph_node *node = in->node;
     const struct graph_value *x = infer_input(in, 0);
-    int64_t pads[2 * GRAPH_MAX_RANK], axes[GRAPH_MAX_RANK], shape[GRAPH_MAX_RANK];
+    int64_t pads[2 * GRAPH_MAX_RANK], axes[GRAPH_MAX_RANK] = {0}, shape[GRAPH_MAX_RANK];
     enum serin_errc rc;
     uint32_t seen = 0;
     int i, count = 0, axis_count = x->rank, axis = 0;

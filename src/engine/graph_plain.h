@@ -10,8 +10,8 @@
 
 #include "engine/graph.h"
 
-/* f(x), in fp32. */
-float graph_plain_unary(const struct graph_unary *unary, float x);
+/* f(value), rounded to fp32 once. */
+float graph_plain_unary(const struct graph_unary *unary, float value);
 
 /* Computes one node of a graph with shapes. inputs and outputs: its tensors, in its order, with the types and shapes of
  * the graph's values; NULL where one is left out. Outputs overlap no input. Allocates nothing. SERIN_MODEL where the

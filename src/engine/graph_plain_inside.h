@@ -59,7 +59,7 @@ static inline void plain_strides(const struct graph_value *value, int64_t *strid
 /* Strides of x as it is seen from y, whose shape it is broadcast to: 0 where it is repeated. */
 static inline void plain_broadcast(const struct graph_value *x, const struct graph_value *y, int64_t *strides)
 {
-    int64_t own[GRAPH_MAX_RANK];
+    int64_t own[GRAPH_MAX_RANK] = {0};
     int i, missing = y->rank - x->rank;
 
     plain_strides(x, own);

@@ -335,7 +335,7 @@ static void resize_nearest(const struct plain *plain)
     const struct graph_value *x = plain_in(plain, 0), *y = plain_out(plain, 0);
     struct plain_walk walk = {.rank = y->rank, .shape = y->shape};
     size_t width = graph_type_bytes(x->type);
-    int64_t strides[GRAPH_MAX_RANK], at;
+    int64_t strides[GRAPH_MAX_RANK] = {0}, at;
     int i;
 
     plain_strides(x, strides);
@@ -356,7 +356,7 @@ static void resize_linear(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0), *y = plain_out(plain, 0);
     struct plain_walk walk = {.rank = y->rank, .shape = y->shape};
-    int64_t strides[GRAPH_MAX_RANK], at;
+    int64_t strides[GRAPH_MAX_RANK] = {0}, at;
     int i, j;
 
     plain_strides(x, strides);

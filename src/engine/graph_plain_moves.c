@@ -33,7 +33,7 @@ static enum serin_errc move_strided(const struct plain *plain, int64_t offset, c
 enum serin_errc plain_slice(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0);
-    int64_t strides[GRAPH_MAX_RANK], offset = 0;
+    int64_t strides[GRAPH_MAX_RANK] = {0}, offset = 0;
     int i;
 
     plain_strides(x, strides);
@@ -47,7 +47,7 @@ enum serin_errc plain_slice(const struct plain *plain)
 enum serin_errc plain_transpose(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0);
-    int64_t strides[GRAPH_MAX_RANK], moved[GRAPH_MAX_RANK] = {0};
+    int64_t strides[GRAPH_MAX_RANK] = {0}, moved[GRAPH_MAX_RANK] = {0};
     int i;
 
     plain_strides(x, strides);
@@ -77,7 +77,7 @@ enum serin_errc plain_tile(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0), *y = plain_out(plain, 0);
     struct plain_walk walk = {.rank = y->rank, .shape = y->shape};
-    int64_t strides[GRAPH_MAX_RANK], at, from;
+    int64_t strides[GRAPH_MAX_RANK] = {0}, at, from;
     int i;
 
     plain_strides(x, strides);
@@ -148,7 +148,7 @@ enum serin_errc plain_pad(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0), *y = plain_out(plain, 0);
     struct plain_walk walk = {.rank = y->rank, .shape = y->shape};
-    int64_t strides[GRAPH_MAX_RANK], at, from, place;
+    int64_t strides[GRAPH_MAX_RANK] = {0}, at, from, place;
     int i;
 
     plain_strides(x, strides);
@@ -226,7 +226,8 @@ enum serin_errc plain_gather_nd(const struct plain *plain)
     const struct graph_value *x = plain_in(plain, 0), *indices = plain_in(plain, 1);
     int batch = plain->node->batch_dims, depth = (int)indices->shape[indices->rank - 1], j;
     int64_t batches = plain_product(x, 0, batch), inner = plain_product(x, batch + depth, x->rank);
-    int64_t per_batch = plain_product(indices, batch, indices->rank - 1), n, i, index = 0, strides[GRAPH_MAX_RANK];
+    int64_t per_batch = plain_product(indices, batch, indices->rank - 1), n, i, index = 0,
+            strides[GRAPH_MAX_RANK] = {0};
     size_t run = (size_t)inner * graph_type_bytes(x->type);
     enum serin_errc rc;
 

@@ -39,7 +39,7 @@ static struct plain_walk part_walk(const struct graph_value *x, uint32_t axes, b
                                    int64_t *ret_count)
 {
     struct plain_walk walk = {.shape = shape};
-    int64_t strides[GRAPH_MAX_RANK];
+    int64_t strides[GRAPH_MAX_RANK] = {0};
     int i;
 
     *ret_count = 1;

@@ -181,7 +181,7 @@ static enum serin_errc read_inputs(struct reader *reader)
     struct graph *graph = reader->graph;
     const struct engine_interface *interface = &graph->interface;
     enum serin_errc rc;
-    int i, value;
+    int i, value = GRAPH_NONE;
 
     for (i = 0; i < interface->input_count; i++) {
         const struct tensor_spec *spec = &interface->inputs[i];
