@@ -4,6 +4,7 @@
     bench_peers.py BUILD [PEER ...]            all where none is named: fastapi ultralytics litserve mlserver bentoml
     BENCH_ROUNDS=5 BENCH_SECONDS=3             these, the defaults, take about 25 minutes; 1 and 2 show whether all is well in 4
     BENCH_OPEN_SECONDS=9                       three times BENCH_SECONDS by default; with 0 only throughput is measured, in 5 minutes
+    BENCH_PUSH="--set KEY=VALUE"               more options of `serin push` for the version that is served
     SERIN_TEST_DATA=DIR                        with models/yolov8n.onnx and coco128/images; 77 where they or all peers are absent
 
 What is measured is told in docs/benchmarks.md. Each peer lies in a virtual environment of its own under $SERIN_CACHE (default
@@ -35,6 +36,7 @@ BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resol
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
 OPEN_SECONDS = int(os.environ.get("BENCH_OPEN_SECONDS", str(3 * SECONDS)))
+PUSH = os.environ.get("BENCH_PUSH", "").split()
 DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
 MODEL = DATA / "models" / "yolov8n.onnx"
 CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "serin")).expanduser()
@@ -108,9 +110,8 @@ def tree(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of one process and of the children that it has waited for."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process's threads, to the nanosecond (stat has hundredths). None of these servers ends threads meanwhile."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
 def memory_mb(pid):
@@ -187,7 +188,7 @@ class Serin(Server):
 
     def __init__(self, core, folder):
         subprocess.run([BUILD / "serin", "push", "yolov8n:v1", "--model", MODEL, "--data-dir", folder / "data", "--set", "threads=1",
-                        "--set", "max_batch=1", "--set", "decode_threads=1"], check=True, stdout=subprocess.DEVNULL)
+                        "--set", "max_batch=1", "--set", "decode_threads=1", *PUSH], check=True, stdout=subprocess.DEVNULL)
         super().__init__("serin", core, folder, [BUILD / "serin", "serve", "--data-dir", folder / "data", "--listen", "127.0.0.1:0",
                                                  "--admin", "127.0.0.1:0", "--gateway-threads", "1", "--log", folder / "serin.ndjson",
                                                  "--access-log", folder / "access.ndjson"])
@@ -207,16 +208,11 @@ class Serin(Server):
     def boxes(self, text):
         return json.loads(text)["images"][0]["results"]
 
-    def split_cpu_seconds(self):
-        """Of the gateway's process, and of the worker's below it, to the nanosecond: their threads live as long as they do."""
-        return [sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
-                for pid in tree(self.process.pid)][:2]
-
 
 # ---- do they give the same answer? ----
 
 def same_answers(serin, peers, pictures):
-    """The peers that give serin's boxes on every picture; ends where one does not."""
+    """Ends where a peer gives other boxes than serin on one of the pictures."""
     wanted = {(size, i): serin.ask(body) for size in SIZES for i, body in enumerate(pictures[size])}
     count = sum(map(len, wanted.values()))
     for peer in peers:
@@ -239,9 +235,10 @@ def saturate(server, bodies):
 
 def breakdown(serin, bodies):
     """Milliseconds of each stage of a picture, one at a time: what the answers tell, and what is left of the time at the client."""
-    split = serin.split_cpu_seconds()
+    processes = list(tree(serin.process.pid))[:2]  # the gateway's, and the worker's below it
+    before = [cpu_seconds(pid) for pid in processes]
     load = open_loop.closed_loop(serin.port, serin.path, bodies, 1, SECONDS)
-    cpu = [(after - before) * 1000 / load.good for before, after in zip(split, serin.split_cpu_seconds())]
+    cpu = [(cpu_seconds(pid) - was) * 1000 / load.good for pid, was in zip(processes, before)]
     rows = []
     for latency, (head, text) in zip(load.latencies_ms, load.answers):
         stages = {name.decode(): float(value) for name, value in re.findall(rb"(\w+);dur=([\d.]+)", head)}
@@ -251,8 +248,9 @@ def breakdown(serin, bodies):
     return [statistics.median(column) for column in zip(*rows)], cpu
 
 
-def shown_ms(value):
-    return "never" if value == float("inf") else f"{value:.0f} ms"
+def shown_ms(values, percent):
+    value = open_loop.percentile(values, percent)
+    return ("never" if values else "nobody asked") if value == float("inf") else f"{value:.0f} ms"
 
 
 def measure_throughput(servers, pictures):
@@ -293,20 +291,20 @@ def measure_latency(servers, pictures, throughput):
                 for server in servers:
                     done = open_loop.open_loop(server.port, server.path, pictures[size], rate, OPEN_SECONDS, seed)
                     latencies[server, load] += done.latencies_ms
-                    late.append(done.late_p99_ms)
+                    late += [done.late_p99_ms] if done.lateness_ms else []
                     for why, count in done.failures.items():
                         failed[server, load, why] = failed.get((server, load, why), 0) + count
         print(f"\nlatency of {size}: open loop, {ROUNDS} rounds of {OPEN_SECONDS} s together\n")
         print("| server | " + " | ".join(f"{rate:.1f} a second, {load}: p50 | p99" for load, rate in rates.items()) + " |")
         print("| --- |" + " --: |" * (2 * len(rates)))
         for server in servers:
-            times = [shown_ms(open_loop.percentile(latencies[server, load], percent)) for load in rates for percent in (50, 99)]
+            times = [shown_ms(latencies[server, load], percent) for load in rates for percent in (50, 99)]
             print(f"| {SHOWN[server.name]} | {' | '.join(times)} |")
         print()
         for (server, load, why), count in failed.items():
             print(f"{SHOWN[server.name]}, {load}: {count} of {len(latencies[server, load])} failed: {why}")
-        print(f"the generator itself was at most {max(late):.1f} ms late (p99 of its worst run)" +
-              ("; the machine was busy with other things: do not believe the latencies" if max(late) > MOST_LATE_MS else ""))
+        print(f"the generator itself was at most {max(late, default=0):.1f} ms late (p99 of its worst run)" +
+              ("; the machine was busy with other things: do not believe the latencies" if max(late, default=0) > MOST_LATE_MS else ""))
 
 
 def report_stages(size, rounds):
