@@ -274,7 +274,9 @@ static enum serin_errc check_replica(struct controller *controller, const char *
 
     if (target->is_ready(target->user, model, tag))
         return SERIN_OK;
-    return error_set(error, SERIN_LIMIT, "%s:%s has no replica that is ready: deploy it first", model, tag);
+    return error_set(error, SERIN_LIMIT,
+                     "%s:%s has no replica that is ready: deploy it first (serin deploy %s:%s --canary)", model, tag,
+                     model, tag);
 }
 
 /* What gives a version traffic needs it to be there; and what takes up a rollout that has ended needs the route to be

@@ -179,7 +179,7 @@ static enum serin_errc refuse(const struct rollout *rollout, enum rollout_event 
     char verbs[ROLLOUT_VERBS_BYTES];
 
     rollout_verbs(possible, verbs);
-    return error_set(error, SERIN_LIMIT, "rollout '%s' is %s: '%s' is not possible, %s is", rollout->id,
+    return error_set(error, SERIN_LIMIT, "rollout '%s' is %s: '%s' is not possible; possible: %s", rollout->id,
                      phase_names[rollout->phase], event_names[event], verbs);
 }
 

@@ -277,8 +277,9 @@ static void test_a_refusal_says_what_is_possible(void **state)
     new_rollout(&rollout);
     apply(&rollout, plan, ROLLOUT_ON_READY, ROLLOUT_PROGRESSING);
     assert_int_equal(machine_apply(&rollout, plan, ROLLOUT_ON_RETRY, 0, "", &error), SERIN_LIMIT);
-    assert_string_equal(error.message, "rollout 'street-7' is Progressing: 'retry' is not possible, pause, promote, "
-                                       "promote-full, abort is");
+    assert_string_equal(error.message,
+                        "rollout 'street-7' is Progressing: 'retry' is not possible; possible: pause, promote, "
+                        "promote-full, abort");
     rollout.step = 5; /* of five */
     assert_int_equal(machine_apply(&rollout, plan, ROLLOUT_ON_HARM, 0, "", &error), SERIN_CORRUPT);
     rollout.step = 4; /* the last is never in progress */
