@@ -84,7 +84,7 @@ static enum serin_errc shape_node(struct shaper *shaper, int output)
     int begin = node->range.begin, end = node->range.end, rank = x->rank;
     int64_t sizes[GRAPH_MAX_RANK], count;
     enum serin_errc rc;
-    void *bytes;
+    void *bytes = NULL;
 
     begin = begin < 0 ? begin + rank : begin;
     end = end < 0 ? end + rank : end;
@@ -100,23 +100,22 @@ static enum serin_errc shape_node(struct shaper *shaper, int output)
 
 static enum serin_errc filled_node(struct shaper *shaper, int output)
 {
-    const struct graph_value *sizes = &shaper->graph->values[shaper->draft.node.inputs[0]];
+    const struct graph_value *sizes = &shaper->graph->values[shaper->draft.node.inputs[0]], *fill;
     int constant = shaper->draft.node.constant;
-    const struct graph_value *fill = constant == GRAPH_NONE ? NULL : &shaper->source->values[constant];
-    enum graph_type type = fill ? fill->type : GRAPH_F32;
+    enum graph_type type = constant == GRAPH_NONE ? GRAPH_F32 : shaper->source->values[constant].type;
     size_t width = graph_type_bytes(type);
-    uint64_t i;
+    uint64_t i, count;
     enum serin_errc rc;
-    void *bytes;
-    int made;
+    void *bytes = NULL;
 
     if (sizes->type != GRAPH_I64 || sizes->rank != 1 || sizes->shape[0] > GRAPH_MAX_RANK)
         return error_set(shaper->error, SERIN_UNSUPPORTED, "the shape is no list of at most %d int64", GRAPH_MAX_RANK);
     rc = new_constant(shaper, output, type, (int)sizes->shape[0], sizes->constant, &bytes);
-    if (rc || !fill) /* a new constant is all zero */
+    if (rc || constant == GRAPH_NONE) /* a new constant is all zero */
         return rc;
-    made = shaper->map[output];
-    for (i = 0; i < shaper->graph->values[made].element_count; i++)
+    fill = &shaper->source->values[constant];
+    count = shaper->graph->values[shaper->map[output]].element_count;
+    for (i = 0; i < count; i++)
         memcpy((uint8_t *)bytes + i * width, fill->constant, width);
     return SERIN_OK;
 }
@@ -137,8 +136,9 @@ static enum serin_errc range_node(struct shaper *shaper, int output)
     double begin, end, step, count;
     int64_t size, i;
     enum serin_errc rc;
-    void *bytes;
+    void *bytes = NULL;
 
+    BUG_ON(shaper->draft.node.input_count != 3);
     for (i = 0; i < 3; i++) {
         ends[i] = &shaper->graph->values[inputs[i]];
         if (ends[i]->element_count != 1 || ends[i]->type != ends[0]->type ||
@@ -248,6 +248,7 @@ static enum serin_errc take_node(struct shaper *shaper, const struct graph_node 
     enum serin_errc rc;
     int i;
 
+    BUG_ON(from->input_count < graph_op_arity(from->op).min_inputs); /* graph_read has looked */
     *node = *from;
     node->inputs = shaper->draft.inputs;
     node->outputs = shaper->draft.outputs;
