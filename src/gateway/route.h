@@ -99,6 +99,8 @@ int route_find(const struct route *route, const char *tag); /* index, or -1 */
 /* JSON both ways (the admin API and the stored form are one): route_from_json refuses unknown keys and names them. */
 struct buffer;
 void route_to_json(const struct route *route, struct buffer *out);
+/* In all that the JSON tells, the revision too; false without memory. */
+bool route_is_same(const struct route *a, const struct route *b);
 MUST_USE enum serin_errc route_from_json(const char *json, size_t size, struct route *ret, struct serin_error *error);
 
 #endif

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_ROUTE_BYTES ((size_t)1 << 20) /* some times what the most versions and rules take */
+
 static const char *const unit_names[] = {"request", "key", "key_block"};
 static const char *const source_names[] = {"header", "cookie", "query", "address"};
 
@@ -70,6 +72,21 @@ void route_to_json(const struct route *route, struct buffer *out)
     }
     json_end_array(&json);
     json_end_object(&json);
+}
+
+bool route_is_same(const struct route *a, const struct route *b)
+{
+    struct buffer texts[2];
+    bool same;
+
+    buffer_init(&texts[0], MAX_ROUTE_BYTES);
+    buffer_init(&texts[1], MAX_ROUTE_BYTES);
+    route_to_json(a, &texts[0]);
+    route_to_json(b, &texts[1]);
+    same = !texts[0].failed && !texts[1].failed && strcmp(texts[0].bytes, texts[1].bytes) == 0;
+    buffer_done(&texts[0]);
+    buffer_done(&texts[1]);
+    return same;
 }
 
 /* ---- reading ---- */

@@ -331,21 +331,6 @@ static void notify_of(struct controller *controller, const struct trial *trial, 
     }
 }
 
-static bool is_same_route(const struct route *a, const struct route *b)
-{
-    struct buffer texts[2];
-    bool same;
-
-    buffer_init(&texts[0], 1 << 20);
-    buffer_init(&texts[1], 1 << 20);
-    route_to_json(a, &texts[0]);
-    route_to_json(b, &texts[1]);
-    same = !texts[0].failed && !texts[1].failed && strcmp(texts[0].bytes, texts[1].bytes) == 0;
-    buffer_done(&texts[0]);
-    buffer_done(&texts[1]);
-    return same;
-}
-
 void trial_bring_route(struct controller *controller, struct trial *trial)
 {
     const struct controller_target *target = &controller->target;
@@ -358,7 +343,7 @@ void trial_bring_route(struct controller *controller, struct trial *trial)
     if (rc == SERIN_OK) {
         before = route;
         machine_wish(&trial->state, &trial->plan, &route);
-        changes = !is_same_route(&before, &route);
+        changes = !route_is_same(&before, &route);
         if (changes)
             rc = target->put_route(target->user, &route, on_trial, trial->state.id, &error);
         else

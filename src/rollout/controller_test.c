@@ -101,7 +101,7 @@ static enum serin_errc put_route(void *user, const struct route *route, bool on_
         return error_set(error, SERIN_IO, "the disk is full");
     assert_int_equal(plan_read(world->plan, strlen(world->plan), &plan, NULL), SERIN_OK);
     machine_wish(last_state(world), &plan, &wish);
-    assert_true(is_same_route(&wish, route));
+    assert_true(route_is_same(&wish, route));
     if (share_of(route) > share_of(&world->route) && share_of(route) != 100000)
         assert_true(share_of(&world->route) >= (share_of(route) == 1000000 ? 500000u : 100000u));
     world->route = *route;

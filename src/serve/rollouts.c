@@ -5,12 +5,11 @@
  * DATA/rollouts/ID/ATTEMPT.ndjson are the records; decisions are in the state file; answers.db keeps what labels may
  * still come for. Every TICK_MS the gateway's sightings are taken, told, and the controller ticks.
  */
-#include "serve/rollouts.h"
+#include "serve/rollouts_inside.h"
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/text.h"
 #include "serve/damage.h"
 #include "serve/freeze.h"
 #include "serve/hooks.h"
@@ -28,14 +27,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define TICK_MS         20
 #define FLUSH_MS        200
 #define GALLERY_TICK_MS 1000
-#define MAX_SIGHTINGS   2000      /* told of in one tick, so that the control thread stays with its other work */
-#define MAX_PAGE_BYTES  (8 << 20) /* of a history; one decision has half of it at most */
+#define MAX_SIGHTINGS   2000 /* told of in one tick, so that the control thread stays with its other work */
 #define MAX_JSON_BYTES  ((size_t)16 << 20)
 
 struct recording { /* the open file of a rollout's attempt */
@@ -47,23 +44,7 @@ struct recording { /* the open file of a rollout's attempt */
     bool told; /* that a decision had to do without it */
 };
 
-struct rollouts {
-    struct server *server;
-    struct controller *controller;
-    struct observer observer;
-    struct hooks *hooks;
-    struct label_gate *gate;
-    struct recording *recordings;
-    uv_timer_t clock;
-    uint64_t flushed_ms;
-    int64_t gallery_ms; /* when answers and retention were looked at last */
-    char dir[1100];
-    int lock;             /* of the folder of records: who has it decides */
-    bool active;          /* the lock is ours, and what is stored has been taken up */
-    struct damage damage; /* of the log, as it was found when it was taken up */
-};
-
-static struct controller_now now_of(void)
+struct controller_now rollouts_now(void)
 {
     return (struct controller_now){(double)clock_now_ns() / 1e9, (int64_t)clock_wall_ms()};
 }
@@ -75,7 +56,7 @@ static void name_of(const char *model, const char *tag, char *name, size_t size)
 
 /* ---- what the controller can reach ---- */
 
-static enum serin_errc get_route(void *user, const char *model, struct route *ret, struct serin_error *error)
+enum serin_errc rollouts_route(void *user, const char *model, struct route *ret, struct serin_error *error)
 {
     struct rollouts *rollouts = user;
     int at = table_find(rollouts->server, model);
@@ -458,7 +439,7 @@ static void resume_one(void *user, const struct stored_rollout *stored)
     struct resuming *resuming = user;
     struct rollouts *rollouts = resuming->rollouts;
     struct controller *controller = rollouts->controller;
-    struct controller_now now = now_of();
+    struct controller_now now = rollouts_now();
     const struct rollout *newer = controller_rollout(controller, stored->model);
     struct serin_error error;
     struct rollout rollout;
@@ -513,7 +494,7 @@ static void tell_damage(const struct rollouts *rollouts)
 }
 
 /* What is stored is taken up, as far as the log is what was written. */
-static void resume(struct rollouts *rollouts)
+void rollouts_resume(struct rollouts *rollouts)
 {
     damage_look(rollouts->server->state, &rollouts->damage);
     each_stored(rollouts, false, false);
@@ -526,7 +507,7 @@ static void resume(struct rollouts *rollouts)
 static void take_up(struct rollouts *rollouts)
 {
     if (flock(rollouts->lock, LOCK_EX | LOCK_NB) == 0)
-        resume(rollouts);
+        rollouts_resume(rollouts);
 }
 
 /* Gateway threads share a request's body with us only where a plan wants to keep it. */
@@ -562,7 +543,7 @@ static void tick_gallery(struct rollouts *rollouts, const struct controller_now 
 static void tick(uv_timer_t *clock)
 {
     struct rollouts *rollouts = clock->data;
-    struct controller_now now = now_of();
+    struct controller_now now = rollouts_now();
     struct gateway_sighting *sighting;
     int taken = 0;
 
@@ -611,7 +592,7 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
 {
     struct rollouts *rollouts = calloc(1, sizeof(*rollouts));
     const struct controller_target target = {.user = rollouts,
-                                             .get_route = get_route,
+                                             .get_route = rollouts_route,
                                              .put_route = put_route,
                                              .set_trial = set_trial,
                                              .is_ready = is_ready,
@@ -687,287 +668,4 @@ void rollouts_close(struct rollouts *rollouts)
     if (rollouts->lock >= 0)
         close(rollouts->lock); /* and with it the lock: an heir may go on */
     uv_close((uv_handle_t *)&rollouts->clock, clock_closed);
-}
-
-bool rollouts_are_ours(const struct rollouts *rollouts)
-{
-    return rollouts && rollouts->active;
-}
-
-/* What everybody needs before asking: that this process has the rollouts in its hands. */
-static enum serin_errc check_active(const struct rollouts *rollouts, struct serin_error *error)
-{
-    if (rollouts_are_ours(rollouts))
-        return SERIN_OK;
-    return error_set(error, SERIN_LIMIT, "the rollouts are in the hands of another process: ask again in a moment");
-}
-
-/* ---- the log ---- */
-
-/* The rollout of a name: its id, or its model's for the newest. */
-struct named {
-    const char *name;
-    char id[ROLLOUT_MAX_ID + 1], model[ROUTE_MAX_TEXT + 1];
-    bool by_id;
-};
-
-static void see_named(void *user, const struct stored_rollout *stored)
-{
-    struct named *named = user;
-    bool by_id = strcmp(stored->id, named->name) == 0;
-
-    if (named->by_id || (!by_id && (named->id[0] || strcmp(stored->model, named->name) != 0)))
-        return;
-    named->by_id = by_id;
-    snprintf(named->id, sizeof(named->id), "%s", stored->id);
-    snprintf(named->model, sizeof(named->model), "%s", stored->model);
-}
-
-static bool find_named(struct server *server, const char *name, struct named *ret)
-{
-    *ret = (struct named){.name = name};
-    return decisions_each_rollout(server->state, NULL, INT_MAX, see_named, ret, NULL) == SERIN_OK && ret->id[0];
-}
-
-static enum serin_errc refuse_damaged(const struct damage *damage, const char *model, struct serin_error *error)
-{
-    return error_set(
-        error, SERIN_LIMIT,
-        "the log of decisions is damaged: %s; rollouts of %s stand still until a person has looked: 'serin "
-        "rollout history %s', and 'serin rollout repair %s --why ...' accepts it as it stands",
-        damage_of(damage, model), model, model, model);
-}
-
-/* Nothing is released on a log that is not what was written, whenever that has happened. */
-static enum serin_errc check_log(const struct rollouts *rollouts, const char *model, struct serin_error *error)
-{
-    struct damage now;
-
-    if (damage_of(&rollouts->damage, model))
-        return refuse_damaged(&rollouts->damage, model, error);
-    damage_look(rollouts->server->state, &now);
-    return damage_of(&now, model) ? refuse_damaged(&now, model, error) : SERIN_OK;
-}
-
-bool rollouts_are_unwritten(const struct rollouts *rollouts, const char *model)
-{
-    return rollouts && rollouts->active && controller_is_unwritten(rollouts->controller, model);
-}
-
-const char *rollouts_damage(const struct rollouts *rollouts, const char *model)
-{
-    return rollouts && rollouts->active ? damage_of(&rollouts->damage, model) : NULL;
-}
-
-enum serin_errc rollouts_check_free(const struct rollouts *rollouts, const char *model, const char *tag,
-                                    struct serin_error *error)
-{
-    enum serin_errc rc = rollouts ? check_active(rollouts, error) : SERIN_OK;
-    const struct rollout *rollout;
-    int at;
-
-    if (rc != SERIN_OK)
-        return rc;
-    at = rollouts ? table_find(rollouts->server, model) : -1;
-    /* A canary that was under way when the log was damaged: stable has everything, until it is known how it stands. */
-    if (at >= 0 && rollouts->server->table.entries[at].on_trial && damage_of(&rollouts->damage, model))
-        return refuse_damaged(&rollouts->damage, model, error);
-    rollout = rollouts ? controller_holder(rollouts->controller, model, tag) : NULL;
-    if (!rollout)
-        return SERIN_OK;
-    return error_set(error, SERIN_LIMIT, "rollout %s has %s in its hands (%s): end it first, or use its own verbs",
-                     rollout->id, model, rollout_phase_name(rollout->phase));
-}
-
-/* Why a rollout cannot be shown or moved: only the newest of each model can, and none whose log is damaged. */
-static enum serin_errc explain_missing(struct server *server, const char *rollout, struct serin_error *error)
-{
-    struct named named;
-
-    if (!find_named(server, rollout, &named))
-        return controller_no_rollout(rollout, error);
-    if (damage_of(&server->rollouts->damage, named.model))
-        return refuse_damaged(&server->rollouts->damage, named.model, error);
-    return error_set(error, SERIN_NOT_FOUND,
-                     "%s has ended, and is not the newest rollout of %s: 'serin rollout history %s' shows what it did",
-                     named.id, named.model, named.id);
-}
-
-/* ---- for the admin API ---- */
-
-enum serin_errc rollouts_list(void *user, struct buffer *out, struct serin_error *error)
-{
-    struct server *server = user;
-    enum serin_errc rc = check_active(server->rollouts, error);
-
-    if (rc == SERIN_OK)
-        controller_list(server->rollouts->controller, out);
-    return rc;
-}
-
-enum serin_errc rollouts_report(void *user, const char *rollout, struct buffer *out, struct serin_error *error)
-{
-    struct server *server = user;
-    enum serin_errc rc = check_active(server->rollouts, error);
-
-    if (rc != SERIN_OK)
-        return rc;
-    rc = controller_report(server->rollouts->controller, rollout, out, error);
-    return rc == SERIN_NOT_FOUND ? explain_missing(server, rollout, error) : rc;
-}
-
-static void write_decision(void *user, const struct decision *decision)
-{
-    struct json_writer *json = user;
-    char hash[2 * DECISION_HASH_BYTES + 1];
-
-    text_hex(decision->hash, sizeof(decision->hash), hash);
-    json_begin_object(json);
-    json_key(json, "number");
-    json_write_integer(json, decision->number);
-    json_key(json, "time_ms");
-    json_write_integer(json, decision->time_ms);
-    json_key(json, "rollout");
-    json_write_string(json, decision->rollout);
-    json_key(json, "author");
-    json_write_string(json, decision->author);
-    json_key(json, "event");
-    json_write_string(json, decision->event);
-    json_key(json, "why");
-    json_write_string(json, decision->why);
-    json_key(json, "records");
-    json_write_integer(json, decision->records);
-    json_key(json, "state");
-    json_write_raw(json, decision->state);
-    json_key(json, "numbers");
-    json_write_raw(json, decision->numbers);
-    json_key(json, "hash");
-    json_write_string(json, hash);
-    json_end_object(json);
-}
-
-enum serin_errc rollouts_history(void *user, const char *rollout, int64_t before, int limit, struct buffer *out,
-                                 struct serin_error *error)
-{
-    struct server *server = user;
-    enum serin_errc rc = check_active(server->rollouts, error);
-    struct json_writer json;
-    struct named named;
-
-    if (rc != SERIN_OK)
-        return rc;
-    if (!find_named(server, rollout, &named))
-        return controller_no_rollout(rollout, error);
-    json_init(&json, out);
-    json_begin_array(&json);
-    rc = decisions_page(server->state, named.id, before, limit, MAX_PAGE_BYTES, write_decision, &json, error);
-    json_end_array(&json);
-    return rc;
-}
-
-enum serin_errc rollouts_hold(struct server *server, const char *rollout, struct rollouts_hold *ret,
-                              struct controller_trial *ret_trial, struct serin_error *error)
-{
-    enum serin_errc rc = check_active(server->rollouts, error);
-
-    if (rc == SERIN_OK && rollout && !controller_named(server->rollouts->controller, rollout, ret_trial))
-        rc = controller_no_rollout(rollout, error);
-    if (rc == SERIN_OK)
-        *ret = (struct rollouts_hold){server->rollouts->observer.gallery, &server->rollouts->observer};
-    return rc;
-}
-
-static void count_rollout(void *user, const struct stored_rollout *rollout)
-{
-    (void)rollout;
-    ++*(uint64_t *)user;
-}
-
-enum serin_errc rollouts_start(void *user, const struct admin_rollout *start, struct buffer *out,
-                               struct serin_error *error)
-{
-    struct server *server = user;
-    struct controller_now now = now_of();
-    struct controller_start how = {
-        .plan_yaml = start->plan, .author = start->author, .why = start->why, .supersede = start->supersede};
-    char model[ROUTE_MAX_TEXT + 1], tag[ROUTE_MAX_TEXT + 1];
-    const char *id = NULL;
-    enum serin_errc rc = check_active(server->rollouts, error);
-
-    deploy_split_name(start->name, model, tag, sizeof(model));
-    how.model = model;
-    how.canary = tag;
-    if (rc == SERIN_OK)
-        rc = check_log(server->rollouts, model, error);
-    if (rc == SERIN_OK)
-        rc = decisions_each_rollout(server->state, model, INT_MAX, count_rollout, &how.sequence, error);
-    how.sequence++; /* "yolov8n-1" is the first of its model */
-    if (getrandom(&how.salt, sizeof(how.salt), 0) != (ssize_t)sizeof(how.salt))
-        how.salt = uv_hrtime();
-    if (rc == SERIN_OK)
-        rc = controller_start(server->rollouts->controller, &how, &now, &id, error);
-    if (rc == SERIN_OK)
-        rc = controller_report(server->rollouts->controller, id, out, error);
-    return rc;
-}
-
-/* Afterwards what can be taken up is: aborted, where it was under way, with its route. */
-static enum serin_errc repair(struct server *server, const char *rollout, const char *author, const char *why,
-                              struct buffer *out, struct serin_error *error)
-{
-    struct rollouts *rollouts = server->rollouts;
-    struct damage now;
-    struct named named;
-    struct route route;
-    enum serin_errc rc = takeover_check(server, error);
-
-    if (rc == SERIN_OK && !find_named(server, rollout, &named))
-        rc = controller_no_rollout(rollout, error);
-    damage_look(server->state, &now);
-    if (rc == SERIN_OK && !damage_of(&rollouts->damage, named.model) && !damage_of(&now, named.model))
-        rc = error_set(error, SERIN_LIMIT, "the log of decisions of %s is not damaged", named.model);
-    if (rc == SERIN_OK)
-        rc = damage_repair(server->state, named.model,
-                           get_route(rollouts, named.model, &route, NULL) == SERIN_OK ? route.revision : 0, author, why,
-                           error);
-    if (rc != SERIN_OK)
-        return rc;
-    log_event(server->log, "warn", "repairing the log of decisions", "%s: accepted as it stands by %s", named.model,
-              author);
-    resume(rollouts);
-    return controller_report(rollouts->controller, named.model, out, error);
-}
-
-enum serin_errc rollouts_act(void *user, const char *rollout, const char *verb, const char *author, const char *why,
-                             struct buffer *out, struct serin_error *error)
-{
-    struct server *server = user;
-    struct controller_now now = now_of();
-    enum serin_errc rc = check_active(server->rollouts, error);
-    enum rollout_event event;
-
-    if (rc != SERIN_OK)
-        return rc;
-    if (strcmp(verb, DECISION_REPAIR) == 0)
-        return repair(server, rollout, author, why, out, error);
-    if (!rollout_event_find(verb, &event) || !rollout_event_is_a_persons(event)) {
-        char verbs[ROLLOUT_VERBS_BYTES];
-
-        rollout_verbs(~0u, verbs);
-        return error_set(error, SERIN_NOT_FOUND, "'%.40s' is no verb: %s", verb, verbs);
-    }
-    if (!controller_rollout(server->rollouts->controller, rollout))
-        return explain_missing(server, rollout, error);
-    rc = controller_act(server->rollouts->controller, rollout, event, author, why, &now, error);
-    return rc == SERIN_OK ? controller_report(server->rollouts->controller, rollout, out, error) : rc;
-}
-
-const struct controller *rollouts_controller(const struct rollouts *rollouts)
-{
-    return rollouts && rollouts->active ? rollouts->controller : NULL;
-}
-
-const struct observer *rollouts_observer(const struct rollouts *rollouts)
-{
-    return rollouts ? &rollouts->observer : NULL;
 }

@@ -159,19 +159,10 @@ static enum serin_errc write_json(const struct route *route, struct buffer *json
 static bool is_same_route(const struct route *present, const struct route *route)
 {
     struct route other = *route;
-    struct buffer a, b;
-    bool same;
 
     other.revision = present->revision;
     other.salt = other.salt ? other.salt : present->salt;
-    buffer_init(&a, 1 << 20);
-    buffer_init(&b, 1 << 20);
-    route_to_json(present, &a);
-    route_to_json(&other, &b);
-    same = !a.failed && !b.failed && a.size == b.size && memcmp(a.bytes, b.bytes, a.size) == 0;
-    buffer_done(&a);
-    buffer_done(&b);
-    return same;
+    return route_is_same(present, &other);
 }
 
 /* Whether all that changes are weights, and only stable's rises: then somebody takes a version off, or back. */
