@@ -8,7 +8,7 @@
 // known stays English and is marked so. The first row that fits is taken: the longer of two alike stands first.
 // tests/browser/test_console.py holds the rows against the strings in the program.
 
-/// Of judge/, rollout/controller_*.c, serve/freeze.c and serve/table.c.
+/// Of judge/, rollout/controller_*.c, serve/freeze.c and serve/table.c; of labels: gateway/feedback*.c, serve/label_join.c.
 const sentences = [
     ["{rest}; 0 of {n} copies were answered, the last: {failure}", "{rest}；{n} 份副本均未得到回答，最近一份：{failure}"],
     ["no request has come for {n} s; {rest}", "已有 {n} 秒没有请求；{rest}"],
@@ -66,6 +66,18 @@ const sentences = [
     ["the canary failed so many requests in a row that the gateway took it off", "候选版接连失败的请求过多，网关已将其撤下"],
     ["the time to undo it has passed", "撤销期已过"],
     ["its records cannot be read again: {why}", "无法重新读取其记录：{why}"],
+    ["boxes[{n}]: {model} has no class {class}: it has {classes}", "boxes[{n}]：{model} 没有类别 {class}：它有 {classes}"],
+    ["boxes[{n}]: class {class} of {model} is {name}, not {other}", "boxes[{n}]：{model} 的类别 {class} 是 {name}，不是 {other}"],
+    ["boxes[{n}]: class {class}: what the classes of {model} are called is not known here: say 'name'", "boxes[{n}]：类别 {class}：此处不知道 {model} 的类别名称，请给出 'name'"],
+    ["boxes[{n}] from ({a}) to ({b}) lies within one pixel: boxes are in pixels of the frame, not in shares of its sides",
+        "boxes[{n}] 自 ({a}) 至 ({b}) 不足一个像素：框应以画面像素为单位，而非边长的比例"],
+    ["boxes[{n}] from ({a}) to ({b}): less than half of it lies in the picture of {size} px", "boxes[{n}] 自 ({a}) 至 ({b})：其不到一半位于 {size} 像素的画面内"],
+    ["boxes[{n}] from ({a}) to ({b}): less than half of it lies in the picture", "boxes[{n}] 自 ({a}) 至 ({b})：其不到一半位于画面内"],
+    ["boxes[{n}]: 'box' must have x1, y1, x2, y2 in pixels, x1 < x2 and y1 < y2", "boxes[{n}]：'box' 须有以像素为单位的 x1、y1、x2、y2，且 x1 < x2、y1 < y2"],
+    ["it came without an API key of {model}", "未附 {model} 的 API 密钥"],
+    ["feedback takes an API key of the model that the request was for: Authorization: Bearer, or X-Api-Key",
+        "反馈须附该请求所属模型的 API 密钥：Authorization: Bearer 或 X-Api-Key"],
+    ["the frame was answered by one version alone, so there is nothing to choose", "该画面只有一个版本回答，无从选择"],
 ];
 
 const values = [["{n} points", "{n} 个百分点"], ["{n} boxes", "{n} 个框"], ["nothing", "无"]];

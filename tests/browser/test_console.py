@@ -145,6 +145,21 @@ def test_a_release_is_watched_and_aborted(browser, serve, releasing):
     assert browser.errors() == []
 
 
+def test_labels_that_do_not_count_are_seen(browser, serve, releasing):
+    found = serve.ask("POST", f"/v1/predict/{releasing.name}", b"p", {"Content-Type": "image/jpeg"})
+    open_page(browser, serve, f"#/rollouts/{releasing.name}", locale="zh-CN")
+    wrong = {"boxes": [{"name": "person", "box": {"x1": .1, "y1": .2, "x2": .3, "y2": .4}}]}
+    until(lambda: serve.ask("POST", f"/v1/feedback/{found.headers['X-Request-Id']}", json.dumps(wrong)).status == 400
+          and serve.api("GET", f"rollouts/{releasing.name}")["labels"]["refused"], "the refusal")
+    browser.wait(selector=".facts .warn", text="不足一个像素")
+    browser.keep("labels")
+    browser.go(url="about:blank")
+    open_page(browser, serve, f"#/rollouts/{releasing.name}")
+    browser.wait(selector=".facts .warn", text="0 counted")
+    browser.wait(selector=".facts .warn", text="refused, the last: boxes[0] from (0.1, 0.2) to (0.3, 0.4) lies within one pixel")
+    assert browser.errors() == []
+
+
 def test_ten_thousand_events(browser, serve, releasing):
     """The last two hundred are shown, and the page stays quick enough to be used."""
     decisions = [{"number": n, "time_ms": 1700000000000 + n, "author": "ann", "event": "pause", "why": f"reason {n}",
@@ -319,6 +334,9 @@ def test_no_sentence_of_the_server_lacks_a_translation(browser, serve):
     ("the canary has had 3 of the 50 requests that the step asks for; how long cannot be told yet", "候选版已有 3，本步要求 50 个请求；尚无法估计还需多久"),
     ("because street is frozen, until Mon 2026-11-23 06:00 Europe/Berlin, in 5 h", "street 处于冻结期，至 Mon 2026-11-23 06:00 Europe/Berlin，还有 5 小时"),
     ("for the gate https://a/b, which says no: not in 5 minutes", "等待关卡 https://a/b，它不同意：not in 5 minutes"),
+    ("boxes[0]: street has no class 'truck': it has 0 person, 1 car", "boxes[0]：street 没有类别 'truck'：它有 0 person, 1 car"),
+    ("boxes[1] from (220, 10) to (260, 90): less than half of it lies in the picture of 200 x 100 px",
+     "boxes[1] 自 (220, 10) 至 (260, 90)：其不到一半位于 200 x 100 像素的画面内"),
     ("I do not like it: 3 points", None), ("trouble in paradise", None)])
 def test_sentences_of_the_server_in_chinese(browser, serve, english, chinese):
     """Whole ones; what a person wrote stays."""
