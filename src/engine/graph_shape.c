@@ -51,7 +51,7 @@ static enum serin_errc mapped(struct shaper *shaper, int from, int *ret)
     return SERIN_OK;
 }
 
-/* A constant that is computed here, counted against the limit; ret_bytes are to be filled. */
+/* A constant that is computed here, counted against the limit; ret_bytes, untouched on errors, are to be filled. */
 static enum serin_errc new_constant(struct shaper *shaper, int from, enum graph_type type, int rank,
                                     const int64_t *shape, void **ret_bytes)
 {
@@ -93,7 +93,7 @@ static enum serin_errc shape_node(struct shaper *shaper, int output)
     count = end > begin ? end - begin : 0;
     memcpy(sizes, x->shape, sizeof(sizes));
     rc = new_constant(shaper, output, GRAPH_I64, 1, &count, &bytes);
-    if (rc == SERIN_OK && count)
+    if (bytes && count)
         memcpy(bytes, sizes + begin, (size_t)count * sizeof(*sizes));
     return rc;
 }
@@ -111,7 +111,7 @@ static enum serin_errc filled_node(struct shaper *shaper, int output)
     if (sizes->type != GRAPH_I64 || sizes->rank != 1 || sizes->shape[0] > GRAPH_MAX_RANK)
         return error_set(shaper->error, SERIN_UNSUPPORTED, "the shape is no list of at most %d int64", GRAPH_MAX_RANK);
     rc = new_constant(shaper, output, type, (int)sizes->shape[0], sizes->constant, &bytes);
-    if (rc || constant == GRAPH_NONE) /* a new constant is all zero */
+    if (!bytes || constant == GRAPH_NONE) /* a new constant is all zero */
         return rc;
     fill = &shaper->source->values[constant];
     count = shaper->graph->values[shaper->map[output]].element_count;
@@ -155,7 +155,7 @@ static enum serin_errc range_node(struct shaper *shaper, int output)
         return error_set(shaper->error, SERIN_MODEL, "from %g to %g in steps of %g", begin, end, step);
     size = count > 0 ? (int64_t)count : 0;
     rc = new_constant(shaper, output, type, 1, &size, &bytes);
-    for (i = 0; rc == SERIN_OK && i < size; i++) {
+    for (i = 0; bytes && i < size; i++) {
         double x = begin + (double)i * step;
 
         if (type == GRAPH_F32)

@@ -204,7 +204,7 @@ case("Split last is less", node("Split", "x", "abc", axis=1, num_outputs=3), {"x
 for title, begin, end, axes, steps in [
     ("middle", [1], [3], [1], [1]), ("negative", [-3, -2], [-1, 2**62], [2, 0], [1, 1]),
     ("backwards", [-1, 2**62], [-100, 0], [1, 2], [-1, -2]), ("wide step", [0], [2**63 - 1], [2], [3]),
-    ("empty", [3], [1], [1], [1]),
+    ("empty", [3], [1], [1], [1]), ("one backwards", [2], [1], [1], [-1]),
 ]:
     case("Slice " + title, node("Slice", "xbeas"), {"x": f32(2, 4, 5)},
          {"b": i64(*begin), "e": i64(*end), "a": i64(*axes), "s": i64(*steps)})
@@ -305,6 +305,7 @@ case("Constant int64", [node("Constant", [], "c", value_ints=[1, -1]), node("Res
 case("Identity and Dropout", [node("Identity", "x", "a"), node("Dropout", "a", "b"), node("Identity", "b")], {"x": f32(4)})
 case("an output is a constant", [node("Add", "ab"), helper.make_node("Neg", ["x"], ["z"])], {"x": f32(2)},
      {"a": f32(3), "b": f32(3)}, "yz")
+case("a chain", [node("Abs", "x", "a"), node("Sigmoid", "a", "b"), node("Neg", "b")], {"x": f32(50)})
 case("dead nodes", [node("Exp", "x", "d"), node("Neg", "d", "e"), node("Abs", "x")], {"x": f32(3)})
 
 # ---- what must be refused ----
