@@ -86,12 +86,6 @@ function losses({copies, labels}) {
             labels.refused > 0 ? labels.why : "") : null];
 }
 
-/// What labellers post does not show anywhere else, and guards wait for it.
-function labelsFact({counted, refused, unchecked, unmatched = 0, why}) {
-    return refused || unchecked || unmatched ? [t("labelsCounted", {n: counted}), unchecked ? t("labelsUnchecked", {n: unchecked}) : null,
-        unmatched ? t("labelsUnmatched", {n: unmatched}) : null, refused ? [t("labelsRefused", {n: refused}), english(why)] : null] : null;
-}
-
 function facts(rollout) {
     const ratio = rollout.sample_ratio || {}, model = live.status?.models.find((one) => one.model === rollout.model);
     const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
@@ -103,7 +97,6 @@ function facts(rollout) {
             ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,
         losses(rollout),
-        row("labels", rollout.labels && labelsFact(rollout.labels), rollout.labels?.refused ? "warn" : null),
         rollout.no_traffic && !rollout.ended ? row("state", t("noTraffic"), "warn") : null,
         rollout.route_in_force ? null : row("state", t("notInForce"), "warn"),
         model?.unstored ? row("state", t("unstored"), "warn") : null,
