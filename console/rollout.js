@@ -69,7 +69,7 @@ function eventsView(rollout) {
         shown.length === 0 ? h("p", {}, t("noEvents")) : h("table", {class: "wide card"},
             h("thead", {}, h("tr", {}, ["when", "event", "state", "who", "why"].map((key) => h("th", {scope: "col"}, t(key))))),
             h("tbody", {}, shown.map((decision) => h("tr", {id: `d-${decision.number}`},
-                cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", tOr(`event_${decision.event}`, decision.event)),
+                cell("when", h("span", {class: "whole"}, time(decision.time_ms))), cell("event", h("span", {class: "whole"}, tOr(`event_${decision.event}`, decision.event))),
                 cell("state", h("span", {class: "whole"}, tOr(`phase_${decision.state.phase}`, decision.state.phase))), cell("who", tOr(`who_${decision.author}`, decision.author)),
                 cell("why", english(decision.why)))))),
         hidden ? h("p", {class: "small"}, t("moreEvents", {id: rollout.id})) : null);
@@ -117,7 +117,7 @@ export function rolloutPage(id) {
 
     if (!rollout || rollout.error)
         return [h("h1", {}, id), h("p", {class: "state"}, rollout ? t("gone", {id}) : t("loading")),
-            rollout ? h("p", {}, rollout.error) : null];
+            rollout ? h("p", {}, english(rollout.error)) : null];
     return [
         h("h1", {}, rollout.id),
         h("p", {class: "state"}, phaseBadge(rollout), " ", t("against", rollout), ", ",

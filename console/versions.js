@@ -81,17 +81,17 @@ const MEASURES = ["map50_95", "map50", "precision", "recall", "f1", "small", "me
 function evaluationView(version) {
     const {per_class: classes = [], ...all} = version.eval;
     const measured = MEASURES.filter((name) => Number.isFinite(all[name]));
-    const cell = (label, ...content) => h("td", {"data-label": label}, ...content), words = {map50_95: "mAP50-95", map50: "mAP50", f1: "F1"};
+    const cell = (label, ...content) => h("td", {"data-label": label}, ...content), word = (name) => t(`measure_${name}`);
     const columns = measured.filter((name) => classes.some((one) => Number.isFinite(one[name])));
     const sorted = [...classes].sort((a, b) => (a[columns[0]] ?? 2) - (b[columns[0]] ?? 2)).slice(0, MOST_CLASSES);
 
     return h("section", {class: "card", id: "evaluation", "aria-labelledby": "evaluation-h"},
         h("h2", {id: "evaluation-h"}, t("evaluation"), h("span", {class: "small"}, t("evaluatedOn", {n: all.images ?? "–", objects: all.instances ?? "–"}))),
         h("table", {class: "wide"},
-            h("thead", {}, h("tr", {}, h("th", {scope: "col"}, t("class")), measured.map((name) => h("th", {scope: "col"}, words[name] ?? name)))),
-            h("tbody", {}, h("tr", {}, h("th", {scope: "row"}, t("allClasses")), measured.map((name) => cell(words[name] ?? name, number(all[name])))),
+            h("thead", {}, h("tr", {}, h("th", {scope: "col"}, t("class")), measured.map((name) => h("th", {scope: "col"}, word(name))))),
+            h("tbody", {}, h("tr", {}, h("th", {scope: "row"}, t("allClasses")), measured.map((name) => cell(word(name), number(all[name])))),
                 classes.length > 1 ? sorted.map((one) => h("tr", {}, h("th", {scope: "row"}, one.name),
-                    measured.map((name) => cell(words[name] ?? name, number(one[name]))))) : null)));
+                    measured.map((name) => cell(word(name), number(one[name]))))) : null)));
 }
 
 const shortDigest = (digest) => digest.replace("sha256:", "").slice(0, 12);
@@ -161,7 +161,7 @@ function diffView() {
 
     if (diff.evaluation)
         rows.push([diff.evaluation.name, text(diff.evaluation.from), text(diff.evaluation.to),
-            diff.evaluation.same_data ? "" : t("otherData")],
+            diff.evaluation.same_data ? change(diff.evaluation.to - diff.evaluation.from) : t("otherData")],
         ...diff.evaluation.classes.map((one) => [`– ${one.name}`, text(one.from), text(one.to), change(one.change)]));
     const findings = [...(diff.scan?.new || []).map((one) => ["warn", "findingNew", one]), ...(diff.scan?.gone || []).map((one) => ["good", "findingGone", one])];
     return [

@@ -268,7 +268,9 @@ def test_no_word_lacks_a_translation(browser, serve):
         assert len(texts) == 2 and all(texts), key
         assert sorted(re.findall(r"\{\w+\}", texts[0])) == sorted(re.findall(r"\{\w+\}", texts[1])), key
     same = {key for key, (english, chinese) in table.items() if english == chinese}
-    assert same <= {"title", "p95"}, same
+    assert same <= {"title", "p95", "measure_map50_95", "measure_map50", "measure_f1", "measure_top1", "measure_top5"}, same
+    measures = re.search(r"const MEASURES = \[(.*?)\]", (ROOT / "console/versions.js").read_text())[1]
+    assert all(f"measure_{name}" in table for name in re.findall(r'"(\w+)"', measures))
     for event in re.findall(r'X\([A-Z_]+, "([\w-]+)"', re.search(r"#define ROLLOUT_EVENTS.*?\n\n", (ROOT / "src/rollout/machine.h").read_text(), re.DOTALL)[0]):
         assert f"event_{event}" in table, event
     for file in (ROOT / "console").glob("*.js"):
