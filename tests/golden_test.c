@@ -452,16 +452,20 @@ int main(int argc, char **argv)
 {
     const char *source = getenv("SERIN_SOURCE_DIR"), *data = getenv("SERIN_TEST_DATA");
     char folder[2048], model[4096];
+    struct serin_open_options options;
     struct serin_yolo *yolo = NULL;
     struct serin_error error = {0};
     json_error_t json_error;
     json_t *golden, *cases;
     size_t count = 0;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: golden_test PREDICTIONS.json\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: golden_test PREDICTIONS.json [PROVIDER]\n");
         return 2;
     }
+    serin_open_options_init(&options);
+    if (argc == 3)
+        options.provider = argv[2];
     golden = json_load_file(argv[1], 0, &json_error);
     if (golden == NULL) {
         printf("%s:%d: %s\n", argv[1], json_error.line, json_error.text);
@@ -484,7 +488,7 @@ int main(int argc, char **argv)
         json_decref(golden);
         return SKIPPED;
     }
-    if (serin_yolo_open(model, NULL, &yolo, &error)) {
+    if (serin_yolo_open(model, &options, &yolo, &error)) {
         printf("%s: %s\n", model, error.message);
         json_decref(golden);
         return 1;

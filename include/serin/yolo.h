@@ -38,7 +38,8 @@ const char *serin_task_name(enum serin_task task);
 /* ---- opening ---- */
 
 struct serin_open_options {
-    const char *provider; /* "cpu" (default), "cuda", "tensorrt", or "auto": the fastest that loads */
+    const char *provider; /* ONNX Runtime's "cpu" (default), "cuda", "tensorrt", or "auto": the fastest of these that
+                             loads. "onednn", "onednn-bf16": the CPU, with oneDNN */
     int device;           /* GPU number for cuda and tensorrt */
     int threads; /* of the engine for one inference; 0: one for each processor this process may use. At most 4 for each
                     of those (and 16 always) */

@@ -44,7 +44,8 @@ enum serin_errc model_limit_memory(const struct model_settings *settings, struct
 
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error)
 {
-    static const char *const providers[] = {"cpu", "cuda", "tensorrt", "auto"}; /* MODEL_PROVIDERS */
+    static const char *const providers[] = {"cpu",  "cuda",   "tensorrt",
+                                            "auto", "onednn", "onednn-bf16"}; /* MODEL_PROVIDERS */
     struct serin_open_options options;
     struct serin_yolo *yolo = NULL;
 

@@ -20,7 +20,7 @@ struct model_settings {
     int memory_mb; /* of this process; 0: memory_limit_default */
 };
 
-#define MODEL_PROVIDERS "cpu|cuda|tensorrt|auto"
+#define MODEL_PROVIDERS "cpu|cuda|tensorrt|auto|onednn|onednn-bf16"
 
 /* Rows of a verb's option table, for settings that hold a struct model_settings named model. */
 #define MODEL_PATH_OPTION(settings)                                                                                    \
@@ -47,7 +47,8 @@ struct model_settings {
      .type = CLI_CHOICE,                                                                                               \
      .fallback = "cpu",                                                                                                \
      .offset = offsetof(struct settings, model.provider),                                                              \
-     .help = "what runs the network; auto takes the fastest that loads"},                                              \
+     .help = "what runs the network: ONNX Runtime on the CPU or a GPU (auto: the fastest that loads), or oneDNN on "   \
+             "the CPU in fp32 or bf16"},                                                                               \
     {                                                                                                                  \
         .name = "device", .value = "N", .type = CLI_INTEGER, .fallback = "0", .max = 255,                              \
         .offset = offsetof(struct settings, model.device), .help = "the GPU's number, for cuda and tensorrt"           \

@@ -119,7 +119,8 @@ static const struct cli_example examples[] = {
 
 static int run_worker(const void *given, char *const *operands, size_t operand_count)
 {
-    static const char *const providers[] = {"cpu", "cuda", "tensorrt", "auto"}; /* MODEL_PROVIDERS */
+    static const char *const providers[] = {"cpu",  "cuda",   "tensorrt",
+                                            "auto", "onednn", "onednn-bf16"}; /* MODEL_PROVIDERS */
     const struct worker_settings *settings = given;
     struct worker_options worker;
     struct serin_error error;

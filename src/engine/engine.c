@@ -77,7 +77,7 @@ enum serin_errc engine_open(const uint8_t *bytes, size_t size_bytes, const struc
     engine = calloc(1, sizeof(*engine));
     if (!engine)
         return error_set(error, SERIN_NOMEM, "no memory for an engine");
-    engine->backend = &engine_onnxruntime;
+    engine->backend = strncmp(options->provider, "onednn", 6) == 0 ? &engine_onednn : &engine_onnxruntime;
     engine->threads = options->threads;
     rc = engine->backend->open(bytes, size_bytes, options, engine, error);
     if (rc != SERIN_OK) {

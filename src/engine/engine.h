@@ -42,7 +42,7 @@ struct tensor {
 };
 
 struct engine_options {
-    const char *provider; /* "cpu", "cuda", "tensorrt", "auto" */
+    const char *provider; /* "cpu", "cuda", "tensorrt", "auto": ONNX Runtime's; "onednn", "onednn-bf16" */
     int threads;          /* >= 1, for one inference */
     int device;
     const char *cache_dir; /* NULL: none */
@@ -92,6 +92,6 @@ MUST_USE enum serin_errc engine_run(const struct engine *engine, const struct te
                                     struct engine_outputs *ret, struct serin_error *error);
 void engine_outputs_done(const struct engine *engine, struct engine_outputs *outputs);
 
-extern const struct engine_backend engine_onnxruntime;
+extern const struct engine_backend engine_onnxruntime, engine_onednn;
 
 #endif

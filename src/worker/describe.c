@@ -175,7 +175,10 @@ void describe_config(const struct service *service, struct buffer *out)
     array_at(&json, "instance_group");
     json_begin_object(&json);
     json_put_string(&json, "name", service->model);
-    json_put_string(&json, "kind", strcmp(service->info->provider, "cpu") == 0 ? "KIND_CPU" : "KIND_GPU");
+    json_put_string(&json, "kind",
+                    strcmp(service->info->provider, "cuda") == 0 || strcmp(service->info->provider, "tensorrt") == 0
+                        ? "KIND_GPU"
+                        : "KIND_CPU");
     json_put_integer(&json, "count", 1);
     json_end_object(&json);
     json_end_array(&json);

@@ -1,0 +1,204 @@
+/*
+ * engine_onednn_test.c - one engine for many threads and many shapes, and what it refuses.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/engine_onednn.c"
+
+#include "base/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+enum { SIDE = 32, MAX_BATCH = MAX_PLANS + 4 };
+
+static enum serin_errc open_model(const char *name, const char *provider, struct engine **ret,
+                                  struct serin_error *error)
+{
+    const struct engine_options options = {.provider = provider, .threads = 1};
+    const char *folder = getenv("SERIN_SOURCE_DIR");
+    uint8_t *bytes = NULL;
+    enum serin_errc rc;
+    char path[512];
+    size_t size;
+
+    snprintf(path, sizeof(path), "%s/examples/models/miniature/%s.onnx", folder ? folder : ".", name);
+    if (file_read(path, (size_t)1 << 26, &bytes, &size, error) != SERIN_OK)
+        fail_msg("%s", error->message);
+    rc = engine_open(bytes, size, &options, ret, error);
+    free(bytes);
+    return rc;
+}
+
+/* Pictures of this batch; the same numbers for the same batch. */
+static float *pictures(int64_t batch)
+{
+    const size_t count = (size_t)(batch * 3 * SIDE * SIDE);
+    float *values = malloc(count * sizeof(*values));
+    uint32_t state = (uint32_t)batch;
+    size_t i;
+
+    assert_non_null(values);
+    for (i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)(state >> 8) / (float)(1u << 24);
+    }
+    return values;
+}
+
+static double sum_of_run(const struct engine *engine, int64_t batch)
+{
+    struct tensor input = {.type = TENSOR_F32, .rank = 4, .shape = {batch, 3, SIDE, SIDE}};
+    struct engine_outputs outputs;
+    struct serin_error error;
+    double sum = 0.0;
+    int64_t count = 1, i;
+    float *values = pictures(batch);
+
+    input.values = values;
+    if (engine_run(engine, &input, &outputs, &error) != SERIN_OK) {
+        free(values);
+        fprintf(stderr, "%s\n", error.message);
+        return -1.0;
+    }
+    for (i = 0; i < outputs.tensors[0].rank; i++)
+        count *= outputs.tensors[0].shape[i];
+    if (outputs.tensors[0].shape[0] == batch)
+        for (i = 0; i < count; i++)
+            sum += (double)((const float *)outputs.tensors[0].values)[i] * (double)(i % 7 + 1);
+    engine_outputs_done(engine, &outputs);
+    free(values);
+    return sum;
+}
+
+struct runner {
+    const struct engine *engine;
+    const double *want;
+    int first, failures;
+};
+
+static void *run_many(void *user)
+{
+    struct runner *runner = user;
+    int i;
+
+    for (i = 0; i < 24; i++) {
+        const int batch = (runner->first + i) % 6 + 1;
+
+        runner->failures += sum_of_run(runner->engine, batch) != runner->want[batch];
+    }
+    return NULL;
+}
+
+static void test_threads_share_an_engine(void **state)
+{
+    struct runner runners[4];
+    struct serin_error error;
+    struct engine *engine = NULL;
+    pthread_t threads[4];
+    double want[7];
+    int i;
+
+    (void)state;
+    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    for (i = 1; i < 7; i++) {
+        want[i] = sum_of_run(engine, i);
+        assert_true(want[i] > 0.0);
+    }
+    engine_close(engine);
+    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    for (i = 0; i < 4; i++) {
+        runners[i] = (struct runner){engine, want, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_many, &runners[i]), 0);
+    }
+    for (i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(runners[i].failures, 0);
+    }
+    engine_close(engine);
+}
+
+/* More shapes than there is room for plans: the oldest goes, and is made again when its shape comes back. */
+static void test_plans_are_bounded(void **state)
+{
+    const struct network *network;
+    struct serin_error error;
+    struct engine *engine = NULL;
+    double first;
+    int i;
+
+    (void)state;
+    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    first = sum_of_run(engine, 1);
+    for (i = 2; i <= MAX_BATCH; i++)
+        assert_true(sum_of_run(engine, i) > 0.0);
+    network = engine->state;
+    for (i = 0; i < MAX_PLANS; i++) {
+        assert_non_null(network->plans[i].plan);
+        assert_int_not_equal(network->plans[i].shapes[0][0], 1);
+        assert_int_equal(network->plans[i].leased_count, 0);
+    }
+    assert_true(sum_of_run(engine, 1) == first);
+    engine_close(engine);
+}
+
+static void test_fp16_is_widened_and_narrowed(void **state)
+{
+    const int64_t side = 160, count = 3 * side * side;
+    uint16_t *values = calloc((size_t)count, sizeof(*values));
+    struct tensor input = {.type = TENSOR_F16, .rank = 4, .shape = {1, 3, side, side}, .values = values};
+    struct engine_outputs ours, theirs;
+    struct engine *engine = NULL, *other = NULL;
+    struct serin_error error;
+    int64_t i;
+
+    (void)state;
+    for (i = 0; i < count; i++)
+        values[i] = half_from_float((float)(i * 7919 % 255) / 255.0f);
+    assert_int_equal(open_model("detect-fp16", "onednn", &engine, &error), SERIN_OK);
+    assert_int_equal(open_model("detect-fp16", "cpu", &other, &error), SERIN_OK);
+    assert_int_equal(engine_run(engine, &input, &ours, &error), SERIN_OK);
+    assert_int_equal(engine_run(other, &input, &theirs, &error), SERIN_OK);
+    assert_int_equal(ours.tensors[0].type, TENSOR_F16);
+    assert_int_equal(ours.tensors[0].rank, theirs.tensors[0].rank);
+    for (i = 0; i < ours.tensors[0].shape[1] * ours.tensors[0].shape[2]; i++) {
+        const float a = half_to_float(((const uint16_t *)ours.tensors[0].values)[i]);
+        const float b = half_to_float(((const uint16_t *)theirs.tensors[0].values)[i]);
+
+        assert_true(a - b < 0.5f && b - a < 0.5f); /* of 160 pixels: ONNX Runtime rounds each layer to fp16 */
+    }
+    engine_outputs_done(engine, &ours);
+    engine_outputs_done(other, &theirs);
+    engine_close(engine);
+    engine_close(other);
+    free(values);
+}
+
+static void test_what_it_refuses(void **state)
+{
+    struct serin_error error;
+    struct engine *engine = NULL;
+
+    (void)state;
+    assert_int_equal(open_model("detect-nms", "onednn", &engine, &error), SERIN_UNSUPPORTED);
+    assert_string_equal(error.message, "oneDNN cannot run this network, the provider cpu may: node '/NonZero': the "
+                                       "operator NonZero is not known here");
+    assert_int_equal(open_model("detect", "onednn-int4", &engine, &error), SERIN_INVALID);
+    assert_string_equal(error.message,
+                        "unknown provider 'onednn-int4': cpu, cuda, tensorrt, auto, onednn or onednn-bf16");
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_share_an_engine),
+        cmocka_unit_test(test_plans_are_bounded),
+        cmocka_unit_test(test_fp16_is_widened_and_narrowed),
+        cmocka_unit_test(test_what_it_refuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
