@@ -16,9 +16,8 @@ from test_rollout import PERSON, Rollouts, plan, seen, step
 # Whatever is slow, fails or is not drawn as it should be goes back.
 STRICT = plan(step(50, evidence=10**9, time="600s"), guards=[
     {"metric": "error_rate", "margin": .02, "required": False},
-    {"metric": "latency_p50", "limit": 400, "required": False},
-    {"metric": "latency_p95", "limit": 400, "required": False}])
-SLOW_S = 1  # how long a client takes
+    {"metric": "latency_p50", "limit": 1000, "required": False}])
+SLOW_S = 2  # how long a client takes; half of it is far beyond what a version does, on a busy machine, too
 
 
 @pytest.fixture(name="serve", scope="module")
@@ -41,7 +40,7 @@ def heard(models):
 
 
 def latencies(models):
-    """Medians and 95th percentiles that the judge has of both, in ms."""
+    """The medians that the judge has of both, in ms."""
     return [guard[arm] for guard in models.get()["guards"] if guard["unit"] == "ms" for arm in ("stable", "canary")]
 
 
@@ -82,7 +81,7 @@ def well(models):
 
 
 def test_slow_senders_and_slow_readers_are_not_slow_versions(models, serve):
-    """A picture that comes over a second, and an answer that is read over a second: a version had neither in its hands."""
+    """A picture that comes over seconds, and an answer that nobody reads for one: a version had neither in its hands."""
     large = answer(body=json.dumps({"images": [{"results": []}], "x": "y" * 600_000}).encode())
     models.two(lambda asked: large, lambda asked: large)
     models.start(STRICT)
@@ -90,7 +89,7 @@ def test_slow_senders_and_slow_readers_are_not_slow_versions(models, serve):
 
     def ask_slowly():
         with contextlib.closing(connect(serve)) as client:
-            for _ in range(3):
+            for _ in range(2):
                 client.sendall(request(models.name, 4000))
                 for _ in range(4):
                     threading.Event().wait(SLOW_S / 4)
@@ -99,8 +98,8 @@ def test_slow_senders_and_slow_readers_are_not_slow_versions(models, serve):
                 assert read_answer(client) == 200
 
     at_once(24, ask_slowly)
-    until(lambda: heard(models) >= 15, "the judge's evidence")
-    assert len(found := latencies(models)) == 4 and max(found) < SLOW_S * 1000 / 2, found
+    until(lambda: heard(models) >= 10, "the judge's evidence")
+    assert len(found := latencies(models)) == 2 and max(found) < SLOW_S * 1000 / 2, found
     well(models)
 
 
@@ -113,29 +112,34 @@ def test_who_leaves_is_no_evidence_of_slowness(models, serve):
     said = threading.Event()
     said.set()
     models.two(behave, behave)
+    models.put(timeout_ms=60000, canary_timeout_ms=60000)
     models.start(STRICT)
     models.reach("Progressing")
 
     def send_and_leave():
-        for _ in range(2):
-            with contextlib.closing(connect(serve)) as client:
-                client.sendall(request(models.name, 1001))
-                for _ in range(4):
-                    threading.Event().wait(SLOW_S / 4)
-                    client.sendall(b"x" * 250)
-                before = models.stable.count + models.canary.count
-                client.sendall(b"x")
-                until(lambda: models.stable.count + models.canary.count > before, "the request")
+        with contextlib.closing(connect(serve)) as client:
+            client.sendall(request(models.name, 1001))
+            for _ in range(4):
+                threading.Event().wait(SLOW_S / 4)
+                client.sendall(b"x" * 250)
+            before = models.stable.count + models.canary.count
+            client.sendall(b"x")
+            until(lambda: models.stable.count + models.canary.count > before, "the request")
+
+    def those_who_left():
+        file, = (serve.folder / "data" / "rollouts").glob(models.get()["id"] + "/1.ndjson")
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        return [record["latency_ms"]["total"] for record in records if record.get("status") == 499]
 
     with models.traffic(clients=1) as traffic:
-        traffic.more(50)
+        traffic.more(10)
         said.clear()
         at_once(24, send_and_leave)
-        until(lambda: sum(models.counters(tag)["aborted"] for tag in ("v1", "v2")) >= 48, "those who left")
+        until(lambda: len(those_who_left()) == 24, "those who left")
         said.set()
-        traffic.more(50)
+        traffic.more(10)
     assert not traffic.errors
-    assert len(found := latencies(models)) == 4 and max(found) < SLOW_S * 1000 / 2, found
+    assert sorted(those_who_left())[12] < SLOW_S * 1000 / 2, those_who_left()
     well(models)
 
 
