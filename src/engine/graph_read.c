@@ -30,6 +30,7 @@ struct reader {
     struct graph *graph;
     struct name_set names; /* flags: the value's index */
     struct graph_draft draft;
+    uint8_t taken[ONNX_MAX_NODES / 8]; /* bit: the node of that number is read */
     struct serin_error *error;
 };
 
@@ -174,6 +175,67 @@ static enum serin_errc read_node(struct reader *reader, struct slice bytes)
     return graph_add_node(reader->graph, &draft->node, reader->error);
 }
 
+/* Whether all that a node takes is there. */
+static enum serin_errc inputs_are_made(struct reader *reader, struct slice bytes, bool *ret)
+{
+    struct message message = message_open(&reader->file, &node_message, bytes);
+    enum serin_errc rc;
+    bool more = false;
+
+    *ret = true;
+    for (;;) {
+        rc = message_next(&message, &more, reader->error);
+        if (rc || !more)
+            return rc;
+        if (message.number == NODE_INPUT && message.bytes.size && !name_set_find(&reader->names, message.bytes))
+            *ret = false;
+    }
+}
+
+/* One round over the nodes, in the file's order: those whose inputs are there and that have not been read. */
+static enum serin_errc read_round(struct reader *reader, struct slice bytes, size_t *ret_left)
+{
+    struct message message = message_open(&reader->file, &graph_message, bytes);
+    bool more = false, made = false;
+    enum serin_errc rc;
+    size_t at = 0;
+
+    *ret_left = 0;
+    for (;;) {
+        rc = message_next(&message, &more, reader->error);
+        if (rc || !more)
+            return rc;
+        if (message.number != GRAPH_NODE)
+            continue;
+        BUG_ON(at == ONNX_MAX_NODES); /* the probe has looked */
+        if (!(reader->taken[at / 8] >> at % 8 & 1)) {
+            rc = inputs_are_made(reader, message.bytes, &made);
+            if (rc == SERIN_OK && made) {
+                reader->taken[at / 8] |= (uint8_t)(1u << at % 8);
+                rc = read_node(reader, message.bytes);
+            }
+            if (rc)
+                return rc;
+            *ret_left += !made;
+        }
+        at++;
+    }
+}
+
+/* In rounds, as the probe does it, which knows that they end. */
+static enum serin_errc read_nodes(struct reader *reader, struct slice bytes)
+{
+    enum serin_errc rc = SERIN_OK;
+    size_t left = 1;
+    int round;
+
+    for (round = 0; rc == SERIN_OK && left; round++) {
+        BUG_ON(round == ONNX_MAX_ROUNDS);
+        rc = read_round(reader, bytes, &left);
+    }
+    return rc;
+}
+
 /* ---- inputs and outputs ---- */
 
 static enum serin_errc read_inputs(struct reader *reader)
@@ -228,8 +290,7 @@ static void find_outputs(struct reader *reader)
 
 /* ---- the model ---- */
 
-/* One pass over the graph, for the fields of one number. */
-static enum serin_errc read_pass(struct reader *reader, struct slice bytes, uint32_t number)
+static enum serin_errc read_initializers(struct reader *reader, struct slice bytes)
 {
     struct message message = message_open(&reader->file, &graph_message, bytes);
     enum serin_errc rc;
@@ -241,15 +302,11 @@ static enum serin_errc read_pass(struct reader *reader, struct slice bytes, uint
         rc = message_next(&message, &more, reader->error);
         if (rc || !more)
             return rc;
-        if (message.number != number)
+        if (message.number != GRAPH_INITIALIZER)
             continue;
-        if (number == GRAPH_NODE) {
-            rc = read_node(reader, message.bytes);
-        } else {
-            rc = graph_read_constant(&reader->file, message.bytes, reader->graph, &value, &name, reader->error);
-            if (rc == SERIN_OK)
-                rc = name_set_add(&reader->names, name, (uint32_t)value, reader->error);
-        }
+        rc = graph_read_constant(&reader->file, message.bytes, reader->graph, &value, &name, reader->error);
+        if (rc == SERIN_OK)
+            rc = name_set_add(&reader->names, name, (uint32_t)value, reader->error);
         if (rc)
             return rc;
     }
@@ -261,9 +318,9 @@ static enum serin_errc read_graph(struct reader *reader, struct slice bytes)
 
     rc = read_inputs(reader);
     if (rc == SERIN_OK)
-        rc = read_pass(reader, bytes, GRAPH_INITIALIZER);
+        rc = read_initializers(reader, bytes);
     if (rc == SERIN_OK)
-        rc = read_pass(reader, bytes, GRAPH_NODE);
+        rc = read_nodes(reader, bytes);
     if (rc)
         return rc;
     find_outputs(reader);

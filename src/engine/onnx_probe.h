@@ -4,9 +4,14 @@
  *
  * A walk over the protobuf of ModelProto (onnx.proto3, ONNX 1.x) that allocates only the metadata text and a set of
  * names, checks every length against the bytes there are, and refuses what a worker must never load: weights in other
- * files, sub-graph nesting beyond a limit, tensors larger than the file, cycles (nodes must come in topological order,
- * IR specification "Graphs"), operators that are not ONNX's own or ONNX Runtime's, and what two readers may read in two
- * ways (a single field, a name or a metadata key that comes twice).
+ * files, sub-graph nesting beyond a limit, tensors larger than the file, cycles, operators that are not ONNX's own or
+ * ONNX Runtime's, and what two readers may read in two ways (a single field, a name or a metadata key that comes
+ * twice).
+ *
+ * Nodes should come in topological order (IR specification "Graphs"), but converters to fp16 put the cast of the input
+ * behind all others, and Ultralytics' half=True is such a file. So the model's own nodes are taken in rounds: those
+ * whose inputs are made, in the file's order, then again those that were left, ONNX_MAX_ROUNDS times at most. What is
+ * left then is a cycle, or might as well be one.
  */
 #ifndef ENGINE_ONNX_PROBE_H
 #define ENGINE_ONNX_PROBE_H
@@ -18,6 +23,7 @@
 #define ONNX_MAX_NODES          65536
 #define ONNX_MAX_DEPTH          8 /* of graphs: the model's own is 1 */
 #define ONNX_MAX_FIELDS         (1u << 24)
+#define ONNX_MAX_ROUNDS         8  /* over nodes that are out of order */
 #define ONNX_MAX_OPERATORS      64 /* kinds that are counted by name */
 
 struct onnx_metadata {

@@ -283,6 +283,36 @@ static void nodes_are_counted_and_limited(void **state)
     assert_non_null(strstr(error.message, "more than 65536 nodes"));
 }
 
+/* A chain of count nodes, the last one first, so that each round takes one. */
+static enum serin_errc probe_backwards(int count)
+{
+    struct buffer graph = part();
+    char from[16], to[16];
+    int i;
+
+    put_value(&graph, GRAPH_INPUT, "n0");
+    for (i = count; i > 0; i--) {
+        snprintf(from, sizeof(from), "n%d", i - 1);
+        snprintf(to, sizeof(to), "n%d", i);
+        put_node(&graph, "Relu", from, to);
+    }
+    put_value(&graph, GRAPH_OUTPUT, "n1");
+    return probe_graph(&graph, &summary, &error);
+}
+
+/* Ultralytics' half=True has the cast of its input behind all other nodes. */
+static void nodes_out_of_order_are_taken_in_rounds(void **state)
+{
+    (void)state;
+    assert_int_equal(probe_backwards(2), SERIN_OK);
+    assert_int_equal(summary.node_count, 2);
+    onnx_summary_done(&summary);
+    assert_int_equal(probe_backwards(ONNX_MAX_ROUNDS), SERIN_OK);
+    onnx_summary_done(&summary);
+    assert_int_equal(probe_backwards(ONNX_MAX_ROUNDS + 1), SERIN_CORRUPT);
+    assert_non_null(strstr(error.message, "out of order, or form a cycle"));
+}
+
 static void fields_are_limited(void **state)
 {
     struct buffer graph = part(), model = part();
@@ -507,6 +537,7 @@ int main(void)
         cmocka_unit_test(every_cut_and_flip_is_survived),
         cmocka_unit_test(a_hundred_thousand_metadata_entries_are_refused),
         cmocka_unit_test(nodes_are_counted_and_limited),
+        cmocka_unit_test(nodes_out_of_order_are_taken_in_rounds),
         cmocka_unit_test(fields_are_limited),
         cmocka_unit_test(kinds_of_operators_beyond_the_table_are_not_named),
         cmocka_unit_test(an_initializer_is_no_input),

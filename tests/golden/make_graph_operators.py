@@ -306,6 +306,7 @@ case("Identity and Dropout", [node("Identity", "x", "a"), node("Dropout", "a", "
 case("an output is a constant", [node("Add", "ab"), helper.make_node("Neg", ["x"], ["z"])], {"x": f32(2)},
      {"a": f32(3), "b": f32(3)}, "yz")
 case("a chain", [node("Abs", "x", "a"), node("Sigmoid", "a", "b"), node("Neg", "b")], {"x": f32(50)})
+case("out of order", [node("Neg", "b"), node("Sigmoid", "a", "b"), node("Abs", "x", "a")], {"x": f32(5)})
 case("dead nodes", [node("Exp", "x", "d"), node("Neg", "d", "e"), node("Abs", "x")], {"x": f32(3)})
 
 # ---- what must be refused ----
