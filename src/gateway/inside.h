@@ -164,12 +164,14 @@ bool thread_chance(struct thread *thread, double probability);
 void thread_random_id(struct thread *thread, char id[THREAD_ID_BYTES]);
 
 /* retry.c */
-void retry_begin(struct thread *thread);
-void retry_second_over(struct thread *thread); /* to be called once a second */
-void retry_earn(struct thread *thread, int slot);
+void retry_begin(struct thread *thread);           /* with the free tries of ten seconds */
+void retry_second_over(struct thread *thread);     /* to be called once a second */
+void retry_earn(struct thread *thread, int slot);  /* a request of the version: part of a try */
 bool retry_spend(struct thread *thread, int slot); /* whether a try may be made again; counted */
 
-/* upstream.c */
+/* upstream.c: whoever starts says once how it ended, or that it was given up. */
+/* The less loaded of two drawn from the endpoints of a version, but for not_this (NULL: none); NULL: there is no other.
+ */
 struct upstream *upstream_pick(struct thread *thread, struct upstream *const *endpoints, int count,
                                const struct upstream *not_this);
 void upstream_started(struct upstream *upstream);
@@ -189,6 +191,7 @@ enum request_kind {
     REQUEST_OTHER
 };
 enum request_kind request_kind_of(const struct http_head *head);
+const char *request_allowed(struct http_slice path); /* the methods that a path takes, for Allow */
 /* "." and "..", plain or percent-encoded: servers that resolve them would see another path than the one that was
  * routed. */
 bool request_has_dot_segment(struct http_slice path);
@@ -204,8 +207,6 @@ const char *sane_fault(const struct http_exchange *exchange, const char *model, 
 /* own.c: answers that no version gives. Each has its line in the access log, a request id, and what a web page needs.
  */
 /* Answers what is asked of the gateway itself (health, metadata). True where it did. */
-/* The methods that a path takes, for Allow. */
-const char *request_allowed(struct http_slice path);
 bool own_answer(struct thread *thread, struct http_exchange *exchange);
 void own_accept(struct thread *thread, struct http_exchange *exchange); /* 202 */
 #define OWN_FIELDS_BYTES 32768 /* an allowed Origin is in them, which may be as long as a head */

@@ -1,6 +1,9 @@
 /*
  * request.c - what a route reads of a request: the model and version in its path, its key, the rules that it meets.
  * SPDX-License-Identifier: Apache-2.0
+ *
+ * Paths are read as they are routed, without resolving anything: what a server behind could take for another path (dot
+ * segments) is told of by itself, and refused.
  */
 #include "gateway/inside.h"
 

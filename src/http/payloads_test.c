@@ -8,6 +8,8 @@
  */
 #include "../../tests/fuzz/fuzz_http_request.c"
 
+#include "base/test_paths.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,18 +18,6 @@
 
 #include <cmocka.h>
 #include <jansson.h>
-
-static const char *data_path(const char *file)
-{
-    static char path[1024];
-    const char *data = getenv("SERIN_TEST_DATA"), *root = getenv("SERIN_SOURCE_DIR");
-
-    if (data)
-        snprintf(path, sizeof(path), "%s/%s", data, file);
-    else
-        snprintf(path, sizeof(path), "%s/../shared/data/%s", root ? root : ".", file);
-    return path;
-}
 
 /* 0: waits for more, 200: read to its end, else the status it is refused with. */
 static int judge(const char *bytes, size_t size, const char **ret_why)
@@ -65,7 +55,7 @@ static void http11probe_is_answered_as_it_expects(void **state)
     /* Cut short or mangled in the source, so that what we see is another request than the one that was meant. */
     static const char *const unfit[] = {"MAL-URL-OVERLONG-UTF8"};
     json_error_t json_error;
-    json_t *root = json_load_file(data_path("http11probe.json"), JSON_ALLOW_NUL, &json_error), *item;
+    json_t *root = json_load_file(test_data_path("http11probe.json"), JSON_ALLOW_NUL, &json_error), *item;
     size_t i, k, judged = 0, refused = 0;
     bool failed = false;
 
@@ -113,13 +103,13 @@ static void h2o_corpus_breaks_no_invariant(void **state)
     size_t files = 0;
 
     (void)state;
-    tar = fopen(data_path("http1-corpus.tar.gz"), "rb");
+    tar = fopen(test_data_path("http1-corpus.tar.gz"), "rb");
     if (!tar) {
         print_message("no http1-corpus.tar.gz\n");
         skip();
     }
     fclose(tar);
-    snprintf(command, sizeof(command), "gzip -dc '%s'", data_path("http1-corpus.tar.gz"));
+    snprintf(command, sizeof(command), "gzip -dc '%s'", test_data_path("http1-corpus.tar.gz"));
     tar = popen(command, "r");
     assert_non_null(tar);
     while (fread(block, sizeof(block), 1, tar) == 1 && block[0]) {

@@ -6,6 +6,7 @@
 #include "image/encode.c"
 #include "image/exif.c"
 
+#include "base/test_paths.h"
 #include "base/text.h"
 
 #include <setjmp.h>
@@ -21,23 +22,7 @@
 
 static const char *golden_path(const char *file)
 {
-    static char path[1024];
-    const char *root = getenv("SERIN_SOURCE_DIR");
-
-    snprintf(path, sizeof(path), "%s/tests/golden/images/%s", root ? root : ".", file);
-    return path;
-}
-
-static const char *data_path(const char *file)
-{
-    static char path[1024];
-    const char *data = getenv("SERIN_TEST_DATA"), *root = getenv("SERIN_SOURCE_DIR");
-
-    if (data)
-        snprintf(path, sizeof(path), "%s/%s", data, file);
-    else
-        snprintf(path, sizeof(path), "%s/../shared/data/%s", root ? root : ".", file);
-    return path;
+    return test_source_path("tests/golden/images", file);
 }
 
 static void sha256_of_rows(const struct serin_image *image, char *ret_hex)
@@ -96,9 +81,9 @@ static void every_kind_of_file_gives_opencvs_pixels(void **state)
 static void photographs_give_opencvs_pixels(void **state)
 {
     (void)state;
-    if (access(data_path("photos"), R_OK) != 0)
+    if (access(test_data_path("photos"), R_OK) != 0)
         skip();
-    compare_with("photographs", 12, data_path);
+    compare_with("photographs", 12, test_data_path);
 }
 
 static void header_says_what_decoding_gives(void **state)

@@ -10,6 +10,7 @@
 #include <serin/image.h>
 
 #include "base/file.h"
+#include "base/test_paths.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,15 +40,6 @@
 #ifndef IN_CHILD
 #define IN_CHILD true
 #endif
-
-static const char *source_path(const char *file)
-{
-    static char path[1024];
-    const char *root = getenv("SERIN_SOURCE_DIR");
-
-    snprintf(path, sizeof(path), "%s/tests/hostile/%s", root ? root : ".", file);
-    return path;
-}
 
 static const struct serin_image_limits small_limits = {.max_pixels = 1000000};
 
@@ -126,7 +118,7 @@ static enum serin_errc code_named(const char *name)
 
 static void every_hostile_image_is_refused_with_its_sentence(void **state)
 {
-    FILE *table = fopen(source_path("images.tsv"), "r");
+    FILE *table = fopen(test_source_path("tests/hostile", "images.tsv"), "r");
     int count = 0, wrong = 0;
     char line[512];
 
@@ -141,7 +133,8 @@ static void every_hostile_image_is_refused_with_its_sentence(void **state)
 
         assert_non_null(code);
         snprintf(relative, sizeof(relative), "images/%s", file);
-        assert_int_equal(file_read(source_path(relative), 1 << 20, &bytes, &size, &error), SERIN_OK);
+        assert_int_equal(file_read(test_source_path("tests/hostile", relative), 1 << 20, &bytes, &size, &error),
+                         SERIN_OK);
         error = IN_CHILD ? decode_in_child(bytes, size, &small_limits) : decode(bytes, size, &small_limits);
         if (error.code != code_named(code) || (text && !strstr(error.message, text))) {
             print_error("%s: %s (%s), not %s with \"%s\"\n", file, serin_errc_text(error.code), error.message, code,
@@ -166,8 +159,8 @@ static void no_memory_is_an_error(void **state)
     (void)state;
     if (!IN_CHILD)
         skip();
-    assert_int_equal(file_read(source_path("../golden/images/png-rgb-8.png"), 1 << 20, &bytes, &size, &error),
-                     SERIN_OK);
+    assert_int_equal(
+        file_read(test_source_path("tests/golden/images", "png-rgb-8.png"), 1 << 20, &bytes, &size, &error), SERIN_OK);
     memcpy(bytes + 16, "\0\0\x23\x28\0\0\x23\x28", 8);
     error = decode_in_child(bytes, size, NULL);
     assert_int_equal(error.code, SERIN_NOMEM);
@@ -192,7 +185,8 @@ static void every_cut_of_a_file_is_an_error(void **state)
         uint8_t *bytes;
 
         snprintf(relative, sizeof(relative), "../golden/images/%s", files[i]);
-        assert_int_equal(file_read(source_path(relative), 1 << 20, &bytes, &size, NULL), SERIN_OK);
+        assert_int_equal(file_read(test_source_path("tests/hostile", relative), 1 << 20, &bytes, &size, NULL),
+                         SERIN_OK);
         for (cut = 0; cut < size; cut++) {
             uint8_t *part = malloc(cut + 1); /* a block of its own, so that a read behind the cut shows */
             struct serin_error error;

@@ -5,6 +5,8 @@
  */
 #include "judge/bet.c"
 
+#include "judge/test_random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,17 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static uint64_t seed = 1;
-
-static double chance(void)
-{
-    uint64_t z = seed += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.;
-}
 
 /* The grid e-process on the arms of events alone: c ln(r / r0) - ln((rho r + 1 - rho) / (rho r0 + 1 - rho)). */
 static void test_a_bet_on_events_is_the_likelihood_ratio_of_their_arms(void **state)

@@ -4,6 +4,8 @@
  */
 #include "judge/boundary.c"
 
+#include "judge/test_random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -112,18 +114,6 @@ static void test_bands(void **state)
     assert_true(isnan(boundary_band(.5, .05)));
 }
 
-static uint64_t random_state;
-
-/* Uniform in (0, 1): SplitMix64 (Steele, Lea and Flood 2014). */
-static double random_uniform(void)
-{
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
-}
-
 /* Looking at every value, the mean may be missed in at most alpha of the runs: .1 of 500, and four standard
  * deviations. And it closes in on the mean. */
 static void test_mean_is_covered(void **state)
@@ -131,7 +121,7 @@ static void test_mean_is_covered(void **state)
     int run, missed = 0, t;
 
     (void)state;
-    random_state = 3;
+    seed = 3;
     for (run = 0; run < 500; run++) {
         struct boundary_interval interval = {0, 1};
         struct boundary_mean mean;
@@ -139,7 +129,7 @@ static void test_mean_is_covered(void **state)
 
         boundary_mean_init(&mean, .1);
         for (t = 0; t < 1000; t++) {
-            double u = random_uniform();
+            double u = chance();
 
             assert_true(boundary_mean_add(&mean, u * u));
             interval = boundary_mean_interval(&mean);

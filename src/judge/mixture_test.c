@@ -4,6 +4,8 @@
  */
 #include "judge/mixture.c"
 
+#include "judge/test_random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -16,23 +18,6 @@
 
 /* Equal to as many digits as were published, six at least. */
 #define assert_near(found, expected) assert_true(fabs((found) - (expected)) <= 5e-6 * fabs(expected))
-
-static uint64_t random_state;
-
-/* Uniform in (0, 1): SplitMix64 (Steele, Lea and Flood 2014). */
-static double random_uniform(void)
-{
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
-}
-
-static double random_normal(void)
-{
-    return sqrt(-2 * log(random_uniform())) * cos(2 * M_PI * random_uniform());
-}
 
 /* ---- values ---- */
 
@@ -230,17 +215,17 @@ static double step(enum mixture_kind kind, double *variance)
     switch (kind) {
     case MIXTURE_NORMAL:
         *variance = 1;
-        return random_normal();
+        return normal();
     case MIXTURE_BETA_BINOMIAL: /* of -.2 and .8 */
         *variance = .16;
-        return random_uniform() < .2 ? .8 : -.2;
+        return chance() < .2 ? .8 : -.2;
     case MIXTURE_GAMMA_EXPONENTIAL: /* empirical Bernstein: 0 or 1 with mean .7, which is predicted as .6 */
-        x = random_uniform() < .7;
+        x = chance() < .7;
         *variance = (x - .6) * (x - .6);
         return x - .7;
     default: /* a Poisson variable less its mean of .3, by inversion */
         *variance = .3;
-        x = random_uniform();
+        x = chance();
         return (x < .740818 ? 0 : x < .963064 ? 1 : x < .996401 ? 2 : 3) - .3;
     }
 }
@@ -260,7 +245,7 @@ static void test_stopping_at_will(void **state)
     size_t i;
 
     (void)state;
-    random_state = 5;
+    seed = 5;
     for (i = 0; i < COUNT(mixtures); i++) {
         int run, alarms = 0;
         double sum = 0;

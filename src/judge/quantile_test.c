@@ -4,6 +4,8 @@
  */
 #include "judge/quantile.c"
 
+#include "judge/test_random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,22 +20,10 @@
 
 #define VALUES 4000
 
-static uint64_t random_state;
-
-/* Uniform in (0, 1): SplitMix64 (Steele, Lea and Flood 2014). */
-static double random_uniform(void)
-{
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
-}
-
 /* Whole microseconds around a median, with the logarithm's standard deviation. */
 static double random_latency_us(double median_us, double sigma)
 {
-    return floor(median_us * exp(sigma * sqrt(-2 * log(random_uniform())) * cos(2 * M_PI * random_uniform())));
+    return floor(median_us * exp(sigma * normal()));
 }
 
 static int by_value(const void *a, const void *b)
@@ -152,7 +142,7 @@ static void test_interval_holds_the_ranks(void **state)
     struct quantile_ranks ranks;
 
     (void)state;
-    random_state = 1;
+    seed = 1;
     memset(&arm, 0, sizeof(arm));
     arm_add(&arm, VALUES, 20000, .4);
     ranks = quantile_ranks(.95, VALUES, kappa, .01);
@@ -173,7 +163,7 @@ static void test_histograms_of_single_values_are_samples(void **state)
     int i;
 
     (void)state;
-    random_state = 2;
+    seed = 2;
     for (i = 0; i < 20; i++) {
         double kappa = mixture_kappa(100, .05, SPECIAL_WHOLE), p = i % 2 ? .5 : .9;
 
@@ -218,7 +208,7 @@ static void test_histograms_are_the_least_of_their_buckets(void **state)
     size_t i;
 
     (void)state;
-    random_state = 4;
+    seed = 4;
     for (i = 0; i < COUNT(margins); i++) {
         double found, of_samples_too;
 
@@ -311,7 +301,7 @@ static void test_false_alarms_and_power(void **state)
     struct outcome outcome;
 
     (void)state;
-    random_state = 6;
+    seed = 6;
     outcome = looks(.5, 1, 0, 60); /* alike: .05 of 60, and four standard deviations */
     assert_true(outcome.alarms <= 9 && outcome.differences <= 9);
     assert_true(outcome.proofs == 60); /* and by looks alone, not 30 % slower */

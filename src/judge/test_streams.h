@@ -1,11 +1,12 @@
 /*
- * test_streams.h - for the judge's tests: random numbers, options, records, and a loop that adds and looks.
+ * test_streams.h - for the judge's tests: options, records, and a loop that adds and looks.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef JUDGE_TEST_STREAMS_H
 #define JUDGE_TEST_STREAMS_H
 
 #include "judge/judge.h"
+#include "judge/test_random.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,23 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* splitmix64: small, and the same everywhere. */
-static uint64_t seed;
-
-static inline double chance(void)
-{
-    uint64_t z = seed += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.;
-}
-
-static inline double normal(void)
-{
-    return sqrt(-2 * log(1 - chance())) * cos(6.283185307179586 * chance());
-}
 
 static struct judge_options options;
 

@@ -1,6 +1,9 @@
 /*
  * controller_verbs.c - how rollouts begin, how they are taken up again, and what people say.
  * SPDX-License-Identifier: Apache-2.0
+ *
+ * A judge has no state on disk: one that comes back is made anew and hears the attempt's records again, and then stands
+ * where it stood. What a kill has kept from the records is mended before the first tick.
  */
 #include "rollout/controller_inside.h"
 

@@ -4,6 +4,7 @@
  */
 #include "yolo/coco_eval.c"
 
+#include "base/test_paths.h"
 #include "yolo/ultralytics_ap.h"
 
 #include <jansson.h>
@@ -33,12 +34,8 @@ struct picture {
 
 static int load_golden(void **state)
 {
-    const char *source = getenv("SERIN_SOURCE_DIR");
-    char path[4096];
-
     (void)state;
-    snprintf(path, sizeof(path), "%s/tests/golden/eval.json", source ? source : ".");
-    golden = json_load_file(path, 0, NULL);
+    golden = json_load_file(test_source_path("tests/golden", "eval.json"), 0, NULL);
     return golden ? 0 : -1;
 }
 

@@ -5,6 +5,7 @@
 #include "yolo/rle.c"
 
 #include "base/file.h"
+#include "base/test_paths.h"
 
 #include <jansson.h>
 
@@ -20,12 +21,8 @@ static json_t *golden;
 
 static int load_golden(void **state)
 {
-    const char *source = getenv("SERIN_SOURCE_DIR");
-    char path[4096];
-
     (void)state;
-    snprintf(path, sizeof(path), "%s/tests/golden/eval.json", source ? source : ".");
-    golden = json_load_file(path, 0, NULL);
+    golden = json_load_file(test_source_path("tests/golden", "eval.json"), 0, NULL);
     return golden ? 0 : -1;
 }
 
