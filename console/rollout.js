@@ -77,12 +77,12 @@ function eventsView(rollout) {
 
 /// Nobody looks for copies that fail and labels that are refused, and the guards wait for both.
 function losses({copies, labels}) {
-    const row = (label, text, why) => h("div", {class: "warn"}, h("dt", {}, t(label)), h("dd", {}, text, " ", why ? english(why) : null));
+    const row = (kind, label, text, why) => h("div", {class: kind}, h("dt", {}, t(label)), h("dd", {}, text, " ", why ? english(why) : null));
     const told = !labels ? [] : ["unchecked", "unmatched", "refused"].filter((what) => labels[what] > 0);
 
     return [
-        copies?.failed > 0 ? row("copies", t("copiesFailed", {n: copies.answered, of: copies.answered + copies.failed}), copies.failure) : null,
-        told.length ? row("labels", [t("labels_counted", {n: labels.counted}), ...told.map((what) => t(`labels_${what}`, {n: labels[what]}))].join("; "),
+        copies?.failed > 0 ? row("warn", "copies", t("copiesFailed", {n: copies.answered, of: copies.answered + copies.failed}), copies.failure) : null,
+        told.length ? row(labels.refused > 0 ? "warn" : null, "labels", [t("labels_counted", {n: labels.counted}), ...told.map((what) => t(`labels_${what}`, {n: labels[what]}))].join("; "),
             labels.refused > 0 ? labels.why : "") : null];
 }
 
