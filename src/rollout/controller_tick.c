@@ -85,9 +85,9 @@ static bool gates_agree(struct controller *controller, struct trial *trial, doub
         if (gate->answered && gate->answer == CONTROLLER_GATE_AGREES)
             continue;
         if (all && gate->answered)
-            wait_for(trial, "for the gate %.120s, which says no: %.120s", hook->url, gate->why);
+            wait_for(trial, "for the gate %.*s, which says no: %.120s", plan_webhook_shown(hook), hook->url, gate->why);
         else if (all)
-            wait_for(trial, "for the gate %.200s", hook->url);
+            wait_for(trial, "for the gate %.*s", plan_webhook_shown(hook), hook->url);
         all = false;
     }
     return all;

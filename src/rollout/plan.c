@@ -176,6 +176,16 @@ bool plan_slice_is_header(const char *name)
     return strncasecmp(name, "X-", 2) == 0;
 }
 
+int plan_webhook_shown(const struct plan_webhook *hook)
+{
+    const char *host = strstr(hook->url, "://");
+    size_t size = host ? strcspn(host + 3, "/?#") : 0;
+
+    if (host && memchr(host + 3, '@', size)) /* a password */
+        size = 0;
+    return host ? (int)(host + 3 - hook->url + (ptrdiff_t)size) : 0;
+}
+
 /* ---- checks ---- */
 
 static enum serin_errc check_steps(const struct plan *plan, struct serin_error *error)

@@ -78,6 +78,10 @@ struct plan {
 
 void plan_init(struct plan *plan); /* the default plan */
 
+/* How many bytes of its URL may be told: scheme and host, without a password before it. What comes behind is often the
+ * secret. */
+int plan_webhook_shown(const struct plan_webhook *hook);
+
 bool plan_slice_is_header(const char *name); /* X-...: the value of that field of a request */
 
 /* Reads YAML over the defaults. SERIN_INVALID: "line 7: ...". */

@@ -197,12 +197,36 @@ static void test_the_document_has_the_metrics(void **state)
     buffer_done(&list);
 }
 
+static void test_of_a_webhook_only_its_host_is_shown(void **state)
+{
+    static const struct {
+        const char *url;
+        int shown;
+    } urls[] = {{"https://chat.example/hook/secret", 20},
+                {"http://a:80?key=secret", 11},
+                {"http://a", 8},
+                {"https://me:secret@a/b", 8},
+                {"", 0}};
+    struct plan_webhook hook;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        snprintf(hook.url, sizeof(hook.url), "%s", urls[i].url);
+        assert_int_equal(plan_webhook_shown(&hook), urls[i].shown);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_default_plan), cmocka_unit_test(test_what_a_plan_must_be),
-        cmocka_unit_test(test_durations),        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_dates_and_times),  cmocka_unit_test(test_the_document_has_the_metrics),
+        cmocka_unit_test(test_of_a_webhook_only_its_host_is_shown),
+        cmocka_unit_test(test_the_default_plan),
+        cmocka_unit_test(test_what_a_plan_must_be),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_dates_and_times),
+        cmocka_unit_test(test_the_document_has_the_metrics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

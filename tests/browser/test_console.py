@@ -300,7 +300,7 @@ def said():
         assert found, file
         for statement in found:
             for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r'"\s*"', "", statement)):
-                for piece in re.split(r"%[-+.0-9]*(?:ll|z)?[a-z]", literal.replace("%%", "")):
+                for piece in re.split(r"%[-+.*0-9]*(?:ll|z)?[a-z]", literal.replace("%%", "")):
                     if len(piece.strip(" :;,()")) > 2 and piece not in {*AUTHORS, WEEK}:
                         yield file, piece.strip(" :;,()")
 

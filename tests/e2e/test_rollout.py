@@ -593,9 +593,10 @@ def hook():
 def test_a_gate_says_no_and_then_yes(models, hook):
     models.two()
     hook.says = 403
-    models.start(plan(step(20), webhooks=[{"url": hook.url, "on": ["gate"]}]))
+    models.start(plan(step(20), webhooks=[{"url": f"{hook.url}/secret?key=secret", "on": ["gate"]}]))
     with models.traffic() as traffic:
-        until(lambda: "not before noon" in models.get()["waiting"], "the gate's word")
+        found = until(lambda: "not before noon" in (now := models.get())["waiting"] and now, "the gate's word")
+        assert found["waiting"] == f"for the gate {hook.url}, which says no: not before noon"  # viewers may see it
         traffic.more(100)
         assert models.get()["phase"] == "Pending" and models.canary.count == 0
         hook.says = 204
