@@ -124,6 +124,7 @@ static void answered(void *user, const struct http_answer *answer)
             log_event(gate->server->log, "warn", "asking for classes", "%s: %s", gate->model, error.message);
         label_join_learn_classes(gate->observer, gate->rollout, names.failed || names.size == 0 ? NULL : names.bytes);
         buffer_done(&names);
+        gate->ask_after_ms = 0; /* the next one has done nothing wrong */
         label_gate_renew(gate);
     }
     let_go(gate);
