@@ -40,8 +40,8 @@ MUST_USE enum serin_errc admin_path(char *path, const char *prefix, const char *
 #define ADMIN_TOKEN_FROM "$SERIN_TOKEN, or the file $SERIN_TOKEN_FILE or ~/.config/serin/token, which only you may read"
 
 /* For calls to an https:// address: trusts $SERIN_CA (PEM), or else the system's roots, and shows the certificate
- * $SERIN_CERT with the key $SERIN_KEY (PEM; the same file where only the first is set) to who asks for one. *ret is NULL
- * for other addresses; tls_free it once the client is closed. SERIN_INVALID, SERIN_NOMEM. */
+ * $SERIN_CERT with the key $SERIN_KEY (PEM; the same file where only the first is set) to who asks for one. *ret is
+ * NULL for other addresses; tls_free it once the client is closed. SERIN_INVALID, SERIN_NOMEM. */
 struct tls;
 MUST_USE enum serin_errc admin_tls(const char *address, struct tls **ret, struct serin_error *error);
 
