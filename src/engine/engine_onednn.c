@@ -331,7 +331,7 @@ static void describe_output(const struct engine *engine, struct lease *lease, in
     ret->type = engine->interface.outputs[output].type;
     ret->rank = value->rank;
     memcpy(ret->shape, value->shape, (size_t)value->rank * sizeof(ret->shape[0]));
-    ret->values = (void *)(uintptr_t)values;
+    ret->values = (void *)values;
     if (ret->type != TENSOR_F16)
         return;
     for (i = 0; i < value->element_count; i++)

@@ -648,7 +648,7 @@ enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const fl
 static dnnl_status_t add_argument(struct onednn_call *call, int argument, descriptor what, const void *address)
 {
     dnnl_memory_t memory = NULL;
-    dnnl_status_t status = dnnl_memory_create(&memory, DESCRIPTOR(what), processor, (void *)(uintptr_t)address);
+    dnnl_status_t status = dnnl_memory_create(&memory, DESCRIPTOR(what), processor, (void *)address);
 
     if (status == dnnl_success)
         call->arguments[call->count++] = (dnnl_exec_arg_t){argument, memory};

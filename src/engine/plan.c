@@ -173,7 +173,7 @@ uint64_t plan_slot_bytes(const struct plan *plan)
 static void *address(const struct plan_slot *slot, const struct plan_place *place, int64_t picture)
 {
     if (place->buffer == GRAPH_NONE)
-        return (void *)(uintptr_t)place->constant;
+        return (void *)place->constant;
     return slot->memory + slot->plan->buffers[place->buffer].offset + place->offset +
            (size_t)picture * place->picture_bytes;
 }

@@ -1,428 +1,20 @@
 /*
- * plan_build.c - decides for each node in which layout it works, and writes the steps down.
+ * plan_build.c - writes a plan's steps down, node by node.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A value has up to two forms: plain (row-major, fp32 or integers, as ONNX has it) and picture (the blocked layout of
- * onednn.h, fp32 or bf16). Convolutions want pictures and leave one; what can work on pictures does where its inputs
- * are pictures already; everything else is plain. A form that is missing is made when somebody asks for it.
- *
- * In the blocked layout a range of channels is a piece of memory of its own. So the parts of a concatenation are
- * written where they belong to begin with (value->parent), and the parts of a split are where they are: neither takes
- * a step. What does not begin at a block is copied.
- *
- * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
- * writes fp32, since the boxes are computed from it.
+ * onednn.h, fp32 or bf16). plan_choose.c says which one its node leaves; the other is made when somebody asks for it.
  */
 #include "engine/plan_inside.h"
 
-#include "engine/graph_fuse.h"
 #include "engine/plan_kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW_CHANNELS 3 /* a network's input is read in ONNX's own order: oneDNN has kernels for that */
-
-struct planned_value {
-    bool makes_picture;         /* its node leaves one */
-    struct onednn_image layout; /* of the picture, once somebody needs it */
-    int parent;                 /* value in whose picture this one lies, or GRAPH_NONE */
-    int64_t parent_channel;
-    bool has_picture, has_plain; /* by the steps up to now */
-    struct plan_place picture, plain;
-};
-
-struct builder {
-    struct plan *plan;
-    struct graph *graph;
-    struct plan_weights *weights;
-    struct planned_value *values;
-    bool *works_on_pictures;              /* by node */
-    struct onednn_primitive **primitives; /* of convolutions and pools, until a step takes them over */
-    int64_t block;
-    struct serin_error *error;
-};
-
-static enum serin_errc no_memory(const struct builder *builder)
-{
-    return error_set(builder->error, SERIN_NOMEM, "no memory for a plan of %d nodes", builder->graph->node_count);
-}
-
-static const struct graph_value *value_of(const struct builder *builder, int value)
-{
-    return &builder->graph->values[value];
-}
-
-/* ---- layouts ---- */
-
-static bool is_picture_shaped(const struct graph_value *value)
-{
-    return value->type == GRAPH_F32 && value->rank == 4 && value->element_count > 0;
-}
-
-static struct onednn_image layout_of(const struct builder *builder, int value)
-{
-    const struct graph_value *of = value_of(builder, value);
-
-    return (struct onednn_image){
-        .type = builder->plan->options.precision == PLAN_BF16 ? ONEDNN_BF16 : ONEDNN_F32,
-        .channels = of->shape[1],
-        .height = of->shape[2],
-        .width = of->shape[3],
-        .block = builder->block,
-    };
-}
-
-/* The layout in which a convolution reads value: its own where it is a picture, else what it will be made into. */
-static struct onednn_image layout_to_read(const struct builder *builder, int value)
-{
-    const struct planned_value *planned = &builder->values[value];
-    struct onednn_image layout;
-
-    if (planned->makes_picture || planned->has_picture)
-        return planned->layout;
-    layout = layout_of(builder, value);
-    if (layout.channels <= FEW_CHANNELS)
-        layout.block = 1;
-    return layout;
-}
-
-static bool has_input(const struct graph_node *node, int input)
-{
-    return input < node->input_count && node->inputs[input] != GRAPH_NONE;
-}
-
-static bool is_constant_or_missing(const struct builder *builder, const struct graph_node *node, int input)
-{
-    return !has_input(node, input) || (value_of(builder, node->inputs[input])->constant &&
-                                       value_of(builder, node->inputs[input])->type == GRAPH_F32);
-}
-
-/* A convolution over one pixel to one channel, of a plain value: the expectation in a head's distribution of distances.
- * It is a weighted sum of planes, and would be 15 empty channels in a picture. */
-static bool is_mix(const struct builder *builder, const struct graph_node *node)
-{
-    const struct graph_value *weight;
-
-    if (node->op != GRAPH_CONV || builder->values[node->inputs[0]].makes_picture || node->input_count > 3 ||
-        node->conv.activation.op != GRAPH_REMOVED || !is_constant_or_missing(builder, node, 1) ||
-        !is_constant_or_missing(builder, node, 2) || !is_picture_shaped(value_of(builder, node->inputs[0])))
-        return false;
-    weight = value_of(builder, node->inputs[1]);
-    return weight->rank == 4 && weight->shape[0] == 1 && weight->shape[2] == 1 && weight->shape[3] == 1 &&
-           node->conv.groups == 1 && node->conv.window.stride[0] == 1 && node->conv.window.stride[1] == 1 &&
-           node->conv.window.pad_begin[0] == 0 && node->conv.window.pad_begin[1] == 0 &&
-           node->conv.window.pad_end[0] == 0 && node->conv.window.pad_end[1] == 0;
-}
-
-/* Only a lack of memory is an error: otherwise *ret is NULL where oneDNN has nothing fast. */
-static enum serin_errc make_convolution(const struct builder *builder, const struct graph_node *node,
-                                        enum onednn_type dst_type, struct onednn_primitive **ret)
-{
-    struct onednn_convolution convolution = {
-        .src = layout_to_read(builder, node->inputs[0]),
-        .dst = layout_of(builder, node->outputs[0]),
-        .transposed = node->op == GRAPH_CONV_TRANSPOSE,
-        .groups = node->conv.groups,
-        .window = node->conv.window,
-        .activation = node->conv.activation,
-        .has_bias = has_input(node, 2),
-        .has_residual = has_input(node, 3),
-    };
-    enum serin_errc rc;
-    int i;
-
-    convolution.dst.type = dst_type;
-    /* What the output leaves off: oneDNN wants the padding that leads to exactly this size. */
-    for (i = 0; i < 2; i++) {
-        struct graph_window *window = &convolution.window;
-        const int64_t from = i ? convolution.src.width : convolution.src.height;
-        const int64_t to = i ? convolution.dst.width : convolution.dst.height;
-        const int64_t reach = (int64_t)(window->kernel[i] - 1) * window->dilation[i] + 1;
-
-        window->pad_end[i] = convolution.transposed
-                                 ? (int32_t)((from - 1) * window->stride[i] + reach - to - window->pad_begin[i])
-                                 : (int32_t)((to - 1) * window->stride[i] + reach - from - window->pad_begin[i]);
-    }
-    *ret = NULL;
-    rc = onednn_convolution_new(&convolution, ret, builder->error);
-    return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
-}
-
-static enum serin_errc choose_convolution(struct builder *builder, int at)
-{
-    const struct graph_node *node = &builder->graph->nodes[at];
-    int *inputs = node->inputs;
-
-    if (!is_picture_shaped(value_of(builder, inputs[0])) || !is_picture_shaped(value_of(builder, node->outputs[0])) ||
-        value_of(builder, inputs[0])->constant || !has_input(node, 1) || !is_constant_or_missing(builder, node, 1) ||
-        value_of(builder, inputs[1])->rank != 4 || !is_constant_or_missing(builder, node, 2) || is_mix(builder, node))
-        return SERIN_OK;
-    if (has_input(node, 3) && layout_to_read(builder, inputs[3]).block != builder->block)
-        return SERIN_OK;
-    return make_convolution(builder, node, layout_of(builder, node->outputs[0]).type, &builder->primitives[at]);
-}
-
-static enum serin_errc choose_pool(struct builder *builder, int at)
-{
-    const struct graph_node *node = &builder->graph->nodes[at];
-    const struct onednn_image src = builder->values[node->inputs[0]].layout, dst = layout_of(builder, node->outputs[0]);
-    struct graph_window window = node->pool.window;
-    enum serin_errc rc;
-    int i;
-
-    if (!is_picture_shaped(value_of(builder, node->outputs[0])))
-        return SERIN_OK;
-    for (i = 0; i < 2; i++) {
-        const int64_t from = i ? src.width : src.height, to = i ? dst.width : dst.height;
-        const int64_t reach = (int64_t)(window.kernel[i] - 1) * window.dilation[i] + 1;
-        const int64_t end = (to - 1) * window.stride[i] + reach - from - window.pad_begin[i];
-
-        /* ONNX does not count what rounding up adds to the padding, oneDNN does. */
-        if (node->op == GRAPH_AVERAGE_POOL && end > window.pad_end[i] && node->pool.count_include_pad)
-            return SERIN_OK;
-        window.pad_end[i] = (int32_t)end;
-    }
-    rc = onednn_pool_new(node->op, node->pool.count_include_pad, &window, &src, &dst, &builder->primitives[at],
-                         builder->error);
-    return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
-}
-
-/* Where each pixel of the source becomes a rectangle: floor(y / scale), however it is written. */
-static bool is_plain_enlargement(const struct builder *builder, const struct graph_node *node)
-{
-    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
-    const bool by_two = y->shape[2] == 2 * x->shape[2] && y->shape[3] == 2 * x->shape[3];
-
-    if (node->resize.mode != GRAPH_RESIZE_NEAREST || y->shape[0] != x->shape[0] || y->shape[1] != x->shape[1] ||
-        y->shape[2] % x->shape[2] || y->shape[3] % x->shape[3])
-        return false;
-    if (node->resize.scales[2] != (float)(y->shape[2] / x->shape[2]) ||
-        node->resize.scales[3] != (float)(y->shape[3] / x->shape[3]))
-        return false;
-    if (node->resize.coordinate == GRAPH_RESIZE_ASYMMETRIC)
-        return node->resize.nearest == GRAPH_NEAREST_FLOOR ||
-               (by_two && node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_FLOOR);
-    return by_two && node->resize.coordinate == GRAPH_RESIZE_HALF_PIXEL &&
-           (node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_FLOOR ||
-            node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_CEIL);
-}
-
-/* The first channel of a slice that takes a range of channels and everything else whole; -1 for other slices. */
-static int64_t channel_slice(const struct builder *builder, const struct graph_node *node)
-{
-    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
-    int d;
-
-    for (d = 0; d < 4; d++)
-        if (node->slice.step[d] != 1 || (d != 1 && y->shape[d] != x->shape[d]))
-            return -1;
-    return node->slice.begin[1];
-}
-
-static bool same_layout(const struct onednn_image *one, const struct onednn_image *other)
-{
-    return one->type == other->type && one->channels == other->channels && one->height == other->height &&
-           one->width == other->width && one->block == other->block;
-}
-
-static enum serin_errc choose(struct builder *builder, int at)
-{
-    const struct graph_node *node = &builder->graph->nodes[at];
-    enum serin_errc rc = SERIN_OK;
-    bool all = node->input_count > 0, fits = false;
-    int i;
-
-    for (i = 0; i < node->input_count; i++)
-        all = all && node->inputs[i] != GRAPH_NONE && builder->values[node->inputs[i]].makes_picture;
-    if (node->op == GRAPH_CONV || node->op == GRAPH_CONV_TRANSPOSE) {
-        rc = choose_convolution(builder, at);
-        fits = builder->primitives[at];
-    } else if (all && is_picture_shaped(value_of(builder, node->outputs[0]))) {
-        const struct onednn_image *first = &builder->values[node->inputs[0]].layout;
-
-        switch ((int)node->op) {
-        case GRAPH_MAX_POOL:
-        case GRAPH_AVERAGE_POOL:
-            rc = choose_pool(builder, at);
-            fits = builder->primitives[at];
-            break;
-        case GRAPH_CONCAT:
-        case GRAPH_SPLIT:
-            fits = node->axis.axis == 1;
-            break;
-        case GRAPH_SLICE:
-            fits = channel_slice(builder, node) >= 0;
-            break;
-        case GRAPH_RESIZE:
-            fits = is_plain_enlargement(builder, node);
-            break;
-        case GRAPH_ADD:
-        case GRAPH_MUL:
-            fits = same_layout(first, &builder->values[node->inputs[1]].layout);
-            break;
-        default:
-            fits = kernel_knows_unary(node->op);
-            break;
-        }
-    }
-    if (!fits)
-        return rc;
-    builder->works_on_pictures[at] = true;
-    for (i = 0; i < node->output_count; i++)
-        if (node->outputs[i] != GRAPH_NONE) {
-            builder->values[node->outputs[i]].makes_picture = true;
-            builder->values[node->outputs[i]].layout = layout_of(builder, node->outputs[i]);
-        }
-    return rc;
-}
-
-/* ---- bf16's end ---- */
-
-/* Whether value goes to plain nodes only, perhaps in a concatenation that does (those have been looked at). */
-static bool only_plain_users(const struct builder *builder, int value)
-{
-    const struct graph_value *of = value_of(builder, value);
-    int i;
-
-    for (i = 0; i < of->user_count; i++) {
-        const int user = builder->graph->users[of->first_user + i];
-        const struct graph_node *node = &builder->graph->nodes[user];
-
-        if (builder->works_on_pictures[user] &&
-            !(node->op == GRAPH_CONCAT && builder->values[node->outputs[0]].layout.type == ONEDNN_F32))
-            return false;
-    }
-    return true;
-}
-
-static bool ends_in_convolution(const struct builder *builder, int value)
-{
-    const int producer = value_of(builder, value)->producer;
-
-    return producer != GRAPH_NONE && builder->works_on_pictures[producer] &&
-           (builder->graph->nodes[producer].op == GRAPH_CONV) && !has_input(&builder->graph->nodes[producer], 3);
-}
-
-static void widen(struct builder *builder)
-{
-    int at, i;
-
-    for (at = builder->graph->node_count - 1; at >= 0; at--) {
-        const struct graph_node *node = &builder->graph->nodes[at];
-        bool wide = builder->works_on_pictures[at] && only_plain_users(builder, node->outputs[0]);
-
-        if (node->op == GRAPH_CONCAT)
-            for (i = 0; i < node->input_count && wide; i++)
-                wide = ends_in_convolution(builder, node->inputs[i]) &&
-                       value_of(builder, node->inputs[i])->user_count == 1;
-        else
-            wide = wide && ends_in_convolution(builder, node->outputs[0]);
-        if (wide)
-            builder->values[node->outputs[0]].layout.type = ONEDNN_F32;
-    }
-}
-
-/* ---- parts that lie where they belong ---- */
-
-static int64_t channels_of(const struct builder *builder, int value)
-{
-    return value_of(builder, value)->shape[1];
-}
-
-static void place_parts(struct builder *builder, const struct graph_node *node)
-{
-    int64_t channel = node->op == GRAPH_SLICE ? channel_slice(builder, node) : 0;
-    int i;
-
-    for (i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] == GRAPH_NONE)
-            return; /* its size is not known: what comes behind is copied */
-        if (channel % builder->block == 0 && channels_of(builder, node->outputs[i]) % builder->block == 0) {
-            builder->values[node->outputs[i]].parent = node->inputs[0];
-            builder->values[node->outputs[i]].parent_channel = channel;
-        }
-        channel += channels_of(builder, node->outputs[i]);
-    }
-}
-
-/* The parts of whole that are inputs of concat, where they would lie if whole lay at channel: all of them are there
- * or whole cannot lie in it, because somebody else's channels would be in between. */
-static bool concat_has_all(const struct builder *builder, const struct graph_node *concat, int whole, int64_t channel)
-{
-    int64_t offset = 0, covered = 0;
-    int i;
-
-    for (i = 0; i < concat->input_count; i++) {
-        const struct planned_value *part = &builder->values[concat->inputs[i]];
-
-        if (part->parent == whole && channel + part->parent_channel == offset)
-            covered += channels_of(builder, concat->inputs[i]);
-        offset += channels_of(builder, concat->inputs[i]);
-    }
-    return covered == channels_of(builder, whole);
-}
-
-static void place_inputs(struct builder *builder, const struct graph_node *concat)
-{
-    int64_t channel = 0;
-    int i;
-
-    for (i = 0; i < concat->input_count; i++) {
-        struct planned_value *part = &builder->values[concat->inputs[i]];
-
-        if (part->parent != GRAPH_NONE) {
-            struct planned_value *whole = &builder->values[part->parent];
-
-            if (whole->parent == GRAPH_NONE && part->parent != concat->outputs[0] && whole->makes_picture &&
-                channel >= part->parent_channel && (channel - part->parent_channel) % builder->block == 0 &&
-                concat_has_all(builder, concat, part->parent, channel - part->parent_channel)) {
-                whole->parent = concat->outputs[0];
-                whole->parent_channel = channel - part->parent_channel;
-            }
-        } else if (channel % builder->block == 0 && channels_of(builder, concat->inputs[i]) % builder->block == 0) {
-            part->parent = concat->outputs[0];
-            part->parent_channel = channel;
-        }
-        channel += channels_of(builder, concat->inputs[i]);
-    }
-}
-
-static void place_all(struct builder *builder)
-{
-    int at;
-
-    for (at = 0; at < builder->graph->node_count; at++) {
-        const struct graph_node *node = &builder->graph->nodes[at];
-
-        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE))
-            place_parts(builder, node);
-    }
-    /* The last concatenation first: the one before it may lie in it as a whole. */
-    for (at = builder->graph->node_count - 1; at >= 0; at--) {
-        const struct graph_node *node = &builder->graph->nodes[at];
-
-        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT)
-            place_inputs(builder, node);
-    }
-}
-
-/* The value in whose memory value lies in the end, and at which of its channels. */
-static int root_of(const struct builder *builder, int value, int64_t *ret_channel)
-{
-    int64_t channel = 0;
-
-    while (builder->values[value].parent != GRAPH_NONE) {
-        channel += builder->values[value].parent_channel;
-        value = builder->values[value].parent;
-    }
-    *ret_channel = channel;
-    return value;
-}
-
 /* ---- memory ---- */
 
-static enum serin_errc add_buffer(struct builder *builder, uint64_t bytes, struct plan_place *ret)
+static enum serin_errc add_buffer(struct plan_builder *builder, uint64_t bytes, struct plan_place *ret)
 {
     struct plan *plan = builder->plan;
 
@@ -444,7 +36,7 @@ static enum serin_errc add_buffer(struct builder *builder, uint64_t bytes, struc
     return SERIN_OK;
 }
 
-static void touch(struct builder *builder, const struct plan_place *place)
+static void touch(struct plan_builder *builder, const struct plan_place *place)
 {
     struct plan *plan = builder->plan;
 
@@ -453,11 +45,11 @@ static void touch(struct builder *builder, const struct plan_place *place)
 }
 
 /* Begins a step that step_end puts at the end of the list. */
-static enum serin_errc step_begin(struct builder *builder, enum plan_step_kind kind, int node, int input_count,
+static enum serin_errc step_begin(struct plan_builder *builder, enum plan_step_kind kind, int node, int input_count,
                                   int output_count, struct plan_step **ret)
 {
     struct plan *plan = builder->plan;
-    struct plan_step *step;
+    struct plan_step *step = NULL;
 
     if (plan->step_count == plan->step_capacity) {
         const int capacity = plan->step_capacity ? 2 * plan->step_capacity : 256;
@@ -483,7 +75,7 @@ static enum serin_errc step_begin(struct builder *builder, enum plan_step_kind k
     return SERIN_OK;
 }
 
-static void step_end(struct builder *builder)
+static void step_end(struct plan_builder *builder)
 {
     struct plan_step *step = &builder->plan->steps[builder->plan->step_count];
     int i;
@@ -497,11 +89,11 @@ static void step_end(struct builder *builder)
 
 /* ---- forms of a value ---- */
 
-static enum serin_errc picture_to_write(struct builder *builder, int value, struct plan_place *ret)
+static enum serin_errc picture_to_write(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     int64_t channel;
     struct planned_value *planned = &builder->values[value],
-                         *root = &builder->values[root_of(builder, value, &channel)];
+                         *root = &builder->values[plan_root_of(builder, value, &channel)];
     enum serin_errc rc = SERIN_OK;
 
     if (!root->has_picture) {
@@ -523,7 +115,7 @@ static enum serin_errc picture_to_write(struct builder *builder, int value, stru
     return rc;
 }
 
-static enum serin_errc plain_to_write(struct builder *builder, int value, struct plan_place *ret)
+static enum serin_errc plain_to_write(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
     enum serin_errc rc = SERIN_OK;
@@ -541,10 +133,10 @@ static enum serin_errc plain_to_write(struct builder *builder, int value, struct
 }
 
 /* A step that changes the layout: from src, which lies at from, to dst. */
-static enum serin_errc add_reorder(struct builder *builder, const struct onednn_image *src, struct plan_place from,
+static enum serin_errc add_reorder(struct plan_builder *builder, const struct onednn_image *src, struct plan_place from,
                                    const struct onednn_image *dst, struct plan_place to, int64_t pictures)
 {
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = step_begin(builder, STEP_PRIMITIVE, GRAPH_NONE, 1, 1, &step);
 
     if (rc == SERIN_OK)
@@ -558,7 +150,7 @@ static enum serin_errc add_reorder(struct builder *builder, const struct onednn_
     return SERIN_OK;
 }
 
-static enum serin_errc plain_to_read(struct builder *builder, int value, struct plan_place *ret)
+static enum serin_errc plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
     const struct graph_value *of = value_of(builder, value);
@@ -582,14 +174,14 @@ static enum serin_errc plain_to_read(struct builder *builder, int value, struct 
     return rc;
 }
 
-static enum serin_errc picture_to_read(struct builder *builder, int value, struct plan_place *ret)
+static enum serin_errc picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
     const struct graph_value *of = value_of(builder, value);
     enum serin_errc rc = SERIN_OK;
 
     if (!planned->has_picture) {
-        const struct onednn_image layout = layout_to_read(builder, value);
+        const struct onednn_image layout = plan_layout_to_read(builder, value);
         struct onednn_image plain = layout;
         struct plan_place from;
 
@@ -598,7 +190,7 @@ static enum serin_errc picture_to_read(struct builder *builder, int value, struc
         plain.block = 1;
         planned->layout = layout;
         rc = plain_to_read(builder, value, &from);
-        if (rc == SERIN_OK && same_layout(&plain, &layout) && from.buffer != GRAPH_NONE) {
+        if (rc == SERIN_OK && plan_same_layout(&plain, &layout) && from.buffer != GRAPH_NONE) {
             planned->picture = from;
             planned->has_picture = true;
         } else if (rc == SERIN_OK) {
@@ -614,7 +206,7 @@ static enum serin_errc picture_to_read(struct builder *builder, int value, struc
 
 /* ---- steps on pictures ---- */
 
-static enum serin_errc packed_weights(struct builder *builder, const struct graph_value *constant,
+static enum serin_errc packed_weights(struct plan_builder *builder, const struct graph_value *constant,
                                       struct onednn_primitive *primitive, const void **ret)
 {
     struct plan_weights *weights = builder->weights;
@@ -652,20 +244,20 @@ static enum serin_errc packed_weights(struct builder *builder, const struct grap
     return SERIN_OK;
 }
 
-static enum serin_errc add_scratch(struct builder *builder, struct plan_step *step)
+static enum serin_errc add_scratch(struct plan_builder *builder, struct plan_step *step)
 {
     const size_t bytes = onednn_scratch_bytes(step->primitive);
 
     return bytes ? add_buffer(builder, bytes, &step->scratch) : SERIN_OK;
 }
 
-static enum serin_errc build_convolution(struct builder *builder, int at)
+static enum serin_errc build_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const bool has_residual = has_input(node, 3);
     const enum onednn_type type = builder->values[node->outputs[0]].layout.type;
     struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst;
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc;
     float *bias;
 
@@ -678,9 +270,9 @@ static enum serin_errc build_convolution(struct builder *builder, int at)
         rc = step_begin(builder, STEP_PRIMITIVE, at, has_residual ? 2 : 1, 1, &step);
     if (rc != SERIN_OK)
         return rc;
-    if (type != layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
+    if (type != plan_layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
         onednn_primitive_free(builder->primitives[at]);
-        rc = make_convolution(builder, node, type, &builder->primitives[at]);
+        rc = plan_make_convolution(builder, node, type, &builder->primitives[at]);
         if (rc == SERIN_OK && !builder->primitives[at])
             return error_set(builder->error, SERIN_UNSUPPORTED, "%s '%s': oneDNN does not write its result in fp32",
                              graph_op_name(node->op), node->name);
@@ -713,11 +305,11 @@ static enum serin_errc build_convolution(struct builder *builder, int at)
 }
 
 /* A step that reads one or two pictures and writes one. */
-static enum serin_errc build_on_pictures(struct builder *builder, int at, enum plan_step_kind kind)
+static enum serin_errc build_on_pictures(struct plan_builder *builder, int at, enum plan_step_kind kind)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     struct plan_place places[2], dst;
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = SERIN_OK;
     int i;
 
@@ -743,11 +335,11 @@ static enum serin_errc build_on_pictures(struct builder *builder, int at, enum p
     return rc;
 }
 
-static enum serin_errc copy_channels(struct builder *builder, int at, int from, int64_t from_channel, int to,
+static enum serin_errc copy_channels(struct plan_builder *builder, int at, int from, int64_t from_channel, int to,
                                      int64_t to_channel, int64_t count, bool last)
 {
     struct plan_place src, dst;
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = picture_to_read(builder, from, &src);
 
     if (rc == SERIN_OK)
@@ -764,11 +356,11 @@ static enum serin_errc copy_channels(struct builder *builder, int at, int from, 
     return SERIN_OK;
 }
 
-static enum serin_errc build_concat(struct builder *builder, int at)
+static enum serin_errc build_concat(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     int64_t channel = 0, base, lies;
-    const int root = root_of(builder, node->outputs[0], &base);
+    const int root = plan_root_of(builder, node->outputs[0], &base);
     enum serin_errc rc = SERIN_OK;
     struct plan_place place;
     int i;
@@ -776,7 +368,7 @@ static enum serin_errc build_concat(struct builder *builder, int at)
     for (i = 0; i < node->input_count && rc == SERIN_OK; i++) {
         const int input = node->inputs[i];
 
-        if (root_of(builder, input, &lies) != root || lies != base + channel)
+        if (plan_root_of(builder, input, &lies) != root || lies != base + channel)
             rc = copy_channels(builder, at, input, 0, node->outputs[0], channel, channels_of(builder, input),
                                i + 1 == node->input_count);
         channel += channels_of(builder, input);
@@ -784,10 +376,10 @@ static enum serin_errc build_concat(struct builder *builder, int at)
     return rc == SERIN_OK ? picture_to_write(builder, node->outputs[0], &place) : rc;
 }
 
-static enum serin_errc build_parts(struct builder *builder, int at)
+static enum serin_errc build_parts(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
-    int64_t channel = node->op == GRAPH_SLICE ? channel_slice(builder, node) : 0;
+    int64_t channel = node->op == GRAPH_SLICE ? plan_channel_slice(builder, node) : 0;
     enum serin_errc rc = SERIN_OK;
     struct plan_place place;
     int i;
@@ -807,7 +399,7 @@ static enum serin_errc build_parts(struct builder *builder, int at)
     return rc;
 }
 
-static enum serin_errc build_picture_node(struct builder *builder, int at)
+static enum serin_errc build_picture_node(struct plan_builder *builder, int at)
 {
     switch ((int)builder->graph->nodes[at].op) {
     case GRAPH_CONV:
@@ -834,7 +426,8 @@ static enum serin_errc build_picture_node(struct builder *builder, int at)
 /* ---- steps on plain values ---- */
 
 /* Everything that reads all its inputs and writes all its outputs whole. */
-static enum serin_errc build_plain(struct builder *builder, int at, enum plan_step_kind kind, struct plan_step **ret)
+static enum serin_errc build_plain(struct plan_builder *builder, int at, enum plan_step_kind kind,
+                                   struct plan_step **ret)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     struct plan_place *places = calloc((size_t)(node->input_count + node->output_count), sizeof(*places));
@@ -874,10 +467,10 @@ static int64_t product(const int64_t *shape, int from, int to)
 }
 
 /* Runs of memory from one place to another: outer of them. */
-static enum serin_errc add_chunks(struct builder *builder, int at, struct plan_place from, struct plan_place to,
+static enum serin_errc add_chunks(struct plan_builder *builder, int at, struct plan_place from, struct plan_place to,
                                   int64_t outer, size_t run_bytes, size_t from_stride, size_t to_stride)
 {
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = step_begin(builder, STEP_CHUNKS, at, 1, 1, &step);
 
     if (rc != SERIN_OK)
@@ -889,7 +482,7 @@ static enum serin_errc add_chunks(struct builder *builder, int at, struct plan_p
     return SERIN_OK;
 }
 
-static enum serin_errc build_plain_concat(struct builder *builder, int at)
+static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const struct graph_value *y = value_of(builder, node->outputs[0]);
@@ -917,7 +510,8 @@ static enum serin_errc build_plain_concat(struct builder *builder, int at)
 }
 
 /* A run of indices of one dimension, whole in the others; begins at begin. */
-static enum serin_errc build_plain_part(struct builder *builder, int at, int input, int output, int axis, int64_t begin)
+static enum serin_errc build_plain_part(struct plan_builder *builder, int at, int input, int output, int axis,
+                                        int64_t begin)
 {
     const struct graph_value *x = value_of(builder, input), *y = value_of(builder, output);
     const int64_t outer = product(x->shape, 0, axis), inner = product(x->shape, axis + 1, x->rank);
@@ -943,7 +537,7 @@ static enum serin_errc build_plain_part(struct builder *builder, int at, int inp
     return rc;
 }
 
-static enum serin_errc build_plain_split(struct builder *builder, int at)
+static enum serin_errc build_plain_split(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     enum serin_errc rc = SERIN_OK;
@@ -961,7 +555,7 @@ static enum serin_errc build_plain_split(struct builder *builder, int at)
 }
 
 /* The only dimension that a slice with step 1 cuts, or -1. */
-static int sliced_axis(const struct builder *builder, const struct graph_node *node)
+static int sliced_axis(const struct plan_builder *builder, const struct graph_node *node)
 {
     const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
     int d, axis = -1;
@@ -987,7 +581,7 @@ static bool matmul_batch(const struct graph_value *factor, const struct graph_va
 }
 
 /* NULL where it is none that oneDNN takes. */
-static enum serin_errc make_product(const struct builder *builder, const struct graph_node *node,
+static enum serin_errc make_product(const struct plan_builder *builder, const struct graph_node *node,
                                     struct onednn_primitive **ret)
 {
     const struct graph_value *a = value_of(builder, node->inputs[0]), *b = value_of(builder, node->inputs[1]),
@@ -1007,7 +601,7 @@ static enum serin_errc make_product(const struct builder *builder, const struct 
     return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
 }
 
-static bool all_fp32(const struct builder *builder, const struct graph_node *node)
+static bool all_fp32(const struct plan_builder *builder, const struct graph_node *node)
 {
     int i;
 
@@ -1017,7 +611,7 @@ static bool all_fp32(const struct builder *builder, const struct graph_node *nod
     return value_of(builder, node->outputs[0])->type == GRAPH_F32;
 }
 
-static enum serin_errc build_product(struct builder *builder, int at)
+static enum serin_errc build_product(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     struct onednn_primitive *primitive;
@@ -1037,11 +631,11 @@ static enum serin_errc build_product(struct builder *builder, int at)
     return rc;
 }
 
-static enum serin_errc build_softmax(struct builder *builder, int at)
+static enum serin_errc build_softmax(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const struct graph_value *x = value_of(builder, node->inputs[0]);
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = build_plain(builder, at, STEP_SOFTMAX, &step);
 
     if (rc != SERIN_OK)
@@ -1053,11 +647,11 @@ static enum serin_errc build_softmax(struct builder *builder, int at)
     return SERIN_OK;
 }
 
-static enum serin_errc build_mix(struct builder *builder, int at)
+static enum serin_errc build_mix(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const struct graph_value *x = value_of(builder, node->inputs[0]);
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = build_plain(builder, at, STEP_MIX, &step);
 
     if (rc != SERIN_OK)
@@ -1072,21 +666,21 @@ static enum serin_errc build_mix(struct builder *builder, int at)
 }
 
 /* x times the weights transposed, as exporters write a classifier's last layer. */
-static bool is_dense(const struct builder *builder, const struct graph_node *node)
+static bool is_dense(const struct plan_builder *builder, const struct graph_node *node)
 {
     const struct graph_value *y = value_of(builder, node->outputs[0]);
 
     return node->gemm.alpha == 1.0f && node->gemm.beta == 1.0f && !node->gemm.transpose_a && node->gemm.transpose_b &&
-           value_of(builder, node->inputs[0])->type == GRAPH_F32 && y->type == GRAPH_F32 &&
+           value_of(builder, node->inputs[0])->type == GRAPH_F32 && y->type == GRAPH_F32 && has_input(node, 1) &&
            is_constant_or_missing(builder, node, 1) && is_constant_or_missing(builder, node, 2) &&
            (!has_input(node, 2) || value_of(builder, node->inputs[2])->element_count == (uint64_t)y->shape[1]);
 }
 
-static enum serin_errc build_dense(struct builder *builder, int at)
+static enum serin_errc build_dense(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc = build_plain(builder, at, STEP_DENSE, &step);
 
     if (rc != SERIN_OK)
@@ -1100,7 +694,7 @@ static enum serin_errc build_dense(struct builder *builder, int at)
     return SERIN_OK;
 }
 
-static enum plan_step_kind plain_kind(const struct builder *builder, const struct graph_node *node)
+static enum plan_step_kind plain_kind(const struct plan_builder *builder, const struct graph_node *node)
 {
     const size_t element = graph_type_bytes(value_of(builder, node->outputs[0])->type);
 
@@ -1116,11 +710,11 @@ static enum plan_step_kind plain_kind(const struct builder *builder, const struc
     return STEP_PLAIN;
 }
 
-static enum serin_errc build_plain_node(struct builder *builder, int at)
+static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     struct plan_place place;
-    struct plan_step *step;
+    struct plan_step *step = NULL;
     enum serin_errc rc;
     int axis;
 
@@ -1150,7 +744,7 @@ static enum serin_errc build_plain_node(struct builder *builder, int at)
             return build_softmax(builder, at);
         break;
     case GRAPH_CONV:
-        if (is_mix(builder, node))
+        if (plan_is_mix(builder, node))
             return build_mix(builder, at);
         break;
     default:
@@ -1164,7 +758,7 @@ static enum serin_errc build_plain_node(struct builder *builder, int at)
 
 /* ---- all together ---- */
 
-static enum serin_errc build_all(struct builder *builder)
+static enum serin_errc build_all(struct plan_builder *builder)
 {
     struct plan *plan = builder->plan;
     struct graph *graph = builder->graph;
@@ -1176,13 +770,8 @@ static enum serin_errc build_all(struct builder *builder)
         if (rc == SERIN_OK)
             plan->buffers[plan->inputs[i].buffer].last = 0;
     }
-    for (i = 0; i < graph->node_count && rc == SERIN_OK; i++)
-        rc = choose(builder, i);
-    if (rc != SERIN_OK)
-        return rc;
-    if (plan->options.precision == PLAN_BF16)
-        widen(builder);
-    place_all(builder);
+    if (rc == SERIN_OK)
+        rc = plan_choose(builder);
     for (i = 0; i < graph->node_count && rc == SERIN_OK; i++)
         rc = builder->works_on_pictures[i] ? build_picture_node(builder, i) : build_plain_node(builder, i);
     for (i = 0; i < graph->output_count && rc == SERIN_OK; i++) {
@@ -1196,7 +785,7 @@ static enum serin_errc build_all(struct builder *builder)
 enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, struct serin_error *error)
 {
     struct graph *graph = plan->graph;
-    struct builder builder = {
+    struct plan_builder builder = {
         .plan = plan, .graph = graph, .weights = weights, .block = onednn_block(), .error = error};
     enum serin_errc rc;
     int i;

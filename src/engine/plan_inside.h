@@ -1,8 +1,8 @@
 /*
- * plan_inside.h - what the two halves of a plan share: plan_build.c makes the steps, plan.c runs them.
- * SPDX-License-Identifier: Apache-2.0
+ * plan_inside.h - what the parts of a plan share: plan_choose.c, plan_build.c, which makes the steps, and plan.c, which
+ * runs them. SPDX-License-Identifier: Apache-2.0
  *
- * Included by those two only. Depends on plan.h, onednn.h.
+ * Included by those only. Depends on plan.h, onednn.h.
  */
 #ifndef ENGINE_PLAN_INSIDE_H
 #define ENGINE_PLAN_INSIDE_H
@@ -84,6 +84,74 @@ struct plan_weights {
     struct plan_pack *packs;
     int count, capacity;
 };
+
+struct planned_value {
+    bool makes_picture;         /* its node leaves one */
+    struct onednn_image layout; /* of the picture, once somebody needs it */
+    int parent;                 /* value in whose picture this one lies, or GRAPH_NONE */
+    int64_t parent_channel;
+    bool has_picture, has_plain; /* by the steps up to now */
+    struct plan_place picture, plain;
+};
+
+struct plan_builder {
+    struct plan *plan;
+    struct graph *graph;
+    struct plan_weights *weights;
+    struct planned_value *values;
+    bool *works_on_pictures;              /* by node */
+    struct onednn_primitive **primitives; /* of convolutions and pools, until a step takes them over */
+    int64_t block;
+    struct serin_error *error;
+};
+
+static inline enum serin_errc no_memory(const struct plan_builder *builder)
+{
+    return error_set(builder->error, SERIN_NOMEM, "no memory for a plan of %d nodes", builder->graph->node_count);
+}
+
+static inline const struct graph_value *value_of(const struct plan_builder *builder, int value)
+{
+    return &builder->graph->values[value];
+}
+
+static inline bool has_input(const struct graph_node *node, int input)
+{
+    return input < node->input_count && node->inputs[input] != GRAPH_NONE;
+}
+
+static inline bool is_constant_or_missing(const struct plan_builder *builder, const struct graph_node *node, int input)
+{
+    return !has_input(node, input) || (value_of(builder, node->inputs[input])->constant &&
+                                       value_of(builder, node->inputs[input])->type == GRAPH_F32);
+}
+
+static inline int64_t channels_of(const struct plan_builder *builder, int value)
+{
+    return value_of(builder, value)->shape[1];
+}
+
+/* ---- plan_choose.c ---- */
+
+struct onednn_image plan_layout_of(const struct plan_builder *builder, int value);
+/* The layout in which a convolution reads value: its own where it is a picture, else what it will be made into. */
+struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int value);
+/* A convolution over one pixel to one channel, of a plain value: the expectation in a head's distribution of distances.
+ * It is a weighted sum of planes, and would be 15 empty channels in a picture. */
+bool plan_is_mix(const struct plan_builder *builder, const struct graph_node *node);
+/* Only a lack of memory is an error: otherwise *ret is NULL where oneDNN has nothing fast. */
+enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
+                                      enum onednn_type dst_type, struct onednn_primitive **ret);
+/* The first channel of a slice that takes a range of channels and everything else whole; -1 for other slices. */
+int64_t plan_channel_slice(const struct plan_builder *builder, const struct graph_node *node);
+bool plan_same_layout(const struct onednn_image *one, const struct onednn_image *other);
+/* The value in whose memory value lies in the end, and at which of its channels. */
+int plan_root_of(const struct plan_builder *builder, int value, int64_t *ret_channel);
+
+/* Fills works_on_pictures, and of the values makes_picture, layout and parent. */
+MUST_USE enum serin_errc plan_choose(struct plan_builder *builder);
+
+/* ---- plan_build.c ---- */
 
 /* Fills plan's steps and buffers, without offsets, for plan->graph. */
 MUST_USE enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, struct serin_error *error);

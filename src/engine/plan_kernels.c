@@ -122,7 +122,7 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
         const int64_t to_room = dst_block - (dst_channel + done) % dst_block;
         int64_t run = from_room < to_room ? from_room : to_room;
         const char *in = at(src, from, src_channel + done);
-        char *out = (char *)(uintptr_t)at(dst, to, dst_channel + done);
+        char *out = (char *)at(dst, to, dst_channel + done);
 
         run = run < count - done ? run : count - done;
         if (run == src_block && run == dst_block)
@@ -134,7 +134,7 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
         done += run;
     }
     if (last && dst->channels % dst_block) {
-        char *out = (char *)(uintptr_t)at(dst, to, dst->channels);
+        char *out = (char *)at(dst, to, dst->channels);
 
         for (pixel = 0; pixel < pixels; pixel++)
             memset(out + (size_t)(pixel * dst_block) * bytes, 0,
@@ -364,6 +364,7 @@ void kernel_dense(int64_t rows, int64_t in, int64_t out, const float *from, cons
 #define TRANSPOSE_TILE 16 /* a tile of 16 x 16 reads and writes whole cache lines */
 
 /* to[i][j] = from[i * i_stride + j * j_stride], with the smaller stride of from in the inner loop of a tile. */
+/* A type, where parentheses may not stand. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define TRANSPOSE_PLANE(type)                                                                                          \
     static void transpose_plane_##type(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride,       \
                                        const type *from, type *to)                                                     \
@@ -381,6 +382,7 @@ void kernel_dense(int64_t rows, int64_t in, int64_t out, const float *from, cons
                     for (j = j0; j < columns && j < j0 + TRANSPOSE_TILE; j++)                                          \
                         to[i * columns + j] = from[i * row_stride + j * column_stride];                                \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 TRANSPOSE_PLANE(uint32_t)
 TRANSPOSE_PLANE(uint64_t)
 

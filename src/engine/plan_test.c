@@ -4,6 +4,7 @@
  */
 #include "engine/plan.c"
 #include "engine/plan_build.c"
+#include "engine/plan_choose.c"
 #include "engine/plan_kernels.c"
 
 #include "base/file.h"

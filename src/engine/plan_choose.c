@@ -1,0 +1,383 @@
+/*
+ * plan_choose.c - decides for each node in which layout it works, and whose memory its result lies in.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Convolutions want pictures (the blocked layout of onednn.h) and leave one; what can work on pictures does where its
+ * inputs are pictures already; everything else is plain.
+ *
+ * In the blocked layout a range of channels is a piece of memory of its own. So the parts of a concatenation are
+ * written where they belong to begin with (value->parent), and the parts of a split are where they are: neither takes
+ * a step. What does not begin at a block is copied.
+ *
+ * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
+ * writes fp32, since the boxes are computed from it.
+ */
+#include "engine/plan_inside.h"
+
+#include "engine/plan_kernels.h"
+
+#define FEW_CHANNELS 3 /* a network's input is read in ONNX's own order: oneDNN has kernels for that */
+
+/* ---- layouts ---- */
+
+static bool is_picture_shaped(const struct graph_value *value)
+{
+    return value->type == GRAPH_F32 && value->rank == 4 && value->element_count > 0;
+}
+
+struct onednn_image plan_layout_of(const struct plan_builder *builder, int value)
+{
+    const struct graph_value *of = value_of(builder, value);
+
+    return (struct onednn_image){
+        .type = builder->plan->options.precision == PLAN_BF16 ? ONEDNN_BF16 : ONEDNN_F32,
+        .channels = of->shape[1],
+        .height = of->shape[2],
+        .width = of->shape[3],
+        .block = builder->block,
+    };
+}
+
+struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int value)
+{
+    const struct planned_value *planned = &builder->values[value];
+    struct onednn_image layout;
+
+    if (planned->makes_picture || planned->has_picture)
+        return planned->layout;
+    layout = plan_layout_of(builder, value);
+    if (layout.channels <= FEW_CHANNELS)
+        layout.block = 1;
+    return layout;
+}
+
+bool plan_is_mix(const struct plan_builder *builder, const struct graph_node *node)
+{
+    const struct graph_value *weight;
+
+    if (node->op != GRAPH_CONV || builder->values[node->inputs[0]].makes_picture || node->input_count > 3 ||
+        node->conv.activation.op != GRAPH_REMOVED || !has_input(node, 1) || !is_constant_or_missing(builder, node, 1) ||
+        !is_constant_or_missing(builder, node, 2) || !is_picture_shaped(value_of(builder, node->inputs[0])))
+        return false;
+    weight = value_of(builder, node->inputs[1]);
+    return weight->rank == 4 && weight->shape[0] == 1 && weight->shape[2] == 1 && weight->shape[3] == 1 &&
+           node->conv.groups == 1 && node->conv.window.stride[0] == 1 && node->conv.window.stride[1] == 1 &&
+           node->conv.window.pad_begin[0] == 0 && node->conv.window.pad_begin[1] == 0 &&
+           node->conv.window.pad_end[0] == 0 && node->conv.window.pad_end[1] == 0;
+}
+
+enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
+                                      enum onednn_type dst_type, struct onednn_primitive **ret)
+{
+    struct onednn_convolution convolution = {
+        .src = plan_layout_to_read(builder, node->inputs[0]),
+        .dst = plan_layout_of(builder, node->outputs[0]),
+        .transposed = node->op == GRAPH_CONV_TRANSPOSE,
+        .groups = node->conv.groups,
+        .window = node->conv.window,
+        .activation = node->conv.activation,
+        .has_bias = has_input(node, 2),
+        .has_residual = has_input(node, 3),
+    };
+    enum serin_errc rc;
+    int i;
+
+    convolution.dst.type = dst_type;
+    /* What the output leaves off: oneDNN wants the padding that leads to exactly this size. */
+    for (i = 0; i < 2; i++) {
+        struct graph_window *window = &convolution.window;
+        const int64_t from = i ? convolution.src.width : convolution.src.height;
+        const int64_t to = i ? convolution.dst.width : convolution.dst.height;
+        const int64_t reach = (int64_t)(window->kernel[i] - 1) * window->dilation[i] + 1;
+
+        window->pad_end[i] = convolution.transposed
+                                 ? (int32_t)((from - 1) * window->stride[i] + reach - to - window->pad_begin[i])
+                                 : (int32_t)((to - 1) * window->stride[i] + reach - from - window->pad_begin[i]);
+    }
+    *ret = NULL;
+    rc = onednn_convolution_new(&convolution, ret, builder->error);
+    return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
+}
+
+static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    int *inputs = node->inputs;
+
+    if (!is_picture_shaped(value_of(builder, inputs[0])) || !is_picture_shaped(value_of(builder, node->outputs[0])) ||
+        value_of(builder, inputs[0])->constant || !has_input(node, 1) || !is_constant_or_missing(builder, node, 1) ||
+        value_of(builder, inputs[1])->rank != 4 || !is_constant_or_missing(builder, node, 2) ||
+        plan_is_mix(builder, node))
+        return SERIN_OK;
+    if (has_input(node, 3) && plan_layout_to_read(builder, inputs[3]).block != builder->block)
+        return SERIN_OK;
+    return plan_make_convolution(builder, node, plan_layout_of(builder, node->outputs[0]).type,
+                                 &builder->primitives[at]);
+}
+
+static enum serin_errc choose_pool(struct plan_builder *builder, int at)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    const struct onednn_image src = builder->values[node->inputs[0]].layout,
+                              dst = plan_layout_of(builder, node->outputs[0]);
+    struct graph_window window = node->pool.window;
+    enum serin_errc rc;
+    int i;
+
+    if (!is_picture_shaped(value_of(builder, node->outputs[0])))
+        return SERIN_OK;
+    for (i = 0; i < 2; i++) {
+        const int64_t from = i ? src.width : src.height, to = i ? dst.width : dst.height;
+        const int64_t reach = (int64_t)(window.kernel[i] - 1) * window.dilation[i] + 1;
+        const int64_t end = (to - 1) * window.stride[i] + reach - from - window.pad_begin[i];
+
+        /* ONNX does not count what rounding up adds to the padding, oneDNN does. */
+        if (node->op == GRAPH_AVERAGE_POOL && end > window.pad_end[i] && node->pool.count_include_pad)
+            return SERIN_OK;
+        window.pad_end[i] = (int32_t)end;
+    }
+    rc = onednn_pool_new(node->op, node->pool.count_include_pad, &window, &src, &dst, &builder->primitives[at],
+                         builder->error);
+    return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
+}
+
+/* Where each pixel of the source becomes a rectangle: floor(y / scale), however it is written. */
+static bool is_plain_enlargement(const struct plan_builder *builder, const struct graph_node *node)
+{
+    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
+    const int64_t down = y->shape[2] / x->shape[2], across = y->shape[3] / x->shape[3];
+    const bool by_two = y->shape[2] == 2 * x->shape[2] && y->shape[3] == 2 * x->shape[3];
+
+    if (node->resize.mode != GRAPH_RESIZE_NEAREST || y->shape[0] != x->shape[0] || y->shape[1] != x->shape[1] ||
+        y->shape[2] % x->shape[2] || y->shape[3] % x->shape[3])
+        return false;
+    if (node->resize.scales[2] != (float)down || node->resize.scales[3] != (float)across)
+        return false;
+    if (node->resize.coordinate == GRAPH_RESIZE_ASYMMETRIC)
+        return node->resize.nearest == GRAPH_NEAREST_FLOOR ||
+               (by_two && node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_FLOOR);
+    return by_two && node->resize.coordinate == GRAPH_RESIZE_HALF_PIXEL &&
+           (node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_FLOOR ||
+            node->resize.nearest == GRAPH_NEAREST_ROUND_PREFER_CEIL);
+}
+
+int64_t plan_channel_slice(const struct plan_builder *builder, const struct graph_node *node)
+{
+    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
+    int d;
+
+    for (d = 0; d < 4; d++)
+        if (node->slice.step[d] != 1 || (d != 1 && y->shape[d] != x->shape[d]))
+            return -1;
+    return node->slice.begin[1];
+}
+
+bool plan_same_layout(const struct onednn_image *one, const struct onednn_image *other)
+{
+    return one->type == other->type && one->channels == other->channels && one->height == other->height &&
+           one->width == other->width && one->block == other->block;
+}
+
+static enum serin_errc choose(struct plan_builder *builder, int at)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    enum serin_errc rc = SERIN_OK;
+    bool all = node->input_count > 0, fits = false;
+    int i;
+
+    for (i = 0; i < node->input_count; i++)
+        all = all && node->inputs[i] != GRAPH_NONE && builder->values[node->inputs[i]].makes_picture;
+    if (node->op == GRAPH_CONV || node->op == GRAPH_CONV_TRANSPOSE) {
+        rc = choose_convolution(builder, at);
+        fits = builder->primitives[at];
+    } else if (all && is_picture_shaped(value_of(builder, node->outputs[0]))) {
+        const struct onednn_image *first = &builder->values[node->inputs[0]].layout;
+
+        switch ((int)node->op) {
+        case GRAPH_MAX_POOL:
+        case GRAPH_AVERAGE_POOL:
+            rc = choose_pool(builder, at);
+            fits = builder->primitives[at];
+            break;
+        case GRAPH_CONCAT:
+        case GRAPH_SPLIT:
+            fits = node->axis.axis == 1;
+            break;
+        case GRAPH_SLICE:
+            fits = plan_channel_slice(builder, node) >= 0;
+            break;
+        case GRAPH_RESIZE:
+            fits = is_plain_enlargement(builder, node);
+            break;
+        case GRAPH_ADD:
+        case GRAPH_MUL:
+            fits = plan_same_layout(first, &builder->values[node->inputs[1]].layout);
+            break;
+        default:
+            fits = kernel_knows_unary(node->op);
+            break;
+        }
+    }
+    if (!fits)
+        return rc;
+    builder->works_on_pictures[at] = true;
+    for (i = 0; i < node->output_count; i++)
+        if (node->outputs[i] != GRAPH_NONE) {
+            builder->values[node->outputs[i]].makes_picture = true;
+            builder->values[node->outputs[i]].layout = plan_layout_of(builder, node->outputs[i]);
+        }
+    return rc;
+}
+
+/* ---- bf16's end ---- */
+
+/* Whether value goes to plain nodes only, perhaps in a concatenation that does (those have been looked at). */
+static bool only_plain_users(const struct plan_builder *builder, int value)
+{
+    const struct graph_value *of = value_of(builder, value);
+    int i;
+
+    for (i = 0; i < of->user_count; i++) {
+        const int user = builder->graph->users[of->first_user + i];
+        const struct graph_node *node = &builder->graph->nodes[user];
+
+        if (builder->works_on_pictures[user] &&
+            !(node->op == GRAPH_CONCAT && builder->values[node->outputs[0]].layout.type == ONEDNN_F32))
+            return false;
+    }
+    return true;
+}
+
+static bool ends_in_convolution(const struct plan_builder *builder, int value)
+{
+    const int producer = value_of(builder, value)->producer;
+
+    return producer != GRAPH_NONE && builder->works_on_pictures[producer] &&
+           (builder->graph->nodes[producer].op == GRAPH_CONV) && !has_input(&builder->graph->nodes[producer], 3);
+}
+
+static void widen(struct plan_builder *builder)
+{
+    int at, i;
+
+    for (at = builder->graph->node_count - 1; at >= 0; at--) {
+        const struct graph_node *node = &builder->graph->nodes[at];
+        bool wide = builder->works_on_pictures[at] && only_plain_users(builder, node->outputs[0]);
+
+        if (node->op == GRAPH_CONCAT)
+            for (i = 0; i < node->input_count && wide; i++)
+                wide = ends_in_convolution(builder, node->inputs[i]) &&
+                       value_of(builder, node->inputs[i])->user_count == 1;
+        else
+            wide = wide && ends_in_convolution(builder, node->outputs[0]);
+        if (wide)
+            builder->values[node->outputs[0]].layout.type = ONEDNN_F32;
+    }
+}
+
+/* ---- parts that lie where they belong ---- */
+
+static void place_parts(struct plan_builder *builder, const struct graph_node *node)
+{
+    int64_t channel = node->op == GRAPH_SLICE ? plan_channel_slice(builder, node) : 0;
+    int i;
+
+    for (i = 0; i < node->output_count; i++) {
+        if (node->outputs[i] == GRAPH_NONE)
+            return; /* its size is not known: what comes behind is copied */
+        if (channel % builder->block == 0 && channels_of(builder, node->outputs[i]) % builder->block == 0) {
+            builder->values[node->outputs[i]].parent = node->inputs[0];
+            builder->values[node->outputs[i]].parent_channel = channel;
+        }
+        channel += channels_of(builder, node->outputs[i]);
+    }
+}
+
+/* The parts of whole that are inputs of concat, where they would lie if whole lay at channel: all of them are there
+ * or whole cannot lie in it, because somebody else's channels would be in between. */
+static bool concat_has_all(const struct plan_builder *builder, const struct graph_node *concat, int whole,
+                           int64_t channel)
+{
+    int64_t offset = 0, covered = 0;
+    int i;
+
+    for (i = 0; i < concat->input_count; i++) {
+        const struct planned_value *part = &builder->values[concat->inputs[i]];
+
+        if (part->parent == whole && channel + part->parent_channel == offset)
+            covered += channels_of(builder, concat->inputs[i]);
+        offset += channels_of(builder, concat->inputs[i]);
+    }
+    return covered == channels_of(builder, whole);
+}
+
+static void place_inputs(struct plan_builder *builder, const struct graph_node *concat)
+{
+    int64_t channel = 0;
+    int i;
+
+    for (i = 0; i < concat->input_count; i++) {
+        struct planned_value *part = &builder->values[concat->inputs[i]];
+
+        if (part->parent != GRAPH_NONE) {
+            struct planned_value *whole = &builder->values[part->parent];
+
+            if (whole->parent == GRAPH_NONE && part->parent != concat->outputs[0] && whole->makes_picture &&
+                channel >= part->parent_channel && (channel - part->parent_channel) % builder->block == 0 &&
+                concat_has_all(builder, concat, part->parent, channel - part->parent_channel)) {
+                whole->parent = concat->outputs[0];
+                whole->parent_channel = channel - part->parent_channel;
+            }
+        } else if (channel % builder->block == 0 && channels_of(builder, concat->inputs[i]) % builder->block == 0) {
+            part->parent = concat->outputs[0];
+            part->parent_channel = channel;
+        }
+        channel += channels_of(builder, concat->inputs[i]);
+    }
+}
+
+static void place_all(struct plan_builder *builder)
+{
+    int at;
+
+    for (at = 0; at < builder->graph->node_count; at++) {
+        const struct graph_node *node = &builder->graph->nodes[at];
+
+        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE))
+            place_parts(builder, node);
+    }
+    /* The last concatenation first: the one before it may lie in it as a whole. */
+    for (at = builder->graph->node_count - 1; at >= 0; at--) {
+        const struct graph_node *node = &builder->graph->nodes[at];
+
+        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT)
+            place_inputs(builder, node);
+    }
+}
+
+int plan_root_of(const struct plan_builder *builder, int value, int64_t *ret_channel)
+{
+    int64_t channel = 0;
+
+    while (builder->values[value].parent != GRAPH_NONE) {
+        channel += builder->values[value].parent_channel;
+        value = builder->values[value].parent;
+    }
+    *ret_channel = channel;
+    return value;
+}
+
+enum serin_errc plan_choose(struct plan_builder *builder)
+{
+    enum serin_errc rc = SERIN_OK;
+    int i;
+
+    for (i = 0; i < builder->graph->node_count && rc == SERIN_OK; i++)
+        rc = choose(builder, i);
+    if (rc != SERIN_OK)
+        return rc;
+    if (builder->plan->options.precision == PLAN_BF16)
+        widen(builder);
+    place_all(builder);
+    return SERIN_OK;
+}
