@@ -57,7 +57,8 @@ PERSON = ("person", .9, 10, 10, 60, 110)
 class Traffic:
     """Clients that ask as fast as they are answered, until the end of the with."""
 
-    def __init__(self, serve, model, clients=2, on_answer=None, port=None, headers=None):
+    def __init__(self, serve, model, clients=2, on_answer=None, port=None, headers=None, body=b"a picture"):
+        self.body = body
         self.port, self.model, self.on_answer = port or serve.port, model, on_answer
         self.headers = headers  # of the next request, where it is called
         self.over, self.lock = threading.Event(), threading.Lock()
@@ -68,7 +69,7 @@ class Traffic:
         client = Client(self.port)
         try:
             while not self.over.is_set():
-                found = client.predict(self.model, headers=self.headers and self.headers())
+                found = client.predict(self.model, self.body, self.headers and self.headers())
                 with self.lock:
                     self.count += 1
                     self.by_version[found.version] = self.by_version.get(found.version, 0) + 1
