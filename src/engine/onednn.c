@@ -593,6 +593,14 @@ static void spread_weights(const struct onednn_primitive *primitive, const float
     const int64_t taps = (int64_t)convolution->window.kernel[0] * convolution->window.kernel[1];
     int64_t g, o, i;
 
+    if (convolution->taps) {
+        const int64_t each = out / convolution->taps;
+
+        for (o = 0; o < out; o++)
+            for (i = 0; i < in; i++)
+                spread[o * primitive->in + i] = weights[(i * each + o % each) * convolution->taps + o / each];
+        return;
+    }
     for (g = 0; g < groups; g++)
         for (o = 0; o < out; o++)
             for (i = 0; i < in; i++)

@@ -326,6 +326,9 @@ static void run_picture(const struct plan_slot *slot, const struct plan_step *st
     case STEP_RESIZE:
         kernel_resize_nearest(&step->src, from, &step->dst, to);
         return;
+    case STEP_SPREAD_TAPS:
+        kernel_spread_taps(&step->src, from, &step->dst, to);
+        return;
     case STEP_ADD_OR_MULTIPLY:
         kernel_add_or_multiply(slot->plan->graph->nodes[step->node].op, step->dst.type, step->count, from,
                                address(slot, &step->inputs[1], picture), to);
@@ -354,6 +357,7 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
         return rc;
     case STEP_COPY_CHANNELS:
     case STEP_RESIZE:
+    case STEP_SPREAD_TAPS:
     case STEP_ADD_OR_MULTIPLY:
     case STEP_UNARY_PICTURE:
         for (picture = 0; picture < step->pictures; picture++)
@@ -415,6 +419,7 @@ static const char *step_name(enum plan_step_kind kind)
         [STEP_PRIMITIVE] = "primitive",
         [STEP_COPY_CHANNELS] = "copy of channels",
         [STEP_RESIZE] = "enlargement",
+        [STEP_SPREAD_TAPS] = "spreading of taps",
         [STEP_ADD_OR_MULTIPLY] = "arithmetic on pictures",
         [STEP_UNARY_PICTURE] = "function of pictures",
         [STEP_UNARY] = "function",

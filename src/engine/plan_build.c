@@ -256,7 +256,11 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     const struct graph_node *node = &builder->graph->nodes[at];
     const bool has_residual = has_input(node, 3);
     const enum onednn_type type = builder->values[node->outputs[0]].layout.type;
-    struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst;
+    const bool spreads = plan_spreads_taps(builder, node);
+    const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
+    struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst = {.buffer = GRAPH_NONE}, result;
+    struct onednn_image taps;
+    uint64_t channel;
     struct plan_step *step = NULL;
     enum serin_errc rc;
     float *bias;
@@ -266,6 +270,15 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         rc = picture_to_read(builder, node->inputs[3], &residual);
     if (rc == SERIN_OK)
         rc = picture_to_write(builder, node->outputs[0], &dst);
+    result = dst;
+    taps = builder->values[node->outputs[0]].layout;
+    if (spreads && rc == SERIN_OK) {
+        taps.height = value_of(builder, node->inputs[0])->shape[2];
+        taps.width = value_of(builder, node->inputs[0])->shape[3];
+        taps.channels *= (int64_t)node->conv.window.kernel[0] * node->conv.window.kernel[1];
+        rc = add_buffer(builder, (uint64_t)onednn_image_bytes(&taps) * (uint64_t)pictures, &result);
+        result.picture_bytes = onednn_image_bytes(&taps);
+    }
     if (rc == SERIN_OK)
         rc = step_begin(builder, STEP_PRIMITIVE, at, has_residual ? 2 : 1, 1, &step);
     if (rc != SERIN_OK)
@@ -281,11 +294,11 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     }
     step->primitive = builder->primitives[at];
     builder->primitives[at] = NULL;
-    step->pictures = value_of(builder, node->inputs[0])->shape[0];
-    step->inputs[0] = src, step->outputs[0] = dst;
+    step->pictures = pictures;
+    step->inputs[0] = src, step->outputs[0] = result;
     if (has_residual)
         step->inputs[1] = residual;
-    step->src = builder->values[node->inputs[0]].layout, step->dst = builder->values[node->outputs[0]].layout;
+    step->src = builder->values[node->inputs[0]].layout, step->dst = taps;
     if (has_input(node, 2)) {
         const struct graph_value *constant = value_of(builder, node->inputs[2]);
 
@@ -293,7 +306,8 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         if (!bias)
             rc = no_memory(builder);
         else
-            memcpy(bias, constant->constant, graph_value_bytes(constant));
+            for (channel = 0; channel < (uint64_t)taps.channels; channel += constant->element_count)
+                memcpy(bias + channel, constant->constant, graph_value_bytes(constant));
         step->bias = bias;
     }
     if (rc == SERIN_OK)
@@ -301,7 +315,16 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     if (rc == SERIN_OK)
         rc = add_scratch(builder, step);
     step_end(builder); /* even where it failed: the plan owns the primitive */
-    return rc;
+    if (!spreads || rc != SERIN_OK)
+        return rc;
+    rc = step_begin(builder, STEP_SPREAD_TAPS, at, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    step->pictures = pictures;
+    step->inputs[0] = result, step->outputs[0] = dst;
+    step->src = taps, step->dst = builder->values[node->outputs[0]].layout;
+    step_end(builder);
+    return SERIN_OK;
 }
 
 /* A step that reads one or two pictures and writes one. */

@@ -66,6 +66,21 @@ bool plan_is_mix(const struct plan_builder *builder, const struct graph_node *no
            node->conv.window.pad_end[0] == 0 && node->conv.window.pad_end[1] == 0;
 }
 
+bool plan_spreads_taps(const struct plan_builder *builder, const struct graph_node *node)
+{
+    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
+    const struct graph_window *window = &node->conv.window;
+    int i;
+
+    if (node->op != GRAPH_CONV_TRANSPOSE || node->conv.groups != 1 || y->shape[1] % builder->block)
+        return false;
+    for (i = 0; i < 2; i++)
+        if (window->kernel[i] != window->stride[i] || window->dilation[i] != 1 || window->pad_begin[i] != 0 ||
+            y->shape[2 + i] != x->shape[2 + i] * window->stride[i])
+            return false;
+    return true;
+}
+
 enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
                                       enum onednn_type dst_type, struct onednn_primitive **ret)
 {
@@ -83,6 +98,14 @@ enum serin_errc plan_make_convolution(const struct plan_builder *builder, const 
     int i;
 
     convolution.dst.type = dst_type;
+    if (plan_spreads_taps(builder, node)) {
+        convolution.taps = convolution.window.kernel[0] * convolution.window.kernel[1];
+        convolution.transposed = false;
+        convolution.dst.channels *= convolution.taps;
+        convolution.dst.height = convolution.src.height;
+        convolution.dst.width = convolution.src.width;
+        convolution.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+    }
     /* What the output leaves off: oneDNN wants the padding that leads to exactly this size. */
     for (i = 0; i < 2; i++) {
         struct graph_window *window = &convolution.window;

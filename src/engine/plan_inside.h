@@ -32,6 +32,7 @@ enum plan_step_kind {
     STEP_PRIMITIVE, /* of oneDNN, a call a picture */
     STEP_COPY_CHANNELS,
     STEP_RESIZE,
+    STEP_SPREAD_TAPS,
     STEP_ADD_OR_MULTIPLY, /* of pictures */
     STEP_UNARY_PICTURE,
     STEP_UNARY,
@@ -139,6 +140,9 @@ struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int 
 /* A convolution over one pixel to one channel, of a plain value: the expectation in a head's distribution of distances.
  * It is a weighted sum of planes, and would be 15 empty channels in a picture. */
 bool plan_is_mix(const struct plan_builder *builder, const struct graph_node *node);
+/* A transposed convolution whose windows touch and do not overlap: each pixel becomes a rectangle, which a convolution
+ * over one pixel computes as channels. oneDNN's own takes five times as long, and twenty in bf16. */
+bool plan_spreads_taps(const struct plan_builder *builder, const struct graph_node *node);
 /* Only a lack of memory is an error: otherwise *ret is NULL where oneDNN has nothing fast. */
 enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
                                       enum onednn_type dst_type, struct onednn_primitive **ret);

@@ -162,6 +162,25 @@ void kernel_resize_nearest(const struct onednn_image *src, const void *from, con
     }
 }
 
+void kernel_spread_taps(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to)
+{
+    const int64_t block = block_of(dst), groups = dst->channels / block;
+    const int64_t down = dst->height / src->height, across = dst->width / src->width;
+    const size_t pixel_bytes = (size_t)block * onednn_type_bytes(src->type);
+    const char *in = from;
+    int64_t tap, group, y, x;
+
+    for (tap = 0; tap < down * across; tap++)
+        for (group = 0; group < groups; group++)
+            for (y = 0; y < src->height; y++) {
+                const int64_t row = group * dst->height + y * down + tap / across;
+                char *out = (char *)to + (size_t)(row * dst->width + tap % across) * pixel_bytes;
+
+                for (x = 0; x < src->width; x++, in += pixel_bytes, out += (size_t)across * pixel_bytes)
+                    memcpy(out, in, pixel_bytes);
+            }
+}
+
 /* ---- element by element ---- */
 
 BODY add_or_multiply_body(bool add, bool bf16, int64_t count, const void *a, const void *b, void *to)

@@ -17,6 +17,9 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
                           const struct onednn_image *dst, void *to, int64_t dst_channel, int64_t count, bool last);
 /* Each pixel of src becomes a rectangle of pixels of dst; sizes are multiples, channels and block are equal. */
 void kernel_resize_nearest(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
+/* Channels [tap][dst's channels] of src become the rectangle of pixels that each of its pixels has in dst. Channels of
+ * dst fill whole blocks. */
+void kernel_spread_taps(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
 /* In either type; op is ADD or MUL. */
 void kernel_add_or_multiply(enum graph_op op, enum onednn_type type, int64_t count, const void *a, const void *b,
                             void *to);
