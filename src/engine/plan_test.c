@@ -8,6 +8,7 @@
 #include "engine/plan_kernels.c"
 
 #include "base/file.h"
+#include "engine/graph_inside.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -186,6 +187,69 @@ static void test_plans_share_weights(void **state)
     plan_free(large);
     plan_weights_free(weights);
     graph_free(graph);
+}
+
+/* Windows that touch (2 x 2 and 3 x 1, as far apart) go through a convolution over one pixel; others do not. */
+static void test_transposed_convolutions(void **state)
+{
+    static const int32_t kernels[][2] = {{2, 2}, {3, 1}, {3, 3}};
+    const int64_t x_shape[4] = {2, 32, 3, 5}, out = 16;
+    size_t k;
+
+    (void)state;
+    for (k = 0; k < 3; k++) {
+        const int32_t stride[2] = {k == 2 ? 2 : kernels[k][0], k == 2 ? 2 : kernels[k][1]};
+        const int64_t w_shape[4] = {32, out, kernels[k][0], kernels[k][1]};
+        const int64_t y_shape[4] = {2, out, 2 * stride[0] + kernels[k][0], 4 * stride[1] + kernels[k][1]};
+        struct graph_node node = {.op = GRAPH_CONV_TRANSPOSE, .name = "", .input_count = 3, .output_count = 1};
+        struct graph *graph = graph_new((uint64_t)1 << 20);
+        struct plan *plan = calloc(1, sizeof(*plan));
+        struct plan_weights *weights = plan_weights_new();
+        struct serin_error error;
+        struct plan_slot *slot;
+        const void *inputs[1];
+        void *outputs[1], *bytes;
+        float *want;
+        int values[4], i;
+        uint64_t n;
+
+        values[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
+        values[1] = graph_add_constant(graph, GRAPH_F32, 4, w_shape, &bytes);
+        for (n = 0; n < graph->values[values[1]].element_count; n++)
+            ((float *)bytes)[n] = any_number() - 0.5f;
+        values[2] = graph_add_constant(graph, GRAPH_F32, 1, &out, &bytes);
+        for (i = 0; i < out; i++)
+            ((float *)bytes)[i] = any_number();
+        values[3] = graph_add_value(graph, GRAPH_F32, 4, y_shape);
+        node.inputs = values, node.outputs = values + 3;
+        node.conv.groups = 1;
+        node.conv.window =
+            (struct graph_window){{kernels[k][0], kernels[k][1]}, {stride[0], stride[1]}, {1, 1}, {0, 0}, {0, 0}};
+        must(graph_add_node(graph, &node, &error), &error);
+        graph->has_shapes = true;
+        graph->input_count = graph->output_count = 1;
+        graph->inputs[0] = values[0], graph->outputs[0] = values[3];
+        must(graph_index(graph, &error), &error);
+        arena_init(&plan->arena, (size_t)1 << 20);
+        plan->graph = graph;
+        plan->options = (struct plan_options){PLAN_F32, 1};
+        must(plan_build(plan, weights, &error), &error);
+        must(give_offsets(plan, &error), &error);
+        must(plan_slot_new(plan, &slot, &error), &error);
+        for (i = 0, n = 0; i < plan->step_count; i++)
+            n += plan->steps[i].kind == STEP_SPREAD_TAPS;
+        assert_int_equal(n, k == 2 ? 0 : 1);
+        fill_input(graph, plan_slot_input(slot, 0));
+        want = random_floats((int64_t)graph->values[values[3]].element_count);
+        inputs[0] = plan_slot_input(slot, 0), outputs[0] = want;
+        must(graph_plain_run(graph, (uint64_t)1 << 24, inputs, outputs, &error), &error);
+        must(plan_run(slot, &error), &error);
+        assert_true(difference(&graph->values[values[3]], plan_slot_output(slot, 0), want) < 1e-5);
+        free(want);
+        plan_slot_free(slot);
+        plan_free(plan);
+        plan_weights_free(weights);
+    }
 }
 
 /* ---- memory ---- */
@@ -468,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_models_in_fp32),
         cmocka_unit_test(test_models_in_bf16),
         cmocka_unit_test(test_plans_share_weights),
+        cmocka_unit_test(test_transposed_convolutions),
         cmocka_unit_test(test_memory_is_shared_by_what_does_not_live_together),
         cmocka_unit_test(test_what_takes_too_much_is_refused),
         cmocka_unit_test(test_copy_channels),
