@@ -189,6 +189,46 @@ static void test_plans_share_weights(void **state)
     graph_free(graph);
 }
 
+/* Runs a graph of one input and one output, made by hand, as a plan and in plain C. Takes it over; the result is how
+ * many steps spread taps. */
+static int check_graph(struct graph *graph)
+{
+    struct plan_weights *weights = plan_weights_new();
+    struct plan *plan = calloc(1, sizeof(*plan));
+    const struct graph_value *y;
+    struct serin_error error;
+    struct plan_slot *slot;
+    const void *inputs[1];
+    void *outputs[1];
+    float *want;
+    int i, spread = 0;
+
+    assert_non_null(plan);
+    graph->has_shapes = true;
+    graph->input_count = graph->output_count = 1;
+    must(graph_index(graph, &error), &error);
+    arena_init(&plan->arena, (size_t)1 << 20);
+    plan->graph = graph;
+    plan->options = (struct plan_options){PLAN_F32, 1};
+    must(plan_build(plan, weights, &error), &error);
+    must(give_offsets(plan, &error), &error);
+    must(plan_slot_new(plan, &slot, &error), &error);
+    for (i = 0; i < plan->step_count; i++)
+        spread += plan->steps[i].kind == STEP_SPREAD_TAPS;
+    fill_input(graph, plan_slot_input(slot, 0));
+    y = &graph->values[graph->outputs[0]];
+    want = random_floats((int64_t)y->element_count);
+    inputs[0] = plan_slot_input(slot, 0), outputs[0] = want;
+    must(graph_plain_run(graph, (uint64_t)1 << 24, inputs, outputs, &error), &error);
+    must(plan_run(slot, &error), &error);
+    assert_true(difference(y, plan_slot_output(slot, 0), want) < 1e-5);
+    free(want);
+    plan_slot_free(slot);
+    plan_free(plan);
+    plan_weights_free(weights);
+    return spread;
+}
+
 /* Windows that touch (2 x 2 and 3 x 1, as far apart) go through a convolution over one pixel; others do not. */
 static void test_transposed_convolutions(void **state)
 {
@@ -203,13 +243,8 @@ static void test_transposed_convolutions(void **state)
         const int64_t y_shape[4] = {2, out, 2 * stride[0] + kernels[k][0], 4 * stride[1] + kernels[k][1]};
         struct graph_node node = {.op = GRAPH_CONV_TRANSPOSE, .name = "", .input_count = 3, .output_count = 1};
         struct graph *graph = graph_new((uint64_t)1 << 20);
-        struct plan *plan = calloc(1, sizeof(*plan));
-        struct plan_weights *weights = plan_weights_new();
         struct serin_error error;
-        struct plan_slot *slot;
-        const void *inputs[1];
-        void *outputs[1], *bytes;
-        float *want;
+        void *bytes;
         int values[4], i;
         uint64_t n;
 
@@ -226,30 +261,58 @@ static void test_transposed_convolutions(void **state)
         node.conv.window =
             (struct graph_window){{kernels[k][0], kernels[k][1]}, {stride[0], stride[1]}, {1, 1}, {0, 0}, {0, 0}};
         must(graph_add_node(graph, &node, &error), &error);
-        graph->has_shapes = true;
-        graph->input_count = graph->output_count = 1;
         graph->inputs[0] = values[0], graph->outputs[0] = values[3];
-        must(graph_index(graph, &error), &error);
-        arena_init(&plan->arena, (size_t)1 << 20);
-        plan->graph = graph;
-        plan->options = (struct plan_options){PLAN_F32, 1};
-        must(plan_build(plan, weights, &error), &error);
-        must(give_offsets(plan, &error), &error);
-        must(plan_slot_new(plan, &slot, &error), &error);
-        for (i = 0, n = 0; i < plan->step_count; i++)
-            n += plan->steps[i].kind == STEP_SPREAD_TAPS;
-        assert_int_equal(n, k == 2 ? 0 : 1);
-        fill_input(graph, plan_slot_input(slot, 0));
-        want = random_floats((int64_t)graph->values[values[3]].element_count);
-        inputs[0] = plan_slot_input(slot, 0), outputs[0] = want;
-        must(graph_plain_run(graph, (uint64_t)1 << 24, inputs, outputs, &error), &error);
-        must(plan_run(slot, &error), &error);
-        assert_true(difference(&graph->values[values[3]], plan_slot_output(slot, 0), want) < 1e-5);
-        free(want);
-        plan_slot_free(slot);
-        plan_free(plan);
-        plan_weights_free(weights);
+        assert_int_equal(check_graph(graph), k == 2 ? 0 : 1);
     }
+}
+
+static int add_node(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
+{
+    struct serin_error error;
+    int output = graph_add_value(graph, GRAPH_F32, 4, shape);
+
+    node.name = "", node.input_count = input_count, node.output_count = 1;
+    node.inputs = inputs, node.outputs = &output;
+    must(graph_add_node(graph, &node, &error), &error);
+    return output;
+}
+
+/* A half of a picture that goes into a concatenation beside something else: the whole cannot lie there, because its
+ * other half would be written over before its last user has read it. */
+static void test_half_of_a_split_in_a_concatenation(void **state)
+{
+    const int64_t half[4] = {1, 16, 4, 4}, whole[4] = {1, 32, 4, 4}, w_shape[4] = {32, 16, 1, 1};
+    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph_node node = {.op = GRAPH_CONV};
+    int conv[2], parts[2], pair[2], x, halves[2], sum;
+    void *bytes;
+    int i;
+
+    (void)state;
+    conv[0] = graph_add_value(graph, GRAPH_F32, 4, half);
+    conv[1] = graph_add_constant(graph, GRAPH_F32, 4, w_shape, &bytes);
+    for (i = 0; i < 32 * 16; i++)
+        ((float *)bytes)[i] = any_number() - 0.5f;
+    node.conv.groups = 1;
+    node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+    x = add_node(graph, node, 2, conv, whole);
+    for (i = 0; i < 2; i++) {
+        node = (struct graph_node){.op = GRAPH_SLICE};
+        node.slice.begin[1] = 16 * i;
+        node.slice.step[0] = node.slice.step[1] = node.slice.step[2] = node.slice.step[3] = 1;
+        halves[i] = add_node(graph, node, 1, &x, half);
+    }
+    node = (struct graph_node){.op = GRAPH_SIGMOID};
+    node.unary.op = GRAPH_SIGMOID;
+    parts[0] = halves[0];
+    parts[1] = add_node(graph, node, 1, &halves[1], half);
+    node = (struct graph_node){.op = GRAPH_CONCAT};
+    node.axis.axis = 1;
+    pair[0] = add_node(graph, node, 2, parts, whole);
+    pair[1] = x;
+    sum = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, whole);
+    graph->inputs[0] = conv[0], graph->outputs[0] = sum;
+    assert_int_equal(check_graph(graph), 0);
 }
 
 /* ---- memory ---- */
@@ -533,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_models_in_bf16),
         cmocka_unit_test(test_plans_share_weights),
         cmocka_unit_test(test_transposed_convolutions),
+        cmocka_unit_test(test_half_of_a_split_in_a_concatenation),
         cmocka_unit_test(test_memory_is_shared_by_what_does_not_live_together),
         cmocka_unit_test(test_what_takes_too_much_is_refused),
         cmocka_unit_test(test_copy_channels),
