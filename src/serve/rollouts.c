@@ -369,22 +369,14 @@ static enum serin_errc decide(void *user, const struct controller_decision *deci
 
 /* ---- webhooks ---- */
 
-/* How much of its URL may be told: scheme and host. What comes behind is often the secret. */
-static int host_size(const struct plan_webhook *hook)
-{
-    const char *host = strstr(hook->url, "://");
-
-    return (int)(host ? host + 3 - hook->url + (ptrdiff_t)strcspn(host + 3, "/?#") : 0);
-}
-
 static void hook_answered(void *user, const struct plan_webhook *hook, const struct hook_answer *answer)
 {
     struct rollouts *rollouts = user;
     bool agrees = answer->status >= 200 && answer->status < 300;
 
     if (!agrees)
-        log_event(rollouts->server->log, "warn", "calling a webhook", "%.*s: status %d %s", host_size(hook), hook->url,
-                  answer->status, answer->why);
+        log_event(rollouts->server->log, "warn", "calling a webhook", "%.*s: status %d %s", plan_webhook_shown(hook),
+                  hook->url, answer->status, answer->why);
     controller_gate_answered(rollouts->controller, answer->ticket,
                              agrees ? CONTROLLER_GATE_AGREES : CONTROLLER_GATE_REFUSES, answer->why);
 }
@@ -395,7 +387,7 @@ static void call_hook(void *user, const struct plan_webhook *hook, const char *b
     struct serin_error error;
 
     if (hooks_call(rollouts->hooks, hook, body, ticket, &error) != SERIN_OK) {
-        log_event(rollouts->server->log, "warn", "calling a webhook", "%.*s: %s", host_size(hook), hook->url,
+        log_event(rollouts->server->log, "warn", "calling a webhook", "%.*s: %s", plan_webhook_shown(hook), hook->url,
                   error.message);
         controller_gate_answered(rollouts->controller, ticket, CONTROLLER_GATE_REFUSES, error.message);
     }
