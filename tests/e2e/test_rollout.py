@@ -235,7 +235,7 @@ def test_labels_by_feedback_prove(models):
     models.start(plan(step(50), guards=[{"metric": "missed", "margin": .3}]))
     with models.traffic(on_answer=lambda found: ids.append(found.headers["X-Request-Id"])) as traffic:
         traffic.more(200)
-        found = models.get()
+        found = until(lambda: (now := models.get())["waiting"] != "the step has just begun" and now, "a look of the judge")
         assert found["phase"] == "Progressing" and "missed" in found["waiting"] and "labelled" in found["waiting"]
         truth = {"boxes": [{"name": "person", "box": {"x1": 10, "y1": 10, "x2": 60, "y2": 110}}]}
         client = models.serve.client()
