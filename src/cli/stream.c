@@ -319,7 +319,8 @@ const struct cli_verb cli_stream = {
     .text =
         "Each camera sends the frames of the footage in order, at its rate, beginning at another place. A late answer "
         "does not delay the next frame. On a terminal a line shows the rate, the latencies of the last second and "
-        "the share of each version; a summary follows at the end, after Ctrl-C or SIGTERM. The exit code is 1 if a camera got "
+        "the share of each version; a summary follows at the end, after Ctrl-C or SIGTERM. The exit code is 1 if a "
+        "camera got "
         "an error, or a label was not taken.",
     .options = options,
     .examples = examples,

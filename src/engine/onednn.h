@@ -1,6 +1,6 @@
 /*
- * onednn.h - the primitives of oneDNN that plans use, whichever generation of the library is there.  Depends on
- * graph.h. SPDX-License-Identifier: Apache-2.0
+ * onednn.h - the primitives of oneDNN that plans use, of either generation of the library.  Depends on graph.h.
+ * SPDX-License-Identifier: Apache-2.0
  *
  * Everything works on one picture (a batch is a loop around it) and on memory that the caller lays out: no primitive
  * allocates while it runs. Primitives are made for shapes; a call is a primitive bound to addresses. Primitives may be

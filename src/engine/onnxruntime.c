@@ -172,7 +172,8 @@ static enum serin_errc append_provider(OrtSessionOptions *options, const char *p
             (void)append_cuda(options, wanted->device, NULL);
         return rc;
     }
-    return error_set(error, SERIN_INVALID, "unknown provider '%s': cpu, cuda, tensorrt, auto, onednn or onednn-bf16", provider);
+    return error_set(error, SERIN_INVALID, "unknown provider '%s': cpu, cuda, tensorrt, auto, onednn or onednn-bf16",
+                     provider);
 }
 
 static enum serin_errc create_session(struct engine *engine, const uint8_t *bytes, size_t size_bytes,

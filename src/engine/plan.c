@@ -91,8 +91,8 @@ static enum serin_errc give_offsets(struct plan *plan, struct serin_error *error
     enum serin_errc rc = SERIN_OK;
     int i, at;
 
-    sorted = calloc((size_t)plan->buffer_count + 1, sizeof(*sorted));
-    placed = calloc((size_t)plan->buffer_count + 1, sizeof(*placed));
+    sorted = calloc((size_t)plan->buffer_count + 1, sizeof(struct plan_buffer *));
+    placed = calloc((size_t)plan->buffer_count + 1, sizeof(struct plan_buffer *));
     if (!sorted || !placed) {
         rc = error_set(error, SERIN_NOMEM, "no memory for a plan of %d buffers", plan->buffer_count);
     } else {
@@ -219,7 +219,7 @@ enum serin_errc plan_slot_new(const struct plan *plan, struct plan_slot **ret, s
     if (slot) {
         slot->plan = plan;
         slot->memory = aligned_alloc(ALIGNMENT, plan->slot_bytes + ALIGNMENT);
-        slot->calls = calloc((size_t)calls + 1, sizeof(*slot->calls));
+        slot->calls = calloc((size_t)calls + 1, sizeof(struct onednn_call *));
         slot->inputs = calloc((size_t)inputs, sizeof(*slot->inputs));
         slot->outputs = calloc((size_t)outputs, sizeof(*slot->outputs));
         slot->step_ns = calloc((size_t)plan->step_count + 1, sizeof(*slot->step_ns));
@@ -269,6 +269,7 @@ static void run_chunks(const struct plan_step *step, const char *from, char *to)
 {
     int64_t i;
 
+    BUG_ON(!from);
     for (i = 0; i < step->outer; i++)
         memcpy(to + (size_t)i * step->to_stride, from + (size_t)i * step->from_stride, step->run_bytes);
 }
@@ -364,6 +365,7 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
             run_picture(slot, step, picture);
         return SERIN_OK;
     case STEP_UNARY:
+        BUG_ON(!node);
         kernel_unary(node->op, ONEDNN_F32, step->count, from, to);
         return SERIN_OK;
     case STEP_BINARY:
@@ -380,6 +382,7 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
         kernel_dense(step->outer, step->rows, step->inner, from, step->weights, step->bias, to);
         return SERIN_OK;
     case STEP_TRANSPOSE:
+        BUG_ON(!node);
         kernel_transpose(node->transpose.count, slot->plan->graph->values[node->outputs[0]].shape,
                          node->transpose.permutation,
                          graph_type_bytes(slot->plan->graph->values[node->outputs[0]].type), from, to);

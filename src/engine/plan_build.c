@@ -143,6 +143,7 @@ static enum serin_errc add_reorder(struct plan_builder *builder, const struct on
         rc = onednn_reorder_new(src, dst, &step->primitive, builder->error);
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     step->pictures = pictures;
     step->inputs[0] = from, step->outputs[0] = to;
     step->src = *src, step->dst = *dst;
@@ -292,6 +293,7 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         if (rc != SERIN_OK)
             return rc;
     }
+    BUG_ON(!step);
     step->primitive = builder->primitives[at];
     builder->primitives[at] = NULL;
     step->pictures = pictures;
@@ -344,6 +346,7 @@ static enum serin_errc build_on_pictures(struct plan_builder *builder, int at, e
         rc = step_begin(builder, kind, at, node->input_count, 1, &step);
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     memcpy(step->inputs, places, (size_t)node->input_count * sizeof(places[0]));
     step->outputs[0] = dst;
     step->pictures = value_of(builder, node->outputs[0])->shape[0];
@@ -453,11 +456,13 @@ static enum serin_errc build_plain(struct plan_builder *builder, int at, enum pl
                                    struct plan_step **ret)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
-    struct plan_place *places = calloc((size_t)(node->input_count + node->output_count), sizeof(*places));
+    struct plan_place *places = calloc((size_t)node->input_count + (size_t)node->output_count, sizeof(*places));
     struct plan_step *step = NULL;
-    enum serin_errc rc = places ? SERIN_OK : no_memory(builder);
+    enum serin_errc rc = SERIN_OK;
     int i;
 
+    if (!places)
+        return no_memory(builder);
     for (i = 0; i < node->input_count && rc == SERIN_OK; i++) {
         places[i] = (struct plan_place){.buffer = GRAPH_NONE};
         if (node->inputs[i] != GRAPH_NONE)
@@ -471,6 +476,7 @@ static enum serin_errc build_plain(struct plan_builder *builder, int at, enum pl
     if (rc == SERIN_OK)
         rc = step_begin(builder, kind, at, node->input_count, node->output_count, &step);
     if (rc == SERIN_OK) {
+        BUG_ON(!step);
         memcpy(step->inputs, places, (size_t)node->input_count * sizeof(*places));
         memcpy(step->outputs, places + node->input_count, (size_t)node->output_count * sizeof(*places));
         step->count = (int64_t)value_of(builder, node->outputs[0])->element_count;
@@ -524,8 +530,10 @@ static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
         rc = plain_to_read(builder, node->inputs[i], &from);
         if (rc == SERIN_OK)
             rc = plain_to_write(builder, node->outputs[0], &to);
+        if (rc != SERIN_OK)
+            break;
         to.offset += offset;
-        if (rc == SERIN_OK && run)
+        if (run)
             rc = add_chunks(builder, at, from, to, outer, run, run, stride);
         offset += run;
     }
@@ -647,6 +655,7 @@ static enum serin_errc build_product(struct plan_builder *builder, int at)
         onednn_primitive_free(primitive);
         return rc;
     }
+    BUG_ON(!step);
     step->primitive = primitive;
     if (primitive)
         rc = add_scratch(builder, step);
@@ -663,6 +672,7 @@ static enum serin_errc build_softmax(struct plan_builder *builder, int at)
 
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     step->outer = product(x->shape, 0, node->softmax.first);
     step->rows = product(x->shape, node->softmax.first, node->softmax.last);
     step->inner = product(x->shape, node->softmax.last, x->rank);
@@ -679,6 +689,7 @@ static enum serin_errc build_mix(struct plan_builder *builder, int at)
 
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     step->outer = x->shape[0];
     step->rows = x->shape[1];
     step->inner = x->shape[2] * x->shape[3];
@@ -708,6 +719,7 @@ static enum serin_errc build_dense(struct plan_builder *builder, int at)
 
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     step->outer = x->shape[0];
     step->rows = x->shape[1];
     step->inner = y->shape[1];
@@ -815,6 +827,7 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
 
     builder.values = calloc((size_t)graph->value_count + 1, sizeof(*builder.values));
     builder.works_on_pictures = calloc((size_t)graph->node_count + 1, sizeof(*builder.works_on_pictures));
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     builder.primitives = calloc((size_t)graph->node_count + 1, sizeof(*builder.primitives));
     plan->inputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->input_count);
     plan->outputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->output_count);

@@ -421,8 +421,8 @@ static bool step_index(int count, const int64_t *shape, int64_t *index)
 void kernel_transpose(int rank, const int64_t *to_shape, const int *permutation, size_t element_bytes, const void *from,
                       void *to)
 {
-    int64_t from_shape[GRAPH_MAX_RANK], from_strides[GRAPH_MAX_RANK],
-        strides[GRAPH_MAX_RANK + 2] = {0}, shape[GRAPH_MAX_RANK + 2], index[GRAPH_MAX_RANK + 2] = {0}, stride = 1, base;
+    int64_t from_shape[GRAPH_MAX_RANK] = {0}, from_strides[GRAPH_MAX_RANK] = {0}, strides[GRAPH_MAX_RANK + 2] = {0},
+            shape[GRAPH_MAX_RANK + 2], index[GRAPH_MAX_RANK + 2] = {0}, stride = 1, base;
     char *out = to;
     int d;
 

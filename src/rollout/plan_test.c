@@ -207,7 +207,7 @@ static void test_of_a_webhook_only_its_host_is_shown(void **state)
                 {"http://a", 8},
                 {"https://me:secret@a/b", 8},
                 {"", 0}};
-    struct plan_webhook hook;
+    struct plan_webhook hook = {0};
     size_t i;
 
     (void)state;

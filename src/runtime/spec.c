@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -129,6 +130,8 @@ static enum serin_errc make_environment(struct owned_spec *owned, struct serin_e
     snprintf(device, sizeof(device), "CUDA_VISIBLE_DEVICES=%d", owned->spec.gpu); /* -1 hides every GPU */
     own[count++] = device;
     own[count++] = "CUDA_DEVICE_ORDER=PCI_BUS_ID"; /* NVML's numbering */
+    if (!getenv("OMP_WAIT_POLICY"))
+        own[count++] = "OMP_WAIT_POLICY=passive"; /* threads of oneDNN that spin take the time of those that work */
     if (SANITIZED)
         own[count++] = "ASAN_OPTIONS=detect_leaks=0";
     own[count] = NULL;

@@ -320,7 +320,7 @@ static void survives_a_kill(void **unused)
     (void)unused;
     state_close(open_state());
     for (round = 0; round < 10; round++) {
-        struct serin_error error;
+        struct serin_error error = {.message = ""};
         struct state *state;
         uint8_t last[DECISION_HASH_BYTES];
         int64_t count, told = 0;
