@@ -66,6 +66,8 @@ struct controller_target {
                                    struct serin_error *error);
     /* A notification, or a gate's question, which is answered by controller_gate_answered with the same ticket. */
     void (*call_hook)(void *user, const struct plan_webhook *hook, const char *body, uint64_t ticket);
+    /* Whether this machine can call it as the plan asks; else why not. Asked when a rollout starts. */
+    enum serin_errc (*check_hook)(void *user, const struct plan_webhook *hook, struct serin_error *error);
     void (*log)(void *user, const char *level, const char *sentence);
     /* More members of a rollout's report, into its open object; may be NULL. */
     void (*report)(void *user, const struct rollout *rollout, const struct plan *plan, struct json_writer *json);
@@ -141,7 +143,8 @@ struct controller_start {
     uint64_t sequence; /* of its id: MODEL-SEQUENCE */
     bool supersede;    /* a rollout of the model that is under way is aborted, or its undo window ended */
 };
-/* SERIN_LIMIT: one is under way; SERIN_NOT_FOUND, SERIN_INVALID (the plan's line). *ret_id is of the rollout's life. */
+/* SERIN_LIMIT: one is under way; SERIN_NOT_FOUND, SERIN_INVALID (the plan's line, or a webhook that
+ * cannot be called). *ret_id is of the rollout's life. */
 MUST_USE enum serin_errc controller_start(struct controller *controller, const struct controller_start *start,
                                           const struct controller_now *now, const char **ret_id,
                                           struct serin_error *error);

@@ -89,6 +89,12 @@ MUST_USE enum serin_errc trial_decide(struct controller *controller, struct tria
 void trial_bring_route(struct controller *controller, struct trial *trial);
 void trial_notify(struct controller *controller, const struct trial *trial, enum plan_hook on, const char *event);
 
+/* ---- controller_verbs.c ---- */
+
+/* Whether what the machine's table allows works now; where that refuses already, the sentence is the machine's. */
+MUST_USE enum serin_errc trial_check_act(const struct controller *controller, const struct trial *trial,
+                                         enum rollout_event event, struct serin_error *error);
+
 /* ---- controller_report.c ---- */
 
 struct buffer;

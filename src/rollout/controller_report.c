@@ -282,29 +282,40 @@ void report_hook(const struct trial *trial, const char *event, struct buffer *ou
     json_end_object(&json);
 }
 
+/* What a person may say, and would not be refused: a table allows an undo of which the replicas are gone. */
+static void write_possible(struct json_writer *json, const struct controller *controller, const struct trial *trial)
+{
+    const uint32_t events = machine_possible(&trial->state);
+    struct serin_error why;
+    int i;
+
+    json_key(json, "possible");
+    json_begin_array(json);
+    for (i = 0; i <= (int)ROLLOUT_ON_WINDOW_PASSED; i++) {
+        const enum rollout_event event = (enum rollout_event)i;
+
+        if ((events >> i & 1) && rollout_event_is_a_persons(event) &&
+            trial_check_act(controller, trial, event, &why) == SERIN_OK)
+            json_write_string(json, rollout_event_name(event));
+    }
+    json_end_array(json);
+}
+
 enum serin_errc controller_report(struct controller *controller, const char *rollout, struct buffer *out,
                                   struct serin_error *error)
 {
     const struct trial *trial = trial_named(controller, rollout);
     struct json_writer json;
-    uint32_t events;
-    int event;
 
     if (!trial)
         return controller_no_rollout(rollout, error);
-    events = machine_possible(&trial->state);
     json_init(&json, out);
     json_begin_object(&json);
     write_state(&json, trial);
     put_number(&json, "share_percent", share_percent(trial));
     json_put_boolean(&json, "route_in_force", !trial->route_pending);
     write_waiting(&json, trial);
-    json_key(&json, "possible");
-    json_begin_array(&json);
-    for (event = 0; event <= (int)ROLLOUT_ON_WINDOW_PASSED; event++)
-        if ((events >> event & 1) && rollout_event_is_a_persons((enum rollout_event)event))
-            json_write_string(&json, rollout_event_name((enum rollout_event)event));
-    json_end_array(&json);
+    write_possible(&json, controller, trial);
     if (trial->state.phase == ROLLOUT_PROMOTED) {
         const double passed_s = trial->t_s - trial->step_t_s;
 

@@ -57,7 +57,9 @@ struct world {
     uint64_t random;
     uint64_t ticket;
     int asked, told;
-    bool answers; /* gates */
+    bool answers;               /* gates */
+    bool old_is_gone;           /* the stable version's replicas */
+    struct serin_error refusal; /* of the start */
     char plan[4096];
 };
 
@@ -125,7 +127,7 @@ static bool is_ready(void *user, const char *model, const char *tag)
     struct world *world = user;
 
     (void)model;
-    return lives(world) && (world->ready || strcmp(tag, "v1.0.0") == 0);
+    return lives(world) && (strcmp(tag, "v1.0.0") == 0 ? !world->old_is_gone : world->ready);
 }
 
 static bool is_broken(void *user, const char *model, const char *tag)
@@ -248,6 +250,14 @@ static void call_hook(void *user, const struct plan_webhook *hook, const char *b
     world->told += ticket == 0;
 }
 
+static enum serin_errc check_hook(void *user, const struct plan_webhook *hook, struct serin_error *error)
+{
+    (void)user;
+    if (strcmp(hook->secret_env, "ABSENT") == 0)
+        return error_set(error, SERIN_INVALID, "ABSENT is not set");
+    return SERIN_OK;
+}
+
 static void log_nothing(void *user, const char *level, const char *sentence)
 {
     (void)user, (void)level;
@@ -278,6 +288,7 @@ static struct controller *new_controller(struct world *world)
                                              .record = record_line,
                                              .each_record = each_record,
                                              .call_hook = call_hook,
+                                             .check_hook = check_hook,
                                              .log = log_nothing};
     struct controller *controller = NULL;
 
@@ -333,7 +344,7 @@ static enum serin_errc start(struct world *world)
                                          .sequence = 1};
     const struct controller_now now = now_of(world);
     const char *id = NULL;
-    enum serin_errc rc = controller_start(world->controller, &how, &now, &id, NULL);
+    enum serin_errc rc = controller_start(world->controller, &how, &now, &id, &world->refusal);
 
     if (rc == SERIN_OK)
         assert_string_equal(id, "street-1");
@@ -836,6 +847,42 @@ static void test_gate_that_hangs_refuses_and_agrees(void **state)
     free_world(world);
 }
 
+static void test_a_webhook_that_cannot_be_signed_starts_nothing(void **state)
+{
+    struct world *world = new_world(PLAN "webhooks: [{url: 'http://gate/x', on: gate, secret_env: ABSENT}]\n");
+
+    (void)state;
+    assert_int_equal(start(world), SERIN_INVALID);
+    assert_string_equal(world->refusal.message, "the webhook http://gate: ABSENT is not set");
+    assert_int_equal(world->decision_count, 0);
+    free_world(world);
+}
+
+/* What the report lists as possible, as its JSON has it. */
+static void expect_possible(struct world *world, const char *list)
+{
+    struct buffer report;
+
+    buffer_init(&report, 1 << 20);
+    assert_int_equal(controller_report(world->controller, "street", &report, NULL), SERIN_OK);
+    assert_non_null(strstr(report.bytes, list));
+    buffer_done(&report);
+}
+
+static void test_only_what_works_is_possible(void **state)
+{
+    struct world *world = begun(PLAN);
+
+    (void)state;
+    go_to(world, ROLLOUT_PROMOTED, 2);
+    go_to(world, ROLLOUT_COMPLETED, 2);
+    expect_possible(world, "\"possible\":[\"undo\"]");
+    world->old_is_gone = true;
+    assert_int_equal(act(world, ROLLOUT_ON_UNDO), SERIN_LIMIT);
+    expect_possible(world, "\"possible\":[]");
+    free_world(world);
+}
+
 static void test_abort_that_meets_the_promotion(void **state)
 {
     struct world *world = begun(PLAN);
@@ -1134,6 +1181,8 @@ int main(void)
         cmocka_unit_test(test_no_evidence_no_step),
         cmocka_unit_test(test_canary_that_is_never_ready),
         cmocka_unit_test(test_gate_that_hangs_refuses_and_agrees),
+        cmocka_unit_test(test_a_webhook_that_cannot_be_signed_starts_nothing),
+        cmocka_unit_test(test_only_what_works_is_possible),
         cmocka_unit_test(test_abort_that_meets_the_promotion),
         cmocka_unit_test(test_a_freeze_holds_every_climb),
         cmocka_unit_test(test_retry_is_a_new_attempt),

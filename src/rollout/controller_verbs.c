@@ -214,6 +214,23 @@ static enum serin_errc check_route(const struct route *route, const char *canary
     return SERIN_OK;
 }
 
+/* A gate that cannot be asked would hold the rollout, and a message without its signature is one that anybody sends. */
+static enum serin_errc check_hooks(const struct controller *controller, const struct plan *plan,
+                                   struct serin_error *error)
+{
+    enum serin_errc rc;
+    int i;
+
+    for (i = 0; i < plan->webhook_count; i++) {
+        const struct plan_webhook *hook = &plan->webhooks[i];
+
+        rc = controller->target.check_hook(controller->target.user, hook, error);
+        if (rc != SERIN_OK)
+            return error_prefix(error, rc, "the webhook %.*s", plan_webhook_shown(hook), hook->url);
+    }
+    return SERIN_OK;
+}
+
 enum serin_errc controller_start(struct controller *controller, const struct controller_start *start,
                                  const struct controller_now *now, const char **ret_id, struct serin_error *error)
 {
@@ -225,6 +242,8 @@ enum serin_errc controller_start(struct controller *controller, const struct con
 
     if (rc == SERIN_OK && !fresh.zone)
         rc = zone_open(fresh.plan.zone, &fresh.zone, error); /* why */
+    if (rc == SERIN_OK)
+        rc = check_hooks(controller, &fresh.plan, error);
     if (rc == SERIN_OK)
         rc = target->get_route(target->user, start->model, &route, error);
     if (rc == SERIN_OK && route_find(&route, start->canary) < 0) /* before anything is ended for it */
@@ -270,7 +289,7 @@ enum serin_errc controller_start(struct controller *controller, const struct con
 
 /* ---- what people say ---- */
 
-static enum serin_errc check_replica(struct controller *controller, const char *model, const char *tag,
+static enum serin_errc check_replica(const struct controller *controller, const char *model, const char *tag,
                                      struct serin_error *error)
 {
     const struct controller_target *target = &controller->target;
@@ -284,8 +303,8 @@ static enum serin_errc check_replica(struct controller *controller, const char *
 
 /* What gives a version traffic needs it to be there; and what takes up a rollout that has ended needs the route to be
  * as that left it, since it may be people's by now. */
-static enum serin_errc check_act(struct controller *controller, const struct trial *trial, enum rollout_event event,
-                                 struct serin_error *error)
+enum serin_errc trial_check_act(const struct controller *controller, const struct trial *trial,
+                                enum rollout_event event, struct serin_error *error)
 {
     const struct controller_target *target = &controller->target;
     const struct rollout *state = &trial->state;
@@ -361,7 +380,7 @@ enum serin_errc controller_act(struct controller *controller, const char *rollou
         return controller_no_rollout(rollout, error);
     if (!rollout_event_is_a_persons(event))
         return error_set(error, SERIN_INVALID, "'%s' is not for people to say", rollout_event_name(event));
-    rc = check_act(controller, trial, event, error);
+    rc = trial_check_act(controller, trial, event, error);
     if (rc != SERIN_OK)
         return rc;
     if (trial->state.phase == ROLLOUT_INCONCLUSIVE && !event_goes_back(event) && trial_allows(trial, event))

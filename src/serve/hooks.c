@@ -64,10 +64,26 @@ enum serin_errc hooks_new(uv_loop_t *loop,
     return SERIN_OK;
 }
 
+/* NULL: not set, and an empty one, which anybody has, is none. */
+static const char *secret_of(const struct plan_webhook *hook)
+{
+    const char *secret = hook->secret_env[0] ? getenv(hook->secret_env) : NULL;
+
+    return secret && secret[0] ? secret : NULL;
+}
+
+enum serin_errc hooks_check(const struct plan_webhook *hook, struct serin_error *error)
+{
+    if (!hook->secret_env[0] || secret_of(hook))
+        return SERIN_OK;
+    return error_set(error, SERIN_INVALID, "not sent: its secret_env, %s, is not set in the server's environment",
+                     hook->secret_env);
+}
+
 /* The field of the body's signature; empty where the hook has no secret. */
 static void sign(const struct call *call, char field[static SIGNATURE_BYTES])
 {
-    const char *secret = call->hook.secret_env[0] ? getenv(call->hook.secret_env) : NULL;
+    const char *secret = secret_of(&call->hook);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
 
@@ -156,7 +172,10 @@ enum serin_errc hooks_call(struct hooks *hooks, const struct plan_webhook *hook,
                            struct serin_error *error)
 {
     struct call *call;
+    enum serin_errc rc = hooks_check(hook, error);
 
+    if (rc != SERIN_OK)
+        return rc;
     if (hooks->in_flight == HOOKS_IN_FLIGHT)
         return error_set(error, SERIN_LIMIT, "%d webhooks are under way, the limit", HOOKS_IN_FLIGHT);
     call = calloc(1, sizeof(*call) + strlen(body) + 1);

@@ -32,7 +32,9 @@ MUST_USE enum serin_errc hooks_new(uv_loop_t *loop,
                                    void (*answered)(void *user, const struct plan_webhook *hook,
                                                     const struct hook_answer *answer),
                                    void *user, struct hooks **ret, struct serin_error *error);
-/* Posts body (copied). SERIN_LIMIT: too many are under way. */
+/* Whether it can be signed as its plan asks: SERIN_INVALID where its secret is not in the environment, or is empty. */
+MUST_USE enum serin_errc hooks_check(const struct plan_webhook *hook, struct serin_error *error);
+/* Posts body (copied). SERIN_INVALID: as hooks_check, and nothing is sent; SERIN_LIMIT: too many are under way. */
 MUST_USE enum serin_errc hooks_call(struct hooks *hooks, const struct plan_webhook *hook, const char *body,
                                     uint64_t ticket, struct serin_error *error);
 /* Those in flight are given up within about a second, and nobody is told. The memory goes with the last of them, on the

@@ -92,6 +92,24 @@ static void a_gate_is_told_with_a_signature_and_says_why_it_refuses(void **state
     hooks_close(test.hooks);
 }
 
+static void what_cannot_be_signed_is_not_sent(void **state)
+{
+    struct serin_error error;
+
+    (void)state;
+    strcpy(test.hook.secret_env, "SERIN_TEST_ABSENT");
+    unsetenv("SERIN_TEST_ABSENT");
+    assert_int_equal(hooks_check(&test.hook, &error), SERIN_INVALID);
+    assert_int_equal(hooks_call(test.hooks, &test.hook, "{}", 1, &error), SERIN_INVALID);
+    assert_string_equal(error.message, "not sent: its secret_env, SERIN_TEST_ABSENT, is not set in the server's "
+                                       "environment");
+    setenv("SERIN_TEST_ABSENT", "", 1);
+    assert_int_equal(hooks_check(&test.hook, &error), SERIN_INVALID);
+    setenv("SERIN_TEST_ABSENT", "secret", 1);
+    assert_int_equal(hooks_check(&test.hook, &error), SERIN_OK);
+    hooks_close(test.hooks);
+}
+
 static void the_end_does_not_wait_for_a_host_that_hangs(void **state)
 {
     int client;
@@ -124,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_gate_is_told_with_a_signature_and_says_why_it_refuses, open_hooks, close_all),
+        cmocka_unit_test_setup_teardown(what_cannot_be_signed_is_not_sent, open_hooks, close_all),
         cmocka_unit_test_setup_teardown(the_end_does_not_wait_for_a_host_that_hangs, open_hooks, close_all),
         cmocka_unit_test_setup_teardown(no_more_than_may_are_under_way, open_hooks, close_all),
     };

@@ -393,6 +393,12 @@ static void call_hook(void *user, const struct plan_webhook *hook, const char *b
     }
 }
 
+static enum serin_errc check_hook(void *user, const struct plan_webhook *hook, struct serin_error *error)
+{
+    (void)user;
+    return hooks_check(hook, error);
+}
+
 /* ---- the clock ---- */
 
 void rollouts_flush(struct server *server)
@@ -598,6 +604,7 @@ enum serin_errc rollouts_new(struct server *server, struct rollouts **ret, struc
                                              .record = record_line,
                                              .each_record = each_record,
                                              .call_hook = call_hook,
+                                             .check_hook = check_hook,
                                              .log = say,
                                              .report = report_more};
     char path[1200];
