@@ -50,7 +50,8 @@ struct replay {
     struct judge_decision decision;
     FILE *file;
     const char *name;
-    size_t line;
+    size_t line, records;
+    double t_s; /* of the record before */
     bool has_looks, has_steps;
     int step;
     double next_look_s;
@@ -143,28 +144,57 @@ static enum serin_errc print_changes(struct replay *replay, struct serin_error *
 
 /* ---- reading ---- */
 
+/* A line without its newline, whatever bytes it has: fgets would end it at a NUL. Of one that is too long no more is
+ * read than it takes to know that. False: there is none. */
+static bool read_line(struct replay *replay, char line[static RECORD_MAX_LINE + 1], size_t *ret_size)
+{
+    size_t size = 0;
+    int c = EOF;
+
+    while (size <= RECORD_MAX_LINE && (c = getc_unlocked(replay->file)) != EOF && c != '\n')
+        line[size++] = (char)c;
+    *ret_size = size;
+    replay->line += size > 0 || c != EOF;
+    return size > 0 || c != EOF;
+}
+
+/* What a line alone does not show: a step that the plan has not, and time that runs backwards, are another plan's file
+ * or a damaged one, and an answer to either would be of nothing. */
+static enum serin_errc check_record(const struct replay *replay, const struct record *record, struct serin_error *error)
+{
+    const int steps = replay->plan->judge.step_count;
+
+    if (record->kind == RECORD_STEP && record->step >= steps)
+        return error_set(error, SERIN_INVALID, "step: %d, and the plan's %d steps are 0 to %d", record->step, steps,
+                         steps - 1);
+    if (record->t_s < replay->t_s)
+        return error_set(error, SERIN_INVALID, "t: %.6f s, and the record before is of %.6f s", record->t_s,
+                         replay->t_s);
+    return SERIN_OK;
+}
+
 /* The next record; *ret_end: there is none. */
 static enum serin_errc next_record(struct replay *replay, struct record *ret, bool *ret_end, struct serin_error *error)
 {
-    char line[RECORD_MAX_LINE + 2];
+    char line[RECORD_MAX_LINE + 1];
     enum serin_errc rc;
     size_t size;
 
-    for (;;) {
-        if (!fgets(line, sizeof(line), replay->file)) {
-            *ret_end = true;
-            return ferror(replay->file) ? error_set(error, SERIN_IO, "%s: cannot be read", replay->name) : SERIN_OK;
-        }
-        replay->line++;
-        size = strlen(line);
-        if (size > 0 && line[size - 1] == '\n')
-            size--;
-        if (size > 0)
-            break;
-    }
-    *ret_end = false;
+    do {
+        *ret_end = !read_line(replay, line, &size);
+        if (ferror(replay->file))
+            return error_set(error, SERIN_IO, "%s: cannot be read", replay->name);
+        if (*ret_end)
+            return SERIN_OK;
+    } while (size == 0);
     rc = record_read(line, size, ret, error);
-    return rc == SERIN_OK ? rc : error_prefix(error, rc, "%s: line %zu", replay->name, replay->line);
+    if (rc == SERIN_OK)
+        rc = check_record(replay, ret, error);
+    if (rc != SERIN_OK)
+        return error_prefix(error, rc, "%s: line %zu", replay->name, replay->line);
+    replay->t_s = ret->t_s;
+    replay->records++;
+    return SERIN_OK;
 }
 
 static enum serin_errc look(struct replay *replay, double t_s, struct serin_error *error)
@@ -215,7 +245,8 @@ static enum serin_errc read_all(struct replay *replay, bool only_kinds, struct s
     bool end = false;
 
     rewind(replay->file);
-    replay->line = 0;
+    replay->line = replay->records = 0;
+    replay->t_s = 0;
     for (;;) {
         rc = next_record(replay, &record, &end, error);
         if (rc != SERIN_OK || end)
@@ -229,6 +260,8 @@ static enum serin_errc read_all(struct replay *replay, bool only_kinds, struct s
         if (rc != SERIN_OK || replay->decision.answer == JUDGE_GO_BACK || !terminal_flush())
             return rc;
     }
+    if (rc == SERIN_OK && replay->records == 0)
+        return error_set(error, SERIN_INVALID, "%s: no observation", replay->name);
     return rc == SERIN_OK && !only_kinds ? look(replay, record.t_s, error) : rc;
 }
 
@@ -317,7 +350,9 @@ static int run(const void *given, char *const *operands, size_t operand_count)
         rc = read_all(&replay, false, &error);
     if (rc == SERIN_OK)
         code = answer(&replay);
-    else
+    if (rc == SERIN_OK && !terminal_flush()) /* an answer that nobody was given is none */
+        code = CLI_FAILED;
+    if (rc != SERIN_OK)
         terminal_complain("judge: %s", error.message);
     if (replay.file)
         fclose(replay.file);

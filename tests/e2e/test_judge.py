@@ -76,3 +76,28 @@ def test_a_bad_line_is_named(tmp_path):
     code, out, errors = judge(tmp_path, observations(4, 3, 0.2, 1) + ['{"t":1,"arm":"third","share":0}'])
     assert code == 1 and out == []
     assert "line 4: arm: must be" in errors
+
+
+def test_what_is_no_observation_gets_no_answer(tmp_path):
+    look = '{"t":1,"look":true}'
+    for lines, words in (([], "observations.ndjson: no observation"),
+                         (["", ""], "observations.ndjson: no observation"),
+                         (["\0"], "line 1: not a JSON object"),
+                         ([look, look + "\0garbage"], "line 2: not a JSON object"),
+                         ([look, '{"t":1,"step":2}'], "line 2: step: 2, and the plan's 2 steps are 0 to 1"),
+                         ([look, '{"t":0.5,"look":true}'], "line 2: t: 0.500000 s, and the record before is of 1.000000 s"),
+                         (["[" * 200000], "line 1: the line has ")):
+        code, out, errors = judge(tmp_path, lines)
+        assert (code, out) == (1, []), lines
+        assert words in errors, errors
+
+
+def test_an_answer_that_cannot_be_written_is_a_failure(tmp_path):
+    plan, file = tmp_path / "plan.yaml", tmp_path / "observations.ndjson"
+    plan.write_text(PLAN)
+    for ratio in (1, 5):  # held, and rolled back
+        file.write_text("\n".join(observations(1, 20000 if ratio == 5 else 300, 0.2, ratio)))
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([SERIN, "judge", "--plan", plan, file], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=60, check=False)
+        assert done.returncode == 1 and "No space left" in done.stderr
