@@ -20,21 +20,37 @@
 #include <string.h>
 
 #define MAX_FEEDBACK_BYTES ((size_t)256 << 10)
+#define MAX_PLACE_PX       1e6 /* either way; far beyond any picture's side, and exact enough as a float */
 
 static const char *const right_names[] = {"neither", "stable", "canary", "both"};
 
-static bool read_side(const json_t *box, const char *name, float *ret)
+static enum serin_errc read_places(const json_t *box, size_t index, struct gateway_box *ret, struct serin_error *error)
 {
-    const json_t *value = json_object_get(box, name);
+    static const char *const names[] = {"x1", "y1", "x2", "y2"};
+    float *const places[] = {&ret->x1, &ret->y1, &ret->x2, &ret->y2};
+    size_t i;
 
-    *ret = (float)json_number_value(value);
-    return json_is_number(value) && fabsf(*ret) <= 1e6f;
+    for (i = 0; i < 4; i++) {
+        const json_t *value = json_object_get(box, names[i]);
+
+        if (!json_is_number(value))
+            return error_set(error, SERIN_INVALID, "boxes[%zu]: 'box' must have the numbers x1, y1, x2, y2, in pixels",
+                             index);
+        if (fabs(json_number_value(value)) > MAX_PLACE_PX)
+            return error_set(error, SERIN_INVALID, "boxes[%zu]: %s is %g px, the limit is %g either way", index,
+                             names[i], json_number_value(value), MAX_PLACE_PX);
+        *places[i] = (float)json_number_value(value);
+    }
+    if (ret->x2 <= ret->x1 || ret->y2 <= ret->y1)
+        return error_set(error, SERIN_INVALID,
+                         "boxes[%zu] from (%g, %g) to (%g, %g) has no area: x1 < x2 and y1 < y2 must hold", index,
+                         (double)ret->x1, (double)ret->y1, (double)ret->x2, (double)ret->y2);
+    return SERIN_OK;
 }
 
 static enum serin_errc read_box(const json_t *object, size_t index, struct gateway_box *ret, struct serin_error *error)
 {
-    const json_t *box = json_object_get(object, "box"), *name = json_object_get(object, "name"),
-                 *number = json_object_get(object, "class");
+    const json_t *name = json_object_get(object, "name"), *number = json_object_get(object, "class");
 
     if (!json_is_object(object) || (json_string_length(name) == 0 && !json_is_integer(number)))
         return error_set(error, SERIN_INVALID, "boxes[%zu] has no 'name' (text) and no 'class' (a whole number)",
@@ -42,19 +58,15 @@ static enum serin_errc read_box(const json_t *object, size_t index, struct gatew
     ret->class_id = -1;
     if (json_is_integer(number)) {
         if (json_integer_value(number) < 0 || json_integer_value(number) > INT32_MAX)
-            return error_set(error, SERIN_INVALID, "boxes[%zu]: class %lld", index,
-                             (long long)json_integer_value(number));
+            return error_set(error, SERIN_INVALID, "boxes[%zu]: 'class' is %lld; classes have the numbers 0 to %d",
+                             index, (long long)json_integer_value(number), INT32_MAX);
         ret->class_id = (int32_t)json_integer_value(number);
     }
     if (json_is_string(name) && json_string_length(name) >= sizeof(ret->name))
         return error_set(error, SERIN_INVALID, "boxes[%zu]: a name of %zu bytes, the limit is %zu", index,
                          json_string_length(name), sizeof(ret->name) - 1);
     snprintf(ret->name, sizeof(ret->name), "%s", json_is_string(name) ? json_string_value(name) : "");
-    if (!read_side(box, "x1", &ret->x1) || !read_side(box, "y1", &ret->y1) || !read_side(box, "x2", &ret->x2) ||
-        !read_side(box, "y2", &ret->y2) || ret->x2 <= ret->x1 || ret->y2 <= ret->y1)
-        return error_set(error, SERIN_INVALID,
-                         "boxes[%zu]: 'box' must have x1, y1, x2, y2 in pixels, x1 < x2 and y1 < y2", index);
-    return SERIN_OK;
+    return read_places(json_object_get(object, "box"), index, ret, error);
 }
 
 enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_feedback **ret,
@@ -67,8 +79,13 @@ enum serin_errc feedback_read(const uint8_t *text, size_t size, struct gateway_f
     enum serin_errc rc = SERIN_OK;
     size_t i, count = json_array_size(boxes);
 
-    if (!root)
+    if (!root && json_error_code(&where) == json_error_null_character)
+        rc = error_set(error, SERIN_INVALID, "a text in line %d has the character \\u0000, which no name has",
+                       where.line);
+    else if (!root)
         rc = error_set(error, SERIN_INVALID, "the body is no JSON: %s, line %d", where.text, where.line);
+    else if (boxes && right)
+        rc = error_set(error, SERIN_INVALID, "both 'boxes' and 'right' are given; feedback has one of them");
     else if (json_object_size(root) != 1 || (!json_is_array(boxes) && !json_is_string(right)))
         rc = error_set(error, SERIN_INVALID, "the body must be {\"boxes\": [...]} or {\"right\": \"stable\"}");
     else if (count > GATEWAY_MAX_BOXES)
@@ -242,10 +259,11 @@ bool feedback_answer(struct thread *thread, struct http_exchange *exchange)
     }
     sighting->kind = GATEWAY_SAW_FEEDBACK;
     id = (struct http_slice){head->path.bytes + sizeof(root) - 1, head->path.size - (sizeof(root) - 1)};
-    if (http_decode_segment(id, sighting->request_id, sizeof(sighting->request_id))) {
+    if (!memchr(id.bytes, '/', id.size) &&
+        http_decode_segment(id, sighting->request_id, sizeof(sighting->request_id))) {
         take(thread, exchange, sighting);
     } else {
-        own_respond_error(thread, exchange, 404, "no request id of 1 to 63 bytes");
+        own_respond_error(thread, exchange, 404, "no request id of 1 to 63 bytes, without a slash");
         gateway_sighting_free(sighting);
     }
     return true;
