@@ -216,6 +216,12 @@ static bool tell_failed_copy(struct observer *observer, const struct gateway_sig
     return true;
 }
 
+/* A frame's size is known where both have told the same: one version's word alone could make its own labels vanish. */
+static bool agree_on_size(const struct answer *const by_arm[2])
+{
+    return by_arm[0] && by_arm[1] && by_arm[0]->width == by_arm[1]->width && by_arm[0]->height == by_arm[1]->height;
+}
+
 static void keep(struct observer *observer, const struct gateway_sighting *sighting, const struct rollout *rollout,
                  enum judge_arm arm, const struct answer *const by_arm[2])
 {
@@ -225,9 +231,7 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
                                .attempt = rollout->attempt,
                                .time_ms = (int64_t)sighting->time_ms,
                                .arm = arm,
-                               .share = sighting->drawn ? sighting->trial_share : 0,
-                               .width_px = any ? any->width : 0,
-                               .height_px = any ? any->height : 0};
+                               .share = sighting->drawn ? sighting->trial_share : 0};
     uint8_t packed[2][ANSWERS_MAX_BYTES];
     struct record record = begin_record(RECORD_LABEL, arm, sighting);
     char slices[SLICES_BYTES];
@@ -236,6 +240,10 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
 
     if (!any)
         return;
+    if (agree_on_size(by_arm)) {
+        kept.width_px = any->width;
+        kept.height_px = any->height;
+    }
     add_slices(&record, observer, sighting, any);
     write_slices(&record, slices);
     kept.slices = slices;

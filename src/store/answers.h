@@ -26,7 +26,7 @@ struct kept_answer {
     int64_t time_ms;
     int arm; /* the draw's: 0 stable, 1 canary */
     double share;
-    int width_px, height_px; /* of the frame; 0: not known */
+    int width_px, height_px; /* of the frame, as both arms have told; 0: not known */
     bool told;               /* somebody has said what is right of it, and that has counted; not read by answers_put */
     const void *boxes[2];    /* by arm; NULL: that arm did not answer this frame */
     size_t sizes[2];

@@ -109,7 +109,7 @@ def test_a_class_that_the_model_lacks_is_refused_with_those_that_it_has(models):
 
 
 @pytest.mark.parametrize("box, sentence", [
-    ((.1, .2, .3, .4), "lies within one pixel"), ((60, 10, 10, 90), "x1 < x2"), ((10, 10, 10, 90), "x1 < x2"),
+    ((.1, .2, .3, .4), "lies within one pixel"), ((60, 10, 10, 90), "x1 < x2"), ((10, 10, 10, 90), "x1 < x2"), ((10, 10, 1e300, 90), "the limit is 1e+06"),
     ((-60, 10, -10, 90), "less than half of it lies in the picture")])
 def test_boxes_that_are_in_no_picture_are_refused(models, box, sentence):
     labelled = Labelled(models)
@@ -121,8 +121,8 @@ def test_boxes_that_are_in_no_picture_are_refused(models, box, sentence):
 
 
 def test_a_box_beside_the_frame_is_found_when_the_frame_is(models):
-    """The gateway knows no frame; who knows it counts what is wrong, and it is no evidence."""
-    labelled = Labelled(models)
+    """The gateway knows no frame; who knows it counts what is wrong, and it is no evidence. Both versions tell its size."""
+    labelled = Labelled(models, mirror=True)
     first, second = labelled.request(), labelled.request()
     before = labelled.told("serin_judge_refused_total")
     outside = {"x1": 220, "y1": 10, "x2": 260, "y2": 90}
@@ -134,6 +134,31 @@ def test_a_box_beside_the_frame_is_found_when_the_frame_is(models):
     assert labelled.post(first, {}).status == 202  # a better one may still come
     assert labelled.post(second).status == 202  # nothing is there: that is a truth
     until(lambda: labelled.labels()["counted"] == 2, "the labels")
+
+
+@pytest.mark.parametrize("mirror", [False, True], ids=["alone", "mirrored"])
+@pytest.mark.parametrize("shape", [[1, 1], [200, 100], None], ids=["one-pixel", "swapped", "none"])
+def test_a_version_that_tells_another_size_does_not_escape_its_labels(models, shape, mirror):
+    """It sees nothing, and each of its labels lies beyond the picture that it tells of."""
+    box = {"x1": 110, "y1": 10, "x2": 190, "y2": 90}
+    models.name = f"labels-{next(numbers)}"
+    pushed(models.serve, models.name)
+    picture = {"light": .5, "results": []}
+    found = {**picture, "shape": [100, 200], "results": [{"name": "circle", "class": 0, "confidence": .9, "box": box}]}
+    models.two(lambda asked: answer(body=json.dumps({"images": [found]}).encode()),
+               lambda asked: answer(body=json.dumps({"images": [{**picture, **({"shape": shape} if shape else {})}]}).encode()))
+    models.start(plan({"mirror": "100%", "min": {"time": "600s"}} if mirror else step(50, time="600s"), guards=[MISSED]))
+    models.reach("Progressing")
+    client = models.serve.client()
+
+    def taken_off():
+        request = client.predict(models.name).headers["X-Request-Id"]
+        said = client.ask("POST", f"/v1/feedback/{request}", json.dumps({"boxes": [{"name": "circle", "box": box}]}))
+        assert said.status == 202, said.body
+        return models.get()["phase"] == "RolledBack"
+
+    until(taken_off, "that its labels take it off")
+    assert "missed rose" in models.get()["why"] and models.get()["labels"]["refused"] == 0
 
 
 def test_without_known_classes_names_are_taken_and_it_is_said(models):
@@ -170,6 +195,7 @@ def test_requests_that_are_not_kept_are_told(models):
     labelled = Labelled(models)
     before = labelled.labels()["unmatched"]
     assert labelled.post("nobodys", {}).status == 202
+    assert labelled.post("nobodys/frame", {}).status == 404
     until(lambda: labelled.labels()["unmatched"] > before, "the count")
     assert "came for requests whose answers are not kept" in labelled.line()
 
