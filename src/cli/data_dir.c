@@ -4,9 +4,11 @@
  */
 #include "cli/data_dir.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LONGEST (PATH_MAX - 512) /* room for what is put behind it */
@@ -34,13 +36,20 @@ enum serin_errc data_dir_find(const char *given, char *text, size_t size, struct
 enum serin_errc data_dir_open(const char *given, bool make, struct bundles **ret, struct serin_error *error)
 {
     char dir[LONGEST], layout[PATH_MAX];
+    struct stat status;
     enum serin_errc rc;
 
     rc = data_dir_find(given, dir, sizeof(dir), error);
     if (rc != SERIN_OK)
         return rc;
     snprintf(layout, sizeof(layout), "%s/oci-layout", dir);
-    if (!make && access(layout, F_OK) != 0)
-        return error_set(error, SERIN_NOT_FOUND, "%s holds no versions yet: 'serin push' puts one there", dir);
+    if (stat(dir, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == ENOTDIR)
+        return error_set(error, SERIN_INVALID, "the store's %s is no folder", dir);
+    if (!make && access(layout, F_OK) != 0) {
+        if (errno != ENOENT)
+            return error_set(error, SERIN_IO, "%s cannot be looked into: %s", dir, strerror(errno));
+        return error_set(error, SERIN_NOT_FOUND, "%s holds no versions yet%s: 'serin push' puts one there", dir,
+                         access(dir, F_OK) == 0 ? "" : " (there is no such folder)");
+    }
     return bundles_open(dir, ret, error);
 }

@@ -20,7 +20,8 @@
  * SERIN_LIMIT. */
 MUST_USE enum serin_errc data_dir_find(const char *given, char *text, size_t size, struct serin_error *error);
 
-/* Opens the store there; make: also where there is none yet, else that is SERIN_NOT_FOUND. bundles_close it. */
+/* Opens the store there; make: also where there is none yet, else that is SERIN_NOT_FOUND, and the sentence names the
+ * folder. SERIN_INVALID: it is no folder. bundles_close it. */
 MUST_USE enum serin_errc data_dir_open(const char *given, bool make, struct bundles **ret, struct serin_error *error);
 
 #endif

@@ -70,6 +70,37 @@ static enum serin_errc read_rules(const char *rules, char **ret, struct serin_er
     return rc;
 }
 
+static void print_row(FILE *out, const json_t *freeze)
+{
+    bool frozen = json_is_true(json_object_get(freeze, "frozen"));
+
+    terminal_text(out, text_of(freeze, "model"));
+    fputs(frozen ? "  frozen " : "  not frozen now", out);
+    if (frozen)
+        terminal_text(out, text_of(freeze, "why"));
+    fputc('\n', out);
+}
+
+/* What the calendar that was set does now, as list tells it: a window that was not meant shows at once. */
+static enum serin_errc print_set(const struct freeze_settings *settings, const char *model, struct serin_error *error)
+{
+    const json_t *freeze;
+    json_t *list = NULL;
+    size_t i;
+    enum serin_errc rc =
+        admin_call(admin_address(settings->admin), "GET", "/api/v1/freezes", NULL, ADMIN_TIMEOUT_MS, &list, error);
+
+    if (rc != SERIN_OK)
+        return error_prefix(error, rc, "the calendar is set, until when it holds is not known");
+    json_array_foreach(list, i, freeze)
+    {
+        if (strcmp(text_of(freeze, "model"), model) == 0)
+            print_row(stdout, freeze);
+    }
+    json_decref(list);
+    return SERIN_OK;
+}
+
 static int change(const struct freeze_settings *settings, const char *model, const char *rules)
 {
     char path[ADMIN_MAX_PATH], *text = NULL, *body = NULL;
@@ -92,6 +123,8 @@ static int change(const struct freeze_settings *settings, const char *model, con
     free(body);
     json_decref(json);
     json_decref(answer);
+    if (rc == SERIN_OK && rules)
+        rc = print_set(settings, model, &error);
     return rc == SERIN_OK ? CLI_OK : fail(&error);
 }
 
@@ -102,16 +135,7 @@ static void print_table(FILE *out, const json_t *list)
 
     if (json_array_size(list) == 0)
         fputs("no freeze calendars: 'serin freeze set MODEL FILE' makes one\n", out);
-    json_array_foreach(list, i, freeze)
-    {
-        bool frozen = json_is_true(json_object_get(freeze, "frozen"));
-
-        terminal_text(out, text_of(freeze, "model"));
-        fputs(frozen ? "  frozen " : "  not frozen now", out);
-        if (frozen)
-            terminal_text(out, text_of(freeze, "why"));
-        fputc('\n', out);
-    }
+    json_array_foreach(list, i, freeze) print_row(out, freeze);
 }
 
 static int list(const struct freeze_settings *settings)

@@ -7,6 +7,7 @@
 #include "cli/terminal.h"
 #include "store/frames.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,7 +44,7 @@ static const struct cli_example versions_examples[] = {
     {0},
 };
 
-static int show(const struct versions_settings *settings, const struct bundle *list, size_t count, const char *model)
+static int show(const struct versions_settings *settings, const struct bundle *list, size_t count, const char *none)
 {
     int code = CLI_OK;
     size_t i;
@@ -52,14 +53,27 @@ static int show(const struct versions_settings *settings, const struct bundle *l
         code = bundle_report_json("versions", list, count, true);
     else if (count > 0)
         bundle_report_table(list, count);
-    else if (model)
-        terminal_complain("versions: there is no version of %s", model);
     else
-        terminal_complain("versions: there are none yet; 'serin push' puts one into the store");
+        terminal_complain("versions: %s", none);
     for (i = 0; i < count; i++)
         if (*list[i].problem)
             code = CLI_FAILED;
     return code;
+}
+
+/* SERIN_NOT_FOUND where there are none, and the sentence names the folder: it may not be the one that was meant. */
+static enum serin_errc list_found(struct bundles *store, const char *data_dir, const char *model, struct bundle **ret,
+                                  size_t *ret_count, struct serin_error *error)
+{
+    char dir[PATH_MAX];
+    enum serin_errc rc = bundles_list(store, model, ret, ret_count, error);
+
+    if (rc == SERIN_OK && *ret_count == 0)
+        rc = data_dir_find(data_dir, dir, sizeof(dir), error);
+    if (rc != SERIN_OK || *ret_count > 0)
+        return rc;
+    return model ? error_set(error, SERIN_NOT_FOUND, "%s holds no version of %s", dir, model)
+                 : error_set(error, SERIN_NOT_FOUND, "%s holds no versions yet: 'serin push' puts one there", dir);
 }
 
 static int versions(const void *given, char *const *operands, size_t operand_count)
@@ -79,11 +93,9 @@ static int versions(const void *given, char *const *operands, size_t operand_cou
     }
     rc = data_dir_open(settings->data_dir, false, &store, &error);
     if (rc == SERIN_OK)
-        rc = bundles_list(store, model, &list, &count, &error);
-    else if (rc == SERIN_NOT_FOUND)
-        rc = SERIN_OK; /* no store is an empty one */
-    if (rc == SERIN_OK) {
-        code = show(settings, list, count, model);
+        rc = list_found(store, settings->data_dir, model, &list, &count, &error);
+    if (rc == SERIN_OK || rc == SERIN_NOT_FOUND) { /* no store is an empty one */
+        code = show(settings, list, count, error.message);
     } else {
         terminal_complain("versions: %s", error.message);
         code = CLI_FAILED;

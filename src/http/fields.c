@@ -88,18 +88,34 @@ static bool decodes_to(struct http_slice in, const char *name)
     return *name == '\0';
 }
 
+bool http_query_next(struct http_slice *query, struct http_slice *ret_name, struct http_slice *ret_value)
+{
+    const char *p = query->bytes, *end = slice_end(*query), *next, *stop, *equals;
+
+    if (query->size == 0)
+        return false;
+    next = memchr(p, '&', query->size);
+    stop = next ? next : end;
+    equals = memchr(p, '=', (size_t)(stop - p));
+    *ret_name = (struct http_slice){p, (size_t)((equals ? equals : stop) - p)};
+    *ret_value = equals ? (struct http_slice){equals + 1, (size_t)(stop - equals - 1)} : (struct http_slice){stop, 0};
+    p = next ? next + 1 : end;
+    *query = (struct http_slice){p, (size_t)(end - p)};
+    return true;
+}
+
+bool http_query_decode(struct http_slice part, char *text, size_t size)
+{
+    return decode(part, true, text, size);
+}
+
 bool http_query_get(struct http_slice query, const char *name, char *text, size_t size)
 {
-    const char *p = query.bytes, *end = slice_end(query);
+    struct http_slice parameter, value;
 
-    while (p < end) {
-        const char *next = memchr(p, '&', (size_t)(end - p)), *stop = next ? next : end;
-        const char *equals = memchr(p, '=', (size_t)(stop - p)), *value = equals ? equals + 1 : stop;
-
-        if (decodes_to((struct http_slice){p, (size_t)((equals ? equals : stop) - p)}, name))
-            return decode((struct http_slice){value, (size_t)(stop - value)}, true, text, size);
-        p = next ? next + 1 : end;
-    }
+    while (http_query_next(&query, &parameter, &value))
+        if (decodes_to(parameter, name))
+            return http_query_decode(value, text, size);
     return false;
 }
 

@@ -130,8 +130,12 @@ bool http_is_one_of(struct http_slice name, const struct http_slice *names, size
 const struct http_slice *http_find(const struct http_head *head, const char *name);
 /* Copies with NUL; false where it does not fit. */
 bool http_slice_copy(struct http_slice slice, char *text, size_t size);
-/* The value of a query or form parameter (application/x-www-form-urlencoded), percent-decoded into text; false where it
- * is missing, bad, or does not fit. */
+/* The next parameter of a query or form (application/x-www-form-urlencoded), as it is written, taken off its beginning;
+ * false: there is none left. A parameter without '=' has an empty value. */
+bool http_query_next(struct http_slice *query, struct http_slice *ret_name, struct http_slice *ret_value);
+/* Percent-decodes a parameter's name or value; false for bad escapes, NUL, or what does not fit. */
+bool http_query_decode(struct http_slice part, char *text, size_t size);
+/* The value of the first parameter of that name, decoded into text; false where it is missing, bad, or does not fit. */
 bool http_query_get(struct http_slice query, const char *name, char *text, size_t size);
 /* Percent-decodes a path segment; false for bad escapes, NUL, or what does not fit. */
 bool http_decode_segment(struct http_slice segment, char *text, size_t size);

@@ -636,6 +636,21 @@ static void parameters_are_decoded(void **state)
     assert_true(http_slice_copy(slice("abcd"), text, 5));
 }
 
+static void parameters_come_one_by_one(void **state)
+{
+    struct http_slice query = slice("a=1=2&&b&=c&a=%zz"), name, value;
+    static const char *const expected[][2] = {{"a", "1=2"}, {"", ""}, {"b", ""}, {"", "c"}, {"a", "%zz"}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        assert_true(http_query_next(&query, &name, &value));
+        assert_slice(name, expected[i][0]);
+        assert_slice(value, expected[i][1]);
+    }
+    assert_false(http_query_next(&query, &name, &value));
+}
+
 static void fields_of_the_connection_stay_on_it(void **state)
 {
     static const char bytes[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-A\r\nConnection: close , x-b\r\n\r\n";
@@ -693,6 +708,7 @@ int main(void)
         cmocka_unit_test(responses_that_break_a_rule_are_refused),
         cmocka_unit_test(cookies_are_searched),
         cmocka_unit_test(parameters_are_decoded),
+        cmocka_unit_test(parameters_come_one_by_one),
         cmocka_unit_test(fields_of_the_connection_stay_on_it),
         cmocka_unit_test(heads_are_written_as_they_are_read),
     };

@@ -242,6 +242,22 @@ static enum serin_errc read_plan(struct plan_reader *reader, const yaml_node_t *
     return plan_check(plan, reader->error);
 }
 
+/* A second document would be passed over: somebody believes that it holds. */
+static enum serin_errc read_end(struct plan_reader *reader, yaml_parser_t *parser, const char *what)
+{
+    const yaml_node_t *root;
+    enum serin_errc rc = SERIN_OK;
+
+    if (!yaml_parser_load(parser, &reader->document))
+        return error_set(reader->error, parser->error == YAML_MEMORY_ERROR ? SERIN_NOMEM : SERIN_INVALID,
+                         "line %zu: %s", parser->problem_mark.line + 1, parser->problem ? parser->problem : "no YAML");
+    root = yaml_document_get_root_node(&reader->document);
+    if (root)
+        rc = AT_LINE(reader, root, "a second document: %s is one", what);
+    yaml_document_delete(&reader->document);
+    return rc;
+}
+
 /* Parses, and has the root read, which must be a map; an empty text has none. */
 static enum serin_errc read_document(struct plan_reader *reader, const char *yaml, size_t size, const char *what,
                                      enum serin_errc (*read)(struct plan_reader *reader, const yaml_node_t *root))
@@ -262,6 +278,8 @@ static enum serin_errc read_document(struct plan_reader *reader, const char *yam
             rc = root->type == YAML_MAPPING_NODE ? read(reader, root)
                                                  : AT_LINE(reader, root, "%s is a map of keys and values", what);
         yaml_document_delete(&reader->document);
+        if (rc == SERIN_OK)
+            rc = read_end(reader, &parser, what);
     }
     yaml_parser_delete(&parser);
     return rc;

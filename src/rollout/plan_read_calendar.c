@@ -63,6 +63,8 @@ enum serin_errc plan_read_window(struct plan_reader *reader, const yaml_node_t *
     rc = plan_read_map(reader, PLAN_WINDOW, "a window", node, window);
     if (rc != SERIN_OK)
         return rc;
+    if (node->data.mapping.pairs.top == node->data.mapping.pairs.start)
+        return AT_LINE(reader, node, "a window needs days, or from and to");
     if (window->dated && (window->from_day < 0 || window->to_day < window->from_day || window->weekdays != 127))
         return AT_LINE(reader, node, "a window of dates needs from and to, the later one last, and no days");
     if (!window->dated && window->from_minute == window->to_minute)

@@ -45,6 +45,23 @@ static bool is_same(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+/* Whether who sends stable's tensors is served: the same shapes, or a free dimension where stable's is fixed. Both as
+ * ["fp32[?,3,640,640]"]. */
+static bool takes_all_of(const char *own, const char *stable)
+{
+    own = own ? own : "";
+    stable = stable ? stable : "";
+    for (; *own; own++) {
+        size_t digits = strspn(stable, "0123456789");
+
+        if (*own == '?' && digits > 0)
+            stable += digits;
+        else if (*own != *stable++)
+            return false;
+    }
+    return !*stable;
+}
+
 #define CLASSES_TOLD   3
 #define MAX_CLASS_NAME 24 /* bytes that are told of one */
 
@@ -100,7 +117,8 @@ enum serin_errc admission_check_answers(const struct bundle *bundle, const struc
                          bundle->name.tag, bundle->task, stable->name.tag, stable->task);
     if (!is_same(bundle->class_names_json, stable->class_names_json))
         return refuse_classes(bundle, stable, error);
-    if (!is_same(bundle->inputs_json, stable->inputs_json) || !is_same(bundle->outputs_json, stable->outputs_json))
+    if (!takes_all_of(bundle->inputs_json, stable->inputs_json) ||
+        !takes_all_of(bundle->outputs_json, stable->outputs_json))
         return error_set(
             error, SERIN_LIMIT,
             "%s takes %.60s and gives %.60s, stable %s takes %.60s and gives %.60s: clients that send tensors would "

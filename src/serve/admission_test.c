@@ -69,6 +69,38 @@ static void differing_answers_are_refused(void **state)
     refused_for_answers(&bundle, &stable, "takes [\"fp32[1,3,640,640]\"]");
 }
 
+static void a_free_dimension_takes_what_a_fixed_one_does(void **state)
+{
+    static const char *const refused[] = {"[\"fp32[1,3,640,320]\"]",
+                                          "[\"fp16[?,3,640,640]\"]",
+                                          "[\"fp32[?,3,640]\"]",
+                                          "[\"fp32[?,3,640,640,1]\"]",
+                                          "[\"fp32[?,3,64,640]\"]",
+                                          "[\"fp32[?,3,640,640]\",\"x\"]",
+                                          "[]",
+                                          NULL};
+    static const char *const taken[] = {"[\"fp32[?,3,640,640]\"]", "[\"fp32[?,3,?,?]\"]", "[\"fp32[1,3,640,640]\"]"};
+    struct bundle stable = bundle_of("v1.0.0"), bundle = bundle_of("v1.1.0");
+    size_t i;
+
+    (void)state;
+    stable.inputs_json = (char *)"[\"fp32[1,3,640,640]\"]";
+    stable.outputs_json = (char *)"[\"fp32[1,5,8400]\"]";
+    for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        bundle.inputs_json = (char *)taken[i];
+        assert_int_equal(admission_check_answers(&bundle, &stable, NULL), SERIN_OK);
+    }
+    for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        bundle.inputs_json = (char *)refused[i];
+        refused_for_answers(&bundle, &stable, "clients that send tensors would fail");
+    }
+    bundle.inputs_json = (char *)taken[0];
+    bundle.outputs_json = (char *)"[\"fp32[?,6,8400]\"]";
+    refused_for_answers(&bundle, &stable, "gives [\"fp32[?,6,8400]\"]");
+    stable.outputs_json = NULL;
+    refused_for_answers(&bundle, &stable, "gives [\"fp32[?,6,8400]\"]");
+}
+
 static void the_greater_floor_holds(void **state)
 {
     struct bundle bundle = bundle_of("v1.1.0");
@@ -139,9 +171,8 @@ static void it_must_fit_beside_what_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differing_answers_are_refused),
-        cmocka_unit_test(the_greater_floor_holds),
-        cmocka_unit_test(stable_is_the_measure_on_the_same_data_only),
+        cmocka_unit_test(differing_answers_are_refused), cmocka_unit_test(a_free_dimension_takes_what_a_fixed_one_does),
+        cmocka_unit_test(the_greater_floor_holds),       cmocka_unit_test(stable_is_the_measure_on_the_same_data_only),
         cmocka_unit_test(it_must_fit_beside_what_runs),
     };
 

@@ -187,6 +187,7 @@ enum serin_errc serve_options_read(struct serve_options *options, const char *pa
     size_t size = 0, line = 0;
     char key[64] = "";
     bool in_mapping = false, at_end = false;
+    int documents = 0;
 
     rc = file_read(path, MAX_FILE_BYTES, &bytes, &size, error);
     if (rc != SERIN_OK)
@@ -203,7 +204,10 @@ enum serin_errc serve_options_read(struct serve_options *options, const char *pa
             break;
         }
         line = event.start_mark.line + 1;
-        if (event.type == YAML_SCALAR_EVENT && in_mapping && !key[0]) {
+        documents += event.type == YAML_DOCUMENT_START_EVENT;
+        if (documents > 1)
+            rc = error_set(error, SERIN_INVALID, "%s:%zu: a second document: a configuration is one", path, line);
+        else if (event.type == YAML_SCALAR_EVENT && in_mapping && !key[0]) {
             snprintf(key, sizeof(key), "%s", (const char *)event.data.scalar.value);
             if (!key[0])
                 rc = error_set(error, SERIN_INVALID, "%s:%zu: an empty key", path, line);

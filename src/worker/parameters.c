@@ -10,10 +10,35 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_TIMEOUT_US 86400000000u /* a day */
 
 const char *const parameters_names[] = {"conf", "iou", "imgsz", "classes", "max_det", "priority", "timeout", NULL};
+
+/* Short words are near to too much: a route's key may be a zone or a code. */
+#define SHORTEST_MISTYPED 5
+
+enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *error)
+{
+    const size_t count = sizeof(parameters_names) / sizeof(parameters_names[0]) - 1;
+    const char *meant = NULL;
+    size_t i;
+
+    *ret = -1;
+    for (i = 0; i < count; i++) {
+        if (strcmp(name, parameters_names[i]) == 0) {
+            *ret = (int)i;
+            return SERIN_OK;
+        }
+        if (strncasecmp(name, parameters_names[i], strlen(parameters_names[i])) == 0)
+            meant = parameters_names[i];
+    }
+    if (!meant && strlen(name) >= SHORTEST_MISTYPED)
+        meant = text_nearest(name, parameters_names, count);
+    return meant ? error_set(error, SERIN_INVALID, "unknown parameter '%.60s', did you mean '%s'?", name, meant)
+                 : SERIN_OK;
+}
 
 void parameters_init(struct parameters *parameters, const struct serin_predict_options *defaults)
 {

@@ -3,7 +3,8 @@
  * Depends on yolo. SPDX-License-Identifier: Apache-2.0
  *
  * One reader for query parameters, form fields and the protocol's JSON parameters, so that a name means the same
- * everywhere. Unknown names are left alone: gateways and clients carry their own in the same places.
+ * everywhere. Unknown names are left alone, since routes have keys in queries and clients carry their own, except those
+ * that were probably meant to be one of ours.
  */
 #ifndef WORKER_PARAMETERS_H
 #define WORKER_PARAMETERS_H
@@ -25,6 +26,10 @@ struct parameters {
 
 /* The names that parameters_set knows, ended by NULL. */
 extern const char *const parameters_names[];
+
+/* Of parameters_names, or -1 where it has no meaning here. SERIN_INVALID: name is none of them, and begins with one or
+ * is nearly one: confidence, max_dets. */
+MUST_USE enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *error);
 
 void parameters_init(struct parameters *parameters, const struct serin_predict_options *defaults);
 

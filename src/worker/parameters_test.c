@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -120,12 +121,41 @@ static void test_classes_are_names_or_numbers(void **state)
     bad("classes", many);
 }
 
+static void test_names_that_were_meant(void **state)
+{
+    static const char *const wrong[][2] = {{"confidence", "conf"}, {"Conf", "conf"},       {"iou_thres", "iou"},
+                                           {"clases", "classes"},  {"class", "classes"},   {"maxdet", "max_det"},
+                                           {"imgsize", "imgsz"},   {"priorty", "priority"}};
+    static const char *const others[] = {"", "camera", "zone", "code", "lane", "model", "c", "x"};
+    struct serin_error error;
+    size_t i;
+    int at;
+
+    (void)state;
+    for (i = 0; parameters_names[i]; i++) {
+        assert_int_equal(parameters_find(parameters_names[i], &at, NULL), SERIN_OK);
+        assert_int_equal(at, i);
+    }
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(parameters_find(others[i], &at, NULL), SERIN_OK);
+        assert_int_equal(at, -1);
+    }
+    for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char meant[40];
+
+        snprintf(meant, sizeof(meant), "did you mean '%s'?", wrong[i][1]);
+        assert_int_equal(parameters_find(wrong[i][0], &at, &error), SERIN_INVALID);
+        assert_non_null(strstr(error.message, meant));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_classes_are_names_or_numbers),
+        cmocka_unit_test(test_names_that_were_meant),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,22 +12,17 @@
 
 /* ---- reading ---- */
 
-static enum serin_errc read_field(struct request *request, const struct multipart_part *part, struct serin_error *error)
+static enum serin_errc read_field(struct request *request, const struct multipart_part *part, unsigned *seen,
+                                  struct serin_error *error)
 {
-    const struct service *service = request->service;
-    char text[PARAMETERS_MAX_TEXT + 1];
-    int i;
+    char name[PARAMETERS_MAX_TEXT + 1], text[PARAMETERS_MAX_TEXT + 1];
 
-    for (i = 0; parameters_names[i]; i++) {
-        if (!http_slice_is(part->name, parameters_names[i]))
-            continue;
-        if (!http_slice_copy(part->body, text, sizeof(text)) || strlen(text) != part->body.size)
-            return error_set(error, SERIN_INVALID, "the form's %s is not a text of at most %d bytes",
-                             parameters_names[i], PARAMETERS_MAX_TEXT);
-        return parameters_set(&request->parameters, parameters_names[i], text, service->info, service->max_input_px,
-                              error);
-    }
-    return SERIN_OK; /* of no meaning here */
+    if (!http_slice_copy(part->name, name, sizeof(name)) || strlen(name) != part->name.size)
+        return error_set(error, SERIN_INVALID, "a name in the form is not a text of at most %d bytes",
+                         PARAMETERS_MAX_TEXT);
+    if (!http_slice_copy(part->body, text, sizeof(text)) || strlen(text) != part->body.size)
+        return request_set_once(request, name, NULL, seen, "form", error);
+    return request_set_once(request, name, text, seen, "form", error);
 }
 
 static bool read_form(struct request *request, struct http_slice content_type)
@@ -35,6 +30,7 @@ static bool read_form(struct request *request, struct http_slice content_type)
     struct multipart_part parts[MULTIPART_MAX_PARTS];
     struct serin_error error;
     int part_count = 0, images = 0, i;
+    unsigned seen = 0;
     enum serin_errc rc;
 
     rc = multipart_parse(content_type, request->body->data, request->body->size, parts, &part_count, &error);
@@ -42,7 +38,7 @@ static bool read_form(struct request *request, struct http_slice content_type)
         if (multipart_is_picture(&parts[i]))
             images++;
         else
-            rc = read_field(request, &parts[i], &error);
+            rc = read_field(request, &parts[i], &seen, &error);
     }
     if (rc == SERIN_OK && images == 0)
         rc = error_set(&error, SERIN_INVALID, "the form of %d parts has none named 'file' or 'image'", part_count);

@@ -318,22 +318,42 @@ struct request *request_begin(struct service *service, struct http_exchange *exc
     return request;
 }
 
+enum serin_errc request_set_once(struct request *request, const char *name, const char *value, unsigned *seen,
+                                 const char *where, struct serin_error *error)
+{
+    int at;
+    enum serin_errc rc = parameters_find(name, &at, error);
+
+    if (rc != SERIN_OK || at < 0)
+        return rc;
+    if (*seen & 1u << at)
+        return error_set(error, SERIN_INVALID, "the %s has %s twice", where, name);
+    *seen |= 1u << at;
+    if (!value)
+        return error_set(error, SERIN_INVALID, "%s in the %s is not a text of at most %d bytes", name, where,
+                         PARAMETERS_MAX_TEXT);
+    return set_parameter(request, name, value, error);
+}
+
 bool request_read_query(struct request *request)
 {
-    const struct http_head *head = http_exchange_head(request->exchange);
+    struct http_slice query = http_exchange_head(request->exchange)->query, name, value;
+    char name_text[PARAMETERS_MAX_TEXT + 1], text[PARAMETERS_MAX_TEXT + 1];
+    enum serin_errc rc = SERIN_OK;
     struct serin_error error;
-    char text[PARAMETERS_MAX_TEXT + 1];
-    int i;
+    unsigned seen = 0;
 
-    for (i = 0; head->query.size && parameters_names[i]; i++) {
-        if (!http_query_get(head->query, parameters_names[i], text, sizeof(text)))
-            continue;
-        if (set_parameter(request, parameters_names[i], text, &error) != SERIN_OK) {
-            request_fail_error(request, &error);
-            return false;
-        }
+    while (rc == SERIN_OK && http_query_next(&query, &name, &value)) {
+        if (!http_query_decode(name, name_text, sizeof(name_text)))
+            rc = error_set(&error, SERIN_INVALID, "a name in the query is not a text of at most %d bytes",
+                           PARAMETERS_MAX_TEXT);
+        else
+            rc = request_set_once(request, name_text, http_query_decode(value, text, sizeof(text)) ? text : NULL, &seen,
+                                  "query", &error);
     }
-    return true;
+    if (rc != SERIN_OK)
+        request_fail_error(request, &error);
+    return rc == SERIN_OK;
 }
 
 bool request_add_jobs(struct request *request, int count)

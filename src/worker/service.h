@@ -82,6 +82,10 @@ void service_answer_completed(uv_async_t *wake_up);
 /* Takes the exchange, reads X-Request-Id, X-Priority, X-Request-Timeout-Ms. NULL where it has been answered with an
  * error already. */
 struct request *request_begin(struct service *service, struct http_exchange *exchange, bool protocol_v2);
+/* A parameter of the query or the form (where): once each, in seen, a bit for each name. value: NULL where it is no
+ * text. What has no meaning here is passed over, unless its name is nearly one that has. SERIN_INVALID. */
+MUST_USE enum serin_errc request_set_once(struct request *request, const char *name, const char *value, unsigned *seen,
+                                          const char *where, struct serin_error *error);
 /* Query parameters; false where the request was answered with an error (and is gone). */
 bool request_read_query(struct request *request);
 bool request_add_jobs(struct request *request, int count); /* zeroed jobs; false as above */

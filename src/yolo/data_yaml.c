@@ -319,6 +319,24 @@ static enum serin_errc read_keys(struct reader *reader, struct data_yaml *data)
     return rc;
 }
 
+/* A second document would be passed over: Ultralytics' reader refuses it too. */
+static enum serin_errc read_end(struct reader *reader, yaml_parser_t *parser)
+{
+    const yaml_node_t *root;
+    enum serin_errc rc = SERIN_OK;
+
+    if (!yaml_parser_load(parser, &reader->document))
+        return error_set(reader->error, parser->error == YAML_MEMORY_ERROR ? SERIN_NOMEM : SERIN_CORRUPT, "%s:%zu: %s",
+                         reader->path, parser->problem_mark.line + 1,
+                         parser->problem ? parser->problem : "is not YAML");
+    root = yaml_document_get_root_node(&reader->document);
+    if (root)
+        rc = error_set(reader->error, SERIN_CORRUPT, "%s:%zu: a second document: a data set is one", reader->path,
+                       line_of(root));
+    yaml_document_delete(&reader->document);
+    return rc;
+}
+
 enum serin_errc data_yaml_read(const char *path, struct data_yaml *ret, struct serin_error *error)
 {
     struct reader reader = {.path = path, .error = error};
@@ -346,6 +364,8 @@ enum serin_errc data_yaml_read(const char *path, struct data_yaml *ret, struct s
         else
             rc = read_keys(&reader, &data);
         yaml_document_delete(&reader.document);
+        if (rc == SERIN_OK)
+            rc = read_end(&reader, &parser);
     }
     yaml_parser_delete(&parser);
     free(bytes);

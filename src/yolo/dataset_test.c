@@ -248,6 +248,7 @@ static const struct {
     {SERIN_DETECT, "val: images\nnames: cat\n", "", "", "data.yaml:2: names must be a list or a map"},
     {SERIN_DETECT, "val: images\nnames: []\n", "", "", "0 class names"},
     {SERIN_DETECT, "val: images\nnames: {0: cat, 0: dog}\n", "", "", "class 0 for the second time"},
+    {SERIN_DETECT, "val: images\nnames: {0: cat}\n---\nval: b\n", "", "", "data.yaml:4: a second document"},
     {SERIN_DETECT, "val: images\nnames: {0: cat, 5: dog}\n", "", "", "whole number from 0 to 1"},
     {SERIN_DETECT, "val: images\nnc: 3\nnames: [cat, dog]\n", "", "", "data.yaml:2: nc is 3 but there are 2 names"},
     {SERIN_DETECT, "val: images\nnames: [[cat], dog]\n", "", "", "must be text"},

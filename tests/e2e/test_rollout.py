@@ -551,11 +551,13 @@ def test_freeze_calendars_are_set_by_command_and_outlive_a_kill(tmp_path):
         wrong.write_text("zone: UTC\nwindows: [{dyas: fri}]\n")
         found = freeze("set", "street-person", wrong)
         assert found.returncode == 1 and f"{wrong}: line 2: unknown key 'dyas'" in found.stderr
+        found = freeze("set", "street-person", "{windows: [{}]}")
+        assert found.returncode == 1 and "a window needs days, or from and to" in found.stderr
         assert serve.call("PUT", "/api/v1/freezes/street-person", {"calendar": "windows: []"}).status == 400
         assert freeze("set", "street-person", example).returncode == 0
         told, = json.loads(freeze("list", "-o", "json").stdout)
         assert (told["model"], told["calendar"]) == ("street-person", example.read_text())
-        assert freeze("set", "street-person", ALWAYS).returncode == 0
+        assert freeze("set", "street-person", ALWAYS).stdout == "street-person  frozen until it is lifted\n"
         serve.kill()
         serve.start()
         assert freeze("list").stdout == "street-person  frozen until it is lifted\n"

@@ -365,3 +365,15 @@ def test_diff_sorts_classes_by_what_they_lose(store, tmp_path):
     pushed(store("push", "m:v3", "--model", STREET, "--eval", FOOTAGE / "dark.yaml", "--json"))
     assert json.loads(store("diff", "m:v1", "m:v3", "-o", "json").stdout)["evaluation"]["same_data"] is False
     assert "(not known to be of the same pictures and labels)" in store("diff", "m:v1", "m:v3").stdout
+
+
+def test_versions_name_the_folder_they_looked_in(store):
+    assert f"{store.path} holds no versions yet (there is no such folder)" in store("versions").stderr
+    store.path.mkdir()
+    run = store("versions", "other")
+    assert run.returncode == 0 and f"{store.path} holds no versions yet: 'serin push'" in run.stderr
+    store.path.rmdir()
+    store.path.write_text("")
+    for verb in (["versions"], ["rm", V1], ["push", V1, "--model", DETECT]):
+        run = store(*verb)
+        assert run.returncode == 1 and f"{store.path} is no folder" in run.stderr and not run.stdout

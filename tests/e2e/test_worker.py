@@ -175,10 +175,20 @@ def test_parameters_in_query_and_form(worker, jpeg):
     assert worker.predict(body, "conf=.9", Content_Type=kind)[2]["images"][0]["results"] == everything
 
 
-@pytest.mark.parametrize("query", ["conf=2", "iou=x", "imgsz=0", "imgsz=4000", "classes=unicorn", "max_det=0", "conf="])
+@pytest.mark.parametrize("query", ["conf=2", "iou=x", "imgsz=0", "imgsz=4000", "classes=unicorn", "max_det=0", "conf=",
+                                   "conf=%00", "conf=.9%zz", "conf=.9%00zzz", "conf=.9&conf=.1", "confidence=.9", "conf"])
 def test_bad_parameters(worker, jpeg, query):
     status, _, answer = worker.predict(jpeg, query)
     assert status == 400 and answer["error"]["code"] == "invalid" and query.split("=")[0] in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("field, reason", [((("conf", ".9"), ("conf", ".1")), "the form has conf twice"),
+                                           ((("confidence", ".9"),), "did you mean 'conf'?"),
+                                           ((("conf", ".9\0zzz"),), "conf in the form is not a text")])
+def test_bad_fields(worker, jpeg, field, reason):
+    body, kind = form(*field, ("file", jpeg, "a.jpg"))
+    status, _, answer = worker.predict(body, Content_Type=kind)
+    assert status == 400 and reason in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("fields", [{"X_Priority": "x"}, {"X_Priority": "11"}, {"X_Request_Timeout_Ms": "-1"},
