@@ -27,8 +27,10 @@ const worstFirst = (a, b) => rank(a) - rank(b) || b.required - a.required || nea
 const nameOf = (guard) => tOr(`metric_${guard.guard}`, guard.guard);
 
 /// A step may prove less than the margin: "no harm" would then say too much.
+/// A step that asks for no proof, as the one behind a promotion, is told what an earlier one has proven.
 const verdictText = (guard) => (guard.verdict === "no harm" && guard.proves > guard.margin
     ? t("verdictWithin", {margin: changeOf(guard.proves, guard).replace("+", "")})
+    : guard.verdict === "unknown" && guard.proves === null && guard.proven_step ? t("verdictProven", {step: guard.proven_step})
     : tOr(`verdict_${guard.verdict}`, guard.verdict));
 const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", verdictText(guard));
 

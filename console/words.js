@@ -127,6 +127,7 @@ const words = {
     verdict_harm: ["harm", "有害"],
     "verdict_no harm": ["no harm", "无害"],
     verdictWithin: ["within {margin}", "{margin} 以内"],
+    verdictProven: ["proven in step {step}", "第 {step} 步已证明"],
     verdict_unknown: ["unknown yet", "尚不知"],
     required: ["must be proven", "须证明"],
     watched: ["watched", "仅监视"],

@@ -204,6 +204,9 @@ static void verdict_text(char *text, size_t size, const json_t *guard)
     char proves[32];
 
     snprintf(text, size, "%s", text_of(guard, "verdict"));
+    /* The step behind a promotion asks for no proof: what led to it is told, and of which step it is. */
+    if (strcmp(text, "unknown") == 0 && !isfinite(number_of(guard, "proves")) && number_of(guard, "proven_step") > 0)
+        snprintf(text, size, "proven in step %d", (int)number_of(guard, "proven_step"));
     if (strcmp(text, "harm") == 0 && strcmp(text_of(guard, "on_harm"), "note") == 0) /* nothing follows from it */
         snprintf(text, size, "noted");
     if (strcmp(text, "no harm") == 0 && number_of(guard, "proves") > number_of(guard, "margin")) {

@@ -36,9 +36,9 @@ double cell_proof(const struct judge *judge, const struct cell *cell)
 }
 
 /* What has once been proven stays so, which Ville's inequality allows, until what came later has undone all of it. */
-bool cell_proven(const struct judge *judge, const struct cell *cell)
+static bool proven_in(const struct cell *cell, int step)
 {
-    const int *sides = cell->guard->proof[judge->step];
+    const int *sides = cell->guard->proof[step];
     int i, proven = 0, asked = 0;
 
     for (i = 0; i < 2; i++)
@@ -49,6 +49,20 @@ bool cell_proven(const struct judge *judge, const struct cell *cell)
             proven += bet->best >= cell->guard->log_beta_needed && bet_log_e(bet) > 0;
         }
     return asked > 0 && proven == asked;
+}
+
+bool cell_proven(const struct judge *judge, const struct cell *cell)
+{
+    return proven_in(cell, judge->step);
+}
+
+int cell_proven_step(const struct judge *judge, const struct cell *cell)
+{
+    int step = judge->step;
+
+    while (step >= 0 && !proven_in(cell, step))
+        step--;
+    return step;
 }
 
 double cell_left_s(const struct judge *judge, const struct cell *cell)

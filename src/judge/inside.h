@@ -182,7 +182,8 @@ void gauges_add(struct judge *judge, const struct record *record);
 /* log_e of the cell's proof for the present step: the least of its directions; NAN: it has none. */
 double cell_proof(const struct judge *judge, const struct cell *cell);
 bool cell_proven(const struct judge *judge, const struct cell *cell);
-double cell_left_s(const struct judge *judge, const struct cell *cell); /* until it is proven; NAN */
+int cell_proven_step(const struct judge *judge, const struct cell *cell); /* as judge_reading's proven_step */
+double cell_left_s(const struct judge *judge, const struct cell *cell);   /* until it is proven; NAN */
 void judge_decide(struct judge *judge, struct judge_decision *ret);
 bool guard_is_required(const struct guard *guard); /* by now, in any step */
 

@@ -112,8 +112,11 @@ struct judge_reading {
     double left_s;                       /* until the step's proof, at the present traffic; NAN: cannot be told */
     uint64_t stable_count, canary_count; /* units */
     double decided_t_s;                  /* of a harm; NAN */
-    bool accepted;                       /* a person goes on in spite of it: it asks no more, and need not be proven */
-    bool required;                       /* a step needs it proven, as far as is known by now */
+    /* The last step up to the present one within whose margin no harm is proven; -1: none. A step that asks for no
+     * proof, as the one behind a promotion, has the verdict unknown however much was proven before it. */
+    int proven_step;
+    bool accepted; /* a person goes on in spite of it: it asks no more, and need not be proven */
+    bool required; /* a step needs it proven, as far as is known by now */
 };
 
 /* What all guards together say of the present step. */

@@ -67,6 +67,7 @@ static void test_equal_errors_are_proven_harmless(void **state)
 {
     static const char *const metrics[] = {"error_rate"};
     struct judge_decision decision;
+    struct record after = {.kind = RECORD_STEP, .step = 1};
     struct judge_reading reading;
     struct judge *judge;
     int at;
@@ -74,6 +75,8 @@ static void test_equal_errors_are_proven_harmless(void **state)
     (void)state;
     seed = 2;
     start(1, metrics);
+    options.step_count = 2;
+    options.guards[0].prove[1] = INFINITY;
     judge = make();
     bad_rate[0] = bad_rate[1] = .01;
     decision = run(judge, 200000, .2, fill_errors, &at);
@@ -82,6 +85,11 @@ static void test_equal_errors_are_proven_harmless(void **state)
     judge_read(judge, 0, &reading);
     assert_int_equal(reading.verdict, JUDGE_NO_HARM);
     assert_true(reading.upper <= 1 && reading.lower < reading.estimate && reading.estimate < reading.upper);
+    assert_int_equal(reading.proven_step, 0);
+    judge_add(judge, &after); /* which asks for no proof: it is not forgotten that the first step had one */
+    judge_read(judge, 0, &reading);
+    assert_int_equal(reading.verdict, JUDGE_UNKNOWN);
+    assert_int_equal(reading.proven_step, 0);
     judge_free(judge);
 }
 

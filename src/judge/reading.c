@@ -213,6 +213,7 @@ void judge_read(const struct judge *judge, int index, struct judge_reading *ret)
                                   .left_s = cell_left_s(judge, cell),
                                   .stable_count = cell->count[JUDGE_STABLE],
                                   .canary_count = cell->count[JUDGE_CANARY],
+                                  .proven_step = cell_proven_step(judge, cell),
                                   .decided_t_s = cell->harmed ? cell->harmed_t_s : (double)NAN};
     if (cell->dimension >= 0) {
         ret->dimension = judge->options.dimensions[cell->dimension].name;

@@ -96,6 +96,9 @@ static void write_reading(struct json_writer *json, const struct judge_reading *
     json_put_integer(json, "stable_count", (int64_t)reading->stable_count);
     json_put_integer(json, "canary_count", (int64_t)reading->canary_count);
     put_number(json, "decided_t_s", reading->decided_t_s);
+    put_count(json, "proven_step", reading->proven_step < 0 ? -1 : reading->proven_step + 1);
+    put_number(json, "proven_margin",
+               reading->proven_step < 0 ? (double)NAN : reading->guard->prove[reading->proven_step]);
     if (reading->guard->metric->source == JUDGE_FROM_CHOICES)
         put_count(json, "left_choices", choices_left(reading, step));
     json_end_object(json);
