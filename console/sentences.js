@@ -112,6 +112,7 @@ const parts = {
     ],
     failure: [
         ["no answer", "没有回答"],
+        ["later than {n} ms", "超过 {n} 毫秒"],
         ["status {n}, and copies carry no credentials", "状态 {n}，而副本不带凭证"],
         ["status {n} without results", "状态 {n}，没有结果"],
         ["status {n}", "状态 {n}"],

@@ -175,6 +175,10 @@ static void on_answer(void *user, const struct http_answer *answer)
     exchange->answered = true;
     if (answer->rc != SERIN_OK) {
         const char *cause = strstr(answer->why, "cannot ");
+        /* How a TLS port takes plain words: it hangs up. */
+        const bool may_speak_tls = answer->sent && !answer->timed_out && strstr(answer->why, "closed") &&
+                                   strncmp(exchange->address, "https://", 8) != 0 &&
+                                   strncmp(exchange->address, "unix:", 5) != 0;
 
         if (strstr(answer->why, "certificate required")) /* RFC 8446, 6.2: the alert's name */
             exchange->rc = error_set(exchange->error, answer->rc,
@@ -183,7 +187,9 @@ static void on_answer(void *user, const struct http_answer *answer)
                                      exchange->address);
         else if (answer->sent)
             exchange->rc = error_set(exchange->error, answer->rc, "%s%s", answer->why,
-                                     answer->timed_out ? "; whether it was done, 'serin status' tells" : "");
+                                     answer->timed_out ? "; whether it was done, 'serin status' tells"
+                                     : may_speak_tls   ? "; does it speak TLS? then use https://"
+                                                       : "");
         else
             exchange->rc = error_set(exchange->error, answer->rc, ADMIN_NO_CONNECTION, exchange->address,
                                      cause ? cause : answer->why);

@@ -223,6 +223,7 @@ struct gateway_answer {
     char tag[ROUTE_MAX_TEXT + 1];
     int status;         /* 0: none came */
     double latency_ms;  /* of its own try */
+    char why[128];      /* of a copy with status 0: the client's sentence, or "later than 5000 ms"; "" */
     struct bytes *body; /* shared; may be NULL */
 };
 

@@ -82,6 +82,10 @@ static void copy_answered(void *user, const struct http_answer *answer)
         copy->answer.status = answer->head->status;
         if (copy->mirrors->is_watched)
             copy->answer.body = bytes_share(answer->body);
+    } else if (answer->timed_out) {
+        snprintf(copy->answer.why, sizeof(copy->answer.why), "later than %u ms", copy->mirrors->timeout_ms);
+    } else {
+        snprintf(copy->answer.why, sizeof(copy->answer.why), "%s", answer->why);
     }
     if (answer->rc != SERIN_OK || answer->head->status >= 500)
         COUNT(thread, copy->slot, mirror_failures, 1);

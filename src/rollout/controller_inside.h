@@ -17,7 +17,7 @@ struct gate {
 
 struct copies { /* to the canary, in this step */
     uint64_t answered, failed;
-    char failure[80]; /* the last; "" */
+    char failure[128]; /* the last; "" */
 };
 
 struct trial {

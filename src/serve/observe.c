@@ -179,7 +179,7 @@ static bool asks_for_credential(int status)
 static void note_copy(struct observer *observer, const struct gateway_sighting *sighting, const struct answer *stable,
                       const struct gateway_answer *from, const struct answer *copy)
 {
-    char failure[80];
+    char failure[128];
 
     if (!has_answered(sighting, &sighting->own, stable))
         return;
@@ -188,7 +188,7 @@ static void note_copy(struct observer *observer, const struct gateway_sighting *
         return;
     }
     if (from->status == 0)
-        snprintf(failure, sizeof(failure), "no answer");
+        snprintf(failure, sizeof(failure), "%s", from->why[0] ? from->why : "no answer");
     else
         snprintf(failure, sizeof(failure), "status %d%s", from->status,
                  asks_for_credential(from->status) ? ", and copies carry no credentials"
