@@ -303,10 +303,18 @@ static enum serin_errc primitive_start(struct onednn_primitive **ret, struct ser
     return SERIN_OK;
 }
 
-/* Hands primitive out, or frees it and says what could not be made. */
-static enum serin_errc primitive_end(struct onednn_primitive *primitive, dnnl_status_t status, const char *what,
-                                     struct onednn_primitive **ret, struct serin_error *error)
+/* Makes primitive of its description and hands it out, or frees it and says what could not be made. pd and attributes
+ * are taken over; NULL is fine. */
+static enum serin_errc primitive_end(struct onednn_primitive *primitive, dnnl_status_t status, dnnl_primitive_desc_t pd,
+                                     dnnl_primitive_attr_t attributes, const char *what, struct onednn_primitive **ret,
+                                     struct serin_error *error)
 {
+    if (status == dnnl_success)
+        status = adopt(pd, primitive);
+    else if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (attributes)
+        dnnl_primitive_attr_destroy(attributes);
     if (status != dnnl_success) {
         onednn_primitive_free(primitive);
         return fail(error, what, status);
@@ -425,7 +433,7 @@ enum serin_errc onednn_convolution_new(const struct onednn_convolution *convolut
         return rc;
     primitive->convolution = *convolution;
     if (!size_weights(convolution, primitive))
-        return primitive_end(primitive, dnnl_unimplemented, what, ret, error);
+        return primitive_end(primitive, dnnl_unimplemented, NULL, NULL, what, ret, error);
     const dnnl_dims_t bias_shape = {primitive->groups * primitive->out};
 
     status = describe(&convolution->src, depthwise || convolution->src.block != 1, &primitive->src) &&
@@ -439,16 +447,11 @@ enum serin_errc onednn_convolution_new(const struct onednn_convolution *convolut
     if (status == dnnl_success)
         status = convolution_describe(convolution, primitive, &wanted, attributes, &pd);
     if (status == dnnl_success &&
-        !descriptor_copy(&primitive->weights, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0))) {
-        dnnl_primitive_desc_destroy(pd);
+        !descriptor_copy(&primitive->weights, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)))
         status = dnnl_out_of_memory;
-    }
-    if (status == dnnl_success)
-        status = adopt(pd, primitive);
     descriptor_done(&wanted);
-    if (attributes)
-        dnnl_primitive_attr_destroy(attributes);
-    return primitive_end(primitive, status, convolution->transposed ? "deconvolution" : what, ret, error);
+    return primitive_end(primitive, status, pd, attributes, convolution->transposed ? "deconvolution" : what, ret,
+                         error);
 }
 
 enum serin_errc onednn_pool_new(enum graph_op op, bool count_padding, const struct graph_window *window,
@@ -488,11 +491,7 @@ enum serin_errc onednn_pool_new(enum graph_op op, bool count_padding, const stru
             status = dnnl_primitive_desc_create(&pd, &operation, attributes, processor, NULL);
 #endif
     }
-    if (status == dnnl_success)
-        status = adopt(pd, primitive);
-    if (attributes)
-        dnnl_primitive_attr_destroy(attributes);
-    return primitive_end(primitive, status, "pooling", ret, error);
+    return primitive_end(primitive, status, pd, attributes, "pooling", ret, error);
 }
 
 enum serin_errc onednn_reorder_new(const struct onednn_image *src, const struct onednn_image *dst,
@@ -512,11 +511,7 @@ enum serin_errc onednn_reorder_new(const struct onednn_image *src, const struct 
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&pd, DESCRIPTOR(primitive->src), processor,
                                                     DESCRIPTOR(primitive->dst), processor, attributes);
-    if (status == dnnl_success)
-        status = adopt(pd, primitive);
-    if (attributes)
-        dnnl_primitive_attr_destroy(attributes);
-    return primitive_end(primitive, status, "reordering", ret, error);
+    return primitive_end(primitive, status, pd, attributes, "reordering", ret, error);
 }
 
 enum serin_errc onednn_matmul_new(const struct onednn_matmul *matmul, struct onednn_primitive **ret,
@@ -550,11 +545,7 @@ enum serin_errc onednn_matmul_new(const struct onednn_matmul *matmul, struct one
             status = dnnl_primitive_desc_create(&pd, &operation, attributes, processor, NULL);
 #endif
     }
-    if (status == dnnl_success)
-        status = adopt(pd, primitive);
-    if (attributes)
-        dnnl_primitive_attr_destroy(attributes);
-    return primitive_end(primitive, status, "matrix product", ret, error);
+    return primitive_end(primitive, status, pd, attributes, "matrix product", ret, error);
 }
 
 size_t onednn_scratch_bytes(const struct onednn_primitive *primitive)

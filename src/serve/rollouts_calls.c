@@ -152,26 +152,18 @@ static void write_decision(void *user, const struct decision *decision)
 
     text_hex(decision->hash, sizeof(decision->hash), hash);
     json_begin_object(json);
-    json_key(json, "number");
-    json_write_integer(json, decision->number);
-    json_key(json, "time_ms");
-    json_write_integer(json, decision->time_ms);
-    json_key(json, "rollout");
-    json_write_string(json, decision->rollout);
-    json_key(json, "author");
-    json_write_string(json, decision->author);
-    json_key(json, "event");
-    json_write_string(json, decision->event);
-    json_key(json, "why");
-    json_write_string(json, decision->why);
-    json_key(json, "records");
-    json_write_integer(json, decision->records);
+    json_put_integer(json, "number", decision->number);
+    json_put_integer(json, "time_ms", decision->time_ms);
+    json_put_string(json, "rollout", decision->rollout);
+    json_put_string(json, "author", decision->author);
+    json_put_string(json, "event", decision->event);
+    json_put_string(json, "why", decision->why);
+    json_put_integer(json, "records", decision->records);
     json_key(json, "state");
     json_write_raw(json, decision->state);
     json_key(json, "numbers");
     json_write_raw(json, decision->numbers);
-    json_key(json, "hash");
-    json_write_string(json, hash);
+    json_put_string(json, "hash", hash);
     json_end_object(json);
 }
 
