@@ -8,6 +8,7 @@
 #include "engine/graph_inside.h"
 #include "engine/name_set.h"
 #include "engine/onnx_fields.h"
+#include "engine/onnx_nodes.h"
 #include "engine/onnx_probe.h"
 #include "engine/onnx_tensor.h"
 
@@ -30,7 +31,6 @@ struct reader {
     struct graph *graph;
     struct name_set names; /* flags: the value's index */
     struct graph_draft draft;
-    uint8_t taken[ONNX_MAX_NODES / 8]; /* bit: the node of that number is read */
     struct serin_error *error;
 };
 
@@ -175,65 +175,9 @@ static enum serin_errc read_node(struct reader *reader, struct slice bytes)
     return graph_add_node(reader->graph, &draft->node, reader->error);
 }
 
-/* Whether all that a node takes is there. */
-static enum serin_errc inputs_are_made(struct reader *reader, struct slice bytes, bool *ret)
+static enum serin_errc visit_node(void *user, struct slice node)
 {
-    struct message message = message_open(&reader->file, &node_message, bytes);
-    enum serin_errc rc;
-    bool more = false;
-
-    *ret = true;
-    for (;;) {
-        rc = message_next(&message, &more, reader->error);
-        if (rc || !more)
-            return rc;
-        if (message.number == NODE_INPUT && message.bytes.size && !name_set_find(&reader->names, message.bytes))
-            *ret = false;
-    }
-}
-
-/* One round over the nodes, in the file's order: those whose inputs are there and that have not been read. */
-static enum serin_errc read_round(struct reader *reader, struct slice bytes, size_t *ret_left)
-{
-    struct message message = message_open(&reader->file, &graph_message, bytes);
-    bool more = false, made = false;
-    enum serin_errc rc;
-    size_t at = 0;
-
-    *ret_left = 0;
-    for (;;) {
-        rc = message_next(&message, &more, reader->error);
-        if (rc || !more)
-            return rc;
-        if (message.number != GRAPH_NODE)
-            continue;
-        BUG_ON(at == ONNX_MAX_NODES); /* the probe has looked */
-        if (!(reader->taken[at / 8] >> at % 8 & 1)) {
-            rc = inputs_are_made(reader, message.bytes, &made);
-            if (rc == SERIN_OK && made) {
-                reader->taken[at / 8] |= (uint8_t)(1u << at % 8);
-                rc = read_node(reader, message.bytes);
-            }
-            if (rc)
-                return rc;
-            *ret_left += !made;
-        }
-        at++;
-    }
-}
-
-/* In rounds, as the probe does it, which knows that they end. */
-static enum serin_errc read_nodes(struct reader *reader, struct slice bytes)
-{
-    enum serin_errc rc = SERIN_OK;
-    size_t left = 1;
-    int round;
-
-    for (round = 0; rc == SERIN_OK && left; round++) {
-        BUG_ON(round == ONNX_MAX_ROUNDS);
-        rc = read_round(reader, bytes, &left);
-    }
-    return rc;
+    return read_node(user, node);
 }
 
 /* ---- inputs and outputs ---- */
@@ -320,7 +264,7 @@ static enum serin_errc read_graph(struct reader *reader, struct slice bytes)
     if (rc == SERIN_OK)
         rc = read_initializers(reader, bytes);
     if (rc == SERIN_OK)
-        rc = read_nodes(reader, bytes);
+        rc = onnx_nodes_visit(&reader->file, bytes, &reader->names, visit_node, reader, reader->error);
     if (rc)
         return rc;
     find_outputs(reader);

@@ -11,6 +11,7 @@
 
 #include "engine/name_set.h"
 #include "engine/onnx_fields.h"
+#include "engine/onnx_nodes.h"
 #include "engine/onnx_tensor.h"
 #include "engine/onnx_value.h"
 
@@ -37,7 +38,6 @@ struct probe {
     struct name_set names; /* visible where the walk stands */
     size_t metadata_bytes;
     int depth;
-    uint8_t taken[ONNX_MAX_NODES / 8]; /* bit: the model's own node of that number is walked */
     struct serin_error *error;
 };
 
@@ -341,69 +341,9 @@ static enum serin_errc walk_node(struct probe *probe, struct slice bytes)
     return walk_node_fields(probe, &node, NODE_OUTPUT);
 }
 
-/* Whether all that a node takes is there. */
-static enum serin_errc inputs_are_made(struct probe *probe, struct slice bytes, bool *ret)
+static enum serin_errc visit_node(void *user, struct slice node)
 {
-    struct message message = message_open(&probe->file, &node_message, bytes);
-    enum serin_errc rc;
-    bool more = false;
-
-    *ret = true;
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc || !more)
-            return rc;
-        if (message.number == NODE_INPUT && message.bytes.size && !name_set_find(&probe->names, message.bytes))
-            *ret = false;
-    }
-}
-
-/* One round over the model's own nodes; *ret_left: how many wait for others still. In the last one nobody waits, so
- * that a node whose inputs are not there gets its sentence. */
-static enum serin_errc walk_round(struct probe *probe, struct slice bytes, bool last, size_t *ret_left)
-{
-    struct message message = message_open(&probe->file, &graph_message, bytes);
-    bool more = false, made = false;
-    enum serin_errc rc;
-    size_t at = 0;
-
-    *ret_left = 0;
-    for (;;) {
-        rc = message_next(&message, &more, probe->error);
-        if (rc || !more)
-            return rc;
-        if (message.number != GRAPH_NODE)
-            continue;
-        if (at == ONNX_MAX_NODES)
-            return error_set(probe->error, SERIN_LIMIT, "more than %d nodes", ONNX_MAX_NODES);
-        if (!(probe->taken[at / 8] >> at % 8 & 1)) {
-            rc = inputs_are_made(probe, message.bytes, &made);
-            if (rc == SERIN_OK && (made || last)) {
-                probe->taken[at / 8] |= (uint8_t)(1u << at % 8);
-                rc = walk_node(probe, message.bytes);
-            } else {
-                ++*ret_left;
-            }
-            if (rc)
-                return rc;
-        }
-        at++;
-    }
-}
-
-static enum serin_errc walk_nodes(struct probe *probe, struct slice bytes)
-{
-    size_t left = SIZE_MAX, before;
-    enum serin_errc rc = SERIN_OK;
-    bool last = false;
-    int round;
-
-    for (round = 1; rc == SERIN_OK && left; round++) {
-        before = left;
-        rc = walk_round(probe, bytes, last, &left);
-        last = left == before || round == ONNX_MAX_ROUNDS - 1;
-    }
-    return rc;
+    return walk_node(user, node);
 }
 
 /* ---- graphs ---- */
@@ -512,7 +452,7 @@ static enum serin_errc walk_graph(struct probe *probe, struct slice bytes)
     probe->depth++;
     for (pass = 0; pass < PASS_COUNT && rc == SERIN_OK; pass++)
         if (pass == PASS_NODES && probe->depth == 1)
-            rc = walk_nodes(probe, bytes);
+            rc = onnx_nodes_visit(&probe->file, bytes, &probe->names, visit_node, probe, probe->error);
         else if (pass != PASS_INTERFACE || probe->depth == 1)
             rc = walk_pass(probe, bytes, (enum pass)pass);
     probe->depth--;
