@@ -121,8 +121,6 @@ static void leave_breaker(struct flight *flight)
 
 static void free_flight(struct flight *flight)
 {
-    struct thread *thread = flight->thread;
-
     leave_breaker(flight);
     if (flight->refusal.status > 0) {
         buffer_done(&flight->refusal.fields);
@@ -131,8 +129,6 @@ static void free_flight(struct flight *flight)
     buffer_done(&flight->head);
     free(flight->trace);
     free(flight);
-    thread->flights--;
-    mirror_flight_ended(thread);
 }
 
 static void count_answer(struct flight *flight, int status, bool of_version, size_t body_bytes)
@@ -590,7 +586,6 @@ static void route_request(struct thread *thread, struct http_exchange *exchange,
                               of->route.model);
         return;
     }
-    thread->flights++;
     flight->reason = choice.reason;
     memcpy(flight->model, of->route.model, sizeof(flight->model));
     memcpy(flight->assigned, of->route.versions[choice.version].tag, sizeof(flight->assigned));

@@ -45,7 +45,6 @@ static void server_closed(void *user)
     struct thread *thread = user;
     struct gateway *gateway = thread->gateway;
 
-    mirror_close(thread);
     thread_reap_upstreams(thread, true);
     snapshot_free(thread->snapshot);
     thread->snapshot = NULL;
@@ -132,7 +131,6 @@ static enum serin_errc prepare_thread(struct gateway *gateway, struct thread *th
     uv_timer_init(&thread->loop, &thread->reaper);
     thread->wake.data = thread->reaper.data = thread;
     uv_timer_start(&thread->reaper, reap, REAP_MS, REAP_MS);
-    mirror_open(thread);
     gateway->options.server.refused = own_refused;
     rc = http_server_new(&thread->loop, &gateway->options.server, flight_start, thread, &thread->server, error);
     if (rc == SERIN_OK && gateway->options.socket_count > 0)

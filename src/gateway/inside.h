@@ -109,12 +109,8 @@ struct thread {
     uint8_t secret[256]; /* random bytes from the kernel, of which the first secret_left are unused */
     size_t secret_left;
     uint32_t retry_credit[GATEWAY_MAX_SLOTS];
-    int flights;           /* requests of clients that have no answer yet */
-    int mirrors_in_flight; /* with those that wait to be sent, as mirror_bytes */
+    int mirrors_in_flight;
     uint64_t mirror_bytes;
-    struct mirrors *waiting, *waiting_last; /* in the order in which they came */
-    uv_idle_t sending;
-    uv_timer_t patience;
     bool closing, started;
     bool over;                      /* its server is about to be freed; under the gateway's lock */
     struct clock_stamp stamp;       /* of the access log's lines */
@@ -295,9 +291,6 @@ struct mirrors *mirror_start(struct thread *thread, int entry, const char *prima
 /* The client has its answer. sighting (NULL where it is not watched) waits for the copies' answers and goes to the
  * judge with them. Called once where mirror_start gave something. */
 void mirror_primary_answered(struct mirrors *mirrors, int slot, struct gateway_sighting *sighting);
-void mirror_open(struct thread *thread);         /* once its loop is there */
-void mirror_flight_ended(struct thread *thread); /* one of its flights */
-void mirror_close(struct thread *thread);        /* what waits is not sent any more */
 
 /* proxy_head.c */
 /* The head of the request for a version: what may pass, and what the gateway adds. for_mirror leaves out credentials;
