@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #define COLUMN 16
+/* Of many classes, those that lose most and those that gain most: what a person reads. */
+#define LOSERS  10
+#define WINNERS 5
 
 struct diff_settings {
     const char *data_dir;
@@ -76,10 +79,34 @@ static void print_change(const char *name, const json_t *change)
     print_value(json_object_get(change, "to"));
 }
 
+static void print_change_number(const json_t *class)
+{
+    const json_t *change = json_object_get(class, "change");
+
+    if (json_is_number(change))
+        printf("%+.4f", json_number_value(change));
+    else
+        printf("%7s", "-");
+}
+
+static void print_class(const json_t *class)
+{
+    fputs("  ", stdout);
+    print_change_number(class);
+    fputs("  ", stdout);
+    terminal_text(stdout, json_string_value(json_object_get(class, "name")));
+    fputs(": ", stdout);
+    print_value(json_object_get(class, "from"));
+    fputs(" -> ", stdout);
+    print_value(json_object_get(class, "to"));
+    putchar('\n');
+}
+
 static void print_evaluation(const json_t *evaluation)
 {
     const json_t *classes = json_object_get(evaluation, "classes"), *class;
-    size_t i;
+    size_t count = json_array_size(classes), i;
+    size_t left_out = count > LOSERS + WINNERS + 1 ? count - LOSERS - WINNERS : 0; /* one line is not hidden by one */
 
     if (!json_is_object(evaluation))
         return;
@@ -88,18 +115,15 @@ static void print_evaluation(const json_t *evaluation)
                                                                 : " (not known to be of the same pictures and labels)");
     json_array_foreach(classes, i, class)
     {
-        const json_t *change = json_object_get(class, "change");
-
-        if (json_is_number(change))
-            printf("  %+.4f  ", json_number_value(change));
-        else
-            printf("  %7s  ", "-");
-        terminal_text(stdout, json_string_value(json_object_get(class, "name")));
-        fputs(": ", stdout);
-        print_value(json_object_get(class, "from"));
-        fputs(" -> ", stdout);
-        print_value(json_object_get(class, "to"));
-        putchar('\n');
+        if (left_out == 0 || i < LOSERS || i >= LOSERS + left_out)
+            print_class(class);
+        if (left_out > 0 && i == LOSERS) {
+            printf("  (%zu classes from ", left_out);
+            print_change_number(class);
+            fputs(" to ", stdout);
+            print_change_number(json_array_get(classes, i + left_out - 1));
+            puts(": -o json)");
+        }
     }
 }
 
@@ -179,8 +203,10 @@ const struct cli_verb cli_diff = {
     .text =
         "Compares two versions in the store: digests and size of the model, task, engine, shapes, settings "
         "(thresholds, "
-        "preprocessing, limits), classes, the evaluation with each class's change (the greatest loss first), and the "
-        "findings of the security scans that are new or gone. '-' stands for what is not set.\n\n"
+        "preprocessing, limits), classes, the evaluation with each class's change (the greatest loss first; of many "
+        "the 10 that lose "
+        "and the 5 that gain most), and the findings of the security scans that are new or gone. '-' stands for what "
+        "is not set.\n\n"
         "Only what differs is shown. The exit code is 0 whether there are differences or not.",
     .options = options,
     .examples = examples,

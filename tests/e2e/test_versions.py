@@ -4,6 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 import hashlib
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ DETECT = MINIATURE / "detect.onnx"
 V1 = "street-person:v1.0.0-cpu"
 STREET = ROOT / "examples" / "models" / "street-person" / "v1.0.0.onnx"
 FOOTAGE = ROOT / "examples" / "footage"
+DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT / ".." / "shared" / "data"))
 TRIVY = {
     "SchemaVersion": 2,
     "ArtifactName": "model\u00e8",
@@ -365,6 +368,24 @@ def test_diff_sorts_classes_by_what_they_lose(store, tmp_path):
     pushed(store("push", "m:v3", "--model", STREET, "--eval", FOOTAGE / "dark.yaml", "--json"))
     assert json.loads(store("diff", "m:v1", "m:v3", "-o", "json").stdout)["evaluation"]["same_data"] is False
     assert "(not known to be of the same pictures and labels)" in store("diff", "m:v1", "m:v3").stdout
+
+
+def test_diff_shows_the_ends_of_a_long_list_of_classes(store, tmp_path):
+    model = DATA / "models" / "yolov8n.onnx"
+    if not model.exists():
+        pytest.skip("no model of many classes: ../shared/data")
+    names = json.loads(serin("inspect", "--json", model).stdout)["classes"]
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(sorted((FOOTAGE / "images" / "day").glob("*.jpg"))[0], tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels" / "a.txt").write_text("".join(f"{number} .5 .5 .2 .2\n" for number in range(20)))
+    data = tmp_path / "data.yaml"
+    data.write_text(json.dumps({"path": ".", "val": "images", "names": dict(enumerate(names))}))
+    for version, most in (("m:v1", 10), ("m:v2", 20)):
+        pushed(store("push", version, "--model", model, "--eval", data, "--set", f"max_det={most}", "--json"))
+    assert len(json.loads(store("diff", "m:v1", "m:v2", "-o", "json").stdout)["evaluation"]["classes"]) == 20
+    lines = [line for line in store("diff", "m:v1", "m:v2").stdout.splitlines() if line.startswith("  ")]
+    assert len(lines) == 16 and lines[10] == "  (5 classes from +0.0000 to +0.0000: -o json)", lines
 
 
 def test_versions_name_the_folder_they_looked_in(store):
