@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Fills bytes up to size; short only at the end of the file. Returns the count, or -1 with errno. */
-static ssize_t read_fully(int fd, uint8_t *bytes, size_t size)
+ssize_t file_read_fully(int fd, void *bytes, size_t size)
 {
+    uint8_t *at = bytes;
     size_t got = 0;
 
     while (got < size) {
-        ssize_t n = read(fd, bytes + got, size - got);
+        ssize_t n = read(fd, at + got, size - got);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -64,7 +64,7 @@ enum serin_errc file_read(const char *path, size_t max_bytes, uint8_t **ret_byte
         rc = error_set(error, SERIN_NOMEM, "%s: no memory for its %lld bytes", path, (long long)status.st_size);
         goto out;
     }
-    got = read_fully(fd, bytes, (size_t)status.st_size);
+    got = file_read_fully(fd, bytes, (size_t)status.st_size);
     if (got < 0) {
         rc = error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
         goto out;

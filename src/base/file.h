@@ -9,12 +9,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Reads a regular file of at most max_bytes. *ret_bytes is malloc'ed (free() it), has one NUL byte behind the last and
  * is never NULL, even for an empty file. Errors: SERIN_NOT_FOUND, SERIN_IO, SERIN_LIMIT, SERIN_NOMEM, SERIN_INVALID (a
  * folder or a device); each sentence begins with the path. */
 MUST_USE enum serin_errc file_read(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
                                    struct serin_error *error);
+
+/* read(2) until size bytes or the end; the count, or -1 with errno. */
+ssize_t file_read_fully(int fd, void *bytes, size_t size);
 
 /* Writes a file whole or not at all (a temporary name beside it, then a rename). */
 MUST_USE enum serin_errc file_write(const char *path, const void *bytes, size_t size, struct serin_error *error);

@@ -6,6 +6,7 @@
  */
 #include "store/blobs.h"
 
+#include "base/file.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static int hash_file(int from, int to, uint64_t max_bytes, char *digest, uint64_
     int why = hash && chunk ? 0 : ENOMEM;
 
     while (!why) {
-        ssize_t n = disk_read_fully(from, chunk, CHUNK_BYTES);
+        ssize_t n = file_read_fully(from, chunk, CHUNK_BYTES);
 
         if (n <= 0) {
             why = n < 0 ? errno : 0;
@@ -272,7 +273,7 @@ enum serin_errc blobs_read(const struct blobs *blobs, const struct oci_descripto
         rc = error_set(error, SERIN_NOMEM, "blob %s: no memory for its %zu bytes", what->digest, size);
         goto out;
     }
-    if (disk_read_fully(fd, bytes, size) != (ssize_t)size) {
+    if (file_read_fully(fd, bytes, size) != (ssize_t)size) {
         rc = error_set(error, SERIN_IO, "blob %s cannot be read to its end", what->digest);
         goto out;
     }

@@ -4,6 +4,8 @@
  */
 #include "store/disk.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,25 +92,6 @@ enum serin_errc disk_open(int folder, const char *name, int *ret_fd, uint64_t *r
     return SERIN_OK;
 }
 
-ssize_t disk_read_fully(int fd, void *bytes, size_t size)
-{
-    uint8_t *at = bytes;
-    size_t got = 0;
-
-    while (got < size) {
-        ssize_t n = read(fd, at + got, size - got);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        got += (size_t)n;
-    }
-    return (ssize_t)got;
-}
-
 enum serin_errc disk_read(int folder, const char *name, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
                           struct serin_error *error)
 {
@@ -131,7 +114,7 @@ enum serin_errc disk_read(int folder, const char *name, size_t max_bytes, uint8_
         close(fd);
         return error_set(error, SERIN_NOMEM, "%s: no memory for its %llu bytes", name, (unsigned long long)size);
     }
-    got = disk_read_fully(fd, bytes, (size_t)size);
+    got = file_read_fully(fd, bytes, (size_t)size);
     if (got < 0)
         rc = error_set(error, SERIN_IO, "%s: %s", name, strerror(errno));
     close(fd);

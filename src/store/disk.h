@@ -12,7 +12,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 /* mkdir -p, mode 0755. SERIN_IO, SERIN_LIMIT. */
 MUST_USE enum serin_errc disk_make_folders(const char *path, struct serin_error *error);
@@ -25,8 +24,6 @@ MUST_USE enum serin_errc disk_open_folder(int folder, const char *name, int *ret
 /* Opens a regular file to read. SERIN_NOT_FOUND, SERIN_CORRUPT (a link, a device), SERIN_IO. */
 MUST_USE enum serin_errc disk_open(int folder, const char *name, int *ret_fd, uint64_t *ret_size,
                                    struct serin_error *error);
-/* read(2) until size bytes or the end; the count, or -1 with errno. */
-ssize_t disk_read_fully(int fd, void *bytes, size_t size);
 /* The whole file; free() *ret_bytes, which has a NUL behind the last byte. As disk_open, and SERIN_LIMIT, SERIN_NOMEM.
  */
 MUST_USE enum serin_errc disk_read(int folder, const char *name, size_t max_bytes, uint8_t **ret_bytes,

@@ -7,6 +7,7 @@
  */
 #include "store/records.h"
 
+#include "base/file.h"
 #include "store/disk.h"
 
 #include <openssl/evp.h>
@@ -48,7 +49,7 @@ static enum serin_errc read_back(struct records *records, void (*each)(void *use
 
     *ret_end = 0;
     while (rc == SERIN_OK) {
-        ssize_t got = disk_read_fully(records->fd, bytes + have, CHUNK_BYTES);
+        ssize_t got = file_read_fully(records->fd, bytes + have, CHUNK_BYTES);
         size_t start = 0;
         char *newline;
 
