@@ -119,9 +119,11 @@ static double measure_plan(const uint8_t *bytes, size_t size, const struct tenso
             if (shaped->nodes[i].op == GRAPH_CONV || shaped->nodes[i].op == GRAPH_CONV_TRANSPOSE ||
                 shaped->nodes[i].op == GRAPH_MATMUL || shaped->nodes[i].op == GRAPH_GEMM)
                 gflop += 2e-9 * (double)graph_node_work(shaped, &shaped->nodes[i]);
-        if (settings->steps && plan_slot_new(plan, &slot, NULL) == SERIN_OK && plan_run(slot, NULL) == SERIN_OK &&
-            plan_run(slot, NULL) == SERIN_OK)
+        if (settings->steps && plan_slot_new(plan, &slot, NULL) == SERIN_OK) {
+            for (i = 0; i < settings->runs && plan_run(slot, NULL) == SERIN_OK; i++)
+                ;
             plan_print(plan, slot, stdout);
+        }
     }
     plan_slot_free(slot);
     plan_free(plan);

@@ -24,6 +24,10 @@
 
 /* oneDNN takes the threads of OpenMP where it is built on it, as Debian's is; other builds have no such function. */
 extern void omp_set_num_threads(int threads) __attribute__((weak));
+extern int omp_get_thread_num(void) __attribute__((weak));
+extern int omp_get_num_threads(void) __attribute__((weak));
+/* What compilers call for "#pragma omp parallel"; LLVM's library has it, too. */
+extern void GOMP_parallel(void (*function)(void *), void *data, unsigned threads, unsigned flags) __attribute__((weak));
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t descriptor;
@@ -119,6 +123,11 @@ bool onednn_has_bf16(void)
     return has_isa(dnnl_cpu_isa_avx512_core_bf16);
 }
 
+bool onednn_has_amx(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_amx);
+}
+
 const char *onednn_version(void)
 {
     return TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(DNNL_VERSION_PATCH);
@@ -128,6 +137,26 @@ void onednn_set_threads(int threads)
 {
     if (omp_set_num_threads)
         omp_set_num_threads(threads);
+}
+
+struct parallel {
+    void (*work)(void *data, int part, int parts);
+    void *data;
+};
+
+static void parallel_part(void *data)
+{
+    const struct parallel *parallel = data;
+
+    parallel->work(parallel->data, omp_get_thread_num(), omp_get_num_threads());
+}
+
+void onednn_parallel(int threads, void (*work)(void *data, int part, int parts), void *data)
+{
+    if (threads > 1 && GOMP_parallel && omp_get_thread_num && omp_get_num_threads)
+        GOMP_parallel(parallel_part, &(struct parallel){work, data}, (unsigned)threads, 0);
+    else
+        work(data, 0, 1);
 }
 
 /* ---- pictures ---- */

@@ -29,10 +29,14 @@ int64_t onednn_round_up(int64_t channels, int64_t block);
 
 int64_t onednn_block(void);       /* channels in a block: one vector of fp32 of this processor */
 bool onednn_has_bf16(void);       /* this processor multiplies bf16 faster than fp32 */
+bool onednn_has_amx(void);        /* and does so with tiles, eight times as fast */
 const char *onednn_version(void); /* "2.6.3" */
 
 /* The threads that primitives are made for, and run with, by the calling thread from now on. */
 void onednn_set_threads(int threads);
+/* work(data, part, parts) for every part, in as many threads as there are, which are oneDNN's own; parts is 1 where the
+ * library has another kind of threads. Never more than threads. */
+void onednn_parallel(int threads, void (*work)(void *data, int part, int parts), void *data);
 
 /* y = activation(convolution(x) + bias) + residual. */
 struct onednn_convolution {

@@ -313,6 +313,23 @@ static enum serin_errc run_plain(struct plan_slot *slot, const struct plan_step 
                             error);
 }
 
+static void run_kernel(const struct plan_slot *slot, const struct plan_step *step)
+{
+    const bool has_residual = step->input_count > 1;
+    const struct onednn_addresses addresses = {
+        .src = address(slot, &step->inputs[0], 0),
+        .weights = step->weights,
+        .bias = step->bias,
+        .residual = has_residual ? address(slot, &step->inputs[1], 0) : NULL,
+        .dst = address(slot, &step->outputs[0], 0),
+        .scratch = step->scratch.buffer == GRAPH_NONE ? NULL : address(slot, &step->scratch, 0),
+    };
+    const struct kernel_batch batch = {step->pictures, step->inputs[0].picture_bytes, step->outputs[0].picture_bytes,
+                                       has_residual ? step->inputs[1].picture_bytes : 0};
+
+    step->kernel->run(step->convolution, &addresses, &batch, slot->plan->options.threads);
+}
+
 /* What a step does for one picture. */
 static void run_picture(const struct plan_slot *slot, const struct plan_step *step, int64_t picture)
 {
@@ -356,6 +373,9 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
         for (picture = 0; picture < step->pictures && rc == SERIN_OK; picture++)
             rc = onednn_call_run(slot->calls[(*call)++], error);
         return rc;
+    case STEP_KERNEL:
+        run_kernel(slot, step);
+        return SERIN_OK;
     case STEP_COPY_CHANNELS:
     case STEP_RESIZE:
     case STEP_SPREAD_TAPS:
@@ -408,7 +428,7 @@ enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error)
     for (i = 0; i < plan->step_count && rc == SERIN_OK; i++) {
         rc = run_step(slot, &plan->steps[i], &call, error);
         now = clock_now_ns();
-        slot->step_ns[i] = now - before;
+        slot->step_ns[i] = now - before < slot->step_ns[i] || !slot->step_ns[i] ? now - before : slot->step_ns[i];
         before = now;
     }
     return rc;
@@ -420,6 +440,7 @@ static const char *step_name(enum plan_step_kind kind)
 {
     static const char *const names[] = {
         [STEP_PRIMITIVE] = "primitive",
+        [STEP_KERNEL] = "kernel",
         [STEP_COPY_CHANNELS] = "copy of channels",
         [STEP_RESIZE] = "enlargement",
         [STEP_SPREAD_TAPS] = "spreading of taps",
@@ -449,7 +470,9 @@ void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *fil
         const double ms = (double)slot->step_ns[i] / 1e6;
 
         fprintf(file, "%8.3f ms  %-14s %-26s", ms, node ? graph_op_name(node->op) : "(layout)",
-                step->primitive ? onednn_kernel(step->primitive) : step_name(step->kind));
+                step->primitive ? onednn_kernel(step->primitive)
+                : step->kernel  ? step->kernel->name
+                                : step_name(step->kind));
         if (node) {
             const struct graph_value *y = &plan->graph->values[node->outputs[0]];
 

@@ -207,19 +207,20 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
 
 /* ---- steps on pictures ---- */
 
+/* step's convolution is by its kernel or its primitive. */
 static enum serin_errc packed_weights(struct plan_builder *builder, const struct graph_value *constant,
-                                      struct onednn_primitive *primitive, const void **ret)
+                                      struct plan_step *step)
 {
     struct plan_weights *weights = builder->weights;
-    enum serin_errc rc;
+    enum serin_errc rc = SERIN_OK;
     void *bytes;
     size_t size;
     int i;
 
     for (i = 0; i < weights->count; i++)
-        if (weights->packs[i].constant == constant->constant &&
-            onednn_packs_alike(weights->packs[i].packer, primitive)) {
-            *ret = weights->packs[i].bytes;
+        if (weights->packs[i].constant == constant->constant && weights->packs[i].kernel == step->kernel &&
+            (step->kernel || onednn_packs_alike(weights->packs[i].packer, step->primitive))) {
+            step->weights = weights->packs[i].bytes;
             return SERIN_OK;
         }
     if (weights->count == weights->capacity) {
@@ -231,37 +232,77 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
         weights->packs = more;
         weights->capacity = capacity;
     }
-    size = onednn_weights_bytes(primitive);
+    size = step->kernel ? step->kernel->weights_bytes(step->convolution) : onednn_weights_bytes(step->primitive);
     bytes = aligned_alloc(64, (size + 63) / 64 * 64);
     if (!bytes)
         return no_memory(builder);
-    rc = onednn_pack(primitive, constant->constant, bytes, builder->error);
+    if (step->kernel)
+        step->kernel->pack(step->convolution, constant->constant, bytes);
+    else
+        rc = onednn_pack(step->primitive, constant->constant, bytes, builder->error);
     if (rc != SERIN_OK) {
         free(bytes);
         return rc;
     }
-    weights->packs[weights->count++] = (struct plan_pack){constant->constant, onednn_primitive_share(primitive), bytes};
-    *ret = bytes;
+    weights->packs[weights->count++] = (struct plan_pack){
+        constant->constant, step->kernel, step->kernel ? NULL : onednn_primitive_share(step->primitive), bytes};
+    step->weights = bytes;
     return SERIN_OK;
 }
 
 static enum serin_errc add_scratch(struct plan_builder *builder, struct plan_step *step)
 {
-    const size_t bytes = onednn_scratch_bytes(step->primitive);
+    const size_t bytes =
+        step->kernel ? step->kernel->scratch_bytes(step->convolution, step->pictures, builder->plan->options.threads)
+                     : onednn_scratch_bytes(step->primitive);
 
     return bytes ? add_buffer(builder, bytes, &step->scratch) : SERIN_OK;
+}
+
+/* What computes it, and how many floats of a bias that reads. */
+static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct plan_step *step, size_t *ret_bias)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    const enum onednn_type type = builder->values[node->outputs[0]].layout.type;
+    struct onednn_convolution *convolution;
+    enum serin_errc rc;
+
+    if (builder->kernels[at]) {
+        convolution = arena_new(&builder->plan->arena, struct onednn_convolution, 1);
+        if (!convolution)
+            return no_memory(builder);
+        *convolution = plan_describe_convolution(builder, node, type);
+        step->kind = STEP_KERNEL;
+        step->kernel = builder->kernels[at];
+        step->convolution = convolution;
+        *ret_bias = (size_t)onednn_round_up(convolution->dst.channels, convolution->dst.block);
+        return SERIN_OK;
+    }
+    if (type != plan_layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
+        onednn_primitive_free(builder->primitives[at]);
+        rc = plan_make_convolution(builder, node, type, &builder->primitives[at]);
+        if (rc == SERIN_OK && !builder->primitives[at])
+            return error_set(builder->error, SERIN_UNSUPPORTED, "%s '%s': oneDNN does not write its result in fp32",
+                             graph_op_name(node->op), node->name);
+        if (rc != SERIN_OK)
+            return rc;
+    }
+    step->primitive = builder->primitives[at];
+    builder->primitives[at] = NULL;
+    *ret_bias = onednn_bias_count(step->primitive);
+    return SERIN_OK;
 }
 
 static enum serin_errc build_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const bool has_residual = has_input(node, 3);
-    const enum onednn_type type = builder->values[node->outputs[0]].layout.type;
     const bool spreads = plan_spreads_taps(builder, node);
     const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
     struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst = {.buffer = GRAPH_NONE}, result;
     struct onednn_image taps;
     uint64_t channel;
+    size_t bias_count = 0;
     struct plan_step *step = NULL;
     enum serin_errc rc;
     float *bias;
@@ -284,18 +325,10 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         rc = step_begin(builder, STEP_PRIMITIVE, at, has_residual ? 2 : 1, 1, &step);
     if (rc != SERIN_OK)
         return rc;
-    if (type != plan_layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
-        onednn_primitive_free(builder->primitives[at]);
-        rc = plan_make_convolution(builder, node, type, &builder->primitives[at]);
-        if (rc == SERIN_OK && !builder->primitives[at])
-            return error_set(builder->error, SERIN_UNSUPPORTED, "%s '%s': oneDNN does not write its result in fp32",
-                             graph_op_name(node->op), node->name);
-        if (rc != SERIN_OK)
-            return rc;
-    }
     BUG_ON(!step);
-    step->primitive = builder->primitives[at];
-    builder->primitives[at] = NULL;
+    rc = take_kernel(builder, at, step, &bias_count);
+    if (rc != SERIN_OK)
+        return rc;
     step->pictures = pictures;
     step->inputs[0] = src, step->outputs[0] = result;
     if (has_residual)
@@ -304,7 +337,7 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     if (has_input(node, 2)) {
         const struct graph_value *constant = value_of(builder, node->inputs[2]);
 
-        bias = arena_alloc(&builder->plan->arena, onednn_bias_count(step->primitive), sizeof(*bias));
+        bias = arena_alloc(&builder->plan->arena, bias_count, sizeof(*bias));
         if (!bias)
             rc = no_memory(builder);
         else
@@ -313,7 +346,7 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         step->bias = bias;
     }
     if (rc == SERIN_OK)
-        rc = packed_weights(builder, value_of(builder, node->inputs[1]), step->primitive, &step->weights);
+        rc = packed_weights(builder, value_of(builder, node->inputs[1]), step);
     if (rc == SERIN_OK)
         rc = add_scratch(builder, step);
     step_end(builder); /* even where it failed: the plan owns the primitive */
@@ -829,9 +862,12 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
     builder.works_on_pictures = calloc((size_t)graph->node_count + 1, sizeof(*builder.works_on_pictures));
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     builder.primitives = calloc((size_t)graph->node_count + 1, sizeof(*builder.primitives));
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+    builder.kernels = calloc((size_t)graph->node_count + 1, sizeof(*builder.kernels));
     plan->inputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->input_count);
     plan->outputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->output_count);
-    if (!builder.values || !builder.works_on_pictures || !builder.primitives || !plan->inputs || !plan->outputs) {
+    if (!builder.values || !builder.works_on_pictures || !builder.primitives || !builder.kernels || !plan->inputs ||
+        !plan->outputs) {
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)
@@ -843,5 +879,6 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
     free(builder.values);
     free(builder.works_on_pictures);
     free(builder.primitives);
+    free(builder.kernels);
     return rc;
 }

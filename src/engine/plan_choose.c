@@ -81,8 +81,8 @@ bool plan_spreads_taps(const struct plan_builder *builder, const struct graph_no
     return true;
 }
 
-enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
-                                      enum onednn_type dst_type, struct onednn_primitive **ret)
+struct onednn_convolution plan_describe_convolution(const struct plan_builder *builder, const struct graph_node *node,
+                                                    enum onednn_type dst_type)
 {
     struct onednn_convolution convolution = {
         .src = plan_layout_to_read(builder, node->inputs[0]),
@@ -94,7 +94,6 @@ enum serin_errc plan_make_convolution(const struct plan_builder *builder, const 
         .has_bias = has_input(node, 2),
         .has_residual = has_input(node, 3),
     };
-    enum serin_errc rc;
     int i;
 
     convolution.dst.type = dst_type;
@@ -117,6 +116,15 @@ enum serin_errc plan_make_convolution(const struct plan_builder *builder, const 
                                  ? (int32_t)((from - 1) * window->stride[i] + reach - to - window->pad_begin[i])
                                  : (int32_t)((to - 1) * window->stride[i] + reach - from - window->pad_begin[i]);
     }
+    return convolution;
+}
+
+enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
+                                      enum onednn_type dst_type, struct onednn_primitive **ret)
+{
+    const struct onednn_convolution convolution = plan_describe_convolution(builder, node, dst_type);
+    enum serin_errc rc;
+
     *ret = NULL;
     rc = onednn_convolution_new(&convolution, ret, builder->error);
     return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
@@ -125,7 +133,9 @@ enum serin_errc plan_make_convolution(const struct plan_builder *builder, const 
 static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
-    int *inputs = node->inputs;
+    const int *inputs = node->inputs;
+    enum onednn_type type;
+    struct onednn_convolution convolution;
 
     if (!is_picture_shaped(value_of(builder, inputs[0])) || !is_picture_shaped(value_of(builder, node->outputs[0])) ||
         value_of(builder, inputs[0])->constant || !has_input(node, 1) || !is_constant_or_missing(builder, node, 1) ||
@@ -134,8 +144,10 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
         return SERIN_OK;
     if (has_input(node, 3) && plan_layout_to_read(builder, inputs[3]).block != builder->block)
         return SERIN_OK;
-    return plan_make_convolution(builder, node, plan_layout_of(builder, node->outputs[0]).type,
-                                 &builder->primitives[at]);
+    type = plan_layout_of(builder, node->outputs[0]).type;
+    convolution = plan_describe_convolution(builder, node, type);
+    builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
+    return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);
 }
 
 static enum serin_errc choose_pool(struct plan_builder *builder, int at)
@@ -212,7 +224,7 @@ static enum serin_errc choose(struct plan_builder *builder, int at)
         all = all && node->inputs[i] != GRAPH_NONE && builder->values[node->inputs[i]].makes_picture;
     if (node->op == GRAPH_CONV || node->op == GRAPH_CONV_TRANSPOSE) {
         rc = choose_convolution(builder, at);
-        fits = builder->primitives[at];
+        fits = builder->primitives[at] || builder->kernels[at];
     } else if (all && is_picture_shaped(value_of(builder, node->outputs[0]))) {
         const struct onednn_image *first = &builder->values[node->inputs[0]].layout;
 

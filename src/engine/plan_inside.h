@@ -7,6 +7,7 @@
 #ifndef ENGINE_PLAN_INSIDE_H
 #define ENGINE_PLAN_INSIDE_H
 
+#include "engine/kernel_convolution.h"
 #include "engine/onednn.h"
 #include "engine/plan.h"
 
@@ -30,6 +31,7 @@ struct plan_place {
 
 enum plan_step_kind {
     STEP_PRIMITIVE, /* of oneDNN, a call a picture */
+    STEP_KERNEL,    /* a convolution of our own, the batch at once */
     STEP_COPY_CHANNELS,
     STEP_RESIZE,
     STEP_SPREAD_TAPS,
@@ -50,11 +52,13 @@ struct plan_step {
     enum plan_step_kind kind;
     int node; /* of the graph; GRAPH_NONE: a change of layout */
     struct onednn_primitive *primitive;
+    const struct kernel_convolution *kernel;      /* KERNEL */
+    const struct onednn_convolution *convolution; /* KERNEL */
     int64_t pictures; /* of a batch: the step is repeated for each. 1 where it takes the batch at once */
     int input_count, output_count;
     struct plan_place *inputs, *outputs; /* convolutions: src, residual? */
     struct plan_place scratch;
-    const void *weights, *bias; /* PRIMITIVE */
+    const void *weights, *bias; /* PRIMITIVE, KERNEL */
     struct onednn_image src, dst;
     int64_t src_channel, dst_channel, count;  /* COPY_CHANNELS; count: elements elsewhere */
     bool last;                                /* COPY_CHANNELS: the block that dst ends with is filled up */
@@ -77,6 +81,7 @@ struct plan {
 /* The weights of one constant, packed in one way. */
 struct plan_pack {
     const void *constant;
+    const struct kernel_convolution *kernel; /* or */
     struct onednn_primitive *packer;
     void *bytes;
 };
@@ -100,8 +105,9 @@ struct plan_builder {
     struct graph *graph;
     struct plan_weights *weights;
     struct planned_value *values;
-    bool *works_on_pictures;              /* by node */
-    struct onednn_primitive **primitives; /* of convolutions and pools, until a step takes them over */
+    bool *works_on_pictures;                   /* by node */
+    struct onednn_primitive **primitives;      /* of convolutions and pools, until a step takes them over */
+    const struct kernel_convolution **kernels; /* of convolutions that are none of oneDNN's */
     int64_t block;
     struct serin_error *error;
 };
@@ -143,6 +149,8 @@ bool plan_is_mix(const struct plan_builder *builder, const struct graph_node *no
 /* A transposed convolution whose windows touch and do not overlap: each pixel becomes a rectangle, which a convolution
  * over one pixel computes as channels. oneDNN's own takes five times as long, and twenty in bf16. */
 bool plan_spreads_taps(const struct plan_builder *builder, const struct graph_node *node);
+struct onednn_convolution plan_describe_convolution(const struct plan_builder *builder, const struct graph_node *node,
+                                                    enum onednn_type dst_type);
 /* Only a lack of memory is an error: otherwise *ret is NULL where oneDNN has nothing fast. */
 enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
                                       enum onednn_type dst_type, struct onednn_primitive **ret);

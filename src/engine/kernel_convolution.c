@@ -1,0 +1,21 @@
+/*
+ * kernel_convolution.c - which of our own convolutions takes a layer.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/kernel_convolution.h"
+
+#include "engine/kernel_vectors.h"
+
+const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures)
+{
+#ifdef KERNEL_VECTORS
+    static const struct kernel_convolution *const all[] = {&kernel_winograd};
+    size_t i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i]->pays(convolution, pictures))
+            return all[i];
+#endif
+    (void)convolution, (void)pictures;
+    return NULL;
+}

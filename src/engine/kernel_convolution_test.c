@@ -1,0 +1,330 @@
+/*
+ * kernel_convolution_test.c - each of our own convolutions beside a loop that says what a convolution is.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/kernel_convolution.h"
+#include "engine/kernel_vectors.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#ifdef KERNEL_VECTORS
+
+#define GUARD 0x5a /* behind everything that a kernel writes */
+
+static uint32_t random_state = 1;
+
+static float any_number(void)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
+}
+
+static float *random_floats(int64_t count)
+{
+    float *floats = malloc((size_t)count * sizeof(float));
+    int64_t i;
+
+    assert_non_null(floats);
+    for (i = 0; i < count; i++)
+        floats[i] = any_number();
+    return floats;
+}
+
+/* bytes, filled with NaNs, and 64 of guard behind them. */
+static char *room(size_t bytes)
+{
+    char *memory = aligned_alloc(64, (bytes + 127) / 64 * 64);
+
+    assert_non_null(memory);
+    memset(memory, 0xff, bytes);
+    memset(memory + bytes, GUARD, (bytes + 127) / 64 * 64 - bytes);
+    return memory;
+}
+
+static void check_guard(const char *memory, size_t bytes)
+{
+    int i;
+
+    for (i = 0; i < 64; i++)
+        assert_int_equal(memory[bytes + (size_t)i], GUARD);
+}
+
+static char *at(const struct onednn_image *image, char *memory, int64_t channel, int64_t y, int64_t x)
+{
+    const int64_t block = image->block;
+    const int64_t pixel = (channel / block * image->height + y) * image->width + x;
+
+    return memory + (size_t)(pixel * block + channel % block) * onednn_type_bytes(image->type);
+}
+
+static float get(const struct onednn_image *image, const char *memory, int64_t channel, int64_t y, int64_t x)
+{
+    const char *from = at(image, (char *)memory, channel, y, x);
+    uint32_t bits = 0;
+    float f;
+
+    if (image->type == ONEDNN_F32)
+        memcpy(&bits, from, 4);
+    else
+        memcpy((char *)&bits + 2, from, 2);
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+/* Fills a picture, the channels of the last block beyond the last true one, too; bf16: cut off. */
+static void fill(const struct onednn_image *image, char *memory)
+{
+    int64_t channel, y, x;
+    float f;
+
+    for (channel = 0; channel < onednn_round_up(image->channels, image->block); channel++)
+        for (y = 0; y < image->height; y++)
+            for (x = 0; x < image->width; x++) {
+                f = any_number();
+                memcpy(at(image, memory, channel, y, x), (const char *)&f + (image->type == ONEDNN_F32 ? 0 : 2),
+                       onednn_type_bytes(image->type));
+            }
+}
+
+static double activate_plainly(const struct graph_unary *activation, double x)
+{
+    if (activation->op == GRAPH_SILU)
+        return x / (1.0 + exp(-x));
+    if (activation->op == GRAPH_RELU)
+        return fmax(x, 0.0);
+    return activation->op == GRAPH_LEAKY_RELU && x < 0.0 ? (double)activation->alpha * x : x;
+}
+
+static double one_result(const struct onednn_convolution *c, const char *src, const float *weights, const float *bias,
+                         int64_t o, int64_t y, int64_t x)
+{
+    const struct graph_window *w = &c->window;
+    double sum = bias ? (double)bias[o] : 0.0;
+    int64_t i, ky, kx;
+
+    for (i = 0; i < c->src.channels; i++)
+        for (ky = 0; ky < w->kernel[0]; ky++)
+            for (kx = 0; kx < w->kernel[1]; kx++) {
+                const int64_t from_y = y * w->stride[0] + ky - w->pad_begin[0];
+                const int64_t from_x = x * w->stride[1] + kx - w->pad_begin[1];
+
+                if (from_y >= 0 && from_x >= 0 && from_y < c->src.height && from_x < c->src.width)
+                    sum += (double)get(&c->src, src, i, from_y, from_x) *
+                           (double)weights[((o * c->src.channels + i) * w->kernel[0] + ky) * w->kernel[1] + kx];
+            }
+    return activate_plainly(&c->activation, sum);
+}
+
+static void check(const struct kernel_convolution *kernel, const struct onednn_convolution *c, int64_t pictures,
+                  int threads, double tolerance)
+{
+    const struct onednn_image *src = &c->src, *dst = &c->dst;
+    const size_t src_bytes = onednn_image_bytes(src), dst_bytes = onednn_image_bytes(dst);
+    const size_t scratch_bytes = kernel->scratch_bytes(c, pictures, threads), packed_bytes = kernel->weights_bytes(c);
+    const struct kernel_batch batch = {pictures, src_bytes, dst_bytes, dst_bytes};
+    float *weights = random_floats(c->dst.channels * c->src.channels * c->window.kernel[0] * c->window.kernel[1]);
+    char *from = room(src_bytes * (size_t)pictures), *to = room(dst_bytes * (size_t)pictures), *packed, *scratch;
+    char *residual = room(dst_bytes * (size_t)pictures);
+    float *bias = aligned_alloc(64, (size_t)onednn_round_up(dst->channels, dst->block) * sizeof(float));
+    double largest = 0.0, worst = 0.0;
+    int64_t picture, o, y, x;
+
+    assert_non_null(bias);
+    memset(bias, 0, (size_t)onednn_round_up(dst->channels, dst->block) * sizeof(float));
+    for (o = 0; o < dst->channels; o++)
+        bias[o] = any_number();
+    packed = room(packed_bytes);
+    scratch = room(scratch_bytes);
+    kernel->pack(c, weights, packed);
+    check_guard(packed, packed_bytes);
+    for (picture = 0; picture < pictures; picture++) {
+        fill(src, from + (size_t)picture * src_bytes);
+        fill(dst, residual + (size_t)picture * dst_bytes);
+    }
+    kernel->run(c,
+                &(struct onednn_addresses){.src = from,
+                                           .weights = packed,
+                                           .bias = c->has_bias ? bias : NULL,
+                                           .residual = c->has_residual ? residual : NULL,
+                                           .dst = to,
+                                           .scratch = scratch},
+                &batch, threads);
+    check_guard(to, dst_bytes * (size_t)pictures);
+    check_guard(scratch, scratch_bytes);
+    for (picture = 0; picture < pictures; picture++)
+        for (o = 0; o < onednn_round_up(dst->channels, dst->block); o++)
+            for (y = 0; y < dst->height; y++)
+                for (x = 0; x < dst->width; x++) {
+                    const char *made = to + (size_t)picture * dst_bytes;
+                    const double got = (double)get(dst, made, o, y, x);
+                    double want;
+
+                    assert_true(isfinite(got));
+                    if (o >= dst->channels) /* fills up the block: finite */
+                        continue;
+                    want =
+                        one_result(c, from + (size_t)picture * src_bytes, weights, c->has_bias ? bias : NULL, o, y, x);
+                    if (c->has_residual)
+                        want += (double)get(dst, residual + (size_t)picture * dst_bytes, o, y, x);
+                    largest = fmax(largest, fabs(want));
+                    worst = fmax(worst, fabs(got - want));
+                }
+    if (!(worst <= tolerance * largest))
+        fail_msg("%s: %d to %d channels, %d x %d: off by %g of %g, the limit is %g", kernel->name, (int)src->channels,
+                 (int)dst->channels, (int)dst->height, (int)dst->width, worst, largest, tolerance);
+    free(weights), free(from), free(to), free(residual), free(bias), free(packed), free(scratch);
+}
+
+static struct onednn_convolution shape_of(int64_t in, int64_t out, int64_t height, int64_t width, int pad,
+                                          enum onednn_type type)
+{
+    return (struct onednn_convolution){
+        .src = {type, in, height, width, LANES},
+        .dst = {type, out, height + 2 * pad - 2, width + 2 * pad - 2, LANES},
+        .groups = 1,
+        .window = {{3, 3}, {1, 1}, {1, 1}, {pad, pad}, {pad, pad}},
+        .has_bias = true,
+    };
+}
+
+/* Every count of tiles at the end of a group, of blocks of channels, and every way to leave the last tile. */
+static void test_winograd(void **state)
+{
+    static const int64_t channels[][2] = {{16, 16}, {20, 40}, {48, 32}, {80, 80}};
+    int64_t height, width;
+    size_t i;
+    int pad;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+        for (height = 3; height < 10; height++)
+            for (width = 3; width < 18; width += i ? 5 : 1)
+                for (pad = i ? (int)width % 2 : 0; pad < (i ? 1 + (int)width % 2 : 2); pad++) {
+                    struct onednn_convolution c =
+                        shape_of(channels[i][0], channels[i][1], height, width, pad, ONEDNN_F32);
+
+                    c.has_residual = width % 2;
+                    c.has_bias = height % 3;
+                    c.activation.op = height % 2 ? GRAPH_SILU : GRAPH_REMOVED;
+                    check(&kernel_winograd, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 1e-5);
+                }
+}
+
+/* Enough tiles for several groups of each thread. */
+static void test_winograd_in_groups(void **state)
+{
+    const struct onednn_convolution c = shape_of(32, 48, 45, 50, 1, ONEDNN_F32);
+    int threads;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (threads = 1; threads < 4; threads++)
+        check(&kernel_winograd, &c, 2, threads, 1e-5);
+}
+
+static void test_winograd_of_bf16(void **state)
+{
+    struct onednn_convolution c = shape_of(32, 24, 9, 14, 1, ONEDNN_BF16);
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    c.has_residual = true;
+    check(&kernel_winograd, &c, 2, 1, 0.004);
+    c.activation.op = GRAPH_SILU;
+    check(&kernel_winograd, &c, 1, 1, 0.004);
+    c.dst.type = ONEDNN_F32;
+    check(&kernel_winograd, &c, 1, 1, 1e-5);
+}
+
+static void test_activations(void **state)
+{
+    static const struct graph_unary all[] = {
+        {GRAPH_REMOVED, 0, 0}, {GRAPH_SILU, 0, 0}, {GRAPH_RELU, 0, 0}, {GRAPH_LEAKY_RELU, 0.1f, 0}};
+    static const struct graph_unary unknown = {GRAPH_MISH, 0, 0};
+    struct onednn_convolution c = shape_of(16, 16, 8, 8, 1, ONEDNN_F32);
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        c.activation = all[i];
+        assert_true(kernel_activation_known(&all[i]));
+        check(&kernel_winograd, &c, 1, 1, 1e-5);
+    }
+    c.activation = unknown;
+    assert_null(kernel_convolution_for(&c, 1));
+}
+
+/* Numbers at which e^x leaves the range of floats, or is none. */
+AVX512 static void test_silu_at_the_ends(void **state)
+{
+    static const float xs[LANES]
+        __attribute__((aligned(64))) = {0.0f,   -0.0f, 1e-30f, 20.0f, -20.0f, 86.0f, -86.0f,  88.0f,
+                                        -88.0f, 1e30f, -1e30f, 3e38f, -3e38f, 0.5f,  -103.0f, (float)NAN};
+    float ys[LANES] __attribute__((aligned(64)));
+    int i;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    _mm512_store_ps(ys, silu(_mm512_load_ps(xs)));
+    for (i = 0; i < LANES - 1; i++) {
+        const double want = (double)xs[i] / (1.0 + exp(-(double)xs[i]));
+
+        /* below -87 the factor stays e^-87: nothing beside what a picture holds */
+        assert_true(fabs((double)ys[i] - want) <= 1e-6 * fabs(want) + 2e-38 * fabs((double)xs[i]));
+    }
+    assert_true(isnan(ys[LANES - 1]));
+}
+
+AVX512 static void test_rounding_to_bf16(void **state)
+{
+    static const uint32_t cases[][2] = {{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f818000, 0x3f82},
+                                        {0x3f808001, 0x3f81}, {0x7f800000, 0x7f80}, {0xff7fffff, 0xff80}};
+    uint16_t to[LANES] __attribute__((aligned(64)));
+    uint32_t from[LANES] __attribute__((aligned(64)));
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    memset(from, 0xff, sizeof(from)); /* NaNs of which no bit that is kept need be set */
+    from[LANES - 1] = 0x7f800001;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        from[i] = cases[i][0];
+    store_block(ONEDNN_BF16, to, _mm512_castsi512_ps(_mm512_load_si512(from)));
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(to[i], cases[i][1]);
+    for (; i < LANES; i++)
+        assert_true((to[i] & 0x7fff) > 0x7f80);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_winograd),         cmocka_unit_test(test_winograd_in_groups),
+        cmocka_unit_test(test_winograd_of_bf16), cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_silu_at_the_ends), cmocka_unit_test(test_rounding_to_bf16),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 77; /* meson's word for skipped: nothing of it is compiled here */
+}
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * kernel_vectors.h - a block of 16 channels as a vector of AVX-512: loads, stores, activations.  Depends on onednn.h.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Included by the kernels that are written in intrinsics, where KERNEL_VECTORS is defined: on x86-64. Whoever calls
+ * them has asked kernel_has_avx512 first.
+ */
+#ifndef ENGINE_KERNEL_VECTORS_H
+#define ENGINE_KERNEL_VECTORS_H
+
+#include "engine/onednn.h"
+
+#if defined(__x86_64__)
+#define KERNEL_VECTORS 1
+#include <immintrin.h>
+
+#define AVX512        __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define AVX512_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 64")
+#endif
+
+#define LANES 16 /* channels in a block */
+
+/* oneDNN's word counts, too: it may have been told to keep to AVX2, and then blocks are of 8. */
+static inline bool kernel_has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && onednn_block() == LANES;
+}
+
+AVX512_INLINE __m512 load_block(enum onednn_type type, const void *from)
+{
+    if (type == ONEDNN_F32)
+        return _mm512_load_ps(from);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_load_si256(from)), 16));
+}
+
+/* bf16: to the nearest, ties to even; a NaN stays one. */
+AVX512_INLINE void store_block(enum onednn_type type, void *to, __m512 x)
+{
+    __m512i bits = _mm512_castps_si512(x), odd;
+
+    if (type == ONEDNN_F32) {
+        _mm512_store_ps(to, x);
+        return;
+    }
+    odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits =
+        _mm512_mask_add_epi32(_mm512_or_si512(bits, _mm512_set1_epi32(0x400000)), _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q),
+                              bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    _mm256_store_si256(to, _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+}
+
+/* x / (1 + e^-x) to some units in the last place. e^-x is 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes'
+ * coefficients, Moshier), and the quotient a first guess of 14 bits after one step of Newton's method: a division takes
+ * as long as all the rest. */
+AVX512_INLINE __m512 silu(__m512 x)
+{
+    /* beyond +-87 the result is x or nearly 0; a NaN stays one, since the second operand is returned for it */
+    const __m512 t = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x));
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(t, _mm512_set1_ps(-1.44269504088896341f)),
+                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), _mm512_sub_ps(_mm512_setzero_ps(), t)), p, d, q;
+
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    p = _mm512_set1_ps(1.9875691500e-4f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+    d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1.0f));
+    q = _mm512_rcp14_ps(d);
+    q = _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));
+    return _mm512_mul_ps(x, q);
+}
+
+/* What kernel_activation_known lets through. */
+AVX512_INLINE __m512 activate(enum graph_op op, float alpha, __m512 x)
+{
+    switch ((int)op) {
+    case GRAPH_SILU:
+        return silu(x);
+    case GRAPH_RELU:
+        return _mm512_max_ps(_mm512_setzero_ps(), x);
+    case GRAPH_LEAKY_RELU:
+        return _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), x, _mm512_set1_ps(alpha));
+    default:
+        return x;
+    }
+}
+
+static inline bool kernel_activation_known(const struct graph_unary *activation)
+{
+    return activation->op == GRAPH_REMOVED || activation->op == GRAPH_SILU || activation->op == GRAPH_RELU ||
+           activation->op == GRAPH_LEAKY_RELU;
+}
+#endif
+
+#endif
