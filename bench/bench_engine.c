@@ -157,11 +157,11 @@ static int bench(const char *path, const struct settings *settings)
         }
     }
     values = make_input(&engines[0]->interface.inputs[0], settings, &input);
-    if (!values || engine_run(engines[0], &input, &wanted, &error) != SERIN_OK)
+    if (!values || engine_run(engines[0], &input, settings->threads, &wanted, &error) != SERIN_OK)
         goto out;
     for (i = 1; i < PROVIDERS; i++)
         if (engines[i]) {
-            if (engine_run(engines[i], &input, &outputs, &error) != SERIN_OK)
+            if (engine_run(engines[i], &input, settings->threads, &outputs, &error) != SERIN_OK)
                 goto out;
             apart[i] = difference(&wanted.tensors[0], &outputs.tensors[0]);
             engine_outputs_done(engines[i], &outputs);
@@ -172,7 +172,7 @@ static int bench(const char *path, const struct settings *settings)
             if (!engines[i])
                 continue;
             before = processor_ms();
-            if (engine_run(engines[i], &input, &outputs, &error) != SERIN_OK)
+            if (engine_run(engines[i], &input, settings->threads, &outputs, &error) != SERIN_OK)
                 goto out;
             ms[i][run] = processor_ms() - before;
             engine_outputs_done(engines[i], &outputs);

@@ -78,7 +78,8 @@ enum serin_errc engine_open(const uint8_t *bytes, size_t size_bytes, const struc
     if (!engine)
         return error_set(error, SERIN_NOMEM, "no memory for an engine");
     engine->backend = strncmp(options->provider, "onednn", 6) == 0 ? &engine_onednn : &engine_onnxruntime;
-    engine->threads = options->threads;
+    engine->threads = engine->least_threads = options->threads;
+    engine->gains_by_batch = true;
     rc = engine->backend->open(bytes, size_bytes, options, engine, error);
     if (rc != SERIN_OK) {
         engine_close(engine);
@@ -96,11 +97,12 @@ void engine_close(struct engine *engine)
     free(engine);
 }
 
-enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs, struct engine_outputs *ret,
-                           struct serin_error *error)
+enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs, int threads,
+                           struct engine_outputs *ret, struct serin_error *error)
 {
     int i, d;
 
+    BUG_ON(threads < engine->least_threads || threads > engine->threads);
     for (i = 0; i < engine->interface.input_count; i++) {
         const struct tensor_spec *spec = &engine->interface.inputs[i];
 
@@ -109,7 +111,7 @@ enum serin_errc engine_run(const struct engine *engine, const struct tensor *inp
             BUG_ON(inputs[i].shape[d] <= 0 || (spec->shape[d] >= 0 && inputs[i].shape[d] != spec->shape[d]));
     }
     memset(ret, 0, sizeof(*ret));
-    return engine->backend->run(engine, inputs, ret, error);
+    return engine->backend->run(engine, inputs, threads, ret, error);
 }
 
 void engine_outputs_done(const struct engine *engine, struct engine_outputs *outputs)

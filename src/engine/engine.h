@@ -43,7 +43,7 @@ struct tensor {
 
 struct engine_options {
     const char *provider; /* "cpu", "cuda", "tensorrt", "auto": ONNX Runtime's; "onednn", "onednn-bf16" */
-    int threads;          /* >= 1, for one inference */
+    int threads;          /* >= 1, for all runs together */
     int device;
     const char *cache_dir; /* NULL: none */
 };
@@ -68,8 +68,8 @@ struct engine_backend {
     const char *name;
     enum serin_errc (*open)(const uint8_t *bytes, size_t size_bytes, const struct engine_options *options,
                             struct engine *engine, struct serin_error *error);
-    enum serin_errc (*run)(const struct engine *engine, const struct tensor *inputs, struct engine_outputs *ret,
-                           struct serin_error *error);
+    enum serin_errc (*run)(const struct engine *engine, const struct tensor *inputs, int threads,
+                           struct engine_outputs *ret, struct serin_error *error);
     void (*outputs_done)(const struct engine *engine, struct engine_outputs *outputs);
     void (*close)(struct engine *engine); /* half-open is fine */
 };
@@ -79,7 +79,9 @@ struct engine {
     struct engine_interface interface;
     char provider[16]; /* the one in use */
     int threads;
-    void *state; /* the backend's own */
+    int least_threads;   /* of a run: threads where the backend cannot divide them */
+    bool gains_by_batch; /* pictures cost less together; else they had better run side by side */
+    void *state;         /* the backend's own */
 };
 
 /* bytes are not needed after the call. Errors: SERIN_CORRUPT, SERIN_UNSUPPORTED, SERIN_ENGINE, SERIN_NOMEM. */
@@ -87,8 +89,9 @@ MUST_USE enum serin_errc engine_open(const uint8_t *bytes, size_t size_bytes, co
                                      struct engine **ret, struct serin_error *error);
 void engine_close(struct engine *engine); /* NULL is fine */
 
-/* inputs: interface.input_count tensors, in that order. ret is the caller's: engine_outputs_done. */
-MUST_USE enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs,
+/* inputs: interface.input_count tensors, in that order. threads: least_threads to threads; runs at the same time should
+ * not have more than threads together. ret is the caller's: engine_outputs_done. */
+MUST_USE enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs, int threads,
                                     struct engine_outputs *ret, struct serin_error *error);
 void engine_outputs_done(const struct engine *engine, struct engine_outputs *outputs);
 

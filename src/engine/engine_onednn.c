@@ -2,8 +2,9 @@
  * engine_onednn.c - the backend that plans networks itself and runs them on the CPU with oneDNN.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A network is read once; a plan is made for each set of input shapes that comes, and kept: a dynamic batch has one for
- * each size, so that the one that served the longest ago goes when there are too many. A run leases a slot of its
+ * A network is read once; a plan is made for each set of input shapes, and number of threads, that comes, and kept: a
+ * dynamic batch has one for each size, so that the one that served the longest ago goes when there are too many. All
+ * share one set of packed weights. A run leases a slot of its
  * plan, and its outputs are the slot's memory, so that nothing is copied: the lease ends with engine_outputs_done.
  * Under the lock plans are made and slots change hands; the runs themselves do not need it.
  */
@@ -18,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PLANS      64 /* more sets of shapes are made anew each time they come */
-#define MAX_FREE_SLOTS 4  /* of a plan: so many runs at once find their memory ready */
+#define MAX_PLANS       64 /* more sets of shapes are made anew each time they come */
+#define MORE_FREE_SLOTS 4  /* of a plan, beside one for each run that may go on: outputs are read while others run */
 
 struct planned {
     struct plan *plan;
+    int threads;
     int64_t shapes[ENGINE_MAX_TENSORS][ENGINE_MAX_RANK];
     struct lease *free;
     int free_count, leased_count;
@@ -40,7 +42,7 @@ struct lease {
 struct network {
     struct graph *graph;
     struct plan_weights *weights;
-    struct plan_options options;
+    enum plan_precision precision;
     pthread_mutex_t lock;
     pthread_cond_t returned; /* a plan that all runs have left may go */
     struct planned plans[MAX_PLANS];
@@ -123,14 +125,14 @@ static void planned_done(struct planned *planned)
 
 /* ---- plans ---- */
 
-static struct planned *find_plan(const struct engine *engine, const struct tensor *inputs)
+static struct planned *find_plan(const struct engine *engine, const struct tensor *inputs, int threads)
 {
     struct network *network = engine->state;
     int i, k;
 
     for (i = 0; i < MAX_PLANS; i++) {
         struct planned *planned = &network->plans[i];
-        bool same = planned->plan;
+        bool same = planned->plan && planned->threads == threads;
 
         for (k = 0; k < engine->interface.input_count && same; k++)
             same = memcmp(planned->shapes[k], inputs[k].shape, (size_t)inputs[k].rank * sizeof(int64_t)) == 0;
@@ -160,23 +162,25 @@ static struct planned *make_place(struct network *network)
 }
 
 /* Under the lock. */
-static enum serin_errc plan_for(const struct engine *engine, const struct tensor *inputs, struct planned **ret,
-                                struct serin_error *error)
+static enum serin_errc plan_for(const struct engine *engine, const struct tensor *inputs, int threads,
+                                struct planned **ret, struct serin_error *error)
 {
     struct network *network = engine->state;
+    const struct plan_options options = {network->precision, threads};
     struct planned *planned;
     enum serin_errc rc;
     int i;
 
-    while (!(planned = find_plan(engine, inputs))) {
+    while (!(planned = find_plan(engine, inputs, threads))) {
         planned = make_place(network);
         if (!planned) {
             pthread_cond_wait(&network->returned, &network->lock);
             continue;
         }
-        rc = plan_new(network->graph, inputs, &network->options, network->weights, &planned->plan, error);
+        rc = plan_new(network->graph, inputs, &options, network->weights, &planned->plan, error);
         if (rc != SERIN_OK)
             return rc;
+        planned->threads = threads;
         for (i = 0; i < engine->interface.input_count; i++)
             memcpy(planned->shapes[i], inputs[i].shape, (size_t)inputs[i].rank * sizeof(int64_t));
     }
@@ -184,15 +188,15 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
     return SERIN_OK;
 }
 
-static enum serin_errc lease_take(const struct engine *engine, const struct tensor *inputs, struct lease **ret,
-                                  struct serin_error *error)
+static enum serin_errc lease_take(const struct engine *engine, const struct tensor *inputs, int threads,
+                                  struct lease **ret, struct serin_error *error)
 {
     struct network *network = engine->state;
     struct planned *planned;
     enum serin_errc rc;
 
     pthread_mutex_lock(&network->lock);
-    rc = plan_for(engine, inputs, &planned, error);
+    rc = plan_for(engine, inputs, threads, &planned, error);
     if (rc == SERIN_OK && planned->free) {
         *ret = planned->free;
         planned->free = planned->free->next;
@@ -208,13 +212,14 @@ static enum serin_errc lease_take(const struct engine *engine, const struct tens
     return rc;
 }
 
-static void lease_give(struct network *network, struct lease *lease)
+static void lease_give(const struct engine *engine, struct lease *lease)
 {
+    struct network *network = engine->state;
     struct planned *planned = lease->planned;
 
     pthread_mutex_lock(&network->lock);
     planned->leased_count--;
-    if (planned->free_count < MAX_FREE_SLOTS) {
+    if (planned->free_count < engine->threads / planned->threads + MORE_FREE_SLOTS) {
         lease->next = planned->free;
         planned->free = lease;
         planned->free_count++;
@@ -262,9 +267,9 @@ static enum serin_errc prove(struct engine *engine, struct serin_error *error)
             if (spec->shape[d] <= 0)
                 return SERIN_OK;
     }
-    rc = lease_take(engine, inputs, &lease, error);
+    rc = lease_take(engine, inputs, engine->threads, &lease, error);
     if (rc == SERIN_OK)
-        lease_give(engine->state, lease);
+        lease_give(engine, lease);
     return rc;
 }
 
@@ -280,7 +285,9 @@ static enum serin_errc network_open(const uint8_t *bytes, size_t size_bytes, con
     pthread_mutex_init(&network->lock, NULL);
     pthread_cond_init(&network->returned, NULL);
     engine->state = network;
-    network->options = (struct plan_options){bf16 ? PLAN_BF16 : PLAN_F32, options->threads};
+    network->precision = bf16 ? PLAN_BF16 : PLAN_F32;
+    engine->least_threads = 1;
+    engine->gains_by_batch = false; /* a batch is a loop around each step */
     network->weights = plan_weights_new();
     if (!network->weights)
         rc = error_set(error, SERIN_NOMEM, "no memory for weights");
@@ -306,7 +313,7 @@ static enum serin_errc network_open(const uint8_t *bytes, size_t size_bytes, con
 static void network_outputs_done(const struct engine *engine, struct engine_outputs *outputs)
 {
     if (outputs->handles[0])
-        lease_give(engine->state, outputs->handles[0]);
+        lease_give(engine, outputs->handles[0]);
 }
 
 static void fill_input(const struct tensor *input, const struct graph_value *value, void *to)
@@ -339,12 +346,12 @@ static void describe_output(const struct engine *engine, struct lease *lease, in
     ret->values = lease->halves[output];
 }
 
-static enum serin_errc network_run(const struct engine *engine, const struct tensor *inputs, struct engine_outputs *ret,
-                                   struct serin_error *error)
+static enum serin_errc network_run(const struct engine *engine, const struct tensor *inputs, int threads,
+                                   struct engine_outputs *ret, struct serin_error *error)
 {
     const struct graph *graph;
     struct lease *lease;
-    enum serin_errc rc = lease_take(engine, inputs, &lease, error);
+    enum serin_errc rc = lease_take(engine, inputs, threads, &lease, error);
     int i;
 
     if (rc != SERIN_OK)

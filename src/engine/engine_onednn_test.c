@@ -8,14 +8,17 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <dirent.h>
+#include <math.h>
+
 #include <cmocka.h>
 
 enum { SIDE = 32, MAX_BATCH = MAX_PLANS + 4 };
 
-static enum serin_errc open_model(const char *name, const char *provider, struct engine **ret,
+static enum serin_errc open_model(const char *name, const char *provider, int threads, struct engine **ret,
                                   struct serin_error *error)
 {
-    const struct engine_options options = {.provider = provider, .threads = 1};
+    const struct engine_options options = {.provider = provider, .threads = threads};
     const char *folder = getenv("SERIN_SOURCE_DIR");
     uint8_t *bytes = NULL;
     enum serin_errc rc;
@@ -46,7 +49,7 @@ static float *pictures(int64_t batch)
     return values;
 }
 
-static double sum_of_run(const struct engine *engine, int64_t batch)
+static double sum_with(const struct engine *engine, int64_t batch, int threads)
 {
     struct tensor input = {.type = TENSOR_F32, .rank = 4, .shape = {batch, 3, SIDE, SIDE}};
     struct engine_outputs outputs;
@@ -56,7 +59,7 @@ static double sum_of_run(const struct engine *engine, int64_t batch)
     float *values = pictures(batch);
 
     input.values = values;
-    if (engine_run(engine, &input, &outputs, &error) != SERIN_OK) {
+    if (engine_run(engine, &input, threads, &outputs, &error) != SERIN_OK) {
         free(values);
         fprintf(stderr, "%s\n", error.message);
         return -1.0;
@@ -69,6 +72,11 @@ static double sum_of_run(const struct engine *engine, int64_t batch)
     engine_outputs_done(engine, &outputs);
     free(values);
     return sum;
+}
+
+static double sum_of_run(const struct engine *engine, int64_t batch)
+{
+    return sum_with(engine, batch, engine->threads);
 }
 
 struct runner {
@@ -100,14 +108,14 @@ static void test_threads_share_an_engine(void **state)
     int i;
 
     (void)state;
-    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     for (i = 1; i < 7; i++) {
         want[i] = sum_of_run(engine, i);
         assert_true(want[i] > 0.0);
     }
     engine_close(engine);
-    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     for (i = 0; i < 4; i++) {
         runners[i] = (struct runner){engine, want, i, 0};
@@ -116,6 +124,59 @@ static void test_threads_share_an_engine(void **state)
     for (i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(runners[i].failures, 0);
+    }
+    engine_close(engine);
+}
+
+/* OpenMP's threads belong to those that use them, so that only a thread of its own shows whether a run uses any. */
+struct sole {
+    const struct engine *engine;
+    int threads, more_threads;
+    double sum;
+};
+
+static int count_threads(void)
+{
+    struct dirent **entries;
+    int count = scandir("/proc/self/task", &entries, NULL, NULL), i;
+
+    assert_true(count > 2);
+    for (i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return count;
+}
+
+static void *run_sole(void *user)
+{
+    struct sole *sole = user;
+    const int before = count_threads();
+
+    sole->sum = sum_with(sole->engine, 1, sole->threads);
+    sole->more_threads = count_threads() - before;
+    return NULL;
+}
+
+static void test_a_run_takes_the_threads_that_it_is_given(void **state)
+{
+    struct serin_error error;
+    struct engine *engine = NULL;
+    double want;
+    int threads;
+
+    (void)state;
+    assert_int_equal(open_model("detect", "onednn", 4, &engine, &error), SERIN_OK);
+    assert_int_equal(engine->threads, 4);
+    assert_int_equal(engine->least_threads, 1);
+    want = sum_with(engine, 1, 4);
+    for (threads = 1; threads <= 4; threads++) {
+        struct sole sole = {engine, threads, -1, 0.0};
+        pthread_t thread;
+
+        assert_int_equal(pthread_create(&thread, NULL, run_sole, &sole), 0);
+        pthread_join(thread, NULL);
+        assert_true(fabs(sole.sum - want) <= 1e-5 * fabs(want));
+        assert_true(sole.more_threads < threads);
     }
     engine_close(engine);
 }
@@ -130,7 +191,7 @@ static void test_plans_are_bounded(void **state)
     int i;
 
     (void)state;
-    if (open_model("detect", "onednn", &engine, &error) != SERIN_OK)
+    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     first = sum_of_run(engine, 1);
     for (i = 2; i <= MAX_BATCH; i++)
@@ -158,10 +219,10 @@ static void test_fp16_is_widened_and_narrowed(void **state)
     (void)state;
     for (i = 0; i < count; i++)
         values[i] = half_from_float((float)(i * 7919 % 255) / 255.0f);
-    assert_int_equal(open_model("detect-fp16", "onednn", &engine, &error), SERIN_OK);
-    assert_int_equal(open_model("detect-fp16", "cpu", &other, &error), SERIN_OK);
-    assert_int_equal(engine_run(engine, &input, &ours, &error), SERIN_OK);
-    assert_int_equal(engine_run(other, &input, &theirs, &error), SERIN_OK);
+    assert_int_equal(open_model("detect-fp16", "onednn", 1, &engine, &error), SERIN_OK);
+    assert_int_equal(open_model("detect-fp16", "cpu", 1, &other, &error), SERIN_OK);
+    assert_int_equal(engine_run(engine, &input, 1, &ours, &error), SERIN_OK);
+    assert_int_equal(engine_run(other, &input, 1, &theirs, &error), SERIN_OK);
     assert_int_equal(ours.tensors[0].type, TENSOR_F16);
     assert_int_equal(ours.tensors[0].rank, theirs.tensors[0].rank);
     for (i = 0; i < ours.tensors[0].shape[1] * ours.tensors[0].shape[2]; i++) {
@@ -183,10 +244,10 @@ static void test_what_it_refuses(void **state)
     struct engine *engine = NULL;
 
     (void)state;
-    assert_int_equal(open_model("detect-nms", "onednn", &engine, &error), SERIN_UNSUPPORTED);
+    assert_int_equal(open_model("detect-nms", "onednn", 1, &engine, &error), SERIN_UNSUPPORTED);
     assert_string_equal(error.message, "oneDNN cannot run this network, the provider cpu may: node '/NonZero': the "
                                        "operator NonZero is not known here");
-    assert_int_equal(open_model("detect", "onednn-int4", &engine, &error), SERIN_INVALID);
+    assert_int_equal(open_model("detect", "onednn-int4", 1, &engine, &error), SERIN_INVALID);
     assert_string_equal(error.message,
                         "unknown provider 'onednn-int4': cpu, cuda, tensorrt, auto, onednn or onednn-bf16");
 }
@@ -194,9 +255,8 @@ static void test_what_it_refuses(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads_share_an_engine),
-        cmocka_unit_test(test_plans_are_bounded),
-        cmocka_unit_test(test_fp16_is_widened_and_narrowed),
+        cmocka_unit_test(test_threads_share_an_engine), cmocka_unit_test(test_a_run_takes_the_threads_that_it_is_given),
+        cmocka_unit_test(test_plans_are_bounded),       cmocka_unit_test(test_fp16_is_widened_and_narrowed),
         cmocka_unit_test(test_what_it_refuses),
     };
 

@@ -1,5 +1,5 @@
 /*
- * batcher.c - one lock, two queues, and the threads between them.
+ * batcher.c - one lock, three queues, and the threads between them.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Invariants, under the lock: every accepted item is in exactly one of waiting, ready, finishing or in the hands of one
@@ -25,22 +25,31 @@ struct queue {
     int count;
 };
 
+/* A thread that runs batches. */
+struct stream {
+    struct batcher *batcher;
+    int number;
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool busy; /* runs a batch */
+};
+
 struct batcher {
     struct batcher_options options;
     struct batcher_stages stages;
     void *user;
     pthread_mutex_t lock;
-    pthread_cond_t work;    /* for the pool: something to finish, or to prepare and a slot */
-    pthread_cond_t changed; /* for the batch thread: ready grew, or nothing more will come */
+    pthread_cond_t work; /* for the pool: something to finish, or to prepare and a slot */
     struct queue waiting, ready, finishing;
     bool *slot_taken; /* [slots] */
     int next_slot;    /* slots are handed out in a circle: neighbours in time are neighbours in memory */
-    bool closing, engine_gone;
+    bool closing;
     uint64_t sequence;
     struct batcher_counts counts;
-    pthread_t engine_thread, pool[BATCHER_MAX_POOL];
+    struct stream *streams; /* [stream_count] */
+    int stream_count, streams_started, streams_left;
+    pthread_t pool[BATCHER_MAX_POOL];
     int pool_started;
-    bool engine_started;
 };
 
 /* ---- queues ---- */
@@ -105,14 +114,43 @@ static void free_slot(struct batcher *batcher, struct batch_item *item)
     pthread_cond_signal(&batcher->work);
 }
 
+/* ---- waking streams ---- */
+
+/* The one that takes the next batch; NULL: all are busy, and each looks at the queue as it ends. */
+static struct stream *next_stream(const struct batcher *batcher)
+{
+    int i;
+
+    for (i = 0; i < batcher->stream_count; i++)
+        if (!batcher->streams[i].busy)
+            return &batcher->streams[i];
+    return NULL;
+}
+
+static void wake_next(struct batcher *batcher)
+{
+    struct stream *stream = next_stream(batcher);
+
+    if (stream)
+        pthread_cond_signal(&stream->wake);
+}
+
+static void wake_all(struct batcher *batcher)
+{
+    int i;
+
+    for (i = 0; i < batcher->stream_count; i++)
+        pthread_cond_signal(&batcher->streams[i].wake);
+}
+
 /* ---- the end of an item ---- */
 
 /* Called with the lock, which is let go of during the callback. */
 static void end_item(struct batcher *batcher, struct batch_item *item, enum batch_outcome outcome)
 {
     free_slot(batcher, item);
-    if (batcher->closing) /* it may have been the last that the batch thread waited for */
-        pthread_cond_signal(&batcher->changed);
+    if (batcher->closing) /* it may have been the last that the streams waited for */
+        wake_all(batcher);
     item->outcome = outcome;
     item->done_ns = clock_now_ns();
     batcher->counts.finished += outcome == BATCH_FINISHED;
@@ -195,12 +233,12 @@ static void prepare_one(struct batcher *batcher, int slot)
     }
     item->ready_ns = clock_now_ns();
     queue_put(&batcher->ready, item);
-    pthread_cond_signal(&batcher->changed);
+    wake_next(batcher);
 }
 
 static bool pool_is_done(const struct batcher *batcher)
 {
-    return batcher->closing && batcher->engine_gone && !batcher->finishing.first && !batcher->waiting.first;
+    return batcher->closing && batcher->streams_left == 0 && !batcher->finishing.first && !batcher->waiting.first;
 }
 
 static void *pool_thread(void *given)
@@ -222,7 +260,43 @@ static void *pool_thread(void *given)
     return NULL;
 }
 
-/* ---- the batch thread ---- */
+/* ---- streams ---- */
+
+int batcher_streams(const struct batcher_options *options)
+{
+    return options->threads / options->least_threads;
+}
+
+static int halvings_to(const struct batcher_options *options, int most)
+{
+    int halvings = 0;
+
+    while (options->threads >> halvings > most && options->threads >> (halvings + 1) >= options->least_threads)
+        halvings++;
+    return halvings;
+}
+
+int batcher_share(const struct batcher_options *options, int most)
+{
+    return options->threads >> halvings_to(options, most);
+}
+
+static int free_threads(const struct batcher *batcher)
+{
+    return batcher->options.threads - batcher->counts.threads;
+}
+
+/* Of the threads that are free, for the run that this stream starts, while its items are still in the queue. */
+static int halvings_for(const struct batcher *batcher, const struct stream *stream)
+{
+    const int items = batcher->waiting.count + batcher->counts.preparing + batcher->ready.count;
+    const int runs = (items + batcher->options.max_batch - 1) / batcher->options.max_batch;
+    int most = free_threads(batcher) / runs;
+
+    if (most > batcher->options.threads / (stream->number + 1))
+        most = batcher->options.threads / (stream->number + 1);
+    return halvings_to(&batcher->options, most);
+}
 
 /* Until when the batch that would run now may wait for more of its shape; 0: it runs at once, because it is full,
  * nothing more can come, or an item's deadline would pass in the meantime. */
@@ -247,11 +321,15 @@ static uint64_t wait_for_more(const struct batcher *batcher)
     return deadline_ns <= until_ns ? 0 : until_ns;
 }
 
-static void wait_until(struct batcher *batcher, uint64_t when_ns)
+/* 0: for ever. */
+static void wait_until(struct stream *stream, uint64_t when_ns)
 {
     struct timespec when = {.tv_sec = (time_t)(when_ns / 1000000000u), .tv_nsec = (long)(when_ns % 1000000000u)};
 
-    pthread_cond_timedwait(&batcher->changed, &batcher->lock, &when);
+    if (when_ns)
+        pthread_cond_timedwait(&stream->wake, &stream->batcher->lock, &when);
+    else
+        pthread_cond_wait(&stream->wake, &stream->batcher->lock);
 }
 
 static int take_batch(struct batcher *batcher, struct batch_item **batch)
@@ -275,24 +353,34 @@ static int take_batch(struct batcher *batcher, struct batch_item **batch)
     return count;
 }
 
-static void run_batch(struct batcher *batcher)
+static void run_batch(struct stream *stream)
 {
+    struct batcher *batcher = stream->batcher;
     struct batch_item *batch[BATCHER_MAX_BATCH], *failed[BATCHER_MAX_BATCH];
-    int count = take_batch(batcher, batch), failed_count = 0, i;
+    const int halvings = halvings_for(batcher, stream), threads = batcher->options.threads >> halvings;
+    const int count = take_batch(batcher, batch);
+    int failed_count = 0, i;
     uint64_t start = clock_now_ns(), end;
     double item_ms;
 
-    batcher->counts.running = count;
+    batcher->counts.running += count;
+    batcher->counts.threads += threads;
+    stream->busy = true;
+    if (batcher->ready.first)
+        wake_next(batcher);
     pthread_mutex_unlock(&batcher->lock);
     for (i = 0; i < count; i++) {
         batch[i]->run_ns = start;
         batch[i]->batch_size = count;
     }
-    batcher->stages.run(batcher->user, batch, count);
+    batcher->stages.run(batcher->user, &(struct batch_run){batch, count, threads, stream->number});
     end = clock_now_ns();
-    item_ms = (double)(end - start) / 1e6 / count;
+    item_ms = (double)(end - start) / 1e6 / count * threads / batcher->options.threads;
     pthread_mutex_lock(&batcher->lock);
-    batcher->counts.running = 0;
+    batcher->counts.running -= count;
+    batcher->counts.threads -= threads;
+    stream->busy = false;
+    batcher->counts.halvings[halvings]++;
     batcher->counts.item_ms +=
         batcher->counts.batches == 0 ? item_ms : (item_ms - batcher->counts.item_ms) * PACE_WEIGHT;
     batcher->counts.batches++;
@@ -311,9 +399,10 @@ static void run_batch(struct batcher *batcher)
         end_item(batcher, failed[i], BATCH_FAILED);
 }
 
-static void *engine_thread(void *given)
+static void *stream_thread(void *given)
 {
-    struct batcher *batcher = given;
+    struct stream *stream = given;
+    struct batcher *batcher = stream->batcher;
     uint64_t until_ns;
 
     pthread_mutex_lock(&batcher->lock);
@@ -322,16 +411,21 @@ static void *engine_thread(void *given)
         if (!batcher->ready.first) {
             if (batcher->closing && !batcher->waiting.first && !batcher->counts.preparing)
                 break;
-            pthread_cond_wait(&batcher->changed, &batcher->lock);
+            wait_until(stream, 0);
+            continue;
+        }
+        if (free_threads(batcher) < batcher->options.least_threads || stream != next_stream(batcher)) {
+            wake_next(batcher);
+            wait_until(stream, 0);
             continue;
         }
         until_ns = wait_for_more(batcher);
         if (clock_now_ns() < until_ns)
-            wait_until(batcher, until_ns);
+            wait_until(stream, until_ns);
         else
-            run_batch(batcher);
+            run_batch(stream);
     }
-    batcher->engine_gone = true;
+    batcher->streams_left--;
     pthread_cond_broadcast(&batcher->work);
     pthread_mutex_unlock(&batcher->lock);
     return NULL;
@@ -435,7 +529,7 @@ void batcher_sweep(struct batcher *batcher)
     pthread_mutex_lock(&batcher->lock);
     sweep_queue(batcher, &batcher->waiting, now);
     sweep_queue(batcher, &batcher->ready, now);
-    pthread_cond_signal(&batcher->changed);
+    wake_next(batcher);
     pthread_mutex_unlock(&batcher->lock);
 }
 
@@ -457,10 +551,20 @@ static enum serin_errc start_threads(struct batcher *batcher, struct serin_error
                              batcher->options.pool_threads + 1);
         batcher->pool_started++;
     }
-    if (pthread_create(&batcher->engine_thread, NULL, engine_thread, batcher) != 0)
-        return error_set(error, SERIN_NOMEM, "could not start the engine's thread");
-    batcher->engine_started = true;
-    return SERIN_OK;
+    pthread_mutex_lock(&batcher->lock); /* a stream that ends counts itself off */
+    while (batcher->streams_started < batcher->stream_count) {
+        struct stream *stream = &batcher->streams[batcher->streams_started];
+
+        if (pthread_create(&stream->thread, NULL, stream_thread, stream) != 0)
+            break;
+        batcher->streams_started++;
+        batcher->streams_left++;
+    }
+    pthread_mutex_unlock(&batcher->lock);
+    return batcher->streams_started == batcher->stream_count
+               ? SERIN_OK
+               : error_set(error, SERIN_NOMEM, "could not start thread %d of %d that run batches",
+                           batcher->streams_started + 1, batcher->stream_count);
 }
 
 enum serin_errc batcher_new(const struct batcher_options *options, const struct batcher_stages *stages, void *user,
@@ -478,6 +582,10 @@ enum serin_errc batcher_new(const struct batcher_options *options, const struct 
     if (options->max_queue < 1 || options->slots < options->max_batch)
         return error_set(error, SERIN_INVALID, "a queue of %d and %d slots: at least 1, and a slot for each of a batch",
                          options->max_queue, options->slots);
+    if (options->threads < 1 || options->threads > BATCHER_MAX_THREADS || options->least_threads < 1 ||
+        options->least_threads > options->threads)
+        return error_set(error, SERIN_INVALID, "%d threads, at least %d for a run: 1 to %d are possible",
+                         options->threads, options->least_threads, BATCHER_MAX_THREADS);
     batcher = calloc(1, sizeof(*batcher));
     if (!batcher)
         return error_set(error, SERIN_NOMEM, "no memory for a queue");
@@ -486,10 +594,17 @@ enum serin_errc batcher_new(const struct batcher_options *options, const struct 
     batcher->user = user;
     pthread_mutex_init(&batcher->lock, NULL);
     pthread_cond_init(&batcher->work, NULL);
-    clock_init_cond(&batcher->changed);
     batcher->slot_taken = calloc((size_t)options->slots, sizeof(*batcher->slot_taken));
-    rc = batcher->slot_taken ? start_threads(batcher, error)
-                             : error_set(error, SERIN_NOMEM, "no memory for %d slots", options->slots);
+    batcher->streams = calloc((size_t)batcher_streams(options), sizeof(*batcher->streams));
+    if (batcher->streams)
+        for (; batcher->stream_count < batcher_streams(options); batcher->stream_count++) {
+            batcher->streams[batcher->stream_count].batcher = batcher;
+            batcher->streams[batcher->stream_count].number = batcher->stream_count;
+            clock_init_cond(&batcher->streams[batcher->stream_count].wake);
+        }
+    rc = batcher->slot_taken && batcher->streams
+             ? start_threads(batcher, error)
+             : error_set(error, SERIN_NOMEM, "no memory for %d slots", options->slots);
     if (rc != SERIN_OK) {
         batcher_close(batcher);
         return rc;
@@ -506,18 +621,18 @@ void batcher_close(struct batcher *batcher)
         return;
     pthread_mutex_lock(&batcher->lock);
     batcher->closing = true;
-    if (!batcher->engine_started)
-        batcher->engine_gone = true;
     pthread_cond_broadcast(&batcher->work);
-    pthread_cond_broadcast(&batcher->changed);
+    wake_all(batcher);
     pthread_mutex_unlock(&batcher->lock);
-    if (batcher->engine_started)
-        pthread_join(batcher->engine_thread, NULL);
+    for (i = 0; i < batcher->streams_started; i++)
+        pthread_join(batcher->streams[i].thread, NULL);
     for (i = 0; i < batcher->pool_started; i++)
         pthread_join(batcher->pool[i], NULL);
     pthread_cond_destroy(&batcher->work);
-    pthread_cond_destroy(&batcher->changed);
+    for (i = 0; i < batcher->stream_count; i++)
+        pthread_cond_destroy(&batcher->streams[i].wake);
     pthread_mutex_destroy(&batcher->lock);
+    free(batcher->streams);
     free(batcher->slot_taken);
     free(batcher);
 }

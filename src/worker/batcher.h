@@ -1,5 +1,5 @@
 /*
- * batcher.h - a bounded queue, a pool that prepares and finishes, and one thread that runs batches.  Depends on base.
+ * batcher.h - a bounded queue, a pool that prepares and finishes, and streams that run batches.  Depends on base.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Triton's dynamic batcher (docs/user_guide/batcher.md): as soon as the engine is free it takes what is ready, up to
@@ -12,7 +12,15 @@
  * out an alarm. (Triton gives each priority level a queue limit of its own: nine times the memory, and no help once a
  * level is full.)
  *
- * An item goes  waiting -> prepare (pool) -> ready -> run (the batch thread) -> finish (pool) -> done,  or straight to
+ * The engine's threads are divided among the runs. A run that starts gets an equal share of those that are free, for it
+ * and for what waits behind it: an item that is alone has them all, and is done the soonest; where as many
+ * wait as there are threads, each has one, and more are done in a second, since no network keeps several threads as
+ * busy as one. Shares are all threads, a half, a quarter and so on, so that an engine that plans for a number of
+ * threads has few to plan for. There are as many streams as runs can go on at once; the idle one of the lowest number
+ * takes what comes, and stream n never has more than threads / (n + 1), so that a library whose threads belong to those
+ * that use them (OpenMP) starts no more than it must.
+ *
+ * An item goes  waiting -> prepare (pool) -> ready -> run (a stream) -> finish (pool) -> done,  or straight to
  * done where it failed, expired or was cancelled. done is called exactly once for each accepted item, on a thread of
  * the batcher (or on the caller's of batcher_sweep and batcher_offer), with no lock held.
  */
@@ -33,6 +41,8 @@
 #define BATCHER_USUAL           5
 #define BATCHER_ALONE           UINT64_MAX /* a shape that shares its batch with nothing */
 #define BATCHER_MAX_RETRY_AFTER 60
+#define BATCHER_MAX_THREADS     4096
+#define BATCHER_MAX_HALVINGS    12 /* of BATCHER_MAX_THREADS */
 
 enum batch_outcome {
     BATCH_FINISHED,  /* finish has been called */
@@ -58,9 +68,16 @@ struct batch_item {
     struct batch_item *next; /* the batcher's */
 };
 
+struct batch_run {
+    struct batch_item *const *items; /* sorted by slot */
+    int count;
+    int threads; /* of the engine, for this run */
+    int stream;  /* 0.. streams - 1: no other run has this number meanwhile */
+};
+
 struct batcher_stages {
     void (*prepare)(void *user, struct batch_item *item);
-    void (*run)(void *user, struct batch_item *const *items, int count); /* sorted by slot; one call at a time */
+    void (*run)(void *user, const struct batch_run *run); /* a call a stream at a time */
     void (*finish)(void *user, struct batch_item *item);
     void (*done)(void *user, struct batch_item *item); /* the item is the caller's again */
 };
@@ -71,6 +88,8 @@ struct batcher_options {
     int max_queue;         /* items that wait, prepared or not; at least 1 */
     int pool_threads;      /* 1..BATCHER_MAX_POOL */
     int slots;             /* items from prepare to run; at least max_batch */
+    int threads;           /* of the engine, for all runs together: 1..BATCHER_MAX_THREADS */
+    int least_threads;     /* of a run, 1..threads; equal: one run at a time */
 };
 
 struct batcher_counts {
@@ -78,10 +97,18 @@ struct batcher_counts {
     uint64_t accepted, refused, finished, failed, expired, cancelled, displaced;
     uint64_t batches, batched;                   /* runs; items in them */
     uint64_t batch_sizes[BATCHER_MAX_BATCH + 1]; /* runs of each size */
-    double item_ms;                              /* the engine's pace: moving mean of a run's time / its items */
+    uint64_t halvings[BATCHER_MAX_HALVINGS + 1]; /* runs with all threads, with a half of them, ... */
+    int threads;                                 /* that runs have now */
+    double item_ms; /* the engine's pace, all threads at work: moving mean of a run's time * its share / its items */
 };
 
 struct batcher;
+
+/* So many runs go on at once, at most. */
+int batcher_streams(const struct batcher_options *options);
+
+/* The largest share (threads, a half of them, ...; never below least_threads) that is not more than most. */
+int batcher_share(const struct batcher_options *options, int most);
 
 /* Starts the threads. stages is copied. SERIN_INVALID, SERIN_NOMEM. */
 MUST_USE enum serin_errc batcher_new(const struct batcher_options *options, const struct batcher_stages *stages,

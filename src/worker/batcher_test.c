@@ -23,10 +23,11 @@ struct thing {
 struct paper {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool held; /* runs wait */
+    bool held;    /* runs wait, */
+    int released; /* but those up to this one */
     int runs, done;
     int run_of[MANY]; /* which run took thing number n; 0: none */
-    int size_of_run[MANY];
+    int size_of_run[MANY], threads_of_run[MANY], stream_of_run[MANY];
     struct batcher *batcher;
     struct thing things[MANY];
 };
@@ -42,24 +43,27 @@ static void prepare(void *user, struct batch_item *item)
         item->deadline_ns = 1;
 }
 
-static void run(void *user, struct batch_item *const *items, int count)
+static void run(void *user, const struct batch_run *batch)
 {
     struct paper *paper = user;
-    int i;
+    int i, number;
 
     pthread_mutex_lock(&paper->lock);
-    paper->runs++;
-    paper->size_of_run[paper->runs] = count;
-    for (i = 0; i < count; i++) {
-        struct thing *thing = (struct thing *)items[i];
+    number = ++paper->runs;
+    paper->size_of_run[number] = batch->count;
+    paper->threads_of_run[number] = batch->threads;
+    paper->stream_of_run[number] = batch->stream;
+    for (i = 0; i < batch->count; i++) {
+        struct batch_item *item = batch->items[i];
+        struct thing *thing = (struct thing *)item;
 
         thing->ran++;
-        paper->run_of[thing->number] = paper->runs;
-        items[i]->failed = thing->fail_run;
-        assert_true(items[i]->slot >= 0 && (i == 0 || items[i]->slot > items[i - 1]->slot));
+        paper->run_of[thing->number] = number;
+        item->failed = thing->fail_run;
+        assert_true(item->slot >= 0 && (i == 0 || item->slot > batch->items[i - 1]->slot));
     }
     pthread_cond_broadcast(&paper->changed);
-    while (paper->held)
+    while (paper->held && number > paper->released)
         pthread_cond_wait(&paper->changed, &paper->lock);
     pthread_mutex_unlock(&paper->lock);
 }
@@ -103,6 +107,8 @@ static void set_up(struct paper *paper, struct batcher_options options)
         options.pool_threads = 2;
     if (!options.slots)
         options.slots = 16;
+    if (!options.threads)
+        options.threads = options.least_threads = 1;
     assert_int_equal(batcher_new(&options, &stages, paper, &paper->batcher, NULL), SERIN_OK);
 }
 
@@ -130,6 +136,15 @@ static void hold(struct paper *paper, bool held)
 {
     pthread_mutex_lock(&paper->lock);
     paper->held = held;
+    pthread_cond_broadcast(&paper->changed);
+    pthread_mutex_unlock(&paper->lock);
+}
+
+/* The run of that number, and those before it, may end. */
+static void release(struct paper *paper, int run_number)
+{
+    pthread_mutex_lock(&paper->lock);
+    paper->released = run_number;
     pthread_cond_broadcast(&paper->changed);
     pthread_mutex_unlock(&paper->lock);
 }
@@ -449,6 +464,91 @@ static void test_a_delay_does_not_outlast_a_deadline(void **state)
     tear_down(&paper);
 }
 
+static void test_one_that_is_alone_has_all_threads_and_many_have_one_each(void **state)
+{
+    struct paper paper;
+    struct batcher_counts counts;
+    unsigned streams = 0;
+    int i;
+
+    (void)state;
+    set_up(&paper, (struct batcher_options){.max_batch = 1, .threads = 4, .least_threads = 1});
+    occupy(&paper);
+    assert_int_equal(paper.threads_of_run[1], 4);
+    assert_true(offer(&paper, 1, 5));
+    wait_ready(&paper, 5); /* no threads are left for them */
+    batcher_count(paper.batcher, &counts);
+    assert_int_equal(counts.running, 1);
+    assert_int_equal(counts.threads, 4);
+    release(&paper, 1);
+    wait_for(&paper, &paper.runs, 5);
+    batcher_count(paper.batcher, &counts);
+    assert_int_equal(counts.running, 4);
+    assert_int_equal(counts.threads, 4);
+    assert_int_equal(counts.ready, 1);
+    for (i = 2; i <= 5; i++) {
+        assert_int_equal(paper.threads_of_run[i], 1);
+        streams |= 1u << paper.stream_of_run[i];
+    }
+    assert_int_equal(streams, 15); /* each another */
+    hold(&paper, false);
+    wait_for(&paper, &paper.done, 6);
+    assert_int_equal(paper.runs, 6);
+    batcher_count(paper.batcher, &counts);
+    assert_int_equal(counts.threads, 0);
+    assert_int_equal(counts.halvings[0], 1);
+    assert_true(counts.halvings[2] >= 4);
+    hold(&paper, true);
+    assert_true(offer(&paper, 6, 1)); /* alone again */
+    wait_for(&paper, &paper.runs, 7);
+    assert_int_equal(paper.threads_of_run[7], 4);
+    assert_int_equal(paper.stream_of_run[7], 0);
+    hold(&paper, false);
+    tear_down(&paper);
+}
+
+static void test_what_is_on_its_way_has_its_share(void **state)
+{
+    struct paper paper;
+    int i;
+
+    (void)state;
+    set_up(&paper, (struct batcher_options){.max_batch = 1, .threads = 8, .least_threads = 1, .pool_threads = 1});
+    hold(&paper, true);
+    assert_true(offer(&paper, 0, 3)); /* the first is ready before the others are */
+    wait_for(&paper, &paper.runs, 3);
+    for (i = 1; i <= 3; i++)
+        assert_int_equal(paper.threads_of_run[i], 2); /* 8 / 3, 6 / 2; the third stream has no more than 8 / 3 */
+    hold(&paper, false);
+    tear_down(&paper);
+}
+
+static void test_threads_that_cannot_be_divided_are_not(void **state)
+{
+    struct paper paper;
+    int i;
+
+    (void)state;
+    set_up(&paper, (struct batcher_options){.max_batch = 1, .threads = 6, .least_threads = 4});
+    assert_true(offer(&paper, 0, 4));
+    wait_for(&paper, &paper.done, 4);
+    for (i = 1; i <= 4; i++)
+        assert_int_equal(paper.threads_of_run[i], 6);
+    tear_down(&paper);
+}
+
+static void test_shares_are_halves_of_halves(void **state)
+{
+    const struct batcher_options options = {.threads = 12, .least_threads = 2};
+    static const int shares[] = {3, 3, 3, 3, 3, 3, 6, 6, 6, 6, 6, 6, 12, 12};
+    int most;
+
+    (void)state;
+    assert_int_equal(batcher_streams(&options), 6);
+    for (most = 0; most < 14; most++)
+        assert_int_equal(batcher_share(&options, most), shares[most]);
+}
+
 static void test_closing_ends_everything_accepted(void **state)
 {
     struct paper paper;
@@ -473,6 +573,9 @@ static void test_bad_options_are_refused(void **state)
         {.max_batch = 1, .max_queue = 0, .pool_threads = 1, .slots = 1},
         {.max_batch = 2, .max_queue = 1, .pool_threads = 1, .slots = 1},
         {.max_batch = 1, .max_queue = 1, .pool_threads = 0, .slots = 1},
+        {.max_batch = 1, .max_queue = 1, .pool_threads = 1, .slots = 1},
+        {.max_batch = 1, .max_queue = 1, .pool_threads = 1, .slots = 1, .threads = 1, .least_threads = 2},
+        {.max_batch = 1, .max_queue = 1, .pool_threads = 1, .slots = 1, .threads = 5000, .least_threads = 1},
     };
     struct batcher *batcher = NULL;
     struct serin_error error;
@@ -489,21 +592,27 @@ static void test_bad_options_are_refused(void **state)
 #define PRODUCERS 4
 #define EACH      2000
 
+enum { CROWD_THREADS = 4 };
+
 struct crowd {
     struct batcher *batcher;
     struct thing *things; /* [PRODUCERS * EACH] */
-    atomic_int accepted, done, in_run;
+    atomic_int accepted, done, threads_at_work;
+    atomic_bool streams_at_work[CROWD_THREADS];
 };
 
-static void crowd_run(void *user, struct batch_item *const *items, int count)
+static void crowd_run(void *user, const struct batch_run *batch)
 {
     struct crowd *crowd = user;
     int i;
 
-    assert_int_equal(atomic_fetch_add(&crowd->in_run, 1), 0); /* one engine */
-    for (i = 0; i < count; i++)
-        ((struct thing *)items[i])->ran++;
-    atomic_fetch_sub(&crowd->in_run, 1);
+    assert_true(atomic_fetch_add(&crowd->threads_at_work, batch->threads) + batch->threads <= CROWD_THREADS);
+    assert_false(atomic_exchange(&crowd->streams_at_work[batch->stream], true));
+    for (i = 0; i < batch->count; i++)
+        ((struct thing *)batch->items[i])->ran++;
+    sched_yield();
+    atomic_store(&crowd->streams_at_work[batch->stream], false);
+    atomic_fetch_sub(&crowd->threads_at_work, batch->threads);
 }
 
 static void crowd_done(void *user, struct batch_item *item)
@@ -547,7 +656,8 @@ static void *produce(void *given)
 
 static void test_many_threads_lose_nothing_and_end_nothing_twice(void **state)
 {
-    static const struct batcher_options options = {.max_batch = 8, .max_queue = 16, .pool_threads = 3, .slots = 10};
+    static const struct batcher_options options = {
+        .max_batch = 4, .max_queue = 16, .pool_threads = 3, .slots = 10, .threads = CROWD_THREADS, .least_threads = 1};
     const struct batcher_stages crowd_stages = {prepare, crowd_run, finish, crowd_done};
     struct crowd crowd = {.things = calloc(PRODUCERS * EACH, sizeof(*crowd.things))};
     struct producer producers[PRODUCERS];
@@ -593,6 +703,10 @@ int main(void)
         cmocka_unit_test(test_a_delay_waits_for_a_full_batch),
         cmocka_unit_test(test_a_delay_ends_when_the_oldest_has_waited),
         cmocka_unit_test(test_a_delay_does_not_outlast_a_deadline),
+        cmocka_unit_test(test_one_that_is_alone_has_all_threads_and_many_have_one_each),
+        cmocka_unit_test(test_what_is_on_its_way_has_its_share),
+        cmocka_unit_test(test_threads_that_cannot_be_divided_are_not),
+        cmocka_unit_test(test_shares_are_halves_of_halves),
         cmocka_unit_test(test_closing_ends_everything_accepted),
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_many_threads_lose_nothing_and_end_nothing_twice),

@@ -167,7 +167,7 @@ void describe_config(const struct service *service, struct buffer *out)
     json_put_integer(&json, "max_batch_size", batched ? (uint64_t)service->max_batch : 0);
     write_config_tensors(&json, "input", interface->inputs, interface->input_count, batched);
     write_config_tensors(&json, "output", interface->outputs, interface->output_count, batched);
-    if (batched) {
+    if (service->batching.max_batch > 1) {
         object_at(&json, "dynamic_batching");
         json_put_integer(&json, "max_queue_delay_microseconds", (uint64_t)service->options->max_delay_us);
         json_end_object(&json);
@@ -179,7 +179,7 @@ void describe_config(const struct service *service, struct buffer *out)
                     strcmp(service->info->provider, "cuda") == 0 || strcmp(service->info->provider, "tensorrt") == 0
                         ? "KIND_GPU"
                         : "KIND_CPU");
-    json_put_integer(&json, "count", 1);
+    json_put_integer(&json, "count", (uint64_t)batcher_streams(&service->batching)); /* runs at once */
     json_end_object(&json);
     json_end_array(&json);
     object_at(&json, "parameters");
@@ -316,9 +316,20 @@ static void write_stage(struct json_writer *json, const char *name, const struct
     json_end_object(json);
 }
 
+/* [number, runs] for each that has any. */
+static void write_runs(struct json_writer *json, int64_t number, uint64_t runs)
+{
+    if (runs == 0)
+        return;
+    json_begin_array(json);
+    json_write_integer(json, number);
+    json_write_integer(json, (int64_t)runs);
+    json_end_array(json);
+}
+
 static void write_queue(struct json_writer *json, const struct service *service, const struct batcher_counts *counts)
 {
-    int size;
+    int size, halvings;
 
     object_at(json, "queue");
     json_put_integer(json, "length", (uint64_t)counts->waiting + (uint64_t)counts->preparing + (uint64_t)counts->ready);
@@ -331,18 +342,20 @@ static void write_queue(struct json_writer *json, const struct service *service,
     json_end_object(json);
     object_at(json, "batches");
     json_put_integer(json, "count", counts->batches);
-    json_put_integer(json, "limit", (uint64_t)service->max_batch);
+    json_put_integer(json, "limit", (uint64_t)service->batching.max_batch);
     json_key(json, "item_ms");
     json_write_rounded(json, counts->item_ms, 3);
     array_at(json, "sizes"); /* [size, runs] */
-    for (size = 1; size <= BATCHER_MAX_BATCH; size++) {
-        if (counts->batch_sizes[size] == 0)
-            continue;
-        json_begin_array(json);
-        json_write_integer(json, size);
-        json_write_integer(json, (int64_t)counts->batch_sizes[size]);
-        json_end_array(json);
-    }
+    for (size = 1; size <= BATCHER_MAX_BATCH; size++)
+        write_runs(json, size, counts->batch_sizes[size]);
+    json_end_array(json);
+    json_end_object(json);
+    object_at(json, "threads");
+    json_put_integer(json, "limit", (uint64_t)service->batching.threads);
+    json_put_integer(json, "busy", (uint64_t)counts->threads);
+    array_at(json, "shares"); /* [threads of a run, runs] */
+    for (halvings = 0; halvings <= BATCHER_MAX_HALVINGS; halvings++)
+        write_runs(json, service->batching.threads >> halvings, counts->halvings[halvings]);
     json_end_array(json);
     json_end_object(json);
 }

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The slab holds slots of one picture of the model's own input size. The batcher hands slots out in a circle and sorts
- * a batch by slot, so that what became ready together mostly lies together and goes to the engine without a copy. Only
- * one thread runs batches, so there is one place to gather the rest.
+ * a batch by slot, so that what became ready together mostly lies together and goes to the engine without a copy. For
+ * the rest each stream has a place to gather it.
  */
 #include "worker/job.h"
 
@@ -21,15 +21,20 @@ struct run_outputs {
     size_t batch; /* as the network saw it */
 };
 
+/* Where a stream puts together what does not lie together. */
+struct gathered {
+    uint8_t *memory;
+    size_t bytes;
+};
+
 struct network {
     struct serin_yolo *yolo;
     const struct serin_yolo_info *info;
     struct job_limits limits;
-    int max_batch;
+    struct batcher_options batching;
     uint8_t *slab;
     size_t slot_bytes;
-    uint8_t *gathered; /* of the batch thread */
-    size_t gathered_bytes;
+    struct gathered *gathered; /* [batcher_streams] */
 };
 
 static void *alloc_tensor(size_t bytes)
@@ -37,8 +42,8 @@ static void *alloc_tensor(size_t bytes)
     return aligned_alloc(64, (bytes + 63) / 64 * 64);
 }
 
-enum serin_errc network_new(struct serin_yolo *yolo, int slots, int max_batch, const struct job_limits *limits,
-                            struct network **ret, struct serin_error *error)
+enum serin_errc network_new(struct serin_yolo *yolo, const struct batcher_options *batching,
+                            const struct job_limits *limits, struct network **ret, struct serin_error *error)
 {
     struct network *network = calloc(1, sizeof(*network));
     const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
@@ -50,11 +55,13 @@ enum serin_errc network_new(struct serin_yolo *yolo, int slots, int max_batch, c
     network->yolo = yolo;
     network->info = info;
     network->limits = *limits;
-    network->max_batch = max_batch;
+    network->batching = *batching;
     network->slot_bytes = yolo_picture_bytes(yolo, &whole);
-    network->slab = alloc_tensor(network->slot_bytes * (size_t)slots);
-    if (!network->slab) {
-        rc = error_set(error, SERIN_NOMEM, "no memory for %d pictures of %zu bytes", slots, network->slot_bytes);
+    network->slab = alloc_tensor(network->slot_bytes * (size_t)batching->slots);
+    network->gathered = calloc((size_t)batcher_streams(batching), sizeof(*network->gathered));
+    if (!network->slab || !network->gathered) {
+        rc = error_set(error, SERIN_NOMEM, "no memory for %d pictures of %zu bytes", batching->slots,
+                       network->slot_bytes);
         network_free(network);
         return rc;
     }
@@ -64,8 +71,12 @@ enum serin_errc network_new(struct serin_yolo *yolo, int slots, int max_batch, c
 
 void network_free(struct network *network)
 {
+    int i;
+
     if (!network)
         return;
+    for (i = 0; network->gathered && i < batcher_streams(&network->batching); i++)
+        free(network->gathered[i].memory);
     free(network->slab);
     free(network->gathered);
     free(network);
@@ -76,18 +87,17 @@ static size_t network_batch(const struct network *network, size_t count)
     return network->info->batch > 0 ? (size_t)network->info->batch : count;
 }
 
-static bool gather_room(struct network *network, size_t bytes)
+static bool gather_room(struct gathered *gathered, size_t bytes)
 {
     uint8_t *room;
 
-    if (bytes <= network->gathered_bytes)
+    if (bytes <= gathered->bytes)
         return true;
     room = alloc_tensor(bytes);
     if (!room)
         return false;
-    free(network->gathered);
-    network->gathered = room;
-    network->gathered_bytes = bytes;
+    free(gathered->memory);
+    *gathered = (struct gathered){room, bytes};
     return true;
 }
 
@@ -95,17 +105,26 @@ enum serin_errc network_warm_up(struct network *network, struct serin_error *err
 {
     const struct letterbox whole = {.input_width = network->info->input_width,
                                     .input_height = network->info->input_height};
-    size_t batch = network_batch(network, (size_t)network->max_batch);
+    const struct batcher_options *batching = &network->batching;
+    size_t batch = network_batch(network, (size_t)batching->max_batch);
+    int threads = batching->threads, next;
     struct engine_outputs outputs = {0};
     enum serin_errc rc;
 
-    if (!gather_room(network, batch * network->slot_bytes))
+    if (!gather_room(&network->gathered[0], batch * network->slot_bytes))
         return error_set(error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
-    memset(network->gathered, 0, batch * network->slot_bytes);
-    rc = yolo_run(network->yolo, &whole, network->gathered, batch, &outputs, error);
-    if (rc == SERIN_OK)
+    memset(network->gathered[0].memory, 0, batch * network->slot_bytes);
+    for (;;) {
+        rc = yolo_run(network->yolo, &whole, network->gathered[0].memory, batch, threads, &outputs, error);
+        if (rc != SERIN_OK)
+            return error_prefix(error, rc, "warming up with a batch of %zu and %d thread%s", batch, threads,
+                                threads == 1 ? "" : "s");
         engine_outputs_done(yolo_engine(network->yolo), &outputs);
-    return error_prefix(error, rc, "warming up with a batch of %zu", batch);
+        next = batcher_share(batching, threads - 1);
+        if (next == threads)
+            return SERIN_OK;
+        threads = next;
+    }
 }
 
 /* ---- prepare ---- */
@@ -182,9 +201,12 @@ void network_prepare(void *user, struct batch_item *item)
 /* ---- run ---- */
 
 /* The batch's input in one piece: where it lies already, or gathered. NULL without memory. */
-static void *batch_tensor(struct network *network, struct batch_item *const *items, int count, size_t batch)
+static void *batch_tensor(const struct network *network, const struct batch_run *run, size_t batch)
 {
+    struct gathered *gathered = &network->gathered[run->stream];
+    struct batch_item *const *items = run->items;
     const struct job *first = (struct job *)items[0];
+    const int count = run->count;
     size_t bytes = first->tensor_bytes / (size_t)first->batch;
     bool in_place = (size_t)(count == 1 ? first->batch : count) == batch;
     int i;
@@ -194,25 +216,27 @@ static void *batch_tensor(struct network *network, struct batch_item *const *ite
                    (uint8_t *)job_tensor(network, (struct job *)items[i - 1]) + bytes;
     if (in_place)
         return job_tensor(network, first);
-    if (!gather_room(network, batch * bytes))
+    if (!gather_room(gathered, batch * bytes))
         return NULL;
     for (i = 0; i < count; i++) {
         const struct job *job = (struct job *)items[i];
 
-        memcpy(network->gathered + (size_t)i * bytes, job_tensor(network, job), job->tensor_bytes);
+        memcpy(gathered->memory + (size_t)i * bytes, job_tensor(network, job), job->tensor_bytes);
     }
     i = count == 1 ? first->batch : count;
-    memset(network->gathered + (size_t)i * bytes, 0, (batch - (size_t)i) * bytes);
-    return network->gathered;
+    memset(gathered->memory + (size_t)i * bytes, 0, (batch - (size_t)i) * bytes);
+    return gathered->memory;
 }
 
-void network_run(void *user, struct batch_item *const *items, int count)
+void network_run(void *user, const struct batch_run *run)
 {
-    struct network *network = user;
+    const struct network *network = user;
+    struct batch_item *const *items = run->items;
+    const int count = run->count;
     const struct job *first = (struct job *)items[0];
     size_t pictures = (size_t)(count == 1 ? first->batch : count), batch = network_batch(network, pictures);
     struct run_outputs *outputs = calloc(1, sizeof(*outputs));
-    void *tensor = batch_tensor(network, items, count, batch);
+    void *tensor = batch_tensor(network, run, batch);
     uint64_t start = clock_now_ns();
     struct serin_error error = {.code = SERIN_OK};
     enum serin_errc rc;
@@ -220,7 +244,7 @@ void network_run(void *user, struct batch_item *const *items, int count)
     int i;
 
     if (outputs && tensor)
-        rc = yolo_run(network->yolo, &first->letterbox, tensor, batch, &outputs->outputs, &error);
+        rc = yolo_run(network->yolo, &first->letterbox, tensor, batch, run->threads, &outputs->outputs, &error);
     else
         rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
     ms = clock_ms_since(start) / (double)pictures;

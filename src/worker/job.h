@@ -55,17 +55,17 @@ struct job {
     size_t index;
 };
 
-/* The model must outlive it. max_batch as batcher_options. SERIN_NOMEM. */
-MUST_USE enum serin_errc network_new(struct serin_yolo *yolo, int slots, int max_batch, const struct job_limits *limits,
-                                     struct network **ret, struct serin_error *error);
+/* The model must outlive it. batching: of the batcher that will call the stages. SERIN_NOMEM. */
+MUST_USE enum serin_errc network_new(struct serin_yolo *yolo, const struct batcher_options *batching,
+                                     const struct job_limits *limits, struct network **ret, struct serin_error *error);
 void network_free(struct network *network);
 
-/* Runs the largest batch once on grey, which allocates what the engine allocates late. */
+/* Runs the largest batch once on black with each share of the threads, so that what the engine makes late is made. */
 MUST_USE enum serin_errc network_warm_up(struct network *network, struct serin_error *error);
 
 /* For batcher_stages, with user the network; done is the caller's own. */
 void network_prepare(void *user, struct batch_item *item);
-void network_run(void *user, struct batch_item *const *items, int count);
+void network_run(void *user, const struct batch_run *run);
 void network_finish(void *user, struct batch_item *item);
 
 void job_done(struct job *job); /* frees what the stages left; a zeroed one is fine */

@@ -34,6 +34,7 @@ struct service {
     struct serin_predict_options defaults;
     int max_batch, max_input_px;
     struct network *network;
+    struct batcher_options batching;
     struct batcher *batcher;
     uv_loop_t loop;
     uv_async_t wake_up;   /* a request is complete */

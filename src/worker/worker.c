@@ -72,9 +72,9 @@ static void prepare(void *user, struct batch_item *item)
     network_prepare(((struct service *)user)->network, item);
 }
 
-static void run(void *user, struct batch_item *const *items, int count)
+static void run(void *user, const struct batch_run *batch)
 {
-    network_run(((struct service *)user)->network, items, count);
+    network_run(((struct service *)user)->network, batch);
 }
 
 static void finish(void *user, struct batch_item *item)
@@ -140,22 +140,27 @@ static enum serin_errc start_batcher(struct service *service, struct serin_error
     const struct worker_options *options = service->options;
     int pool = options->decode_threads > 0 ? options->decode_threads : processors_usable();
     struct job_limits limits = {.max_image_bytes = options->max_body_bytes, .max_pixels = options->max_pixels};
-    struct batcher_options batching;
+    const struct engine *engine = yolo_engine(service->yolo);
+    struct batcher_options *batching = &service->batching;
     enum serin_errc rc;
 
     if (options->decode_threads == 0 && pool > MAX_DECODE_THREADS)
         pool = MAX_DECODE_THREADS;
-    batching = (struct batcher_options){.max_batch = service->max_batch,
-                                        .max_delay_ns = (uint64_t)options->max_delay_us * 1000,
-                                        .max_queue = options->max_queue,
-                                        .pool_threads = pool,
-                                        /* one batch in the engine, one ready, and what the pool has in hand */
-                                        .slots = 2 * service->max_batch + pool};
-    rc = network_new(service->yolo, batching.slots, service->max_batch, &limits, &service->network, error);
+    *batching = (struct batcher_options){.max_batch = service->max_batch,
+                                         .max_delay_ns = (uint64_t)options->max_delay_us * 1000,
+                                         .max_queue = options->max_queue,
+                                         .pool_threads = pool,
+                                         .threads = engine->threads,
+                                         .least_threads = engine->least_threads};
+    if (!engine->gains_by_batch && service->info->batch <= 0)
+        batching->max_batch = 1;
+    /* a batch in each stream, one ready, and what the pool has in hand */
+    batching->slots = (batcher_streams(batching) + 1) * batching->max_batch + pool;
+    rc = network_new(service->yolo, batching, &limits, &service->network, error);
     if (rc == SERIN_OK)
         rc = network_warm_up(service->network, error);
     if (rc == SERIN_OK)
-        rc = batcher_new(&batching, &stages, service, &service->batcher, error);
+        rc = batcher_new(batching, &stages, service, &service->batcher, error);
     return rc;
 }
 

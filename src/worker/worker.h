@@ -2,8 +2,8 @@
  * worker.h - a process that serves one version: decode, batch, infer, answer.  Depends on base, http, yolo, libuv.
  * SPDX-License-Identifier: Apache-2.0
  *
- * One loop thread speaks HTTP; decode_threads take pictures apart and letterbox them; one batching thread for each
- * engine runs the network. Every queue has a maximum; what does not fit is answered 503 with Retry-After at once.
+ * One loop thread speaks HTTP; decode_threads take pictures apart and letterbox them; streams run the network and share
+ * its threads (batcher.h). Every queue has a maximum; what does not fit is answered 503 with Retry-After at once.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -18,7 +18,7 @@ struct worker_options {
     const char *listen;     /* "unix:/path" or "127.0.0.1:0" */
     const char *provider;   /* as serin_open_options */
     int device;
-    int threads;                   /* of the engine; 0: one for each processor */
+    int threads;                   /* of the engine, for all it runs at once; 0: one for each processor */
     int decode_threads;            /* default: processors, at most 4 */
     int max_batch;                 /* default 8; 1 where the model's batch is fixed at 1 */
     int max_delay_us;              /* how long a batch waits for more; default 0: none, as Triton's */

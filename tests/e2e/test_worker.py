@@ -392,6 +392,23 @@ def test_pictures_that_wait_share_a_batch(jpeg):
             assert [r["name"] for r in image["results"]] == [r["name"] for r in alone["images"][0]["results"]]
 
 
+def test_threads_are_one_picture_s_or_divided_among_many(jpeg):
+    with running("--provider", "onednn", "--threads", 2) as one:
+        alone = one.predict(jpeg)[2]["images"][0]["results"]
+        assert one.statistics()["threads"] == {"limit": 2, "busy": 0, "shares": [[2, 1]]}
+        body, kind = form(*[("file", jpeg, "x.jpg")] * 8)
+        status, _, answer = one.predict(body, Content_Type=kind)
+        assert status == 200 and len(answer["images"]) == 8
+        for image in answer["images"]:
+            assert [result["name"] for result in image["results"]] == [result["name"] for result in alone]
+            assert [result["confidence"] for result in image["results"]] == pytest.approx([result["confidence"] for result in alone], abs=2e-5)
+        statistics = one.statistics()
+        shares = dict(statistics["threads"]["shares"])
+        assert shares[1] >= 1 and sum(shares.values()) == 9 and statistics["threads"]["busy"] == 0
+        assert statistics["batches"]["sizes"] == [[1, 9]]  # side by side, not together
+        assert one.call("GET", f"/v2/models/{NAME}/config")[2]["instance_group"][0]["count"] == 2
+
+
 def test_overload_sheds_and_loses_nothing(jpeg):
     with running("--max-queue", 4, "--max-batch", 1, "--threads", 1) as one:
         gate = threading.Barrier(200)
