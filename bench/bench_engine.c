@@ -6,7 +6,7 @@
  *
  * The engines take turns, run by run, so that what disturbs the machine disturbs all; processor time, not the clock,
  * so that neighbours count little. Shown is the median, and ONNX Runtime's median over it. --steps shows where the time
- * of one run of oneDNN's engine in fp32 goes.
+ * of a run of oneDNN's engine goes, in fp32 and in bf16: each step, each kind of step.
  */
 #include "base/file.h"
 #include "base/half.h"
@@ -100,10 +100,10 @@ static double difference(const struct tensor *one, const struct tensor *other)
 }
 
 /* Multiply-adds of the convolutions and matrix products, in units of 10^9 operations; and with steps, where they go. */
-static double measure_plan(const uint8_t *bytes, size_t size, const struct tensor *input,
+static double measure_plan(const uint8_t *bytes, size_t size, enum plan_precision precision, const struct tensor *input,
                            const struct settings *settings)
 {
-    const struct plan_options options = {PLAN_F32, settings->threads};
+    const struct plan_options options = {precision, settings->threads};
     struct plan_weights *weights = plan_weights_new();
     struct graph *graph = NULL;
     struct plan *plan = NULL;
@@ -122,6 +122,7 @@ static double measure_plan(const uint8_t *bytes, size_t size, const struct tenso
         if (settings->steps && plan_slot_new(plan, &slot, NULL) == SERIN_OK) {
             for (i = 0; i < settings->runs && plan_run(slot, NULL) == SERIN_OK; i++)
                 ;
+            printf("%s:\n", precision == PLAN_F32 ? "onednn" : "onednn-bf16");
             plan_print(plan, slot, stdout);
         }
     }
@@ -177,7 +178,9 @@ static int bench(const char *path, const struct settings *settings)
             ms[i][run] = processor_ms() - before;
             engine_outputs_done(engines[i], &outputs);
         }
-    gflop = measure_plan(bytes, size, &input, settings);
+    if (settings->steps && engines[2])
+        measure_plan(bytes, size, PLAN_BF16, &input, settings);
+    gflop = measure_plan(bytes, size, PLAN_F32, &input, settings);
     printf("%s: %.2f GFLOP, %d runs\n%-12s %9s %9s %9s %10s\n", path, gflop, settings->runs, "provider", "ms",
            "GFLOP/s", "ratio", "apart");
     for (i = 0; i < PROVIDERS; i++) {

@@ -180,6 +180,38 @@ static void check(const struct kernel_convolution *kernel, const struct onednn_c
     free(weights), free(from), free(to), free(residual), free(bias), free(packed), free(scratch);
 }
 
+/* Channels in their own order, and every way to leave the last registers of a row. */
+static void test_stem(void **state)
+{
+    static const int windows[][4] = {{3, 3, 2, 1}, {6, 6, 2, 2}, {3, 3, 1, 1}, {7, 7, 2, 3}, {1, 5, 1, 0}};
+    static const int64_t out[] = {16, 40, 20};
+    int64_t height, width;
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+        for (height = 7; height < 10; height++)
+            for (width = 7; width < 75; width += 9) {
+                const bool narrow = onednn_has_bf16() && width % 2 == 0;
+                const int *w = windows[i];
+                struct onednn_convolution c = {
+                    .src = {ONEDNN_F32, 1 + width % 3, height, width, 1},
+                    .dst = {narrow ? ONEDNN_BF16 : ONEDNN_F32, out[height % 3], (height + 2 * w[3] - w[0]) / w[2] + 1,
+                            (width + 2 * w[3] - w[1]) / w[2] + 1, LANES},
+                    .groups = 1,
+                    .window = {{w[0], w[1]}, {w[2], w[2]}, {1, 1}, {w[3], w[3]}, {w[3], w[3]}},
+                    .activation = {.op = height % 2 ? GRAPH_SILU : GRAPH_REMOVED},
+                    .has_bias = width % 3,
+                    .has_residual = width % 4 == 0,
+                };
+
+                assert_ptr_equal(kernel_convolution_for(&c, 1), narrow && c.dst.channels > 16 ? NULL : &kernel_stem);
+                check(&kernel_stem, &c, 1 + height % 3, 1 + (int)height % 2, narrow ? 0.004 : 1e-6);
+            }
+}
+
 static struct onednn_convolution shape_of(int64_t in, int64_t out, int64_t height, int64_t width, int pad,
                                           enum onednn_type type)
 {
@@ -235,7 +267,7 @@ static void test_winograd_of_bf16(void **state)
     struct onednn_convolution c = shape_of(32, 24, 9, 14, 1, ONEDNN_BF16);
 
     (void)state;
-    if (!kernel_has_avx512())
+    if (!kernel_has_avx512() || !onednn_has_bf16())
         skip();
     c.has_residual = true;
     check(&kernel_winograd, &c, 2, 1, 0.004);
@@ -296,7 +328,7 @@ AVX512 static void test_rounding_to_bf16(void **state)
     size_t i;
 
     (void)state;
-    if (!kernel_has_avx512())
+    if (!kernel_has_avx512() || !onednn_has_bf16())
         skip();
     memset(from, 0xff, sizeof(from)); /* NaNs of which no bit that is kept need be set */
     from[LANES - 1] = 0x7f800001;
@@ -312,9 +344,13 @@ AVX512 static void test_rounding_to_bf16(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_winograd),         cmocka_unit_test(test_winograd_in_groups),
-        cmocka_unit_test(test_winograd_of_bf16), cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_silu_at_the_ends), cmocka_unit_test(test_rounding_to_bf16),
+        cmocka_unit_test(test_stem),
+        cmocka_unit_test(test_winograd),
+        cmocka_unit_test(test_winograd_in_groups),
+        cmocka_unit_test(test_winograd_of_bf16),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_silu_at_the_ends),
+        cmocka_unit_test(test_rounding_to_bf16),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,9 @@
 #define KERNEL_VECTORS 1
 #include <immintrin.h>
 
-#define AVX512        __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#define AVX512_INLINE static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
+#define AVX512_INLINE                                                                                                  \
+    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -39,41 +40,32 @@ AVX512_INLINE __m512 load_block(enum onednn_type type, const void *from)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_load_si256(from)), 16));
 }
 
-/* bf16: to the nearest, ties to even; a NaN stays one. */
+/* bf16: to the nearest, ties to even; only where onednn_has_bf16. */
 AVX512_INLINE void store_block(enum onednn_type type, void *to, __m512 x)
 {
-    __m512i bits = _mm512_castps_si512(x), odd;
-
-    if (type == ONEDNN_F32) {
+    if (type == ONEDNN_F32)
         _mm512_store_ps(to, x);
-        return;
-    }
-    odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    bits =
-        _mm512_mask_add_epi32(_mm512_or_si512(bits, _mm512_set1_epi32(0x400000)), _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q),
-                              bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    _mm256_store_si256(to, _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+    else
+        _mm256_store_si256(to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
-/* x / (1 + e^-x) to some units in the last place. e^-x is 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes'
- * coefficients, Moshier), and the quotient a first guess of 14 bits after one step of Newton's method: a division takes
- * as long as all the rest. */
+/* x / (1 + e^-x) to some units in the last place. e^-x is 2^n 2^f, n an integer and f in [-1/2, 1/2], where 2^f is a
+ * polynomial (Cephes' coefficients of exp2f, Moshier). The quotient is a first guess of 14 bits after one step of
+ * Newton's method: a division takes as long as all the rest. */
 AVX512_INLINE __m512 silu(__m512 x)
 {
-    /* beyond +-87 the result is x or nearly 0; a NaN stays one, since the second operand is returned for it */
-    const __m512 t = _mm512_min_ps(_mm512_set1_ps(87.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(t, _mm512_set1_ps(-1.44269504088896341f)),
-                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), _mm512_sub_ps(_mm512_setzero_ps(), t)), p, d, q;
+    /* 2^126 at most, so that Newton's step meets no infinity; a NaN stays one, since the second operand is returned */
+    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)));
+    const __m512 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 f = _mm512_sub_ps(t, n);
+    __m512 p = _mm512_set1_ps(1.535336188319500e-4f), d, q;
 
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    p = _mm512_set1_ps(1.9875691500e-4f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.339887440266574e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.618437357674640e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.550332471162809e-2f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.402264791363012e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931472028550421e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
     d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1.0f));
     q = _mm512_rcp14_ps(d);
     q = _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));

@@ -460,6 +460,50 @@ static const char *step_name(enum plan_step_kind kind)
     return names[kind];
 }
 
+static const char *step_title(const struct plan_step *step)
+{
+    return step->primitive ? onednn_kernel(step->primitive) : step->kernel ? step->kernel->name : step_name(step->kind);
+}
+
+static const char *step_op(const struct plan *plan, const struct plan_step *step)
+{
+    return step->node == GRAPH_NONE ? "(layout)" : graph_op_name(plan->graph->nodes[step->node].op);
+}
+
+/* Each kind of step with the sum of its times, in the order in which they come. */
+static void print_kinds(const struct plan *plan, const struct plan_slot *slot, FILE *file)
+{
+    double all = 0.0;
+    int i, k;
+
+    for (i = 0; i < plan->step_count; i++)
+        all += (double)slot->step_ns[i] / 1e6;
+    for (i = 0; i < plan->step_count; i++) {
+        const char *op = step_op(plan, &plan->steps[i]), *title = step_title(&plan->steps[i]);
+        double ms = 0.0, gflop = 0.0;
+        int count = 0, first = -1;
+
+        for (k = 0; k < plan->step_count; k++) {
+            const struct plan_step *step = &plan->steps[k];
+
+            if (strcmp(step_op(plan, step), op) != 0 || strcmp(step_title(step), title) != 0)
+                continue;
+            first = first < 0 ? k : first;
+            ms += (double)slot->step_ns[k] / 1e6;
+            count++;
+            if (step->node != GRAPH_NONE && plan->graph->nodes[step->node].op == GRAPH_CONV)
+                gflop += 2e-9 * (double)graph_node_work(plan->graph, &plan->graph->nodes[step->node]);
+        }
+        if (first < i)
+            continue;
+        fprintf(file, "%8.3f ms %5.1f %%  %4d x %-14s %-26s", ms, 100.0 * ms / all, count, op, title);
+        if (gflop > 0.0)
+            fprintf(file, " %5.0f GFLOP/s", 1e3 * gflop / ms);
+        fprintf(file, "\n");
+    }
+    fprintf(file, "%8.3f ms in %d steps\n", all, plan->step_count);
+}
+
 void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *file)
 {
     int i, d;
@@ -469,10 +513,7 @@ void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *fil
         const struct graph_node *node = step->node == GRAPH_NONE ? NULL : &plan->graph->nodes[step->node];
         const double ms = (double)slot->step_ns[i] / 1e6;
 
-        fprintf(file, "%8.3f ms  %-14s %-26s", ms, node ? graph_op_name(node->op) : "(layout)",
-                step->primitive ? onednn_kernel(step->primitive)
-                : step->kernel  ? step->kernel->name
-                                : step_name(step->kind));
+        fprintf(file, "%8.3f ms  %-14s %-26s", ms, step_op(plan, step), step_title(step));
         if (node) {
             const struct graph_value *y = &plan->graph->values[node->outputs[0]];
 
@@ -485,4 +526,5 @@ void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *fil
         }
         fprintf(file, "\n");
     }
+    print_kinds(plan, slot, file);
 }

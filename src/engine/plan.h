@@ -43,7 +43,8 @@ void plan_free(struct plan *plan); /* after its slots; NULL is fine */
 const struct graph *plan_graph(const struct plan *plan);
 uint64_t plan_slot_bytes(const struct plan *plan);
 
-/* One line a step, for people: what, the kernel, the shape, the least milliseconds of slot's runs. */
+/* For people: one line a step (what, the kernel, the shape, the least milliseconds of slot's runs), then how much each
+ * kind of step takes of their sum. */
 void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *file);
 
 MUST_USE enum serin_errc plan_slot_new(const struct plan *plan, struct plan_slot **ret, struct serin_error *error);

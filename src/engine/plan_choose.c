@@ -48,6 +48,8 @@ struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int 
     layout = plan_layout_of(builder, value);
     if (layout.channels <= FEW_CHANNELS)
         layout.block = 1;
+    if (planned->stays_float)
+        layout.type = ONEDNN_F32;
     return layout;
 }
 
@@ -145,8 +147,12 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
     if (has_input(node, 3) && plan_layout_to_read(builder, inputs[3]).block != builder->block)
         return SERIN_OK;
     type = plan_layout_of(builder, node->outputs[0]).type;
+    if (value_of(builder, inputs[0])->user_count == 1 && !builder->values[inputs[0]].makes_picture)
+        builder->values[inputs[0]].stays_float = true;
     convolution = plan_describe_convolution(builder, node, type);
     builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
+    if (!builder->kernels[at])
+        builder->values[inputs[0]].stays_float = false;
     return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);
 }
 

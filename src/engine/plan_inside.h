@@ -93,6 +93,7 @@ struct plan_weights {
 
 struct planned_value {
     bool makes_picture;         /* its node leaves one */
+    bool stays_float;           /* what reads it as a picture takes fp32, whatever the plan's precision */
     struct onednn_image layout; /* of the picture, once somebody needs it */
     int parent;                 /* value in whose picture this one lies, or GRAPH_NONE */
     int64_t parent_channel;
