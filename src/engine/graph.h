@@ -99,6 +99,7 @@ enum graph_type { GRAPH_F32, GRAPH_I64, GRAPH_I32, GRAPH_U8, GRAPH_I8, GRAPH_BOO
     X(RECIPROCAL, "Reciprocal", 1, 1, 1, 1, UNARY)                                                                     \
     X(NOT, "Not", 1, 1, 1, 1, UNARY)                                                                                   \
     X(SILU, "x * sigmoid(x)", 1, 1, 1, 1, FUSED) /* unary, too */                                                      \
+    X(LOOKUP, "table", 2, 2, 1, 1, FUSED)                                                                              \
     X(ADD, "Add", 2, 2, 1, 1, BINARY)                                                                                  \
     X(SUB, "Sub", 2, 2, 1, 1, BINARY)                                                                                  \
     X(MUL, "Mul", 2, 2, 1, 1, BINARY)                                                                                  \
@@ -174,6 +175,18 @@ struct graph_unary {
     float alpha, beta;
 };
 
+/* How integers of 8 bits stand for numbers: number = scale * (integer - zero). */
+struct graph_scale {
+    float scale;
+    int32_t zero;
+};
+
+/* A convolution of integers, by rewriting: x is int8 or uint8, the weights are int8, the sums are exact. */
+struct graph_quantized {
+    struct graph_scale x, residual, y; /* of those that are integers */
+    const float *weights;              /* scale of each output channel; the graph's memory */
+};
+
 enum graph_auto_pad { GRAPH_PAD_EXPLICIT, GRAPH_PAD_SAME_UPPER, GRAPH_PAD_SAME_LOWER, GRAPH_PAD_VALID };
 enum graph_pad_mode { GRAPH_PAD_CONSTANT, GRAPH_PAD_REFLECT, GRAPH_PAD_EDGE };
 enum graph_resize_mode { GRAPH_RESIZE_NEAREST, GRAPH_RESIZE_LINEAR };
@@ -195,6 +208,7 @@ enum graph_resize_nearest {
  * is not named here has its data as inputs, and no fields.
  *
  *   CONV                 x, weight[out][in / groups][h][w], bias[out]?, residual?    conv
+ *                        (quantized: x, weight, and perhaps y and residual are integers; the bias is not)
  *   CONV_TRANSPOSE       x, weight[in][out / groups][h][w], bias[out]?               conv
  *   CONV_INTEGER         x, weight, x's zero point?, weight's?                       conv      int32
  *   GEMM                 a, b, c?: alpha a b + beta c                                gemm
@@ -214,6 +228,7 @@ enum graph_resize_nearest {
  *   WHERE                condition, x, y, broadcast
  *   QUANTIZE_LINEAR, DEQUANTIZE_LINEAR  x, scale, zero point?                        axis
  *                        (scale is a scalar, or has one number for each index along axis)
+ *   LOOKUP               x of 8 bits, table[256] for x's bits as an unsigned number
  *   MATMUL_INTEGER       a, b, a's zero point?, b's?                                           int32
  *   CLIP and the other unary ones   x                                                unary
  *   MOD                                                                              fmod
@@ -230,6 +245,7 @@ struct graph_node {
             int32_t output_padding[2];     /* CONV_TRANSPOSE */
             enum graph_auto_pad auto_pad;  /* EXPLICIT in a graph with shapes */
             struct graph_unary activation; /* by rewriting, CONV: y = activation(convolution + bias) + residual */
+            const struct graph_quantized *quantized; /* by rewriting, CONV; else NULL */
         } conv;
         struct {
             struct graph_window window; /* pad_end as the file has it: the output's shape tells how far windows reach */

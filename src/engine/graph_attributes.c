@@ -34,6 +34,7 @@ enum target {
     TO_TYPE,    /* a number of an ONNX type */
     TO_TENSOR,  /* a tensor, whose value goes to an int */
     DEFAULT,    /* must be the integer in where: nothing else is supported */
+    ONE_WORD,   /* must be the word in words */
     IGNORED,    /* changes nothing here */
 };
 
@@ -90,6 +91,7 @@ static const struct attribute_row rows[] = {
     {GRAPH_RESIZE, IGNORED, "cubic_coeff_a", 0, ""}, /* of the mode cubic, which is not supported */
     {GRAPH_RESIZE, DEFAULT, "exclude_outside", 0, ""},
     {GRAPH_RESIZE, IGNORED, "extrapolation_value", 0, ""}, /* of tf_crop_and_resize, which is not supported */
+    {GRAPH_RESIZE, ONE_WORD, "keep_aspect_ratio_policy", 0, "stretch"},
     {GRAPH_RESIZE, TO_ENUM, "mode", AT(resize.mode), "nearest linear"},
     {GRAPH_RESIZE, TO_ENUM, "nearest_mode", AT(resize.nearest), "round_prefer_floor round_prefer_ceil floor ceil"},
     {GRAPH_SOFTMAX, TO_INT, "axis", AT(softmax.first), ""},
@@ -453,6 +455,8 @@ static enum serin_errc store(struct protobuf *file, const struct attribute_row *
         return attribute->has_i && attribute->i == (int64_t)row->where
                    ? SERIN_OK
                    : wrong(attribute, "at its default, the only value that is supported", error);
+    case ONE_WORD:
+        return store_word(attribute, row->words, &(int){0}, error);
     case IGNORED:
         return SERIN_OK;
     }

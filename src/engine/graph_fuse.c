@@ -9,6 +9,8 @@
  */
 #include "engine/graph_fuse.h"
 
+#include "engine/graph_fuse_inside.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -168,7 +170,8 @@ static bool same_shape(const struct graph_value *one, const struct graph_value *
 static enum serin_errc fuse_residual(struct graph *graph, int at, struct serin_error *error)
 {
     struct graph_node *add = &graph->nodes[at];
-    int i;
+    struct graph_scale scale;
+    int i, integers;
 
     if (add->op != GRAPH_ADD)
         return SERIN_OK;
@@ -179,7 +182,9 @@ static enum serin_errc fuse_residual(struct graph *graph, int at, struct serin_e
         int inputs[4] = {GRAPH_NONE, GRAPH_NONE, GRAPH_NONE, residual};
 
         if (!conv || conv->op != GRAPH_CONV || conv->input_count > 3 || residual == add->inputs[i] ||
-            graph->values[residual].constant || !same_shape(&graph->values[residual], &graph->values[conv->outputs[0]]))
+            graph->values[residual].constant ||
+            !same_shape(&graph->values[residual], &graph->values[conv->outputs[0]]) ||
+            (conv->conv.quantized && !graph_dequantized(graph, residual, &integers, &scale)))
             continue;
         memcpy(inputs, conv->inputs, (size_t)conv->input_count * sizeof(inputs[0]));
         *add = *conv;
@@ -195,10 +200,11 @@ static enum serin_errc fuse_residual(struct graph *graph, int at, struct serin_e
 enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph_unary *activation),
                            struct serin_error *error)
 {
-    enum serin_errc rc = SERIN_OK;
+    enum serin_errc rc;
     int rule, at;
 
     BUG_ON(!graph->has_shapes);
+    rc = graph_fuse_begin_int8(graph, error);
     for (rule = 0; rule < 4 && rc == SERIN_OK; rule++) {
         for (at = 0; at < graph->node_count && rc == SERIN_OK; at++)
             switch (rule) {
@@ -218,5 +224,5 @@ enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph
         if (rc == SERIN_OK)
             rc = graph_index(graph, error);
     }
-    return rc;
+    return rc == SERIN_OK ? graph_fuse_end_int8(graph, error) : rc;
 }

@@ -46,6 +46,7 @@ static plain_kernel *kernel_of(enum graph_op op)
         [GRAPH_QUANTIZE_LINEAR] = plain_quantize,
         [GRAPH_DEQUANTIZE_LINEAR] = plain_dequantize,
         [GRAPH_DYNAMIC_QUANTIZE_LINEAR] = plain_dynamic_quantize,
+        [GRAPH_LOOKUP] = plain_lookup,
     };
 
     if (graph_op_is_unary(op))

@@ -277,6 +277,11 @@ static int64_t saturated(double value, enum graph_type type)
     return value >= (double)high ? high : (int64_t)value;
 }
 
+int64_t plain_quantized(float number, const struct graph_scale *scale, enum graph_type type)
+{
+    return saturated((double)rintf(number / scale->scale) + (double)scale->zero, type);
+}
+
 enum serin_errc plain_cast(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0), *y = plain_out(plain, 0);
@@ -326,8 +331,9 @@ enum serin_errc plain_quantize(const struct plain *plain)
         float value = x->type == GRAPH_F32 ? ((const float *)plain->inputs[0])[at]
                                            : (float)plain_integer(x->type, plain->inputs[0], at);
 
-        value = rintf(value / ((const float *)plain->inputs[1])[index]); /* halves to even */
-        plain_store(y->type, plain->outputs[0], at, saturated((double)value + (double)zero_at(plain, index), y->type));
+        const struct graph_scale scale = {((const float *)plain->inputs[1])[index], (int32_t)zero_at(plain, index)};
+
+        plain_store(y->type, plain->outputs[0], at, plain_quantized(value, &scale, y->type));
     }
     return SERIN_OK;
 }

@@ -133,10 +133,28 @@ static inline void plain_store(enum graph_type type, void *bytes, int64_t at, in
     BUG_ON(true);
 }
 
+/* The range of places k of one dimension of a kernel that lie on the input, for output place out: k in [*first, *last).
+ * *start is where k = 0 lies. */
+static inline void plain_overlap(const struct graph_window *window, int dimension, int64_t out, int64_t size,
+                                 int64_t *start, int64_t *first, int64_t *last)
+{
+    int64_t step = window->dilation[dimension];
+
+    *start = out * window->stride[dimension] - window->pad_begin[dimension];
+    *first = *start < 0 ? (-*start + step - 1) / step : 0;
+    *last = *start >= size ? 0 : (size - *start + step - 1) / step;
+    if (*last > window->kernel[dimension])
+        *last = window->kernel[dimension];
+}
+
+/* To the integer that stands for number: halves to even, what is out of its range to the end of it. */
+int64_t plain_quantized(float number, const struct graph_scale *scale, enum graph_type type);
+
 typedef enum serin_errc plain_kernel(const struct plain *plain);
 
 plain_kernel plain_conv, plain_conv_integer, plain_conv_transpose, plain_matmul, plain_matmul_integer, plain_gemm,
     plain_batch_normalization, plain_pool, plain_resize;              /* graph_plain_layers.c */
+plain_kernel plain_conv_quantized, plain_lookup;                      /* graph_plain_int8.c */
 plain_kernel plain_softmax, plain_reduce, plain_arg_max, plain_top_k; /* graph_plain_reduce.c */
 plain_kernel plain_concat, plain_split, plain_slice, plain_pad, plain_reshape, plain_transpose, plain_expand,
     plain_tile, plain_gather, plain_gather_elements, plain_gather_nd; /* graph_plain_moves.c */

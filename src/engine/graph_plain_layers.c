@@ -9,20 +9,6 @@
 
 #include <math.h>
 
-/* The range of places k of one dimension of a kernel that lie on the input, for output place out: k in [*first, *last).
- * *start is where k = 0 lies. */
-static void overlap(const struct graph_window *window, int dimension, int64_t out, int64_t size, int64_t *start,
-                    int64_t *first, int64_t *last)
-{
-    int64_t step = window->dilation[dimension];
-
-    *start = out * window->stride[dimension] - window->pad_begin[dimension];
-    *first = *start < 0 ? (-*start + step - 1) / step : 0;
-    *last = *start >= size ? 0 : (size - *start + step - 1) / step;
-    if (*last > window->kernel[dimension])
-        *last = window->kernel[dimension];
-}
-
 enum serin_errc plain_conv(const struct plain *plain)
 {
     const struct graph_value *x = plain_in(plain, 0), *weight = plain_in(plain, 1), *y = plain_out(plain, 0);
@@ -34,15 +20,17 @@ enum serin_errc plain_conv(const struct plain *plain)
     int64_t out_per_group = y->shape[1] / plain->node->conv.groups;
     int64_t n, c, row, column, i, kr, kc, first[2], last[2], start[2], at = 0;
 
+    if (plain->node->conv.quantized)
+        return plain_conv_quantized(plain);
     for (n = 0; n < y->shape[0]; n++)
         for (c = 0; c < y->shape[1]; c++)
             for (row = 0; row < y->shape[2]; row++) {
-                overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
+                plain_overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
                 for (column = 0; column < y->shape[3]; column++, at++) {
                     double sum = bias ? (double)bias[c] : 0;
                     float result;
 
-                    overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
+                    plain_overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
                     for (i = 0; i < per_group; i++) {
                         const float *plane =
                             in + (n * x->shape[1] + c / out_per_group * per_group + i) * height * width;
@@ -83,11 +71,11 @@ enum serin_errc plain_conv_integer(const struct plain *plain)
     for (n = 0; n < y->shape[0]; n++)
         for (c = 0; c < y->shape[1]; c++)
             for (row = 0; row < y->shape[2]; row++) {
-                overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
+                plain_overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
                 for (column = 0; column < y->shape[3]; column++, at++) {
                     int64_t sum = 0, weight_zero = zero_point(plain, 3, c);
 
-                    overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
+                    plain_overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
                     for (i = 0; i < per_group; i++) {
                         int64_t plane = (n * x->shape[1] + c / out_per_group * per_group + i) * height * width;
                         int64_t kernel = (c * per_group + i) * window->kernel[0] * window->kernel[1];
@@ -274,17 +262,19 @@ enum serin_errc plain_pool(const struct plain *plain)
 
     for (c = 0; c < planes; c++)
         for (row = 0; row < y->shape[2]; row++) {
-            overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
+            plain_overlap(window, 0, row, height, &start[0], &first[0], &last[0]);
             for (column = 0; column < y->shape[3]; column++, at++) {
-                const float *plane = (const float *)plain->inputs[0] + c * height * width;
+                const int64_t plane = c * height * width;
                 double sum = 0, divisor;
                 float most = -INFINITY;
 
-                overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
+                plain_overlap(window, 1, column, width, &start[1], &first[1], &last[1]);
                 for (kr = first[0]; kr < last[0]; kr++)
                     for (kc = first[1]; kc < last[1]; kc++) {
-                        float value =
-                            plane[(start[0] + kr * window->dilation[0]) * width + start[1] + kc * window->dilation[1]];
+                        const int64_t from =
+                            plane + (start[0] + kr * window->dilation[0]) * width + start[1] + kc * window->dilation[1];
+                        float value = x->type == GRAPH_F32 ? ((const float *)plain->inputs[0])[from]
+                                                           : (float)plain_integer(x->type, plain->inputs[0], from);
 
                         sum += (double)value;
                         most = value > most ? value : most;
@@ -292,7 +282,10 @@ enum serin_errc plain_pool(const struct plain *plain)
                 divisor = plain->node->pool.count_include_pad ? (double)(padded_places(window, 0, start[0], height) *
                                                                          padded_places(window, 1, start[1], width))
                                                               : (double)((last[0] - first[0]) * (last[1] - first[1]));
-                ((float *)plain->outputs[0])[at] = average ? (float)(sum / divisor) : most;
+                if (x->type == GRAPH_F32)
+                    ((float *)plain->outputs[0])[at] = average ? (float)(sum / divisor) : most;
+                else
+                    plain_store(y->type, plain->outputs[0], at, (int64_t)most); /* by rewriting: 8 bits, the maximum */
             }
         }
     return SERIN_OK;

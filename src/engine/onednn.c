@@ -89,6 +89,9 @@ struct onednn_primitive {
     struct onednn_convolution convolution; /* for packing */
     int64_t groups, in, out;               /* of its weights, in and out of one group, rounded up */
     const char *kernel;
+    float *scales; /* of the sums of a convolution of integers, by output channel; else NULL */
+    int64_t scale_count;
+    int32_t src_zero;
     int more_owners;
 };
 
@@ -96,7 +99,7 @@ struct onednn_call {
     dnnl_primitive_t primitive; /* the onednn_primitive's */
     dnnl_stream_t stream;
     int count;
-    dnnl_exec_arg_t arguments[6];
+    dnnl_exec_arg_t arguments[8];
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -163,7 +166,7 @@ void onednn_parallel(int threads, void (*work)(void *data, int part, int parts),
 
 size_t onednn_type_bytes(enum onednn_type type)
 {
-    return type == ONEDNN_F32 ? 4 : 2;
+    return type == ONEDNN_F32 ? 4 : type == ONEDNN_BF16 ? 2 : 1;
 }
 
 int64_t onednn_round_up(int64_t channels, int64_t block)
@@ -179,7 +182,10 @@ size_t onednn_image_bytes(const struct onednn_image *image)
 
 static dnnl_data_type_t type_of(enum onednn_type type)
 {
-    return type == ONEDNN_F32 ? dnnl_f32 : dnnl_bf16;
+    static const dnnl_data_type_t types[] = {
+        [ONEDNN_F32] = dnnl_f32, [ONEDNN_BF16] = dnnl_bf16, [ONEDNN_U8] = dnnl_u8, [ONEDNN_S8] = dnnl_s8};
+
+    return types[type];
 }
 
 /* padded: with the channels that fill up the last block as channels like any other. */
@@ -269,34 +275,84 @@ static enum serin_errc fail(struct serin_error *error, const char *what, dnnl_st
     return error_set(error, SERIN_ENGINE, "%s: oneDNN ended with status %d", what, (int)status);
 }
 
+/* The scales of a convolution of integers: in 2.x they are a part of the primitive, in 3.x arguments of a call. One
+ * for each output channel does for src and weights together, since they are multiplied. */
+static dnnl_status_t set_scales(const struct onednn_primitive *primitive, dnnl_primitive_attr_t attributes)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_status_t status =
+        dnnl_primitive_attr_set_scales_mask(attributes, DNNL_ARG_WEIGHTS, primitive->groups > 1 ? 3 : 1);
+
+    if (status == dnnl_success && primitive->src_zero)
+        status = dnnl_primitive_attr_set_zero_points_mask(attributes, DNNL_ARG_SRC, 0);
+    return status;
+#else
+    dnnl_status_t status =
+        dnnl_primitive_attr_set_output_scales(attributes, primitive->scale_count, 1 << 1, primitive->scales);
+
+    if (status == dnnl_success && primitive->src_zero)
+        status = dnnl_primitive_attr_set_zero_points(attributes, DNNL_ARG_SRC, 1, 0, &primitive->src_zero);
+    return status;
+#endif
+}
+
+/* What follows the sums. A residual of integers is added to what has been brought to its scale; and what is of 8 bits
+ * in the end is brought to its own, to be rounded when it is written. */
+static dnnl_status_t append_all(const struct onednn_convolution *convolution, struct onednn_primitive *primitive,
+                                dnnl_post_ops_t ops)
+{
+    const struct graph_quantized *quantized = convolution->quantized.scales;
+    const bool to_integers = convolution->dst.type == ONEDNN_U8 || convolution->dst.type == ONEDNN_S8;
+    const bool integers_added = quantized && convolution->has_residual && convolution->quantized.residual != ONEDNN_F32;
+    float scale = 1.0f, zero = 0.0f, alpha, beta; /* of what has been computed so far */
+    dnnl_status_t status = dnnl_success;
+    dnnl_alg_kind_t kind;
+    int count = 0;
+
+    if (eltwise_of(&convolution->activation, &kind, &alpha, &beta)) {
+        status = append_eltwise(ops, kind, alpha, beta);
+        count++;
+    }
+    if (integers_added &&
+        status == dnnl_success) { /* "x^1 / scale": 2.6 computes two linear ones with the same numbers */
+        scale = quantized->residual.scale, zero = (float)quantized->residual.zero;
+        status = append_eltwise(ops, dnnl_eltwise_pow, 1.0f / scale, 1.0f);
+        count++;
+    }
+    if (convolution->has_residual && status == dnnl_success) {
+        primitive->residual_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(count) | DNNL_ARG_SRC_1;
+        status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, DESCRIPTOR(primitive->residual));
+    }
+    if (quantized && (to_integers || integers_added) && status == dnnl_success) {
+        const float to = to_integers ? quantized->y.scale : 1.0f;
+
+        status = append_eltwise(ops, dnnl_eltwise_linear, scale / to,
+                                (to_integers ? (float)quantized->y.zero : 0.0f) - zero * scale / to);
+    }
+    return status;
+}
+
 /* The attributes of a primitive; the residual of a convolution is described by residual. */
 static dnnl_status_t attributes_new(const struct onednn_convolution *convolution, struct onednn_primitive *primitive,
                                     dnnl_primitive_attr_t *ret)
 {
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t ops = NULL;
-    dnnl_alg_kind_t kind;
-    float alpha, beta;
-    int count = 0;
     dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
 
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
     if (status == dnnl_success && convolution) {
         status = dnnl_post_ops_create(&ops);
-        if (status == dnnl_success && eltwise_of(&convolution->activation, &kind, &alpha, &beta)) {
-            status = append_eltwise(ops, kind, alpha, beta);
-            count++;
-        }
-        if (status == dnnl_success && convolution->has_residual) {
-            primitive->residual_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(count) | DNNL_ARG_SRC_1;
-            status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, DESCRIPTOR(primitive->residual));
-        }
+        if (status == dnnl_success)
+            status = append_all(convolution, primitive, ops);
         if (status == dnnl_success)
             status = dnnl_primitive_attr_set_post_ops(attributes, ops);
         if (ops)
             dnnl_post_ops_destroy(ops);
     }
+    if (status == dnnl_success && primitive->scales)
+        status = set_scales(primitive, attributes);
     if (status != dnnl_success && attributes) {
         dnnl_primitive_attr_destroy(attributes);
         attributes = NULL;
@@ -370,6 +426,7 @@ void onednn_primitive_free(struct onednn_primitive *primitive)
     descriptor_done(&primitive->dst);
     descriptor_done(&primitive->residual);
     descriptor_done(&primitive->scratch);
+    free(primitive->scales);
     free(primitive);
 }
 
@@ -393,6 +450,12 @@ static bool size_weights(const struct onednn_convolution *convolution, struct on
     return true;
 }
 
+static bool has_integers(const struct onednn_convolution *convolution)
+{
+    return convolution->quantized.scales;
+}
+
+/* Weights as they are packed, or, dense, as they come in: fp32, or int8 both times. */
 static dnnl_status_t describe_weights(const struct onednn_convolution *convolution, struct onednn_primitive *primitive,
                                       bool dense, descriptor *ret)
 {
@@ -402,8 +465,12 @@ static dnnl_status_t describe_weights(const struct onednn_convolution *convoluti
     const bool grouped = primitive->groups > 1;
     const dnnl_format_tag_t plain = grouped ? dnnl_goihw : dnnl_oihw;
 
-    return descriptor_init(ret, grouped ? 5 : 4, grouped ? grouped_shape : shape,
-                           dense ? dnnl_f32 : type_of(convolution->src.type), dense ? plain : dnnl_format_tag_any)
+    const dnnl_data_type_t type = has_integers(convolution) ? dnnl_s8
+                                  : dense                   ? dnnl_f32
+                                                            : type_of(convolution->src.type);
+
+    return descriptor_init(ret, grouped ? 5 : 4, grouped ? grouped_shape : shape, type,
+                           dense ? plain : dnnl_format_tag_any)
                ? dnnl_success
                : dnnl_out_of_memory;
 }
@@ -446,6 +513,24 @@ static dnnl_status_t convolution_describe(const struct onednn_convolution *convo
 #endif
 }
 
+/* Keeps the scales of a convolution of integers. */
+static dnnl_status_t take_scales(const struct onednn_convolution *convolution, struct onednn_primitive *primitive)
+{
+    const struct graph_quantized *quantized = convolution->quantized.scales;
+    int64_t i;
+
+    if (!quantized)
+        return dnnl_success;
+    primitive->scale_count = primitive->groups * primitive->out;
+    primitive->scales = malloc((size_t)primitive->scale_count * sizeof(*primitive->scales) + 1);
+    if (!primitive->scales)
+        return dnnl_out_of_memory;
+    for (i = 0; i < primitive->scale_count; i++)
+        primitive->scales[i] = i < convolution->dst.channels ? quantized->x.scale * quantized->weights[i] : 1.0f;
+    primitive->src_zero = quantized->x.zero;
+    return dnnl_success;
+}
+
 enum serin_errc onednn_convolution_new(const struct onednn_convolution *convolution, struct onednn_primitive **ret,
                                        struct serin_error *error)
 {
@@ -464,13 +549,18 @@ enum serin_errc onednn_convolution_new(const struct onednn_convolution *convolut
     if (!size_weights(convolution, primitive))
         return primitive_end(primitive, dnnl_unimplemented, NULL, NULL, what, ret, error);
     const dnnl_dims_t bias_shape = {primitive->groups * primitive->out};
+    struct onednn_image residual = convolution->dst;
 
+    if (has_integers(convolution))
+        residual.type = convolution->quantized.residual;
     status = describe(&convolution->src, depthwise || convolution->src.block != 1, &primitive->src) &&
                      describe(&convolution->dst, true, &primitive->dst) &&
                      (!convolution->has_bias || descriptor_init(&primitive->bias, 1, bias_shape, dnnl_f32, dnnl_x)) &&
-                     (!convolution->has_residual || descriptor_copy(&primitive->residual, DESCRIPTOR(primitive->dst)))
+                     (!convolution->has_residual || describe(&residual, true, &primitive->residual))
                  ? describe_weights(convolution, primitive, false, &wanted)
                  : dnnl_out_of_memory;
+    if (status == dnnl_success)
+        status = take_scales(convolution, primitive);
     if (status == dnnl_success)
         status = attributes_new(convolution, primitive, &attributes);
     if (status == dnnl_success)
@@ -599,18 +689,33 @@ size_t onednn_bias_count(const struct onednn_primitive *convolution)
     return (size_t)(convolution->groups * convolution->out);
 }
 
+void onednn_fill_bias(const struct onednn_primitive *convolution, const float *bias, size_t count, float *ret)
+{
+    const size_t all = onednn_bias_count(convolution), given = (size_t)convolution->convolution.dst.channels;
+    size_t i;
+
+    for (i = 0; i < all; i++) {
+        ret[i] = i < given ? bias[i % count] : 0.0f;
+#if DNNL_VERSION_MAJOR < 3 /* it is added before the scales are multiplied with, and afterwards in 3.x */
+        if (convolution->scales)
+            ret[i] /= convolution->scales[i];
+#endif
+    }
+}
+
 bool onednn_packs_alike(const struct onednn_primitive *one, const struct onednn_primitive *other)
 {
     return dnnl_memory_desc_equal(DESCRIPTOR(one->weights), DESCRIPTOR(other->weights));
 }
 
 /* The weights in oneDNN's plain order [group][out][in][h][w], with zeros where a block was filled up. */
-static void spread_weights(const struct onednn_primitive *primitive, const float *weights, float *spread)
+static void spread_weights(const struct onednn_primitive *primitive, const void *weights, void *spread)
 {
     const struct onednn_convolution *convolution = &primitive->convolution;
     const int64_t groups = convolution->groups, in = convolution->src.channels / groups,
                   out = convolution->dst.channels / groups;
     const int64_t taps = (int64_t)convolution->window.kernel[0] * convolution->window.kernel[1];
+    const size_t bytes = (size_t)taps * (has_integers(convolution) ? sizeof(int8_t) : sizeof(float));
     int64_t g, o, i;
 
     if (convolution->taps) {
@@ -618,18 +723,20 @@ static void spread_weights(const struct onednn_primitive *primitive, const float
 
         for (o = 0; o < out; o++)
             for (i = 0; i < in; i++)
-                spread[o * primitive->in + i] = weights[(i * each + o % each) * convolution->taps + o / each];
+                ((float *)spread)[o * primitive->in + i] =
+                    ((const float *)weights)[(i * each + o % each) * convolution->taps + o / each];
         return;
     }
     for (g = 0; g < groups; g++)
         for (o = 0; o < out; o++)
             for (i = 0; i < in; i++)
-                memcpy(spread + ((g * primitive->out + o) * primitive->in + i) * taps,
-                       weights + (convolution->transposed ? (g * in + i) * out + o : (g * out + o) * in + i) * taps,
-                       (size_t)taps * sizeof(float));
+                memcpy((char *)spread + (size_t)((g * primitive->out + o) * primitive->in + i) * bytes,
+                       (const char *)weights +
+                           (size_t)(convolution->transposed ? (g * in + i) * out + o : (g * out + o) * in + i) * bytes,
+                       bytes);
 }
 
-enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const float *weights, void *packed,
+enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const void *weights, void *packed,
                             struct serin_error *error)
 {
     struct onednn_primitive reorder = {0};
@@ -637,7 +744,7 @@ enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const fl
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status;
     enum serin_errc rc;
-    float *spread = NULL;
+    void *spread = NULL;
     size_t bytes;
 
     status = describe_weights(&convolution->convolution, (struct onednn_primitive *)convolution, true, &reorder.src);
@@ -683,6 +790,21 @@ static dnnl_status_t add_argument(struct onednn_call *call, int argument, descri
     return status;
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+static dnnl_status_t add_numbers(struct onednn_call *call, int argument, dnnl_data_type_t type, int64_t count,
+                                 const void *numbers)
+{
+    const dnnl_dims_t shape = {count};
+    descriptor what = {0};
+    dnnl_status_t status = dnnl_out_of_memory;
+
+    if (descriptor_init(&what, 1, shape, type, dnnl_x))
+        status = add_argument(call, argument, what, numbers);
+    descriptor_done(&what);
+    return status;
+}
+#endif
+
 enum serin_errc onednn_call_new(const struct onednn_primitive *primitive, const struct onednn_addresses *addresses,
                                 struct onednn_call **ret, struct serin_error *error)
 {
@@ -703,6 +825,13 @@ enum serin_errc onednn_call_new(const struct onednn_primitive *primitive, const 
         status = add_argument(call, DNNL_ARG_BIAS, primitive->bias, addresses->bias);
     if (status == dnnl_success && addresses->residual)
         status = add_argument(call, primitive->residual_argument, primitive->residual, addresses->residual);
+#if DNNL_VERSION_MAJOR >= 3
+    if (status == dnnl_success && primitive->scales)
+        status = add_numbers(call, DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, dnnl_f32, primitive->scale_count,
+                             primitive->scales);
+    if (status == dnnl_success && primitive->src_zero)
+        status = add_numbers(call, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, dnnl_s32, 1, &primitive->src_zero);
+#endif
     if (status == dnnl_success && addresses->scratch)
         status = add_argument(call, DNNL_ARG_SCRATCHPAD, primitive->scratch, addresses->scratch);
     if (status != dnnl_success) {

@@ -8,15 +8,15 @@
  *
  * A picture's layout is [channels / block][height][width][block]: block 1 is ONNX's own order, 16 or 8 (onednn_block)
  * is what the kernels like, in which a range of channels that begins and ends at a multiple of the block is a piece of
- * memory of its own, and 0 stands for all channels ("nhwc"). Channels are rounded up to the block; what lies there
- * beyond the last true channel is finite, and weights for it are zero.
+ * memory of its own, and 0 stands for all channels ("nhwc"), which is what kernels for 8 bits like. Channels are
+ * rounded up to the block; what lies there beyond the last true channel is finite, and weights for it are zero.
  */
 #ifndef ENGINE_ONEDNN_H
 #define ENGINE_ONEDNN_H
 
 #include "engine/graph.h"
 
-enum onednn_type { ONEDNN_F32, ONEDNN_BF16 };
+enum onednn_type { ONEDNN_F32, ONEDNN_BF16, ONEDNN_U8, ONEDNN_S8 };
 
 struct onednn_image {
     enum onednn_type type;
@@ -38,6 +38,13 @@ void onednn_set_threads(int threads);
  * library has another kind of threads. Never more than threads. */
 void onednn_parallel(int threads, void (*work)(void *data, int part, int parts), void *data);
 
+/* Of a convolution whose src is of 8 bits: graph.h's struct graph_quantized says what the integers stand for. dst and
+ * the residual may be of 8 bits or fp32. */
+struct onednn_quantized {
+    const struct graph_quantized *scales; /* read only while the primitive is made; NULL: src is a float's */
+    enum onednn_type residual;            /* its type */
+};
+
 /* y = activation(convolution(x) + bias) + residual. */
 struct onednn_convolution {
     struct onednn_image src, dst;
@@ -46,6 +53,7 @@ struct onednn_convolution {
     struct graph_window window;
     struct graph_unary activation; /* one that onednn_knows */
     bool has_bias, has_residual;   /* the residual is laid out as dst */
+    struct onednn_quantized quantized;
     int taps; /* not 0: dst's channels are [tap][out], and the weights are a transposed convolution's of so many taps */
 };
 
@@ -82,12 +90,14 @@ const char *onednn_kernel(const struct onednn_primitive *primitive); /* "jit:avx
 /* A convolution's weights, packed as it likes them. Two primitives that pack alike can share them. */
 size_t onednn_weights_bytes(const struct onednn_primitive *convolution);
 bool onednn_packs_alike(const struct onednn_primitive *one, const struct onednn_primitive *other);
-/* weights as ONNX has them, fp32: [out][in / groups][h][w], and [in][out / groups][h][w] where it is transposed.
- * packed: onednn_weights_bytes, 64-byte aligned. */
-MUST_USE enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const float *weights, void *packed,
+/* weights as ONNX has them, fp32, or int8 where src is of 8 bits: [out][in / groups][h][w], and
+ * [in][out / groups][h][w] where it is transposed. packed: onednn_weights_bytes, 64-byte aligned. */
+MUST_USE enum serin_errc onednn_pack(const struct onednn_primitive *convolution, const void *weights, void *packed,
                                      struct serin_error *error);
 /* Floats of a bias as a convolution reads it: out channels rounded up, zeros behind. */
 size_t onednn_bias_count(const struct onednn_primitive *convolution);
+/* From the bias of all out channels, once or count / repeats times; ret: onednn_bias_count. */
+void onednn_fill_bias(const struct onednn_primitive *convolution, const float *bias, size_t count, float *ret);
 
 /* 64-byte aligned where they are there at all. */
 struct onednn_addresses {

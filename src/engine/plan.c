@@ -351,6 +351,15 @@ static void run_picture(const struct plan_slot *slot, const struct plan_step *st
         kernel_add_or_multiply(slot->plan->graph->nodes[step->node].op, step->dst.type, step->count, from,
                                address(slot, &step->inputs[1], picture), to);
         return;
+    case STEP_QUANTIZE:
+        kernel_quantize(&step->src, from, &step->scale, &step->dst, to);
+        return;
+    case STEP_DEQUANTIZE:
+        kernel_dequantize(&step->src, from, &step->scale, &step->dst, to);
+        return;
+    case STEP_LOOKUP:
+        kernel_lookup(step->table, step->count, from, to);
+        return;
     default:
         kernel_unary(slot->plan->graph->nodes[step->node].op, step->dst.type, step->count, from, to);
         return;
@@ -381,6 +390,9 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
     case STEP_SPREAD_TAPS:
     case STEP_ADD_OR_MULTIPLY:
     case STEP_UNARY_PICTURE:
+    case STEP_QUANTIZE:
+    case STEP_DEQUANTIZE:
+    case STEP_LOOKUP:
         for (picture = 0; picture < step->pictures; picture++)
             run_picture(slot, step, picture);
         return SERIN_OK;
@@ -446,6 +458,9 @@ static const char *step_name(enum plan_step_kind kind)
         [STEP_SPREAD_TAPS] = "spreading of taps",
         [STEP_ADD_OR_MULTIPLY] = "arithmetic on pictures",
         [STEP_UNARY_PICTURE] = "function of pictures",
+        [STEP_QUANTIZE] = "numbers to integers",
+        [STEP_DEQUANTIZE] = "integers to numbers",
+        [STEP_LOOKUP] = "table",
         [STEP_UNARY] = "function",
         [STEP_BINARY] = "arithmetic",
         [STEP_SOFTMAX] = "softmax",

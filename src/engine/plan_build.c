@@ -5,8 +5,8 @@
  * A value has up to two forms: plain (row-major, fp32 or integers, as ONNX has it) and picture (the blocked layout of
  * onednn.h, fp32 or bf16). plan_choose.c says which one its node leaves; the other is made when somebody asks for it.
  */
+#include "engine/graph_fuse.h"
 #include "engine/plan_inside.h"
-
 #include "engine/plan_kernels.h"
 
 #include <stdlib.h>
@@ -151,6 +151,12 @@ static enum serin_errc add_reorder(struct plan_builder *builder, const struct on
     return SERIN_OK;
 }
 
+/* bf16 is a picture's only; integers are the same in both forms. */
+static enum onednn_type plain_type(const struct onednn_image *layout)
+{
+    return layout->type == ONEDNN_BF16 ? ONEDNN_F32 : layout->type;
+}
+
 static enum serin_errc plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
@@ -165,7 +171,7 @@ static enum serin_errc plain_to_read(struct plan_builder *builder, int value, st
         struct onednn_image plain = planned->layout;
 
         BUG_ON(!planned->has_picture);
-        plain.type = ONEDNN_F32;
+        plain.type = plain_type(&planned->layout);
         plain.block = 1;
         rc = plain_to_write(builder, value, ret);
         if (rc == SERIN_OK)
@@ -187,7 +193,7 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
         struct plan_place from;
 
         BUG_ON(planned->makes_picture || planned->parent != GRAPH_NONE);
-        plain.type = ONEDNN_F32;
+        plain.type = plain_type(&layout);
         plain.block = 1;
         planned->layout = layout;
         rc = plain_to_read(builder, value, &from);
@@ -259,6 +265,12 @@ static enum serin_errc add_scratch(struct plan_builder *builder, struct plan_ste
     return bytes ? add_buffer(builder, bytes, &step->scratch) : SERIN_OK;
 }
 
+/* Whether it is a convolution of integers whose result is none. */
+static bool floats_of_integers(const struct plan_builder *builder, const struct graph_node *node)
+{
+    return node->op == GRAPH_CONV && node->conv.quantized && value_of(builder, node->outputs[0])->type == GRAPH_F32;
+}
+
 /* What computes it, and how many floats of a bias that reads. */
 static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct plan_step *step, size_t *ret_bias)
 {
@@ -278,7 +290,8 @@ static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct 
         *ret_bias = (size_t)onednn_round_up(convolution->dst.channels, convolution->dst.block);
         return SERIN_OK;
     }
-    if (type != plan_layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
+    if (!floats_of_integers(builder, node) &&
+        type != plan_layout_of(builder, node->outputs[0]).type) { /* it was chosen before its result became fp32 */
         onednn_primitive_free(builder->primitives[at]);
         rc = plan_make_convolution(builder, node, type, &builder->primitives[at]);
         if (rc == SERIN_OK && !builder->primitives[at])
@@ -298,10 +311,10 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     const struct graph_node *node = &builder->graph->nodes[at];
     const bool has_residual = has_input(node, 3);
     const bool spreads = plan_spreads_taps(builder, node);
+    const bool to_floats = floats_of_integers(builder, node);
     const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
     struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst = {.buffer = GRAPH_NONE}, result;
     struct onednn_image taps;
-    uint64_t channel;
     size_t bias_count = 0;
     struct plan_step *step = NULL;
     enum serin_errc rc;
@@ -318,6 +331,12 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         taps.height = value_of(builder, node->inputs[0])->shape[2];
         taps.width = value_of(builder, node->inputs[0])->shape[3];
         taps.channels *= (int64_t)node->conv.window.kernel[0] * node->conv.window.kernel[1];
+        rc = add_buffer(builder, (uint64_t)onednn_image_bytes(&taps) * (uint64_t)pictures, &result);
+        result.picture_bytes = onednn_image_bytes(&taps);
+    }
+    if (to_floats && rc == SERIN_OK) { /* all channels together, brought into blocks behind it */
+        taps.type = ONEDNN_F32;
+        taps.block = 0;
         rc = add_buffer(builder, (uint64_t)onednn_image_bytes(&taps) * (uint64_t)pictures, &result);
         result.picture_bytes = onednn_image_bytes(&taps);
     }
@@ -340,9 +359,10 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
         bias = arena_alloc(&builder->plan->arena, bias_count, sizeof(*bias));
         if (!bias)
             rc = no_memory(builder);
+        else if (step->kernel)
+            memcpy(bias, constant->constant, graph_value_bytes(constant));
         else
-            for (channel = 0; channel < (uint64_t)taps.channels; channel += constant->element_count)
-                memcpy(bias + channel, constant->constant, graph_value_bytes(constant));
+            onednn_fill_bias(step->primitive, constant->constant, (size_t)constant->element_count, bias);
         step->bias = bias;
     }
     if (rc == SERIN_OK)
@@ -350,6 +370,8 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     if (rc == SERIN_OK)
         rc = add_scratch(builder, step);
     step_end(builder); /* even where it failed: the plan owns the primitive */
+    if (to_floats && rc == SERIN_OK)
+        return add_reorder(builder, &taps, result, &builder->values[node->outputs[0]].layout, dst, pictures);
     if (!spreads || rc != SERIN_OK)
         return rc;
     rc = step_begin(builder, STEP_SPREAD_TAPS, at, 1, 1, &step);
@@ -392,6 +414,43 @@ static enum serin_errc build_on_pictures(struct plan_builder *builder, int at, e
     }
     step_end(builder);
     return rc;
+}
+
+/* Between numbers and integers, and by a table. */
+static enum serin_errc build_scaling(struct plan_builder *builder, int at, enum plan_step_kind kind)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    const int x = node->inputs[0];
+    struct onednn_image layout = builder->values[x].layout;
+    struct plan_place src, dst;
+    struct plan_step *step = NULL;
+    enum serin_errc rc;
+
+    if (kind == STEP_QUANTIZE && !builder->values[x].has_picture) { /* as it is: it can be read from there */
+        layout = plan_layout_of(builder, x);
+        layout.type = ONEDNN_F32;
+        layout.block = 1;
+        rc = plain_to_read(builder, x, &src);
+    } else {
+        rc = picture_to_read(builder, x, &src);
+    }
+    if (rc == SERIN_OK)
+        rc = picture_to_write(builder, node->outputs[0], &dst);
+    if (rc == SERIN_OK)
+        rc = step_begin(builder, kind, at, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    BUG_ON(!step);
+    step->inputs[0] = src, step->outputs[0] = dst;
+    step->pictures = value_of(builder, x)->shape[0];
+    step->src = layout, step->dst = builder->values[node->outputs[0]].layout;
+    step->count = (int64_t)onednn_image_bytes(&layout);
+    if (kind == STEP_LOOKUP)
+        step->table = value_of(builder, node->inputs[1])->constant;
+    else
+        BUG_ON(!graph_scale_of(builder->graph, node, &step->scale));
+    step_end(builder);
+    return SERIN_OK;
 }
 
 static enum serin_errc copy_channels(struct plan_builder *builder, int at, int from, int64_t from_channel, int to,
@@ -474,6 +533,12 @@ static enum serin_errc build_picture_node(struct plan_builder *builder, int at)
         return build_parts(builder, at);
     case GRAPH_RESIZE:
         return build_on_pictures(builder, at, STEP_RESIZE);
+    case GRAPH_QUANTIZE_LINEAR:
+        return build_scaling(builder, at, STEP_QUANTIZE);
+    case GRAPH_DEQUANTIZE_LINEAR:
+        return build_scaling(builder, at, STEP_DEQUANTIZE);
+    case GRAPH_LOOKUP:
+        return build_scaling(builder, at, STEP_LOOKUP);
     case GRAPH_ADD:
     case GRAPH_MUL:
         return build_on_pictures(builder, at, STEP_ADD_OR_MULTIPLY);

@@ -9,20 +9,36 @@
  * written where they belong to begin with (value->parent), and the parts of a split are where they are: neither takes
  * a step. What does not begin at a block is copied.
  *
+ * Integers lie in block 0, as oneDNN's kernels for 8 bits want them: there a range of channels is no piece of memory,
+ * and concatenations and splits are copies. What a convolution of integers leaves in floats is brought into blocks at
+ * once, so that floats have one layout.
+ *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
  * writes fp32, since the boxes are computed from it.
  */
+#include "engine/graph_fuse.h"
 #include "engine/plan_inside.h"
-
 #include "engine/plan_kernels.h"
 
 #define FEW_CHANNELS 3 /* a network's input is read in ONNX's own order: oneDNN has kernels for that */
 
 /* ---- layouts ---- */
 
+static bool is_eight_bits(enum graph_type type)
+{
+    return type == GRAPH_U8 || type == GRAPH_I8;
+}
+
 static bool is_picture_shaped(const struct graph_value *value)
 {
-    return value->type == GRAPH_F32 && value->rank == 4 && value->element_count > 0;
+    return (value->type == GRAPH_F32 || is_eight_bits(value->type)) && value->rank == 4 && value->element_count > 0;
+}
+
+static enum onednn_type type_of(const struct plan_builder *builder, enum graph_type type)
+{
+    if (type == GRAPH_F32)
+        return builder->plan->options.precision == PLAN_BF16 ? ONEDNN_BF16 : ONEDNN_F32;
+    return type == GRAPH_U8 ? ONEDNN_U8 : ONEDNN_S8;
 }
 
 struct onednn_image plan_layout_of(const struct plan_builder *builder, int value)
@@ -30,11 +46,11 @@ struct onednn_image plan_layout_of(const struct plan_builder *builder, int value
     const struct graph_value *of = value_of(builder, value);
 
     return (struct onednn_image){
-        .type = builder->plan->options.precision == PLAN_BF16 ? ONEDNN_BF16 : ONEDNN_F32,
+        .type = type_of(builder, of->type),
         .channels = of->shape[1],
         .height = of->shape[2],
         .width = of->shape[3],
-        .block = builder->block,
+        .block = is_eight_bits(of->type) ? 0 : builder->block,
     };
 }
 
@@ -46,7 +62,7 @@ struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int 
     if (planned->makes_picture || planned->has_picture)
         return planned->layout;
     layout = plan_layout_of(builder, value);
-    if (layout.channels <= FEW_CHANNELS)
+    if (layout.block != 0 && layout.channels <= FEW_CHANNELS)
         layout.block = 1;
     if (planned->stays_float)
         layout.type = ONEDNN_F32;
@@ -95,10 +111,18 @@ struct onednn_convolution plan_describe_convolution(const struct plan_builder *b
         .activation = node->conv.activation,
         .has_bias = has_input(node, 2),
         .has_residual = has_input(node, 3),
+        .quantized = {.scales = node->conv.quantized},
     };
     int i;
 
     convolution.dst.type = dst_type;
+    if (node->conv.quantized) {
+        convolution.dst.block = 0;
+        if (!is_eight_bits(value_of(builder, node->outputs[0])->type))
+            convolution.dst.type = ONEDNN_F32;
+        if (convolution.has_residual)
+            convolution.quantized.residual = plan_layout_of(builder, node->inputs[3]).type;
+    }
     if (plan_spreads_taps(builder, node)) {
         convolution.taps = convolution.window.kernel[0] * convolution.window.kernel[1];
         convolution.transposed = false;
@@ -132,6 +156,16 @@ enum serin_errc plan_make_convolution(const struct plan_builder *builder, const 
     return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
 }
 
+/* Weights in the type that the convolution takes them in, known beforehand. */
+static bool has_weights(const struct plan_builder *builder, const struct graph_node *node)
+{
+    if (!has_input(node, 1))
+        return false;
+    if (node->op == GRAPH_CONV && node->conv.quantized)
+        return value_of(builder, node->inputs[1])->constant;
+    return is_constant_or_missing(builder, node, 1);
+}
+
 static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
@@ -140,17 +174,20 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
     struct onednn_convolution convolution;
 
     if (!is_picture_shaped(value_of(builder, inputs[0])) || !is_picture_shaped(value_of(builder, node->outputs[0])) ||
-        value_of(builder, inputs[0])->constant || !has_input(node, 1) || !is_constant_or_missing(builder, node, 1) ||
+        value_of(builder, inputs[0])->constant || !has_weights(builder, node) ||
         value_of(builder, inputs[1])->rank != 4 || !is_constant_or_missing(builder, node, 2) ||
         plan_is_mix(builder, node))
         return SERIN_OK;
-    if (has_input(node, 3) && plan_layout_to_read(builder, inputs[3]).block != builder->block)
+    if (has_input(node, 3) &&
+        plan_layout_to_read(builder, inputs[3]).block != (node->conv.quantized ? 0 : builder->block))
         return SERIN_OK;
     type = plan_layout_of(builder, node->outputs[0]).type;
-    if (value_of(builder, inputs[0])->user_count == 1 && !builder->values[inputs[0]].makes_picture)
+    if (value_of(builder, inputs[0])->user_count == 1 && !node->conv.quantized &&
+        !builder->values[inputs[0]].makes_picture)
         builder->values[inputs[0]].stays_float = true;
     convolution = plan_describe_convolution(builder, node, type);
-    builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
+    if (!node->conv.quantized)
+        builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
     if (!builder->kernels[at])
         builder->values[inputs[0]].stays_float = false;
     return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);
@@ -219,6 +256,33 @@ bool plan_same_layout(const struct onednn_image *one, const struct onednn_image 
            one->width == other->width && one->block == other->block;
 }
 
+/* A convolution would take integers that are made of what is plain. */
+static bool goes_to_convolution(const struct plan_builder *builder, int value)
+{
+    const struct graph_value *of = value_of(builder, value);
+    int i;
+
+    for (i = 0; i < of->user_count; i++)
+        if (builder->graph->nodes[builder->graph->users[of->first_user + i]].op == GRAPH_CONV)
+            return true;
+    return false;
+}
+
+/* Of nodes between numbers and integers, and of a table: their other inputs are constants. */
+static bool scales_picture(const struct plan_builder *builder, const struct graph_node *node)
+{
+    struct graph_scale scale;
+
+    if (!is_picture_shaped(value_of(builder, node->inputs[0])) || value_of(builder, node->inputs[0])->constant)
+        return false;
+    if (!builder->values[node->inputs[0]].makes_picture)
+        return node->op == GRAPH_QUANTIZE_LINEAR && graph_scale_of(builder->graph, node, &scale) &&
+               value_of(builder, node->inputs[0])->type == GRAPH_F32 && goes_to_convolution(builder, node->outputs[0]);
+    return node->op == GRAPH_LOOKUP ||
+           (graph_scale_of(builder->graph, node, &scale) &&
+            (node->op == GRAPH_DEQUANTIZE_LINEAR || value_of(builder, node->inputs[0])->type == GRAPH_F32));
+}
+
 static enum serin_errc choose(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
@@ -231,6 +295,8 @@ static enum serin_errc choose(struct plan_builder *builder, int at)
     if (node->op == GRAPH_CONV || node->op == GRAPH_CONV_TRANSPOSE) {
         rc = choose_convolution(builder, at);
         fits = builder->primitives[at] || builder->kernels[at];
+    } else if (node->op == GRAPH_QUANTIZE_LINEAR || node->op == GRAPH_DEQUANTIZE_LINEAR || node->op == GRAPH_LOOKUP) {
+        fits = scales_picture(builder, node);
     } else if (all && is_picture_shaped(value_of(builder, node->outputs[0]))) {
         const struct onednn_image *first = &builder->values[node->inputs[0]].layout;
 
@@ -252,10 +318,10 @@ static enum serin_errc choose(struct plan_builder *builder, int at)
             break;
         case GRAPH_ADD:
         case GRAPH_MUL:
-            fits = plan_same_layout(first, &builder->values[node->inputs[1]].layout);
+            fits = first->block != 0 && plan_same_layout(first, &builder->values[node->inputs[1]].layout);
             break;
         default:
-            fits = kernel_knows_unary(node->op);
+            fits = first->block != 0 && kernel_knows_unary(node->op);
             break;
         }
     }
@@ -311,7 +377,7 @@ static void widen(struct plan_builder *builder)
                        value_of(builder, node->inputs[i])->user_count == 1;
         else
             wide = wide && ends_in_convolution(builder, node->outputs[0]);
-        if (wide)
+        if (wide && builder->values[node->outputs[0]].layout.type == ONEDNN_BF16)
             builder->values[node->outputs[0]].layout.type = ONEDNN_F32;
     }
 }
@@ -384,14 +450,16 @@ static void place_all(struct plan_builder *builder)
     for (at = 0; at < builder->graph->node_count; at++) {
         const struct graph_node *node = &builder->graph->nodes[at];
 
-        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE))
+        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE) &&
+            builder->values[node->inputs[0]].layout.block != 0)
             place_parts(builder, node);
     }
     /* The last concatenation first: the one before it may lie in it as a whole. */
     for (at = builder->graph->node_count - 1; at >= 0; at--) {
         const struct graph_node *node = &builder->graph->nodes[at];
 
-        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT)
+        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT &&
+            builder->values[node->outputs[0]].layout.block != 0)
             place_inputs(builder, node);
     }
 }

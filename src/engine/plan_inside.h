@@ -37,6 +37,9 @@ enum plan_step_kind {
     STEP_SPREAD_TAPS,
     STEP_ADD_OR_MULTIPLY, /* of pictures */
     STEP_UNARY_PICTURE,
+    STEP_QUANTIZE, /* pictures, and STEP_LOOKUP */
+    STEP_DEQUANTIZE,
+    STEP_LOOKUP,
     STEP_UNARY,
     STEP_BINARY,
     STEP_SOFTMAX,
@@ -63,6 +66,8 @@ struct plan_step {
     int64_t src_channel, dst_channel, count;  /* COPY_CHANNELS; count: elements elsewhere */
     bool last;                                /* COPY_CHANNELS: the block that dst ends with is filled up */
     int64_t outer, rows, inner;               /* SOFTMAX, MIX, DENSE (rows, in, out) */
+    struct graph_scale scale;                 /* QUANTIZE, DEQUANTIZE */
+    const void *table;                        /* LOOKUP */
     size_t run_bytes, from_stride, to_stride; /* CHUNKS: outer runs */
 };
 

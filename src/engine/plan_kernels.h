@@ -44,4 +44,14 @@ bool kernel_knows_binary(enum graph_op op); /* ADD, SUB, MUL, DIV */
 void kernel_binary(enum graph_op op, int rank, const int64_t *shape, const int64_t *a_strides, const float *a,
                    const int64_t *b_strides, const float *b, float *to);
 
+/* ---- plan_kernels_int8.c ---- */
+
+/* A picture of fp32 or bf16, in any block, to integers in block 0, and back to fp32 or bf16. Halves to even. */
+void kernel_quantize(const struct onednn_image *src, const void *from, const struct graph_scale *scale,
+                     const struct onednn_image *dst, void *to);
+void kernel_dequantize(const struct onednn_image *src, const void *from, const struct graph_scale *scale,
+                       const struct onednn_image *dst, void *to);
+/* to[i] = table[from[i]]; table has 256 places. */
+void kernel_lookup(const uint8_t *table, int64_t count, const void *from, void *to);
+
 #endif

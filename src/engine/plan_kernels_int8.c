@@ -1,0 +1,148 @@
+/*
+ * plan_kernels_int8.c - between numbers and the integers of 8 bits that stand for them.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Integers lie in block 0 (all channels of a pixel together), numbers in blocks of 16 or 8 as a rule: a block of a
+ * pixel is what a loop takes at once. In ONNX's own order (block 1) a channel is, a strip at a time.
+ */
+#include "engine/plan_kernels.h"
+
+#include "engine/plan_kernels_inside.h"
+
+#define ROUNDER     12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, which lies in the low bits */
+#define ROUNDER_BIT 0x4b400000
+
+struct range {
+    float scale, low, high; /* the least and the most that there is an integer for, over the scale */
+    int32_t zero;
+};
+
+static inline __attribute__((always_inline)) uint8_t quantized(float x, const struct range *range)
+{
+    union {
+        float f;
+        int32_t i;
+    } bits;
+
+    x = x / range->scale;
+    x = x > range->low ? x : range->low; /* NaN: the lowest, as in graph_plain.h */
+    x = x < range->high ? x : range->high;
+    bits.f = x + ROUNDER;
+    return (uint8_t)(bits.i - ROUNDER_BIT + range->zero);
+}
+
+/* count channels of each of so many pixels, so many elements apart. */
+BODY quantize_body(bool bf16, int64_t pixels, int64_t count, const void *from, int64_t from_pixel, int64_t from_channel,
+                   const struct range *given, uint8_t *to, int64_t to_pixel)
+{
+    const struct range range = *given;
+    const uint16_t *from16 = from;
+    const float *from32 = from;
+    int64_t p, c;
+
+    if (from_channel != 1) {
+        for (c = 0; c < count; c++)
+            for (p = 0; p < pixels; p++)
+                to[p * to_pixel + c] =
+                    quantized(bf16 ? from_bf16(from16[c * from_channel + p]) : from32[c * from_channel + p], &range);
+    } else if (bf16) {
+        for (p = 0; p < pixels; p++)
+            for (c = 0; c < count; c++)
+                to[p * to_pixel + c] = quantized(from_bf16(from16[p * from_pixel + c]), &range);
+    } else if (count == 16) {
+        for (p = 0; p < pixels; p++)
+            for (c = 0; c < 16; c++)
+                to[p * to_pixel + c] = quantized(from32[p * from_pixel + c], &range);
+    } else {
+        for (p = 0; p < pixels; p++)
+            for (c = 0; c < count; c++)
+                to[p * to_pixel + c] = quantized(from32[p * from_pixel + c], &range);
+    }
+}
+
+FOR_PROCESSORS(quantize,
+               (bool bf16, int64_t pixels, int64_t count, const void *from, int64_t from_pixel, int64_t from_channel,
+                const struct range *given, uint8_t *to, int64_t to_pixel),
+               (bf16, pixels, count, from, from_pixel, from_channel, given, to, to_pixel))
+
+void kernel_quantize(const struct onednn_image *src, const void *from, const struct graph_scale *scale,
+                     const struct onednn_image *dst, void *to)
+{
+    const int64_t pixels = src->height * src->width, block = src->block ? src->block : src->channels;
+    const int32_t least = dst->type == ONEDNN_S8 ? -128 : 0;
+    const struct range range = {scale->scale, (float)(least - scale->zero), (float)(least + 255 - scale->zero),
+                                scale->zero};
+    int64_t channel, first;
+
+    if (block == 1) { /* a strip's results stay in the first-level cache until all channels have come */
+        for (first = 0; first < pixels; first += 256)
+            quantize(src->type == ONEDNN_BF16, pixels - first < 256 ? pixels - first : 256, src->channels,
+                     (const char *)from + (size_t)first * onednn_type_bytes(src->type), 1, pixels == 1 ? 1 : pixels,
+                     &range, (uint8_t *)to + first * dst->channels, dst->channels);
+        return;
+    }
+    for (channel = 0; channel < src->channels; channel += block)
+        quantize(src->type == ONEDNN_BF16, pixels, src->channels - channel < block ? src->channels - channel : block,
+                 (const char *)from + (size_t)(channel * pixels) * onednn_type_bytes(src->type), block, 1, &range,
+                 (uint8_t *)to + channel, dst->channels);
+}
+
+#define NUMBERS_OF(type)                                                                                               \
+    for (p = 0; p < pixels; p++)                                                                                       \
+        for (c = 0; c < room; c++) {                                                                                   \
+            const float y = c < count ? (float)(((const type *)from)[p * from_pixel + c] - zero) * scale : 0.0f;       \
+                                                                                                                       \
+            if (bf16)                                                                                                  \
+                to16[p * room + c] = to_bf16(y);                                                                       \
+            else                                                                                                       \
+                to32[p * room + c] = y;                                                                                \
+        }
+
+/* count channels of each pixel, of room that there is for them. */
+BODY dequantize_body(bool bf16, bool is_signed, int64_t pixels, int64_t count, int64_t room, const void *from,
+                     int64_t from_pixel, float scale, int32_t zero, void *to)
+{
+    uint16_t *to16 = to;
+    float *to32 = to;
+    int64_t p, c;
+
+    if (is_signed) {
+        NUMBERS_OF(int8_t)
+    } else {
+        NUMBERS_OF(uint8_t)
+    }
+}
+
+FOR_PROCESSORS(dequantize,
+               (bool bf16, bool is_signed, int64_t pixels, int64_t count, int64_t room, const void *from,
+                int64_t from_pixel, float scale, int32_t zero, void *to),
+               (bf16, is_signed, pixels, count, room, from, from_pixel, scale, zero, to))
+
+void kernel_dequantize(const struct onednn_image *src, const void *from, const struct graph_scale *scale,
+                       const struct onednn_image *dst, void *to)
+{
+    const int64_t pixels = src->height * src->width, block = dst->block ? dst->block : dst->channels;
+    int64_t channel;
+
+    for (channel = 0; channel < src->channels; channel += block)
+        dequantize(dst->type == ONEDNN_BF16, src->type == ONEDNN_S8, pixels,
+                   src->channels - channel < block ? src->channels - channel : block, block,
+                   (const char *)from + channel, src->channels, scale->scale, scale->zero,
+                   (char *)to + (size_t)(channel * pixels) * onednn_type_bytes(dst->type));
+}
+
+BODY lookup_body(const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to)
+{
+    int64_t i;
+
+    for (i = 0; i < count; i++)
+        to[i] = table[from[i]];
+}
+
+FOR_PROCESSORS(lookup, (const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to),
+               (table, count, from, to))
+
+void kernel_lookup(const uint8_t *table, int64_t count, const void *from, void *to)
+{
+    lookup(table, count, from, to);
+}
