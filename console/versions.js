@@ -120,6 +120,13 @@ function scanOf(version) {
 
 const served = (version) => live.status?.models.some((model) => model.model === version.model && model.versions.some((one) => one.tag === version.tag));
 
+/// What runs it where it is served, and with provider auto why it is not a faster one.
+function engineOf(version) {
+    const {engine} = live.status?.models.find((model) => model.model === version.model)?.versions.find((one) => one.tag === version.tag) || {};
+
+    return engine ? (engine.why ? t("engineWhy", engine) : engine.provider) : "";
+}
+
 function problemLine() {
     return problem ? h("p", {class: "problem", role: "alert"}, t("refusedEvents", {why: problem})) : null;
 }
@@ -192,6 +199,7 @@ export function versionPage(name, against) {
         version.problem ? null : h("dl", {class: "facts"},
             row("task", `${version.task}, ${version.architecture}, ${version.precision}, ${bytes(version.model_bytes)}`),
             row("digest", version.digest), row("inputs", (version.inputs || []).join(" ")), row("outputs", (version.outputs || []).join(" ")),
+            row("engine", engineOf(version)),
             row("settings", Object.entries(version.settings || {}).map(([key, value]) => `${key} ${value}`).join(", ")),
             row("accuracy", accuracy(version)), row("scan", scanOf(version)),
             row("classes", `${version.classes.length}: ${version.classes.slice(0, MOST_CLASSES).join(", ")}${version.classes.length > MOST_CLASSES ? " …" : ""}`),

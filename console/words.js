@@ -275,6 +275,8 @@ const words = {
     digest: ["Digest", "摘要"],
     inputs: ["Inputs", "输入"],
     outputs: ["Outputs", "输出"],
+    engine: ["Engine", "推理引擎"],
+    engineWhy: ["{provider}, because {why}", "{provider}，因为：{why}"],
     settings: ["Settings", "设置"],
     classes: ["Classes", "类别"],
     golden: ["Golden", "基准图"],

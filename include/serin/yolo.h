@@ -38,8 +38,8 @@ const char *serin_task_name(enum serin_task task);
 /* ---- opening ---- */
 
 struct serin_open_options {
-    const char *provider; /* ONNX Runtime's "cpu" (default), "cuda", "tensorrt", or "auto": the fastest of these that
-                             loads. "onednn", "onednn-bf16": the CPU, with oneDNN */
+    const char *provider; /* ONNX Runtime's "cpu" (default), "cuda", "tensorrt"; "onednn", "onednn-bf16": the CPU, with
+                             oneDNN; "auto": the first of tensorrt, cuda, onednn and cpu that can run the model */
     int device;           /* GPU number for cuda and tensorrt */
     int threads; /* of the engine for one inference; 0: one for each processor this process may use. At most 4 for each
                     of those (and 16 always) */
@@ -84,6 +84,7 @@ struct serin_yolo_info {
     int threads;                    /* of the engine */
     const char *description;        /* from the metadata; may be "" */
     const char *license;            /* from the metadata; may be "" */
+    const char *provider_why;       /* of "auto": why it is cpu, naming what oneDNN cannot do; else "" */
 };
 
 const struct serin_yolo_info *serin_yolo_get_info(const struct serin_yolo *yolo);

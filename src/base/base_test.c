@@ -18,7 +18,7 @@
 static void error_keeps_one_bounded_line(void **state)
 {
     struct serin_error error;
-    char name[1000];
+    char name[1000], code[16];
 
     (void)state;
     memset(name, 'x', sizeof(name) - 1);
@@ -42,6 +42,10 @@ static void error_keeps_one_bounded_line(void **state)
     error_prefix(&error, SERIN_CORRUPT, "%s", "a.png");
     assert_string_equal(error.message, "a.png: bad byte 7");
     assert_string_equal(serin_errc_text(SERIN_NOMEM), "out of memory");
+    error_code_name(SERIN_NOT_FOUND, code, sizeof(code));
+    assert_string_equal(code, "not_found");
+    error_code_name((enum serin_errc)99, code, sizeof(code));
+    assert_string_equal(code, "unknown");
 }
 
 static void buffer_never_passes_its_maximum(void **state)

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,20 @@ const char *serin_errc_text(enum serin_errc code)
 #undef X
     }
     return "unknown error code";
+}
+
+void error_code_name(enum serin_errc code, char *text, size_t size)
+{
+    static const char *const names[] = {
+#define X(name, sentence) #name,
+        SERIN_ERRC_MAP(X)
+#undef X
+    };
+    size_t i;
+
+    snprintf(text, size, "%s", (size_t)code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown");
+    for (i = 0; text[i]; i++)
+        text[i] = (char)tolower((unsigned char)text[i]);
 }
 
 /* Quoted names come from hostile files: a newline would forge a log line, an escape would drive the terminal, and bytes

@@ -7,6 +7,8 @@
 
 #include <serin/error.h>
 
+#include <stddef.h>
+
 #define MUST_USE          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
@@ -28,6 +30,9 @@ static inline enum serin_errc error_code_set(enum serin_errc code)
  * code. */
 enum serin_errc error_prefix(struct serin_error *error, enum serin_errc code, const char *format, ...)
     PRINTF_LIKE(3, 4);
+
+/* A code's name for programs, cut to size: "not_found" of SERIN_NOT_FOUND. */
+void error_code_name(enum serin_errc code, char *text, size_t size);
 
 /* A bug of ours (never bad input): says where, and aborts. Always compiled in. */
 #define BUG_ON(condition)                                                                                              \

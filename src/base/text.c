@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static size_t smaller(size_t a, size_t b)
@@ -59,6 +60,32 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
         }
     }
     return nearest;
+}
+
+int text_choice_find(const char *choices, const char *word)
+{
+    const size_t wanted = strlen(word);
+    int number = 0;
+
+    while (*choices) {
+        const size_t length = strcspn(choices, "|");
+
+        if (length == wanted && memcmp(choices, word, length) == 0)
+            return number;
+        choices += length + (choices[length] == '|');
+        number++;
+    }
+    return -1;
+}
+
+const char *text_choice(const char *choices, int number, char *text, size_t size)
+{
+    for (; number > 0 && *choices; number--) {
+        choices += strcspn(choices, "|");
+        choices += *choices == '|';
+    }
+    snprintf(text, size, "%.*s", (int)strcspn(choices, "|"), choices);
+    return text;
 }
 
 size_t text_utf8_length(const char *p)

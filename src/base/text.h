@@ -1,5 +1,5 @@
 /*
- * text.h - small questions about text: is it UTF-8, which known word was meant; bytes as hexadecimal digits.
+ * text.h - small questions about text: is it UTF-8, which known word is it, or was meant; bytes as hexadecimal digits.
  * Depends on nothing.
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,6 +14,11 @@
 /* The candidate that word was probably meant to be: the first of the nearest. NULL where none is near (more than 2
  * edits, or more than half of word's length). The pointer is the candidate's own. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
+
+/* Which of the words in choices ("cpu|cuda|auto") word is, from 0; -1: none of them. */
+int text_choice_find(const char *choices, const char *word);
+/* The word of that number, cut to size, or "" where there is none such. Returns text. */
+const char *text_choice(const char *choices, int number, char *text, size_t size);
 
 /* Length in bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 1..4; 0 where it is
  * not one. p is NUL-terminated; a NUL is a sequence of 1. */

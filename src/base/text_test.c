@@ -90,12 +90,30 @@ static void hex_is_two_digits_a_byte(void **state)
     assert_string_equal(text, "");
 }
 
+static void choices_are_whole_words(void **state)
+{
+    static const char choices[] = "cpu|cuda|onednn|onednn-bf16";
+    char text[8];
+
+    (void)state;
+    assert_int_equal(text_choice_find(choices, "cpu"), 0);
+    assert_int_equal(text_choice_find(choices, "onednn"), 2);
+    assert_int_equal(text_choice_find(choices, "onednn-bf16"), 3);
+    assert_int_equal(text_choice_find(choices, "cud"), -1);
+    assert_int_equal(text_choice_find(choices, "cpu|cuda"), -1);
+    assert_int_equal(text_choice_find(choices, ""), -1);
+    assert_int_equal(text_choice_find("", "cpu"), -1);
+    assert_string_equal(text_choice(choices, 0, text, sizeof(text)), "cpu");
+    assert_string_equal(text_choice(choices, 2, text, sizeof(text)), "onednn");
+    assert_string_equal(text_choice(choices, 3, text, sizeof(text)), "onednn-"); /* cut */
+    assert_string_equal(text_choice(choices, 4, text, sizeof(text)), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distance_counts_four_kinds_of_edit),
-        cmocka_unit_test(nearest_is_silent_where_nothing_is_near),
-        cmocka_unit_test(utf8_is_that_of_rfc_3629),
+        cmocka_unit_test(distance_counts_four_kinds_of_edit), cmocka_unit_test(nearest_is_silent_where_nothing_is_near),
+        cmocka_unit_test(utf8_is_that_of_rfc_3629),           cmocka_unit_test(choices_are_whole_words),
         cmocka_unit_test(hex_is_two_digits_a_byte),
     };
 

@@ -34,7 +34,7 @@ static void print_row(const struct bundle *bundle, int name_columns)
     json_t *scan = parse(bundle->scan_json);
     const char *which;
     double score;
-    char name[VERSION_MAX_NAME];
+    char name[VERSION_MAX_NAME], provider[PROVIDER_MAX_BYTES];
 
     printf("%-*s  ", name_columns, version_name_text(&bundle->name, name));
     if (*bundle->problem) {
@@ -43,7 +43,8 @@ static void print_row(const struct bundle *bundle, int name_columns)
         putchar('\n');
         return;
     }
-    printf("%-8s  %7d  %7.1f MB  ", bundle->task, bundle->class_count, (double)bundle->model_bytes / 1e6);
+    printf("%-8s  %-11s  %7d  %7.1f MB  ", bundle->task, bundle_provider(bundle, provider), bundle->class_count,
+           (double)bundle->model_bytes / 1e6);
     score = bundle_accuracy(bundle, &which);
     if (score >= 0)
         printf("%8.4f", score);
@@ -70,8 +71,8 @@ void bundle_report_table(const struct bundle *bundles, size_t count)
 
         columns = length > columns ? length : columns;
     }
-    printf("%-*s  %-8s  %7s  %10s  %8s  %9s  %-6s  %-20s  %s\n", columns, "version", "task", "classes", "size",
-           "accuracy", "crit/high", "in use", "pushed", "digest");
+    printf("%-*s  %-8s  %-11s  %7s  %10s  %8s  %9s  %-6s  %-20s  %s\n", columns, "version", "task", "provider",
+           "classes", "size", "accuracy", "crit/high", "in use", "pushed", "digest");
     for (i = 0; i < count; i++)
         print_row(&bundles[i], columns);
 }
@@ -163,7 +164,7 @@ static void print_golden(const char *text)
 
 void bundle_report_print(const struct bundle *bundle)
 {
-    char name[VERSION_MAX_NAME];
+    char name[VERSION_MAX_NAME], text[64];
     int i;
 
     printf("%-12s %s\n", "version", version_name_text(&bundle->name, name));
@@ -179,7 +180,8 @@ void bundle_report_print(const struct bundle *bundle)
     print_strings("output", bundle->outputs_json, SIZE_MAX, false);
     printf("%-12s %s", "settings", bundle->setting_count ? "" : "-");
     for (i = 0; i < bundle->setting_count; i++)
-        printf("%s%s=%.10g", i ? ", " : "", bundle->settings[i].key, bundle->settings[i].value);
+        printf("%s%s=%s", i ? ", " : "", bundle->settings[i].key,
+               bundle_setting_text(&bundle->settings[i], text, sizeof(text)));
     putchar('\n');
     print_evaluation(bundle);
     print_scan(bundle->scan_json);

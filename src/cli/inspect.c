@@ -167,7 +167,10 @@ static void print_model(const struct serin_yolo_info *info)
         printf("%-12s %d of %d values\n", "keypoints", info->keypoint_count, info->keypoint_dims);
     print_field("description", info->description);
     print_field("licence", info->license);
-    printf("%-12s %s, %d thread%s\n", "engine", info->provider, info->threads, info->threads == 1 ? "" : "s");
+    printf("%-12s %s, %d thread%s%s", "engine", info->provider, info->threads, info->threads == 1 ? "" : "s",
+           *info->provider_why ? ", because " : "");
+    terminal_text(stdout, info->provider_why);
+    putchar('\n');
 }
 
 static void print_report(const struct inspection *inspection)
@@ -288,6 +291,7 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
     json_put_string(json, "description", info->description);
     json_put_string(json, "license", info->license);
     json_put_string(json, "provider", info->provider);
+    json_put_string(json, "provider_why", info->provider_why);
     json_put_integer(json, "threads", info->threads);
 }
 

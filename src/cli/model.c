@@ -5,6 +5,7 @@
 #include "cli/model.h"
 
 #include "base/memory_limit.h"
+#include "base/text.h"
 #include "cli/terminal.h"
 
 #include <signal.h>
@@ -44,13 +45,12 @@ enum serin_errc model_limit_memory(const struct model_settings *settings, struct
 
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error)
 {
-    static const char *const providers[] = {"cpu",  "cuda",   "tensorrt",
-                                            "auto", "onednn", "onednn-bf16"}; /* MODEL_PROVIDERS */
+    char provider[PROVIDER_MAX_BYTES];
     struct serin_open_options options;
     struct serin_yolo *yolo = NULL;
 
     serin_open_options_init(&options);
-    options.provider = providers[settings->provider];
+    options.provider = text_choice(PROVIDERS, settings->provider, provider, sizeof(provider));
     options.device = settings->device;
     options.threads = settings->threads;
     options.sidecar = settings->sidecar;

@@ -6,21 +6,20 @@
 #define CLI_MODEL_H
 
 #include "base/error.h"
+#include "base/providers.h"
 #include "cli/cli.h"
 
 #include <serin/yolo.h>
 
 struct model_settings {
     const char *path;
-    int provider; /* which of MODEL_PROVIDERS */
+    int provider; /* which of PROVIDERS */
     int device;
     int threads;
     const char *sidecar;
     const char *cache_dir;
     int memory_mb; /* of this process; 0: memory_limit_default */
 };
-
-#define MODEL_PROVIDERS "cpu|cuda|tensorrt|auto|onednn|onednn-bf16"
 
 /* Rows of a verb's option table, for settings that hold a struct model_settings named model. */
 #define MODEL_PATH_OPTION(settings)                                                                                    \
@@ -43,12 +42,12 @@ struct model_settings {
     }
 #define MODEL_PROVIDER_OPTIONS(settings)                                                                               \
     {.name = "provider",                                                                                               \
-     .value = MODEL_PROVIDERS,                                                                                         \
+     .value = PROVIDERS,                                                                                               \
      .type = CLI_CHOICE,                                                                                               \
-     .fallback = "cpu",                                                                                                \
+     .fallback = PROVIDER_DEFAULT,                                                                                     \
      .offset = offsetof(struct settings, model.provider),                                                              \
-     .help = "what runs the network: ONNX Runtime on the CPU or a GPU (auto: the fastest that loads), or oneDNN on "   \
-             "the CPU in fp32 or bf16"},                                                                               \
+     .help = "what runs the network: ONNX Runtime on the CPU or a GPU, or oneDNN on the CPU in fp32 or bf16; auto is " \
+             "the first of tensorrt, cuda, onednn and cpu that can run the model"},                                    \
     {                                                                                                                  \
         .name = "device", .value = "N", .type = CLI_INTEGER, .fallback = "0", .max = 255,                              \
         .offset = offsetof(struct settings, model.device), .help = "the GPU's number, for cuda and tensorrt"           \

@@ -62,24 +62,6 @@ static bool read_size(const char *text, double min, double max, struct cli_size 
     return true;
 }
 
-static bool read_choice(const char *text, const char *words, int *ret)
-{
-    size_t length = strlen(text);
-    int number = 0;
-
-    while (*words) {
-        size_t word = strcspn(words, "|");
-
-        if (word == length && strncmp(words, text, length) == 0) {
-            *ret = number;
-            return true;
-        }
-        words += word + (words[word] == '|');
-        number++;
-    }
-    return false;
-}
-
 static bool add_text(const char *text, struct cli_texts *texts)
 {
     if (texts->count == CLI_MAX_TEXTS)
@@ -110,7 +92,8 @@ static bool store(const struct cli_option *option, const char *text, void *setti
     case CLI_SIZE:
         return read_size(text, option->min, option->max, field);
     case CLI_CHOICE:
-        return read_choice(text, option->value, field);
+        *(int *)field = text_choice_find(option->value, text);
+        return *(int *)field >= 0;
     }
     return false;
 }

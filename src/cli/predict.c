@@ -15,7 +15,6 @@
 #include "cli/sources.h"
 #include "cli/terminal.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,21 +130,6 @@ static enum serin_errc print_line(struct predict_run *run, struct serin_error *e
     return rc;
 }
 
-/* "not_found" of SERIN_NOT_FOUND. */
-static void code_name(enum serin_errc code, char *text, size_t size)
-{
-    static const char *const names[] = {
-#define X(name, sentence) #name,
-        SERIN_ERRC_MAP(X)
-#undef X
-    };
-    size_t i;
-
-    snprintf(text, size, "%s", (size_t)code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown");
-    for (i = 0; text[i]; i++)
-        text[i] = (char)tolower((unsigned char)text[i]);
-}
-
 static void report_failure(struct predict_run *run, const char *path, const struct serin_error *error)
 {
     struct serin_error unprinted;
@@ -157,7 +141,7 @@ static void report_failure(struct predict_run *run, const char *path, const stru
     terminal_complain_of(path, error);
     if (!run->settings->json)
         return;
-    code_name(error->code, code, sizeof(code));
+    error_code_name(error->code, code, sizeof(code));
     json_init(&json, &run->line);
     json_begin_object(&json);
     json_key(&json, "image");

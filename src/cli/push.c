@@ -31,7 +31,7 @@ struct push_settings {
 static const struct cli_option options[] = {
     MODEL_PATH_OPTION(push_settings),
     {.name = "set",
-     .value = "KEY=NUMBER",
+     .value = "KEY=VALUE",
      .type = CLI_TEXTS,
      .offset = offsetof(struct push_settings, set),
      .help = "a setting that the version is served with, such as conf=.3; may be given several times"},
@@ -72,6 +72,8 @@ static const struct cli_example examples[] = {
     {"serin push street-person:v1.0.0-cpu --model v1.0.0.onnx", "make a model a version"},
     {"serin push yolov8n:v1.3.0-gpu-cu118 --model yolov8n.onnx --set conf=.3 --set max_batch=16 --eval coco128.yaml",
      "with what it is served with, and how accurate it is"},
+    {"serin push yolov8n:v1.3.0-cpu-bf16 --model yolov8n.onnx --set provider=onednn-bf16",
+     "the same network in bf16, to be released as any other version"},
     {"serin push yolov8n:v1.3.1-gpu-cu118 --model yolov8n.onnx --golden golden/",
      "with pictures to which it must give the same answers where it is deployed"},
     {0},
@@ -130,6 +132,28 @@ static enum serin_errc copy_shapes(const struct tensor_spec *specs, int count, c
     return rc;
 }
 
+/* People deploy by the tag: what it says of precision, and what the version computes in, should be the same. */
+static void compare_tag(const struct bundle *bundle, bool quantized)
+{
+    char provider[PROVIDER_MAX_BYTES];
+    const bool bf16 = strcmp(bundle_provider(bundle, provider), "onednn-bf16") == 0;
+
+    if (version_tag_has(&bundle->name, "bf16") && !bf16)
+        terminal_complain("push: the tag %s says bf16, and the version runs with provider %s: is --set "
+                          "provider=onednn-bf16 missing?",
+                          bundle->name.tag, provider);
+    if (!version_tag_has(&bundle->name, "bf16") && bf16)
+        terminal_complain("push: the version runs in bf16 (provider %s), and its tag %s does not say so: "
+                          "%.100s-bf16 would",
+                          provider, bundle->name.tag, bundle->name.tag);
+    if (version_tag_has(&bundle->name, "int8") && !quantized)
+        terminal_complain("push: the tag %s says int8, and no layer of the model is quantised: is it the right file?",
+                          bundle->name.tag);
+    if (!version_tag_has(&bundle->name, "int8") && quantized)
+        terminal_complain("push: the model is quantised to 8 bits, and the tag %s does not say so: %.100s-int8 would",
+                          bundle->name.tag, bundle->name.tag);
+}
+
 static enum serin_errc describe(struct push *push, struct serin_error *error)
 {
     const struct serin_yolo_info *info = serin_yolo_get_info(push->yolo);
@@ -148,6 +172,7 @@ static enum serin_errc describe(struct push *push, struct serin_error *error)
     rc = copy_shapes(summary.interface.inputs, summary.interface.input_count, &bundle->inputs_json, error);
     if (rc == SERIN_OK)
         rc = copy_shapes(summary.interface.outputs, summary.interface.output_count, &bundle->outputs_json, error);
+    compare_tag(bundle, summary.quantized);
     onnx_summary_done(&summary);
     return rc;
 }
@@ -264,10 +289,19 @@ static enum serin_errc read_scan(struct push *push, struct serin_error *error)
     return error_prefix(error, rc, "%s", push->settings->scan);
 }
 
+/* What reads the same files where the machine of the push lacks what the version is for; NULL: every machine has it. */
+static const char *stand_in(const char *provider)
+{
+    if (strcmp(provider, "onednn-bf16") == 0)
+        return "onednn";
+    return strcmp(provider, "cuda") == 0 || strcmp(provider, "tensorrt") == 0 ? "cpu" : NULL;
+}
+
 static enum serin_errc open_model(struct push *push, struct serin_error *error)
 {
     const char *path = push->settings->model.path;
     struct serin_open_options open;
+    char provider[PROVIDER_MAX_BYTES];
     enum serin_errc rc;
 
     rc = model_limit_memory(&push->settings->model, error);
@@ -277,7 +311,15 @@ static enum serin_errc open_model(struct push *push, struct serin_error *error)
         return rc;
     serin_open_options_init(&open);
     open.threads = push->settings->model.threads;
+    open.provider = bundle_provider(&push->bundle, provider);
     rc = serin_yolo_open_memory(push->model, push->model_bytes, &open, &push->yolo, error);
+    if (rc == SERIN_ENGINE && stand_in(provider)) {
+        terminal_complain("push: the version is tried with %s, since this machine cannot run it as it will be served "
+                          "(%s): %s",
+                          stand_in(provider), provider, error->message);
+        open.provider = stand_in(provider);
+        rc = serin_yolo_open_memory(push->model, push->model_bytes, &open, &push->yolo, error);
+    }
     return error_prefix(error, rc, "%s", path);
 }
 
@@ -390,7 +432,9 @@ const struct cli_verb cli_push = {
         "depends on the content alone.\n\n"
         "Settings: conf, iou, max_det, imgsz (as in 'serin predict'); max_batch, max_delay_us, max_queue (batching); "
         "threads, decode_threads, cpus, memory_mb, replicas (of a worker); golden_map_floor (least accuracy at "
-        "admission).\n\n"
+        "admission); provider (" PROVIDERS ": what runs the network; without it " PROVIDER_DEFAULT ").\n\n"
+        "The trial, the accuracy and the golden pictures are of that provider; where this machine lacks what it needs "
+        "(a GPU, instructions for bf16) the nearest that it has stands in, which a sentence says.\n\n"
         "The store is an OCI image layout with ModelPack's media types: 'skopeo copy oci:DIR:NAME:TAG ...' takes a "
         "version to any registry.",
     .options = options,

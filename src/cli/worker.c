@@ -4,6 +4,7 @@
  */
 #include "worker/worker.h"
 
+#include "base/text.h"
 #include "cli/model.h"
 #include "cli/terminal.h"
 
@@ -119,9 +120,8 @@ static const struct cli_example examples[] = {
 
 static int run_worker(const void *given, char *const *operands, size_t operand_count)
 {
-    static const char *const providers[] = {"cpu",  "cuda",   "tensorrt",
-                                            "auto", "onednn", "onednn-bf16"}; /* MODEL_PROVIDERS */
     const struct worker_settings *settings = given;
+    char provider[PROVIDER_MAX_BYTES];
     struct worker_options worker;
     struct serin_error error;
 
@@ -130,7 +130,7 @@ static int run_worker(const void *given, char *const *operands, size_t operand_c
     worker.model_path = settings->model.path;
     worker.name = settings->name;
     worker.listen = settings->listen;
-    worker.provider = providers[settings->model.provider];
+    worker.provider = text_choice(PROVIDERS, settings->model.provider, provider, sizeof(provider));
     worker.device = settings->model.device;
     worker.threads = settings->model.threads;
     worker.decode_threads = settings->decode_threads;

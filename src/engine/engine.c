@@ -7,6 +7,9 @@
  */
 #include "engine/engine.h"
 
+#include "base/providers.h"
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +76,9 @@ enum serin_errc engine_open(const uint8_t *bytes, size_t size_bytes, const struc
     struct engine *engine;
     enum serin_errc rc;
 
-    BUG_ON(options->threads < 1 || !options->provider);
+    BUG_ON(options->threads < 1 || !options->provider || strcmp(options->provider, "auto") == 0);
+    if (text_choice_find(PROVIDERS, options->provider) < 0)
+        return error_set(error, SERIN_INVALID, "unknown provider '%s': it is one of %s", options->provider, PROVIDERS);
     engine = calloc(1, sizeof(*engine));
     if (!engine)
         return error_set(error, SERIN_NOMEM, "no memory for an engine");

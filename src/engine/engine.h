@@ -42,7 +42,7 @@ struct tensor {
 };
 
 struct engine_options {
-    const char *provider; /* "cpu", "cuda", "tensorrt", "auto": ONNX Runtime's; "onednn", "onednn-bf16" */
+    const char *provider; /* one of PROVIDERS (base/providers.h) but "auto", which is for who knows what to try */
     int threads;          /* >= 1, for all runs together */
     int device;
     const char *cache_dir; /* NULL: none */

@@ -125,6 +125,12 @@ static void planned_done(struct planned *planned)
 
 /* ---- plans ---- */
 
+static enum serin_errc is_not_for_us(enum serin_errc rc, struct serin_error *error)
+{
+    return rc == SERIN_UNSUPPORTED ? error_prefix(error, rc, "oneDNN cannot run this network (the provider cpu may)")
+                                   : rc;
+}
+
 static struct planned *find_plan(const struct engine *engine, const struct tensor *inputs, int threads)
 {
     struct network *network = engine->state;
@@ -177,7 +183,7 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
             pthread_cond_wait(&network->returned, &network->lock);
             continue;
         }
-        rc = plan_new(network->graph, inputs, &options, network->weights, &planned->plan, error);
+        rc = is_not_for_us(plan_new(network->graph, inputs, &options, network->weights, &planned->plan, error), error);
         if (rc != SERIN_OK)
             return rc;
         planned->threads = threads;
@@ -291,23 +297,18 @@ static enum serin_errc network_open(const uint8_t *bytes, size_t size_bytes, con
     network->weights = plan_weights_new();
     if (!network->weights)
         rc = error_set(error, SERIN_NOMEM, "no memory for weights");
-    if (rc == SERIN_OK && !bf16 && strcmp(options->provider, "onednn") != 0)
-        rc = error_set(error, SERIN_INVALID, "unknown provider '%s': cpu, cuda, tensorrt, auto, onednn or onednn-bf16",
-                       options->provider);
     if (rc == SERIN_OK && bf16 && !onednn_has_bf16())
-        rc = error_set(error, SERIN_UNSUPPORTED,
+        rc = error_set(error, SERIN_ENGINE,
                        "this processor has no instructions for bf16 (AVX512_BF16 or AMX): the provider onednn runs the "
                        "network in fp32");
     if (rc != SERIN_OK)
         return rc;
     rc = graph_read(bytes, size_bytes, &network->graph, error);
-    if (rc == SERIN_OK) {
-        engine->interface = network->graph->interface;
-        snprintf(engine->provider, sizeof(engine->provider), "%s", options->provider);
-        rc = prove(engine, error);
-    }
-    return rc == SERIN_UNSUPPORTED ? error_prefix(error, rc, "oneDNN cannot run this network, the provider cpu may")
-                                   : rc;
+    if (rc != SERIN_OK)
+        return is_not_for_us(rc, error);
+    engine->interface = network->graph->interface;
+    snprintf(engine->provider, sizeof(engine->provider), "%s", options->provider);
+    return prove(engine, error);
 }
 
 static void network_outputs_done(const struct engine *engine, struct engine_outputs *outputs)

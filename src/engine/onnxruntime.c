@@ -5,8 +5,7 @@
  * One OrtEnv serves the process and is never released; its log is silenced, because what matters comes back as a
  * status. Threads are always explicit: ONNX Runtime's own default takes every core of the machine, which starves its
  * neighbours in a container (onnxruntime_backend #245). The CUDA and TensorRT providers are shared libraries beside
- * libonnxruntime.so that ONNX Runtime loads when asked; where they are missing, asking is an error, and "auto" goes on
- * to the next.
+ * libonnxruntime.so that ONNX Runtime loads when asked; where they are missing, asking is an error.
  */
 #include "engine/engine.h"
 
@@ -157,28 +156,24 @@ static enum serin_errc append_tensorrt(OrtSessionOptions *options, int device, c
     return rc;
 }
 
-static enum serin_errc append_provider(OrtSessionOptions *options, const char *provider,
-                                       const struct engine_options *wanted, struct serin_error *error)
+static enum serin_errc append_provider(OrtSessionOptions *options, const struct engine_options *wanted,
+                                       struct serin_error *error)
 {
-    if (strcmp(provider, "cpu") == 0)
-        return SERIN_OK;
-    if (strcmp(provider, "cuda") == 0)
-        return append_cuda(options, wanted->device, error);
-    if (strcmp(provider, "tensorrt") == 0) {
-        enum serin_errc rc = append_tensorrt(options, wanted->device, wanted->cache_dir, error);
+    enum serin_errc rc;
 
-        /* What TensorRT cannot take of the graph runs on CUDA rather than the CPU, where CUDA is there too. */
-        if (rc == SERIN_OK)
-            (void)append_cuda(options, wanted->device, NULL);
-        return rc;
-    }
-    return error_set(error, SERIN_INVALID, "unknown provider '%s': cpu, cuda, tensorrt, auto, onednn or onednn-bf16",
-                     provider);
+    if (strcmp(wanted->provider, "cpu") == 0)
+        return SERIN_OK;
+    if (strcmp(wanted->provider, "cuda") == 0)
+        return append_cuda(options, wanted->device, error);
+    rc = append_tensorrt(options, wanted->device, wanted->cache_dir, error);
+    /* What TensorRT cannot take of the graph runs on CUDA rather than the CPU, where CUDA is there too. */
+    if (rc == SERIN_OK)
+        (void)append_cuda(options, wanted->device, NULL);
+    return rc;
 }
 
 static enum serin_errc create_session(struct engine *engine, const uint8_t *bytes, size_t size_bytes,
-                                      const char *provider, const struct engine_options *wanted,
-                                      struct serin_error *error)
+                                      const struct engine_options *wanted, struct serin_error *error)
 {
     struct session *session = engine->state;
     OrtSessionOptions *options = NULL;
@@ -198,13 +193,13 @@ static enum serin_errc create_session(struct engine *engine, const uint8_t *byte
         rc = check(api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"), SERIN_ENGINE, "threads",
                    error);
     if (rc == SERIN_OK)
-        rc = append_provider(options, provider, wanted, error);
+        rc = append_provider(options, wanted, error);
     if (rc == SERIN_OK)
         rc = check(api->CreateSessionFromArray(env, bytes, size_bytes, options, &session->session), SERIN_CORRUPT,
                    "loading the model", error);
     api->ReleaseSessionOptions(options);
     if (rc == SERIN_OK)
-        snprintf(engine->provider, sizeof(engine->provider), "%s", provider);
+        snprintf(engine->provider, sizeof(engine->provider), "%s", wanted->provider);
     return rc;
 }
 
@@ -280,7 +275,6 @@ static enum serin_errc onnxruntime_open(const uint8_t *bytes, size_t size_bytes,
                                         struct engine *engine, struct serin_error *error)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static const char *const fastest_first[] = {"tensorrt", "cuda", "cpu"};
     struct session *session;
     enum serin_errc rc;
 
@@ -292,18 +286,7 @@ static enum serin_errc onnxruntime_open(const uint8_t *bytes, size_t size_bytes,
     if (!session)
         return error_set(error, SERIN_NOMEM, "no memory for a session");
     engine->state = session;
-    if (strcmp(options->provider, "auto") == 0) {
-        size_t i;
-
-        rc = SERIN_ENGINE;
-        for (i = 0; i < sizeof(fastest_first) / sizeof(fastest_first[0]) && rc != SERIN_OK; i++) {
-            bool last = i + 1 == sizeof(fastest_first) / sizeof(fastest_first[0]);
-
-            rc = create_session(engine, bytes, size_bytes, fastest_first[i], options, last ? error : NULL);
-        }
-    } else {
-        rc = create_session(engine, bytes, size_bytes, options->provider, options, error);
-    }
+    rc = create_session(engine, bytes, size_bytes, options, error);
     if (rc == SERIN_OK)
         rc = check(api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &session->memory), SERIN_ENGINE,
                    "memory", error);

@@ -56,7 +56,7 @@ struct replica {
     int open_handles;
     int log_fds[2]; /* read, write */
     struct log_lines lines;
-    char last_line[256]; /* of this life; quoted when it dies */
+    char last_line[512]; /* of this life; quoted when it dies: a path, and then why */
 
     struct sock_fprog *filter;
     struct limits_group group;

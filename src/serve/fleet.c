@@ -10,7 +10,11 @@
 
 #include "base/memory_limit.h"
 #include "base/processors.h"
+#include "base/text.h"
 #include "http/address.h"
+#include "runtime/gpu.h"
+
+#include <jansson.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +211,20 @@ static void state_changed(void *user, struct replica *replica, enum replica_stat
         end_if_gone(fleet, version);
 }
 
+/* {"event":"engine","provider":"cpu","text":"oneDNN cannot ..."}: a worker is believed no more than a name. */
+static void hear_engine(struct fleet_version *version, const char *line)
+{
+    const char *provider = NULL, *why = NULL, *event = NULL;
+    json_t *root = strstr(line, "\"event\":\"engine\"") ? json_loads(line, 0, NULL) : NULL;
+
+    if (root && json_unpack(root, "{s:s, s:s, s:s}", "event", &event, "provider", &provider, "text", &why) == 0 &&
+        text_choice_find(PROVIDERS, provider) >= 0 && strlen(why) < sizeof(version->provider_why)) {
+        snprintf(version->provider, sizeof(version->provider), "%s", provider);
+        snprintf(version->provider_why, sizeof(version->provider_why), "%s", why);
+    }
+    json_decref(root);
+}
+
 static void logged(void *user, struct replica *replica, const char *line)
 {
     struct fleet_watcher *watcher = user;
@@ -214,6 +232,7 @@ static void logged(void *user, struct replica *replica, const char *line)
     (void)replica;
     if (!watcher->version)
         return;
+    hear_engine(watcher->version, line);
     watcher->fleet->options.logged(watcher->fleet->options.user, watcher->version->name, line);
 }
 
@@ -243,6 +262,14 @@ static const struct {
     {"max_queue", "--max-queue", 0}, {"decode_threads", "--decode-threads", 0},
 };
 
+/* The GPU that a worker sees: the first, or none. "auto" gets one where there is one. */
+static int gpu_for(const char *provider)
+{
+    if (strcmp(provider, "cuda") == 0 || strcmp(provider, "tensorrt") == 0)
+        return 0;
+    return strcmp(provider, "auto") == 0 && gpu_count() > 0 ? 0 : -1;
+}
+
 static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *version, const struct bundle *bundle,
                                      int place, struct serin_error *error)
 {
@@ -252,11 +279,11 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     struct replica_spec spec = {.label = label,
                                 .program = fleet->program,
                                 .run_dir = fleet->run_dir,
-                                .gpu = -1,
                                 .ready_timeout_ms = 120000,
                                 .drain_timeout_ms = 10000,
                                 .max_restarts = 5};
     struct arguments arguments = {0};
+    char provider[PROVIDER_MAX_BYTES];
     const char *readable[2] = {model_path, NULL};
     enum serin_errc rc;
     size_t i;
@@ -278,6 +305,9 @@ static enum serin_errc start_replica(struct fleet *fleet, struct fleet_version *
     arguments.list[arguments.count++] = version->name;
     arguments.list[arguments.count++] = "--listen";
     arguments.list[arguments.count++] = listen;
+    arguments.list[arguments.count++] = "--provider";
+    arguments.list[arguments.count++] = bundle_provider(bundle, provider);
+    spec.gpu = gpu_for(provider);
     add_argument(&arguments, "--threads", 0, bundle_setting_get(bundle, "threads", fleet->options.threads));
     for (i = 0; i < sizeof(worker_settings) / sizeof(worker_settings[0]); i++) {
         double value = bundle_setting_get(bundle, worker_settings[i].key, -1);

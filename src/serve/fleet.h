@@ -20,7 +20,7 @@
 struct fleet_replica {
     struct replica *replica; /* NULL: none */
     enum replica_state state;
-    char why[200];
+    char why[640]; /* a worker's last words stand at its end */
     char endpoint[128];
     struct health *health;         /* from its readiness on; of an URL: from the beginning */
     struct fleet_watcher *watcher; /* who is told of it */
@@ -33,8 +33,10 @@ struct fleet_version {
     char url[FLEET_MAX_URL]; /* "": our own replicas; else the one replica has no process */
     int replica_count;
     struct fleet_replica replicas[FLEET_MAX_REPLICAS];
-    uint64_t memory_bytes; /* limit of each of our own replicas; 0: none */
-    bool leaving;          /* being stopped */
+    uint64_t memory_bytes;             /* limit of each of our own replicas; 0: none */
+    char provider[PROVIDER_MAX_BYTES]; /* what runs the network, as a replica of our own has told; "": not told */
+    char provider_why[400];            /* of "auto": why it is not a faster one, or "" */
+    bool leaving;                      /* being stopped */
 };
 
 struct fleet;

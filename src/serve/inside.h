@@ -129,6 +129,8 @@ void shelf_end_all(struct server *server); /* at the program's end */
 
 /* report.c: what the admin API shows */
 enum serin_errc report_status(void *user, struct buffer *out, struct serin_error *error);
+/* The member "engine": what runs a version's network, and why not a faster one; null where provider is "". */
+void report_engine(struct json_writer *json, const char *provider, const char *why);
 enum serin_errc report_routes(void *user, struct buffer *out, struct serin_error *error);
 enum serin_errc report_route(void *user, const char *model, struct buffer *out, struct serin_error *error);
 enum serin_errc report_changes(void *user, int limit, struct buffer *out, struct serin_error *error);

@@ -61,6 +61,19 @@ static void write_replicas(struct server *server, struct json_writer *json, cons
     json_end_array(json);
 }
 
+void report_engine(struct json_writer *json, const char *provider, const char *why)
+{
+    json_key(json, "engine");
+    if (!*provider) {
+        json_write_null(json);
+        return;
+    }
+    json_begin_object(json);
+    json_put_string(json, "provider", provider);
+    json_put_string(json, "why", why);
+    json_end_object(json);
+}
+
 static void write_version(struct server *server, struct json_writer *json, const struct gateway_entry *entry, int v)
 {
     static struct gateway_totals totals; /* 8 KiB of histogram; the control thread is one */
@@ -80,6 +93,7 @@ static void write_version(struct server *server, struct json_writer *json, const
                     gateway_breaker_open(server->gateway, entry->versions[v].slot) ? "open" : "closed");
     json_put_integer(json, "ready", (uint64_t)ready_count(&entry->versions[v]));
     write_replicas(server, json, version);
+    report_engine(json, version ? version->provider : "", version ? version->provider_why : "");
     json_put_integer(json, "memory_limit_bytes", version ? version->memory_bytes : 0); /* of each replica; 0: none */
     json_key(json, "counters");
     json_begin_object(json);

@@ -28,6 +28,7 @@ struct reading {
     uv_work_t work;
     struct http_exchange *exchange;
     char dir[1024], name[VERSION_MAX_NAME], against[VERSION_MAX_NAME];
+    char provider[PROVIDER_MAX_BYTES], provider_why[sizeof(((struct fleet_version *)0)->provider_why)];
     struct buffer out;
     struct serin_error error;
     enum serin_errc rc;
@@ -51,9 +52,10 @@ static enum serin_errc write_all(struct bundles *store, struct json_writer *json
     return SERIN_OK;
 }
 
-static enum serin_errc write_one(struct bundles *store, const char *name, struct json_writer *json,
+static enum serin_errc write_one(struct bundles *store, const struct reading *reading, struct json_writer *json,
                                  struct serin_error *error)
 {
+    const char *name = reading->name;
     struct bundle bundle = {0};
     json_t *findings = NULL;
     enum serin_errc rc = bundles_find(store, name, &bundle, error);
@@ -67,6 +69,7 @@ static enum serin_errc write_one(struct bundles *store, const char *name, struct
     if (rc == SERIN_OK) {
         json_begin_object(json);
         bundle_write_members(json, &bundle);
+        report_engine(json, reading->provider, reading->provider_why);
         json_key(json, "findings");
         json_write_raw(json, text ? text : "null");
         json_end_object(json);
@@ -105,7 +108,7 @@ static void read_store(uv_work_t *work)
     if (reading->rc == SERIN_OK && !reading->name[0])
         reading->rc = write_all(store, &json, &reading->error);
     else if (reading->rc == SERIN_OK && !reading->against[0])
-        reading->rc = write_one(store, reading->name, &json, &reading->error);
+        reading->rc = write_one(store, reading, &json, &reading->error);
     else if (reading->rc == SERIN_OK)
         reading->rc = write_diff(store, reading, &json, &reading->error);
     if (reading->rc == SERIN_OK)
@@ -127,6 +130,7 @@ enum serin_errc shelf_versions(void *user, const char *name, const char *against
                                struct serin_error *error)
 {
     struct server *server = user;
+    const struct fleet_version *version = fleet_find(server->fleet, name);
     struct reading *reading;
 
     if (strlen(name) >= sizeof(reading->name) || strlen(against) >= sizeof(reading->against))
@@ -139,6 +143,10 @@ enum serin_errc shelf_versions(void *user, const char *name, const char *against
     snprintf(reading->dir, sizeof(reading->dir), "%s", server->options.data_dir);
     snprintf(reading->name, sizeof(reading->name), "%s", name);
     snprintf(reading->against, sizeof(reading->against), "%s", against);
+    if (version) {
+        memcpy(reading->provider, version->provider, sizeof(reading->provider));
+        memcpy(reading->provider_why, version->provider_why, sizeof(reading->provider_why));
+    }
     buffer_init(&reading->out, MAX_ANSWER_BYTES);
     if (uv_queue_work(&server->loop, &reading->work, read_store, have_read) != 0) {
         free(reading);

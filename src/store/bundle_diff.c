@@ -6,6 +6,7 @@
  */
 #include "store/bundle_diff.h"
 
+#include "base/text.h"
 #include "version/manifest.h"
 
 #include <stdio.h>
@@ -34,11 +35,14 @@ static void compare(json_t *fields, const char *kind, const char *name, json_t *
     json_decref(to);
 }
 
-static json_t *setting_of(const struct bundle *bundle, const char *key)
+static json_t *setting_of(const struct bundle *bundle, const struct bundle_setting_rule *rule)
 {
-    double value = bundle_setting_get(bundle, key, -1); /* no setting is negative */
+    double value = bundle_setting_get(bundle, rule->key, -1); /* no setting is negative */
+    char word[64];
 
-    return value < 0 ? json_null() : json_real(value);
+    if (value < 0)
+        return json_null();
+    return rule->choices ? json_string(text_choice(rule->choices, (int)value, word, sizeof(word))) : json_real(value);
 }
 
 static json_t *compare_fields(const struct bundle *from, const struct bundle *to)
@@ -56,8 +60,8 @@ static json_t *compare_fields(const struct bundle *from, const struct bundle *to
     compare(fields, "shape", "inputs", parse(from->inputs_json), parse(to->inputs_json));
     compare(fields, "shape", "outputs", parse(from->outputs_json), parse(to->outputs_json));
     for (i = 0; i < bundle_setting_rule_count; i++)
-        compare(fields, "setting", bundle_settings[i].key, setting_of(from, bundle_settings[i].key),
-                setting_of(to, bundle_settings[i].key));
+        compare(fields, "setting", bundle_settings[i].key, setting_of(from, &bundle_settings[i]),
+                setting_of(to, &bundle_settings[i]));
     return fields;
 }
 

@@ -19,7 +19,6 @@ static void raw_field(struct json_writer *json, const char *key, const char *tex
 void bundle_write_members(struct json_writer *json, const struct bundle *bundle)
 {
     char name[VERSION_MAX_NAME];
-    int i;
 
     json_put_string(json, "name", version_name_text(&bundle->name, name));
     json_put_string(json, "model", bundle->name.model);
@@ -42,12 +41,7 @@ void bundle_write_members(struct json_writer *json, const struct bundle *bundle)
     raw_field(json, "inputs", bundle->inputs_json);
     raw_field(json, "outputs", bundle->outputs_json);
     json_key(json, "settings");
-    json_begin_object(json);
-    for (i = 0; i < bundle->setting_count; i++) {
-        json_key(json, bundle->settings[i].key);
-        json_write_number(json, bundle->settings[i].value);
-    }
-    json_end_object(json);
+    bundle_settings_write(bundle, json);
     raw_field(json, "eval", bundle->eval_json);
     raw_field(json, "scan", bundle->scan_json);
     raw_field(json, "golden", bundle->golden_json);

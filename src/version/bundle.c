@@ -7,7 +7,6 @@
  */
 #include "version/bundle.h"
 
-#include "base/json.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -16,19 +15,20 @@
 #include <string.h>
 
 const struct bundle_setting_rule bundle_settings[] = {
-    {"conf", 0, 1, false, "keep what scores above"},
-    {"cpus", 0, 1024, false, "processors that a worker may use; 0: no limit"},
-    {"decode_threads", 1, 256, true, "threads that take pictures apart"},
-    {"golden_map_floor", 0, 1, false, "least accuracy (mAP50-95, top-1) at admission"},
-    {"imgsz", 32, 8192, true, "input size in pixels, for models that take any"},
-    {"iou", 0, 1, false, "suppress what overlaps more"},
-    {"max_batch", 1, 64, true, "most pictures of one inference"},
-    {"max_delay_us", 0, 10000000, true, "how long a batch waits for more"},
-    {"max_det", 1, 30000, true, "most detections of a picture"},
-    {"max_queue", 1, 100000, true, "pictures that wait before requests are refused"},
-    {"memory_mb", 64, 4194304, true, "memory that a worker may use"},
-    {"replicas", 1, 64, true, "worker processes"},
-    {"threads", 0, 1024, true, "threads of the engine; 0: one for each processor"},
+    {"conf", 0, 1, false, "keep what scores above", NULL},
+    {"cpus", 0, 1024, false, "processors that a worker may use; 0: no limit", NULL},
+    {"decode_threads", 1, 256, true, "threads that take pictures apart", NULL},
+    {"golden_map_floor", 0, 1, false, "least accuracy (mAP50-95, top-1) at admission", NULL},
+    {"imgsz", 32, 8192, true, "input size in pixels, for models that take any", NULL},
+    {"iou", 0, 1, false, "suppress what overlaps more", NULL},
+    {"max_batch", 1, 64, true, "most pictures of one inference", NULL},
+    {"max_delay_us", 0, 10000000, true, "how long a batch waits for more", NULL},
+    {"max_det", 1, 30000, true, "most detections of a picture", NULL},
+    {"max_queue", 1, 100000, true, "pictures that wait before requests are refused", NULL},
+    {"memory_mb", 64, 4194304, true, "memory that a worker may use", NULL},
+    {"provider", 0, 5, true, "what runs the network", PROVIDERS},
+    {"replicas", 1, 64, true, "worker processes", NULL},
+    {"threads", 0, 1024, true, "threads of the engine; 0: one for each processor", NULL},
 };
 const size_t bundle_setting_rule_count = sizeof(bundle_settings) / sizeof(bundle_settings[0]);
 
@@ -111,11 +111,19 @@ enum serin_errc bundle_setting_set(struct bundle *bundle, const char *assignment
     double value;
 
     if (assignment[length] != '=' || length == 0)
-        return error_set(error, SERIN_INVALID, "'%.80s' is no setting; one is written KEY=NUMBER", assignment);
+        return error_set(error, SERIN_INVALID, "'%.80s' is no setting; one is written KEY=VALUE", assignment);
     snprintf(key, sizeof(key), "%.*s", (int)(length < TEXT_MAX_WORD ? length : TEXT_MAX_WORD), assignment);
     rule = bundle_setting_find_rule(key);
     if (!rule)
         return unknown_key(key, error);
+    if (rule->choices) {
+        const int number = text_choice_find(rule->choices, assignment + length + 1);
+
+        if (number < 0)
+            return error_set(error, SERIN_INVALID, "setting %s is '%.40s', it is one of %s", rule->key,
+                             assignment + length + 1, rule->choices);
+        return bundle_setting_add(bundle, rule, number, error);
+    }
     value = strtod(assignment + length + 1, &end);
     if (end == assignment + length + 1 || *end || !isfinite(value))
         return error_set(error, SERIN_INVALID, "setting %s is '%.40s', it is a %snumber from %.10g to %.10g", rule->key,
@@ -134,12 +142,47 @@ double bundle_setting_get(const struct bundle *bundle, const char *key, double o
     return otherwise;
 }
 
+const char *bundle_setting_text(const struct bundle_setting *setting, char *text, size_t size)
+{
+    const struct bundle_setting_rule *rule = bundle_setting_find_rule(setting->key);
+
+    BUG_ON(!rule);
+    if (rule->choices)
+        return text_choice(rule->choices, (int)setting->value, text, size);
+    snprintf(text, size, "%.10g", setting->value);
+    return text;
+}
+
+const char *bundle_provider(const struct bundle *bundle, char text[PROVIDER_MAX_BYTES])
+{
+    const double otherwise = text_choice_find(PROVIDERS, PROVIDER_DEFAULT);
+
+    return text_choice(PROVIDERS, (int)bundle_setting_get(bundle, "provider", otherwise), text, PROVIDER_MAX_BYTES);
+}
+
 /* ---- writing ---- */
+
+void bundle_settings_write(const struct bundle *bundle, struct json_writer *json)
+{
+    char word[64];
+    int i;
+
+    json_begin_object(json);
+    for (i = 0; i < bundle->setting_count; i++) {
+        const struct bundle_setting *setting = &bundle->settings[i];
+
+        json_key(json, setting->key);
+        if (bundle_setting_find_rule(setting->key)->choices)
+            json_write_string(json, bundle_setting_text(setting, word, sizeof(word)));
+        else
+            json_write_number(json, setting->value);
+    }
+    json_end_object(json);
+}
 
 enum serin_errc bundle_description_write(const struct bundle *bundle, struct buffer *out, struct serin_error *error)
 {
     struct json_writer json;
-    int i;
 
     json_init(&json, out);
     json_begin_object(&json);
@@ -158,12 +201,7 @@ enum serin_errc bundle_description_write(const struct bundle *bundle, struct buf
     json_key(&json, "outputs");
     json_write_raw(&json, bundle->outputs_json);
     json_key(&json, "settings");
-    json_begin_object(&json);
-    for (i = 0; i < bundle->setting_count; i++) {
-        json_key(&json, bundle->settings[i].key);
-        json_write_number(&json, bundle->settings[i].value);
-    }
-    json_end_object(&json);
+    bundle_settings_write(bundle, &json);
     if (bundle->scan_json) {
         json_key(&json, "scan");
         json_write_raw(&json, bundle->scan_json);

@@ -11,6 +11,8 @@
 #define VERSION_BUNDLE_H
 
 #include "base/buffer.h"
+#include "base/json.h"
+#include "base/providers.h"
 #include "version/name.h"
 
 #include <stddef.h>
@@ -60,6 +62,7 @@ struct bundle_setting_rule {
     double min, max;
     bool whole; /* no fractions */
     const char *meaning;
+    const char *choices; /* the value is one of these words ("cpu|cuda"), in memory its number; NULL: a number */
 };
 
 extern const struct bundle_setting_rule bundle_settings[];
@@ -70,10 +73,19 @@ const struct bundle_setting_rule *bundle_setting_find_rule(const char *key);
 /* SERIN_INVALID: out of range, or there already. */
 MUST_USE enum serin_errc bundle_setting_add(struct bundle *bundle, const struct bundle_setting_rule *rule, double value,
                                             struct serin_error *error);
-/* "conf=.3". SERIN_INVALID: no such key (the nearest is named), no number, out of range, given twice. */
+/* "conf=.3". SERIN_INVALID: no such key (the nearest is named), no number, out of range, none of the words, given
+ * twice.
+ */
 MUST_USE enum serin_errc bundle_setting_set(struct bundle *bundle, const char *assignment, struct serin_error *error);
 /* The bundle's own value, or otherwise. key must be one of bundle_settings. */
 double bundle_setting_get(const struct bundle *bundle, const char *key, double otherwise);
+/* A setting's value as it is written: "0.3", "onednn-bf16". Returns text. */
+const char *bundle_setting_text(const struct bundle_setting *setting, char *text, size_t size);
+/* What runs the network, one of PROVIDERS: the setting provider, or PROVIDER_DEFAULT. Returns text. */
+const char *bundle_provider(const struct bundle *bundle, char text[PROVIDER_MAX_BYTES]);
+
+/* The settings as an object: {"conf":0.3,"provider":"onednn-bf16"}. */
+void bundle_settings_write(const struct bundle *bundle, struct json_writer *json);
 
 /* ---- serin.json ---- */
 

@@ -15,7 +15,7 @@
 static const char golden[] =
     "{\"schema\":1,\"task\":\"detect\",\"architecture\":\"yolov8\",\"precision\":\"fp32\",\"class_names\":[\"person\","
     "\"v\xc3\xa9lo\"],\"inputs\":[\"fp32[?,3,640,640]\"],\"outputs\":[\"fp32[?,6,8400]\"],\"settings\":{\"conf\":0.3,"
-    "\"max_batch\":8},\"scan\":{\"scanner\":\"trivy\",\"critical\":0}}";
+    "\"max_batch\":8,\"provider\":\"onednn-bf16\"},\"scan\":{\"scanner\":\"trivy\",\"critical\":0}}";
 
 static struct bundle example(void)
 {
@@ -26,6 +26,7 @@ static struct bundle example(void)
     bundle.outputs_json = strdup("[\"fp32[?,6,8400]\"]");
     bundle.scan_json = strdup("{\"scanner\":\"trivy\",\"critical\":0}");
     assert_int_equal(bundle_setting_set(&bundle, "max_batch=8", NULL), SERIN_OK); /* not in the order of the keys */
+    assert_int_equal(bundle_setting_set(&bundle, "provider=onednn-bf16", NULL), SERIN_OK);
     assert_int_equal(bundle_setting_set(&bundle, "conf=.3", NULL), SERIN_OK);
     return bundle;
 }
@@ -33,6 +34,7 @@ static struct bundle example(void)
 static void description_is_always_the_same(void **state)
 {
     struct bundle bundle = example(), read = {.class_count = 0};
+    char provider[PROVIDER_MAX_BYTES], text[32];
     struct buffer out;
 
     (void)state;
@@ -46,7 +48,10 @@ static void description_is_always_the_same(void **state)
     assert_int_equal(read.class_count, 2);
     assert_string_equal(read.class_names_json, bundle.class_names_json);
     assert_string_equal(read.scan_json, bundle.scan_json);
-    assert_int_equal(read.setting_count, 2);
+    assert_int_equal(read.setting_count, 3);
+    assert_string_equal(bundle_provider(&read, provider), "onednn-bf16");
+    assert_string_equal(bundle_setting_text(&read.settings[0], text, sizeof(text)), "0.3");
+    assert_string_equal(bundle_setting_text(&read.settings[2], text, sizeof(text)), "onednn-bf16");
     assert_true(bundle_setting_get(&read, "conf", 0) == .3);
     assert_true(bundle_setting_get(&read, "iou", .7) == .7);
     buffer_clear(&out);
@@ -78,6 +83,9 @@ static const struct {
     {"\"conf\":0.3", "\"conf\":1.3", "out of its range", SERIN_CORRUPT},
     {"\"conf\":0.3", "\"conf\":\"0.3\"", "no number", SERIN_CORRUPT},
     {"\"max_batch\":8", "\"max_batch\":8.5", "out of its range", SERIN_CORRUPT},
+    {"\"onednn-bf16\"", "\"abacus\"", "provider is 'abacus'", SERIN_UNSUPPORTED},
+    {"\"onednn-bf16\"", "5", "no word", SERIN_CORRUPT},
+    {"\"onednn-bf16\"", "\"onednn-bf16\\u0000\"", "line 1", SERIN_CORRUPT},
     {"\"conf\":0.3", "\"confidence\":0.3", "unknown to this version", SERIN_UNSUPPORTED},
     {"\"conf\":0.3", "\"conf\":0.3,\"conf\":0.3", "duplicate", SERIN_CORRUPT},
     {"{\"scanner\":\"trivy\",\"critical\":0}", "[]", "\"scan\"", SERIN_CORRUPT},
@@ -134,6 +142,33 @@ static void every_setting_keeps_its_range(void **state)
     }
 }
 
+static void words_are_those_of_their_list(void **state)
+{
+    struct bundle bundle = {.class_count = 0};
+    struct serin_error error;
+    char text[64];
+    size_t i;
+
+    (void)state;
+    assert_string_equal(bundle_provider(&bundle, text), PROVIDER_DEFAULT); /* as bundles of before the setting */
+    assert_int_equal(bundle_setting_set(&bundle, "provider=abacus", &error), SERIN_INVALID);
+    assert_string_equal(error.message, "setting provider is 'abacus', it is one of " PROVIDERS);
+    assert_int_equal(bundle_setting_set(&bundle, "provider=2", NULL), SERIN_INVALID);
+    assert_int_equal(bundle_setting_set(&bundle, "provider=", NULL), SERIN_INVALID);
+    assert_int_equal(bundle_setting_set(&bundle, "conf=cpu", NULL), SERIN_INVALID);
+    for (i = 0; i < bundle_setting_rule_count; i++) {
+        const struct bundle_setting_rule *rule = &bundle_settings[i];
+
+        if (!rule->choices)
+            continue;
+        assert_true(rule->min == 0 && rule->whole); /* all words of the list, and no more */
+        assert_string_not_equal(text_choice(rule->choices, (int)rule->max, text, sizeof(text)), "");
+        assert_string_equal(text_choice(rule->choices, (int)rule->max + 1, text, sizeof(text)), "");
+        assert_int_equal(bundle_setting_add(&bundle, rule, rule->max, NULL), SERIN_OK);
+        assert_string_equal(bundle_setting_text(&bundle.settings[0], text, sizeof(text)), "onednn-bf16");
+    }
+}
+
 static void all_settings_fit_into_one_bundle(void **state)
 {
     struct bundle bundle = {.class_count = 0};
@@ -158,11 +193,9 @@ static void minus_zero_is_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(description_is_always_the_same),
-        cmocka_unit_test(bad_descriptions_are_refused),
-        cmocka_unit_test(every_setting_keeps_its_range),
-        cmocka_unit_test(all_settings_fit_into_one_bundle),
-        cmocka_unit_test(minus_zero_is_zero),
+        cmocka_unit_test(description_is_always_the_same),   cmocka_unit_test(bad_descriptions_are_refused),
+        cmocka_unit_test(every_setting_keeps_its_range),    cmocka_unit_test(words_are_those_of_their_list),
+        cmocka_unit_test(all_settings_fit_into_one_bundle), cmocka_unit_test(minus_zero_is_zero),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

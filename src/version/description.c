@@ -6,6 +6,8 @@
  */
 #include "version/bundle.h"
 
+#include "base/text.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,9 +60,17 @@ static enum serin_errc read_settings(json_t *root, struct bundle *bundle, struct
         if (!rule)
             return error_set(error, SERIN_UNSUPPORTED,
                              "serin.json: setting '%.40s' is unknown to this version of serin", key);
-        if (!json_is_number(value))
-            return error_set(error, SERIN_CORRUPT, "serin.json: setting '%s' is no number", key);
-        rc = bundle_setting_add(bundle, rule, json_number_value(value), error);
+        if (rule->choices ? !json_is_string(value) : !json_is_number(value))
+            return error_set(error, SERIN_CORRUPT, "serin.json: setting '%s' is no %s", key,
+                             rule->choices ? "word" : "number");
+        if (rule->choices && text_choice_find(rule->choices, json_string_value(value)) < 0)
+            return error_set(error, SERIN_UNSUPPORTED,
+                             "serin.json: setting %s is '%.40s', this version of serin knows %s", key,
+                             json_string_value(value), rule->choices);
+        rc = bundle_setting_add(bundle, rule,
+                                rule->choices ? text_choice_find(rule->choices, json_string_value(value))
+                                              : json_number_value(value),
+                                error);
         if (rc != SERIN_OK)
             return error_set(error, SERIN_CORRUPT, "serin.json: setting '%s' is out of its range", key);
     }

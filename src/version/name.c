@@ -257,6 +257,21 @@ const char *version_name_text(const struct version_name *name, char *text)
     return text;
 }
 
+bool version_tag_has(const struct version_name *name, const char *word)
+{
+    const size_t wanted = strlen(word);
+    const char *part = name->tag;
+
+    while (*part) {
+        const size_t length = strcspn(part, ".-_");
+
+        if (length == wanted && memcmp(part, word, length) == 0)
+            return true;
+        part += length + (part[length] != '\0');
+    }
+    return false;
+}
+
 /* ---- order ---- */
 
 /* Two identifiers: numbers by value and below words, words by ASCII. Numbers have no leading zeros: the longer is the

@@ -40,6 +40,8 @@ MUST_USE enum serin_errc version_name_parse(const char *text, struct version_nam
 MUST_USE enum serin_errc version_model_check(const char *text, struct serin_error *error);
 /* "model:tag" into text of VERSION_MAX_NAME bytes; returns it. */
 const char *version_name_text(const struct version_name *name, char *text);
+/* Whether word is a part of the tag, between its separators: "bf16" of v1.2.0-cpu-bf16, not of v1.2.0-cpu-bf16x2. */
+bool version_tag_has(const struct version_name *name, const char *word);
 /* By model, then SemVer precedence (section 11 of SemVer 2.0.0), then hardware, then text. <0, 0, >0. */
 int version_name_compare(const struct version_name *a, const struct version_name *b);
 

@@ -221,12 +221,32 @@ static void order_is_that_of_semver(void **state)
     }
 }
 
+static void a_tag_has_whole_words(void **state)
+{
+    static const struct {
+        const char *text;
+        bool bf16;
+    } rows[] = {
+        {"m:v1.0.0-cpu-amx-bf16", true}, {"m:v1.0.0-cpu_bf16.2", true}, {"m:bf16", true},
+        {"m:v1.0.0-cpu-bf16x2", false},  {"bf16:v1.0.0-cpu", false},    {"m:v1.0.0-nobf16", false},
+    };
+    struct version_name name;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(version_name_parse(rows[i].text, &name, NULL), SERIN_OK);
+        assert_int_equal(version_tag_has(&name, "bf16"), rows[i].bf16);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_names_parse_and_round_trip),
         cmocka_unit_test(bad_names_are_refused_with_the_rule),
         cmocka_unit_test(a_model_alone),
+        cmocka_unit_test(a_tag_has_whole_words),
         cmocka_unit_test(order_is_that_of_semver),
     };
 

@@ -373,6 +373,7 @@ void describe_statistics(struct service *service, struct buffer *out)
     json_put_string(&json, "model", service->model);
     json_put_string(&json, "version", service->version);
     json_put_string(&json, "provider", service->info->provider);
+    json_put_string(&json, "provider_why", service->info->provider_why);
     json_key(&json, "draining");
     json_write_boolean(&json, service->draining);
     write_queue(&json, service, &counts);

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,21 +46,6 @@ int status_of(const struct request *request, enum serin_errc code)
     return 500;
 }
 
-/* "not_found" of SERIN_NOT_FOUND. */
-static void code_name(enum serin_errc code, char *text, size_t size)
-{
-    static const char *const names[] = {
-#define X(name, sentence) #name,
-        SERIN_ERRC_MAP(X)
-#undef X
-    };
-    size_t i;
-
-    snprintf(text, size, "%s", (size_t)code < sizeof(names) / sizeof(names[0]) ? names[code] : "unknown");
-    for (i = 0; text[i]; i++)
-        text[i] = (char)tolower((unsigned char)text[i]);
-}
-
 bool job_succeeded(const struct job *job)
 {
     return job->item.outcome == BATCH_FINISHED && job->error.code == SERIN_OK;
@@ -79,7 +63,7 @@ int job_error(const struct request *request, const struct job *job, char *code, 
         *ret_message = "the client went away";
         return 499;
     }
-    code_name(job->error.code, code, size);
+    error_code_name(job->error.code, code, size);
     *ret_message = job->error.message;
     return status_of(request, job->error.code);
 }
@@ -190,7 +174,7 @@ void request_fail_error(struct request *request, const struct serin_error *error
 {
     char code[32];
 
-    code_name(error->code, code, sizeof(code));
+    error_code_name(error->code, code, sizeof(code));
     fail_text(request, status_of(request, error->code), code, error->message, error->code == SERIN_NOMEM ? 1 : 0);
 }
 

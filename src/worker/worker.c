@@ -36,8 +36,8 @@ void worker_options_init(struct worker_options *options)
     };
 }
 
-/* One JSON line on stderr, in one write so that lines of several processes do not mix. */
-static void log_line(const struct service *service, const char *event, const char *text)
+/* One JSON line on stderr, in one write so that lines of several processes do not mix. provider, text: NULL: none. */
+static void log_line(const struct service *service, const char *event, const char *provider, const char *text)
 {
     struct json_writer json;
     struct clock_stamp when = {0};
@@ -46,18 +46,14 @@ static void log_line(const struct service *service, const char *event, const cha
     buffer_init(&line, 4096);
     json_init(&json, &line);
     json_begin_object(&json);
-    json_key(&json, "time");
-    json_write_string(&json, clock_stamp(&when));
-    json_key(&json, "event");
-    json_write_string(&json, event);
-    json_key(&json, "model");
-    json_write_string(&json, service->model);
-    json_key(&json, "version");
-    json_write_string(&json, service->version);
-    if (text) {
-        json_key(&json, "text");
-        json_write_string(&json, text);
-    }
+    json_put_string(&json, "time", clock_stamp(&when));
+    json_put_string(&json, "event", event);
+    json_put_string(&json, "model", service->model);
+    json_put_string(&json, "version", service->version);
+    if (provider)
+        json_put_string(&json, "provider", provider);
+    if (text)
+        json_put_string(&json, "text", text);
     json_end_object(&json);
     buffer_append_text(&line, "\n");
     if (line.bytes && write(STDERR_FILENO, line.bytes, line.size) < 0)
@@ -186,7 +182,8 @@ static void announce(const struct service *service)
     else
         printf("listening on %s\n", listen);
     fflush(stdout);
-    log_line(service, "ready", listen);
+    log_line(service, "engine", service->info->provider, service->info->provider_why); /* serve/fleet.c reads it */
+    log_line(service, "ready", NULL, listen);
 }
 
 /* ---- the end ---- */
@@ -211,7 +208,7 @@ static void told_to_end(uv_signal_t *handle, int number)
     if (ending->service->draining)
         return;
     ending->service->draining = true;
-    log_line(ending->service, "draining", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    log_line(ending->service, "draining", NULL, number == SIGTERM ? "SIGTERM" : "SIGINT");
     uv_close((uv_handle_t *)&ending->terminate, NULL);
     uv_close((uv_handle_t *)&ending->interrupt, NULL);
     http_server_close(ending->service->server, DRAIN_MS, server_closed, ending);
@@ -259,7 +256,7 @@ enum serin_errc worker_run(const struct worker_options *options, struct serin_er
         catch_signals(&ending, &service.loop);
         announce(&service);
         uv_run(&service.loop, UV_RUN_DEFAULT);
-        log_line(&service, "stopped", NULL);
+        log_line(&service, "stopped", NULL, NULL);
     } else {
         if (service.server)
             http_server_close(service.server, 0, NULL, NULL);

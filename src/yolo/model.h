@@ -36,7 +36,8 @@ struct serin_yolo {
     struct serin_yolo_info info;
     enum pixel_type pixel_type; /* of the input tensor */
     char description[512], license[256];
-    pthread_mutex_t lock; /* guards free_scratch and free_count */
+    char provider_why[sizeof(((struct serin_error *)0)->message)]; /* info.provider_why */
+    pthread_mutex_t lock;                                          /* guards free_scratch and free_count */
     struct yolo_scratch *free_scratch;
     int free_count;
 };

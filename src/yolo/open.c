@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/processors.h"
+#include "base/providers.h"
 #include "engine/onnx_probe.h"
 
 #include <math.h>
@@ -39,7 +40,7 @@ const char *serin_task_name(enum serin_task task)
 
 void serin_open_options_init(struct serin_open_options *options)
 {
-    *options = (struct serin_open_options){.provider = "cpu", .max_model_bytes = DEFAULT_MAX_MODEL_BYTES};
+    *options = (struct serin_open_options){.provider = PROVIDER_DEFAULT, .max_model_bytes = DEFAULT_MAX_MODEL_BYTES};
 }
 
 static enum serin_errc check_threads(int threads, struct serin_error *error)
@@ -133,6 +134,7 @@ static void fill_info(struct serin_yolo *yolo)
         .input_type = tensor_type_name(input->type),
         .head = head_kind_name(yolo->head.kind),
         .provider = yolo->engine->provider,
+        .provider_why = yolo->provider_why,
         .threads = yolo->engine->threads,
         .description = yolo->description,
         .license = yolo->license,
@@ -165,7 +167,61 @@ static enum serin_errc warm_up(struct serin_yolo *yolo, struct serin_error *erro
     rc = serin_yolo_predict(yolo, &grey, 1, NULL, &result, error);
     free(grey.pixels);
     serin_result_free(result);
-    return error_prefix(error, rc, "warming up");
+    /* What no engine of this kind can run is no matter of the moment. */
+    return rc == SERIN_UNSUPPORTED ? rc : error_prefix(error, rc, "warming up");
+}
+
+/* From an engine to a prediction. After a failure yolo is as if it had not been called, but for close_engine. */
+static enum serin_errc open_engine(const uint8_t *bytes, size_t size_bytes, const struct engine_options *options,
+                                   struct serin_yolo *yolo, struct serin_error *error)
+{
+    enum serin_errc rc = engine_open(bytes, size_bytes, options, &yolo->engine, error);
+
+    if (rc == SERIN_OK)
+        rc = check_input(yolo, error);
+    if (rc == SERIN_OK)
+        rc = head_recognise(&yolo->engine->interface, &yolo->metadata, &yolo->head, error);
+    if (rc == SERIN_OK)
+        rc = name_classes(&yolo->metadata, yolo->head.class_count, error);
+    if (rc != SERIN_OK)
+        return rc;
+    fill_info(yolo);
+    if (yolo->head.task == SERIN_CLASSIFY && yolo->info.input_height != yolo->info.input_width)
+        return error_set(error, SERIN_UNSUPPORTED, "a classifier's input is square, this one's is %d x %d",
+                         yolo->info.input_width, yolo->info.input_height);
+    return warm_up(yolo, error);
+}
+
+static void close_engine(struct serin_yolo *yolo)
+{
+    while (yolo->free_scratch) {
+        struct yolo_scratch *next = yolo->free_scratch->next;
+
+        yolo_scratch_free(yolo->free_scratch);
+        yolo->free_scratch = next;
+    }
+    yolo->free_count = 0;
+    engine_close(yolo->engine);
+    yolo->engine = NULL;
+}
+
+/* "auto". That there is no GPU is no news; that the engine for CPUs is passed over is told with its reason. */
+static enum serin_errc open_fastest(const uint8_t *bytes, size_t size_bytes, struct engine_options options,
+                                    struct serin_yolo *yolo, struct serin_error *error)
+{
+    static const char *const fastest_first[] = {"tensorrt", "cuda", "onednn"};
+    struct serin_error why;
+    size_t i;
+
+    for (i = 0; i < sizeof(fastest_first) / sizeof(fastest_first[0]); i++) {
+        options.provider = fastest_first[i];
+        if (open_engine(bytes, size_bytes, &options, yolo, &why) == SERIN_OK)
+            return SERIN_OK;
+        close_engine(yolo);
+    }
+    memcpy(yolo->provider_why, why.message, sizeof(yolo->provider_why));
+    options.provider = "cpu";
+    return open_engine(bytes, size_bytes, &options, yolo, error);
 }
 
 static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const char *sidecar_path,
@@ -173,7 +229,7 @@ static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const
                                   struct serin_error *error)
 {
     const struct engine_options engine_options = {
-        .provider = options->provider ? options->provider : "cpu",
+        .provider = options->provider ? options->provider : PROVIDER_DEFAULT,
         .threads = options->threads > 0 ? options->threads : processors_usable(),
         .device = options->device,
         .cache_dir = options->cache_dir,
@@ -195,21 +251,11 @@ static enum serin_errc open_bytes(const uint8_t *bytes, size_t size_bytes, const
                               "%s", sidecar_path);
         free(sidecar);
     }
-    if (rc == SERIN_OK)
-        rc = engine_open(bytes, size_bytes, &engine_options, &yolo->engine, error);
-    if (rc == SERIN_OK)
-        rc = check_input(yolo, error);
-    if (rc == SERIN_OK)
-        rc = head_recognise(&yolo->engine->interface, &yolo->metadata, &yolo->head, error);
-    if (rc == SERIN_OK)
-        rc = name_classes(&yolo->metadata, yolo->head.class_count, error);
     if (rc != SERIN_OK)
         return rc;
-    fill_info(yolo);
-    if (yolo->head.task == SERIN_CLASSIFY && yolo->info.input_height != yolo->info.input_width)
-        return error_set(error, SERIN_UNSUPPORTED, "a classifier's input is square, this one's is %d x %d",
-                         yolo->info.input_width, yolo->info.input_height);
-    return warm_up(yolo, error);
+    if (strcmp(engine_options.provider, "auto") == 0)
+        return open_fastest(bytes, size_bytes, engine_options, yolo, error);
+    return open_engine(bytes, size_bytes, &engine_options, yolo, error);
 }
 
 static enum serin_errc open_common(const uint8_t *bytes, size_t size_bytes, const char *sidecar_path,
@@ -290,13 +336,7 @@ void serin_yolo_close(struct serin_yolo *yolo)
 {
     if (!yolo)
         return;
-    while (yolo->free_scratch) {
-        struct yolo_scratch *next = yolo->free_scratch->next;
-
-        yolo_scratch_free(yolo->free_scratch);
-        yolo->free_scratch = next;
-    }
-    engine_close(yolo->engine);
+    close_engine(yolo);
     metadata_done(&yolo->metadata);
     pthread_mutex_destroy(&yolo->lock);
     free(yolo);

@@ -210,6 +210,24 @@ def test_a_deploy_that_changes_nothing_makes_no_revision(serve):
         assert found.status == 200 and found.json()["revision"] > revision
 
 
+def test_a_bundle_says_what_runs_it(serve):
+    """Our workers get the provider, and tell what runs the network; a machine that lacks it lets nothing in."""
+    for tag, provider, model in [("n1", "onednn", MODEL), ("n2", "auto", MINIATURE / "detect-nms.onnx")]:
+        push(serve.folder / "data", tag, "--set", f"provider={provider}", model=model)
+        assert deploy(serve, tag, confirm=True).status == 200
+    engines = {version["tag"]: version["engine"] for model in serve.api("GET", "status")["models"]
+               for version in model["versions"]}
+    assert engines["n1"] == {"provider": "onednn", "why": ""}
+    if engines["n2"]["provider"] == "cpu":  # no GPU here
+        assert "'/NonZero': the operator NonZero is not known here" in engines["n2"]["why"]
+        until(lambda: any("street:n2: " in line and "NonZero" in line  # another thread writes it
+                          for line in (serve.folder / "events").read_text().split("\n")), "a line of the worker")
+        push(serve.folder / "data", "n3", "--set", "provider=cuda")
+        refused(serve, "n3", "CUDA provider")
+    assert serve.api("GET", "versions/street:n2")["engine"] == engines["n2"]
+    assert serve.api("GET", "versions/street:v1")["engine"] is None  # in the store, and not served
+
+
 def test_a_bundle_says_how_many_replicas(serve, tmp_path):
     push(tmp_path / "data", "v9-two", "--set", "replicas=2")
     admin = ("--admin", f"127.0.0.1:{serve.admin}")

@@ -114,7 +114,10 @@ def test_a_tag_never_moves(store):
     (["m:v1.02.0"], 2, "leading zero"),
     (["m:v1", "--set", "cnof=.3"], 2, "did you mean 'conf'?"),
     (["m:v1", "--set", "frobnicate=1"], 2, "there is no setting 'frobnicate'; there are conf, "),
-    (["m:v1", "--set", "conf"], 2, "KEY=NUMBER"),
+    (["m:v1", "--set", "conf"], 2, "KEY=VALUE"),
+    (["m:v1", "--set", "provider=abacus"], 2, "'abacus', it is one of cpu|cuda|tensorrt|auto|onednn|onednn-bf16"),
+    (["m:v1", "--set", "provider="], 2, "it is one of cpu|"),
+    (["m:v1", "--set", "providre=cpu"], 2, "did you mean 'provider'?"),
     (["m:v1", "--set", "conf=high"], 2, "from 0 to 1"),
     (["m:v1", "--set", "conf=1.01"], 2, "from 0 to 1"),
     (["m:v1", "--set", "conf=nan"], 2, "from 0 to 1"),
@@ -352,6 +355,51 @@ def test_diff_tells_what_a_release_changes(store, tmp_path):
     assert same.returncode == 0 and same.stdout == "the same content\n"
     missing = store("diff", "m:v1", "m:v3")
     assert missing.returncode == 1 and "there is no version m:v3" in missing.stderr
+
+
+def test_the_provider_is_part_of_a_version(store):
+    plain = pushed(store("push", "m:v1", "--model", DETECT, "--json"))
+    found = pushed(store("push", "m:v2", "--model", DETECT, "--set", "provider=onednn", "--json"))
+    assert plain["settings"] == {} and found["settings"] == {"provider": "onednn"}
+    assert found["digest"] != plain["digest"] and found["model_digest"] == plain["model_digest"]
+    assert "settings     provider=onednn\n" in store("inspect", "m:v2").stdout
+    assert "provider         - -> onednn\n" in store("diff", "m:v1", "m:v2").stdout
+    fields = {field["name"]: (field["from"], field["to"])
+              for field in json.loads(store("diff", "m:v2", "m:v1", "-o", "json").stdout)["fields"]}
+    assert fields["provider"] == ("onednn", None)
+
+
+def test_what_no_machine_can_run_so_is_not_stored(store):
+    run = store("push", "m:v1", "--model", MINIATURE / "detect-nms.onnx", "--set", "provider=onednn")
+    assert run.returncode == 1 and "'/NonZero': the operator NonZero is not known here" in run.stderr
+    run = store("push", "m:v1", "--model", MINIATURE / "detect-nms.onnx", "--set", "provider=auto")
+    assert run.returncode == 0 and run.stderr == ""
+
+
+@pytest.mark.parametrize("tag, model, options, words", [
+    ("v1.0.0-cpu-bf16", DETECT, [], "the tag v1.0.0-cpu-bf16 says bf16, and the version runs with provider cpu: is --set "
+                                    "provider=onednn-bf16 missing?"),
+    ("v1.0.0-cpu-int8", DETECT, [], "the tag v1.0.0-cpu-int8 says int8, and no layer of the model is quantised"),
+    ("v1.0.0-cpu", DETECT, ["provider=onednn-bf16"], "its tag v1.0.0-cpu does not say so: v1.0.0-cpu-bf16 would"),
+    ("v1.0.0-cpu", DETECT, ["provider=onednn"], ""),
+    ("v1.0.0-cpu-amx-bf16", DETECT, ["provider=onednn-bf16"], ""),
+])
+def test_the_tag_says_the_precision(store, tag, model, options, words):
+    """A machine without bf16, which lets fp32 stand in: a sentence of its own."""
+    settings = [word for option in options for word in ("--set", option)]
+    run = store("push", f"m:{tag}", "--model", model, *settings)
+    said = [line for line in run.stderr.split("\n")[:-1] if "is tried with onednn" not in line]
+    assert run.returncode == 0 and len(said) == bool(words), run.stderr
+    assert not words or words in said[0]
+
+
+def test_a_model_for_another_machine_is_tried_with_what_is_nearest(store):
+    run = store("push", "m:v1.0.0-cpu-bf16", "--model", DETECT, "--set", "provider=onednn-bf16", "--json",
+                env={"DNNL_MAX_CPU_ISA": "AVX2"})
+    assert run.returncode == 0 and json.loads(run.stdout)["settings"] == {"provider": "onednn-bf16"}
+    assert run.stderr == ("serin: push: the version is tried with onednn, since this machine cannot run it as it will be "
+                          "served (onednn-bf16): this processor has no instructions for bf16 (AVX512_BF16 or AMX): the "
+                          "provider onednn runs the network in fp32\n")
 
 
 def test_diff_sorts_classes_by_what_they_lose(store, tmp_path):

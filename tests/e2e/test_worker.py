@@ -91,7 +91,7 @@ def running(*options, **more):
         yield worker
         code, log = worker.stop()
         assert code == 0, log
-        assert [line["event"] for line in log] == ["ready", "draining", "stopped"]
+        assert [line["event"] for line in log] == ["engine", "ready", "draining", "stopped"]
     finally:
         if worker.process.poll() is None:
             worker.process.kill()
@@ -510,7 +510,7 @@ def test_a_signal_drains(jpeg, number):
         idle = one.connect()
         idle.connect()
         code, log = one.stop(number)
-    assert code == 0 and [line["event"] for line in log] == ["ready", "draining", "stopped"]
+    assert code == 0 and [line["event"] for line in log] == ["engine", "ready", "draining", "stopped"]
     assert all(future.result()[0] == 200 and future.result()[2]["images"][0]["results"] for future in futures)
     with pytest.raises(OSError):
         one.call("GET", "/v2/health/live")
@@ -532,6 +532,13 @@ def test_statistics_count(jpeg):
         assert triton["inference_count"] == 3 == triton["execution_count"]
         assert triton["inference_stats"]["compute_infer"]["count"] == 3
         assert triton["inference_stats"]["fail"]["count"] == 1
+
+
+def test_what_runs_the_network_is_said():
+    with running("--provider", "auto", model=MINIATURE / "detect-nms.onnx") as one:
+        counted = one.statistics()
+        assert counted["provider"] != "auto"
+        assert counted["provider"] != "cpu" or "the operator NonZero is not known here" in counted["provider_why"]
 
 
 @pytest.mark.parametrize("options, part", [
