@@ -12,6 +12,8 @@
  */
 #include <serin/yolo.h>
 
+#include "base/sanitizers.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IN_PROCESS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IN_PROCESS 1
-#endif
-#endif
-#ifndef IN_PROCESS
-#define IN_PROCESS 0
-#endif
-
-#if IN_PROCESS
+#if ADDRESS_SANITIZED
 #include <sanitizer/lsan_interface.h>
 #define LEAKS_IGNORED(on) ((on) ? __lsan_disable() : __lsan_enable())
 #else
@@ -162,7 +153,7 @@ static bool check_row(const char *folder, const struct row *row)
     char path[4096];
 
     snprintf(path, sizeof(path), "%s/models/%s", folder, row->file);
-    if (IN_PROCESS)
+    if (ADDRESS_SANITIZED)
         try_model(path, &outcome);
     else
         ending = try_model_apart(path, &outcome);
@@ -195,7 +186,7 @@ int main(int argc, char **argv)
     if (!slash)
         slash = folder + 1, folder[0] = '.';
     *slash = '\0';
-    if (IN_PROCESS)
+    if (ADDRESS_SANITIZED)
         make_environment(folder);
     while (fgets(line, sizeof(line), table)) {
         char *rest = line;
@@ -213,7 +204,7 @@ int main(int argc, char **argv)
             failed++;
             continue;
         }
-        if (IN_PROCESS && strstr(row.part, NO_MEMORY)) {
+        if (ADDRESS_SANITIZED && strstr(row.part, NO_MEMORY)) {
             printf("%s: left out under AddressSanitizer\n", row.file);
             continue;
         }

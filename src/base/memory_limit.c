@@ -4,6 +4,8 @@
  */
 #include "base/memory_limit.h"
 
+#include "base/sanitizers.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -14,17 +16,6 @@
 
 #define LEAST_BYTES ((uint64_t)1 << 30)
 #define MODEL_TIMES 8
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SHADOW true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SHADOW true
-#endif
-#endif
-#ifndef HAS_SHADOW
-#define HAS_SHADOW false
-#endif
 
 static uint64_t read_limit(const char *path)
 {
@@ -59,7 +50,7 @@ uint64_t memory_limit_default(uint64_t model_bytes)
 {
     uint64_t half = machine_bytes() / 2, least = LEAST_BYTES + MODEL_TIMES * model_bytes;
 
-    if (HAS_SHADOW)
+    if (ADDRESS_SANITIZED || THREAD_SANITIZED)
         return 0;
     return half > least ? half : least;
 }
@@ -84,7 +75,7 @@ enum serin_errc memory_limit_process(uint64_t bytes, struct serin_error *error)
     struct rlimit limit;
     rlim_t wanted = bytes + data_now();
 
-    if (bytes == 0 || HAS_SHADOW)
+    if (bytes == 0 || (ADDRESS_SANITIZED || THREAD_SANITIZED))
         return SERIN_OK;
     if (getrlimit(RLIMIT_DATA, &limit) != 0)
         return error_set(error, SERIN_IO, "the limit of memory cannot be read: %s", strerror(errno));

@@ -10,6 +10,7 @@
 #include <serin/image.h>
 
 #include "base/file.h"
+#include "base/sanitizers.h"
 #include "base/test_paths.h"
 
 #include <stdbool.h>
@@ -29,17 +30,6 @@
 
 #define EXTRA_MEMORY_BYTES (64ull << 20)
 #define CPU_SECONDS        10
-
-#if defined(__SANITIZE_ADDRESS__)
-#define IN_CHILD false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IN_CHILD false
-#endif
-#endif
-#ifndef IN_CHILD
-#define IN_CHILD true
-#endif
 
 static const struct serin_image_limits small_limits = {.max_pixels = 1000000};
 
@@ -135,7 +125,7 @@ static void every_hostile_image_is_refused_with_its_sentence(void **state)
         snprintf(relative, sizeof(relative), "images/%s", file);
         assert_int_equal(file_read(test_source_path("tests/hostile", relative), 1 << 20, &bytes, &size, &error),
                          SERIN_OK);
-        error = IN_CHILD ? decode_in_child(bytes, size, &small_limits) : decode(bytes, size, &small_limits);
+        error = ADDRESS_SANITIZED ? decode(bytes, size, &small_limits) : decode_in_child(bytes, size, &small_limits);
         if (error.code != code_named(code) || (text && !strstr(error.message, text))) {
             print_error("%s: %s (%s), not %s with \"%s\"\n", file, serin_errc_text(error.code), error.message, code,
                         text ? text : "");
@@ -157,7 +147,7 @@ static void no_memory_is_an_error(void **state)
     size_t size;
 
     (void)state;
-    if (!IN_CHILD)
+    if (ADDRESS_SANITIZED)
         skip();
     assert_int_equal(
         file_read(test_source_path("tests/golden/images", "png-rgb-8.png"), 1 << 20, &bytes, &size, &error), SERIN_OK);

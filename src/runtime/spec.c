@@ -7,6 +7,8 @@
  */
 #include "runtime/spec.h"
 
+#include "base/sanitizers.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +20,6 @@
 #define MAX_ARGUMENTS   256
 #define MAX_READABLE    64
 #define MAX_ENVIRONMENT 256
-
-/* Under a sanitizer the leak check at exit would ptrace the process, which the sandbox forbids. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static char *copy_text(struct arena *arena, const char *text)
 {
@@ -132,7 +122,7 @@ static enum serin_errc make_environment(struct owned_spec *owned, struct serin_e
     own[count++] = "CUDA_DEVICE_ORDER=PCI_BUS_ID"; /* NVML's numbering */
     if (!getenv("OMP_WAIT_POLICY"))
         own[count++] = "OMP_WAIT_POLICY=passive"; /* threads of oneDNN that spin take the time of those that work */
-    if (SANITIZED)
+    if (ADDRESS_SANITIZED) /* its leak check at exit would ptrace the process, which the sandbox forbids */
         own[count++] = "ASAN_OPTIONS=detect_leaks=0";
     own[count] = NULL;
     return copy_list(&owned->arena, own, MAX_ENVIRONMENT + 8, "environment variables",
