@@ -291,7 +291,7 @@ static enum serin_errc look(const struct status_settings *settings, const struct
 static int status(const void *given, char *const *operands, size_t operand_count)
 {
     const struct status_settings *settings = given;
-    struct look before = {.answer = NULL}, now;
+    struct look before = {.answer = NULL}, now = {.answer = NULL};
     struct timespec pause = {(time_t)settings->every_s, (long)(fmod(settings->every_s, 1) * 1e9)};
     struct serin_error error;
     enum serin_errc rc;

@@ -5,8 +5,10 @@
  * A value has up to two forms: plain (row-major, fp32 or integers, as ONNX has it) and picture (the blocked layout of
  * onednn.h, fp32 or bf16). plan_choose.c says which one its node leaves; the other is made when somebody asks for it.
  */
-#include "engine/graph_fuse.h"
 #include "engine/plan_inside.h"
+
+#include "base/siphash.h"
+#include "engine/graph_fuse.h"
 #include "engine/plan_kernels.h"
 
 #include <stdlib.h>
@@ -197,11 +199,11 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
         plain.block = 1;
         planned->layout = layout;
         rc = plain_to_read(builder, value, &from);
+        from.picture_bytes = onednn_image_bytes(&plain); /* its memory may be that of another shape */
         if (rc == SERIN_OK && plan_same_layout(&plain, &layout) && from.buffer != GRAPH_NONE) {
             planned->picture = from;
             planned->has_picture = true;
         } else if (rc == SERIN_OK) {
-            from.picture_bytes = onednn_image_bytes(&plain);
             rc = picture_to_write(builder, value, ret);
             if (rc == SERIN_OK)
                 rc = add_reorder(builder, &plain, from, &layout, planned->picture, of->shape[0]);
@@ -213,10 +215,21 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
 
 /* ---- steps on pictures ---- */
 
+/* By content: weights that took a normalization in belong to one plan, and are another's all the same. */
+static uint64_t digest_of(const struct graph_value *constant)
+{
+    static const uint64_t no_key[2] = {0, 0}; /* who makes two weights alike spoils a model of his own */
+    const uint64_t key[2] = {siphash(no_key, constant->shape, (size_t)constant->rank * sizeof(constant->shape[0])),
+                             constant->element_count};
+
+    return siphash(key, constant->constant, (size_t)graph_value_bytes(constant));
+}
+
 /* step's convolution is by its kernel or its primitive. */
 static enum serin_errc packed_weights(struct plan_builder *builder, const struct graph_value *constant,
                                       struct plan_step *step)
 {
+    const uint64_t digest = digest_of(constant);
     struct plan_weights *weights = builder->weights;
     enum serin_errc rc = SERIN_OK;
     void *bytes;
@@ -224,7 +237,7 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
     int i;
 
     for (i = 0; i < weights->count; i++)
-        if (weights->packs[i].constant == constant->constant && weights->packs[i].kernel == step->kernel &&
+        if (weights->packs[i].digest == digest && weights->packs[i].kernel == step->kernel &&
             (step->kernel || onednn_packs_alike(weights->packs[i].packer, step->primitive))) {
             step->weights = weights->packs[i].bytes;
             return SERIN_OK;
@@ -250,8 +263,8 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
         free(bytes);
         return rc;
     }
-    weights->packs[weights->count++] = (struct plan_pack){
-        constant->constant, step->kernel, step->kernel ? NULL : onednn_primitive_share(step->primitive), bytes};
+    weights->packs[weights->count++] =
+        (struct plan_pack){digest, step->kernel, step->kernel ? NULL : onednn_primitive_share(step->primitive), bytes};
     step->weights = bytes;
     return SERIN_OK;
 }
@@ -797,15 +810,17 @@ static enum serin_errc build_mix(struct plan_builder *builder, int at)
     return SERIN_OK;
 }
 
-/* x times the weights transposed, as exporters write a classifier's last layer. */
+/* x times the weights transposed, as exporters write a classifier's last layer: its bias is a row. */
 static bool is_dense(const struct plan_builder *builder, const struct graph_node *node)
 {
     const struct graph_value *y = value_of(builder, node->outputs[0]);
+    const struct graph_value *bias = has_input(node, 2) ? value_of(builder, node->inputs[2]) : NULL;
 
     return node->gemm.alpha == 1.0f && node->gemm.beta == 1.0f && !node->gemm.transpose_a && node->gemm.transpose_b &&
            value_of(builder, node->inputs[0])->type == GRAPH_F32 && y->type == GRAPH_F32 && has_input(node, 1) &&
            is_constant_or_missing(builder, node, 1) && is_constant_or_missing(builder, node, 2) &&
-           (!has_input(node, 2) || value_of(builder, node->inputs[2])->element_count == (uint64_t)y->shape[1]);
+           (!bias || (bias->element_count == (uint64_t)y->shape[1] && bias->rank > 0 &&
+                      bias->shape[bias->rank - 1] == y->shape[1]));
 }
 
 static enum serin_errc build_dense(struct plan_builder *builder, int at)

@@ -83,9 +83,9 @@ struct plan {
     struct arena arena; /* the small parts of steps */
 };
 
-/* The weights of one constant, packed in one way. */
+/* Weights, packed in one way. */
 struct plan_pack {
-    const void *constant;
+    uint64_t digest;                         /* of the constant: its address may be that of a plan that is gone */
     const struct kernel_convolution *kernel; /* or */
     struct onednn_primitive *packer;
     void *bytes;

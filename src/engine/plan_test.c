@@ -191,9 +191,8 @@ static void test_plans_share_weights(void **state)
 
 /* Runs a graph of one input and one output, made by hand, as a plan and in plain C. Takes it over; the result is how
  * many steps spread taps. */
-static int check_graph(struct graph *graph)
+static int check_graph_beside(struct graph *graph, struct plan_weights *weights)
 {
-    struct plan_weights *weights = plan_weights_new();
     struct plan *plan = calloc(1, sizeof(*plan));
     const struct graph_value *y;
     struct serin_error error;
@@ -225,6 +224,14 @@ static int check_graph(struct graph *graph)
     free(want);
     plan_slot_free(slot);
     plan_free(plan);
+    return spread;
+}
+
+static int check_graph(struct graph *graph)
+{
+    struct plan_weights *weights = plan_weights_new();
+    int spread = check_graph_beside(graph, weights);
+
     plan_weights_free(weights);
     return spread;
 }
@@ -313,6 +320,82 @@ static void test_half_of_a_split_in_a_concatenation(void **state)
     sum = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, whole);
     graph->inputs[0] = conv[0], graph->outputs[0] = sum;
     assert_int_equal(check_graph(graph), 0);
+}
+
+static int add_random_constant(struct graph *graph, int rank, const int64_t *shape)
+{
+    void *bytes;
+    int value = graph_add_constant(graph, GRAPH_F32, rank, shape, &bytes);
+    uint64_t n;
+
+    for (n = 0; n < graph->values[value].element_count; n++)
+        ((float *)bytes)[n] = any_number() - 0.5f;
+    return value;
+}
+
+/* A convolution over one pixel of pictures that were another shape: so many, so large, are read. */
+static void test_pictures_that_a_reshape_made(void **state)
+{
+    const int64_t x_shape[4] = {1, 6, 4, 4}, pictures[4] = {2, 3, 4, 4}, y_shape[4] = {2, 16, 4, 4};
+    const int64_t w_shape[4] = {16, 3, 1, 1};
+    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph_node node = {.op = GRAPH_CONV};
+    int inputs[2];
+
+    (void)state;
+    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
+    inputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, pictures);
+    inputs[1] = add_random_constant(graph, 4, w_shape);
+    node.conv.groups = 1;
+    node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+    graph->outputs[0] = add_node(graph, node, 2, inputs, y_shape);
+    assert_int_equal(check_graph(graph), 0);
+}
+
+/* Its size is that of a row, by chance. */
+static void test_a_dense_layer_whose_bias_is_a_column(void **state)
+{
+    const int64_t a_shape[2] = {3, 5}, b_shape[2] = {3, 5}, c_shape[2] = {3, 1}, y_shape[2] = {3, 3};
+    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph_node node = {.op = GRAPH_GEMM, .name = "", .input_count = 3, .output_count = 1};
+    struct serin_error error;
+    int inputs[3], output;
+
+    (void)state;
+    graph->inputs[0] = inputs[0] = graph_add_value(graph, GRAPH_F32, 2, a_shape);
+    inputs[1] = add_random_constant(graph, 2, b_shape);
+    inputs[2] = add_random_constant(graph, 2, c_shape);
+    graph->outputs[0] = output = graph_add_value(graph, GRAPH_F32, 2, y_shape);
+    node.inputs = inputs, node.outputs = &output;
+    node.gemm.alpha = node.gemm.beta = 1.0f;
+    node.gemm.transpose_b = true;
+    must(graph_add_node(graph, &node, &error), &error);
+    assert_int_equal(check_graph(graph), 0);
+}
+
+/* Weights that a plan made itself, from a normalization, go with it: others may lie at their address the next time. */
+static void test_packed_weights_outlive_what_they_were_made_from(void **state)
+{
+    const int64_t shape[4] = {1, 16, 4, 4}, w_shape[4] = {16, 16, 1, 1};
+    struct plan_weights *weights = plan_weights_new();
+    int round;
+
+    (void)state;
+    for (round = 0; round < 8; round++) {
+        struct graph *graph = graph_new((uint64_t)1 << 20);
+        struct graph_node node = {.op = GRAPH_CONV};
+        int inputs[2];
+
+        random_state = 7u + (uint32_t)round / 2; /* every second round has the weights of the one before */
+        inputs[1] = add_random_constant(graph, 4, w_shape);
+        inputs[0] = graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, shape);
+        node.conv.groups = 1;
+        node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+        graph->outputs[0] = add_node(graph, node, 2, inputs, shape);
+        assert_int_equal(check_graph_beside(graph, weights), 0);
+        assert_int_equal(weights->count, round / 2 + 1);
+    }
+    plan_weights_free(weights);
 }
 
 /* ---- memory ---- */
@@ -597,6 +680,9 @@ int main(void)
         cmocka_unit_test(test_plans_share_weights),
         cmocka_unit_test(test_transposed_convolutions),
         cmocka_unit_test(test_half_of_a_split_in_a_concatenation),
+        cmocka_unit_test(test_pictures_that_a_reshape_made),
+        cmocka_unit_test(test_a_dense_layer_whose_bias_is_a_column),
+        cmocka_unit_test(test_packed_weights_outlive_what_they_were_made_from),
         cmocka_unit_test(test_memory_is_shared_by_what_does_not_live_together),
         cmocka_unit_test(test_what_takes_too_much_is_refused),
         cmocka_unit_test(test_copy_channels),
