@@ -2,11 +2,12 @@
  * bench_engine.c - one network in each engine: milliseconds of processor, GFLOP/s, and how far the outputs are apart.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--steps] MODEL.onnx...
+ *   bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--steps] MODEL.onnx...
  *
  * The engines take turns, run by run, so that what disturbs the machine disturbs all; processor time, not the clock,
  * so that neighbours count little. Shown is the median, and ONNX Runtime's median over it. --steps shows where the time
- * of a run of oneDNN's engine goes, in fp32 and in bf16: each step, each kind of step.
+ * of a run of oneDNN's engine goes, in fp32 and in bf16: each step, each kind of step. --bytes: an engine that takes
+ * bytes for fp32 gets them, as it does from pictures.
  */
 #include "base/file.h"
 #include "base/half.h"
@@ -30,7 +31,7 @@ enum { PROVIDERS = sizeof(providers) / sizeof(providers[0]) };
 struct settings {
     int runs, threads;
     int64_t batch, size_px;
-    bool steps;
+    bool steps, bytes;
 };
 
 static double processor_ms(void)
@@ -48,29 +49,31 @@ static int by_number(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* The input as the model declares it, free dimensions from settings; the same noise each time. NULL without memory. */
-static void *make_input(const struct tensor_spec *spec, const struct settings *settings, struct tensor *ret)
+/* The input as the model declares it or, of type, free dimensions from settings; the same noise in steps of 1/255 each
+ * time. NULL without memory. */
+static void *make_input(const struct tensor_spec *spec, enum tensor_type type, const struct settings *settings,
+                        struct tensor *ret)
 {
     size_t count = 1, i;
     uint32_t state = 1;
     void *values;
     int d;
 
-    *ret = (struct tensor){.type = spec->type, .rank = spec->rank};
+    *ret = (struct tensor){.type = type, .rank = spec->rank};
     for (d = 0; d < spec->rank; d++) {
         ret->shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? settings->batch : d == 1 ? 3 : settings->size_px;
         count *= (size_t)ret->shape[d];
     }
-    values = calloc(count, tensor_type_bytes(spec->type));
+    values = calloc(count, tensor_type_bytes(type));
     for (i = 0; values && i < count; i++) {
-        const float number = (float)((state = state * 1664525u + 1013904223u) >> 8) / (float)(1u << 24);
+        const uint8_t byte = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
 
-        if (spec->type == TENSOR_F32)
-            ((float *)values)[i] = number;
-        else if (spec->type == TENSOR_F16)
-            ((uint16_t *)values)[i] = half_from_float(number);
+        if (type == TENSOR_F32)
+            ((float *)values)[i] = (float)byte / 255.0f;
+        else if (type == TENSOR_F16)
+            ((uint16_t *)values)[i] = half_from_float((float)byte / 255.0f);
         else
-            ((uint8_t *)values)[i] = (uint8_t)(number * 255.0f);
+            ((uint8_t *)values)[i] = byte;
     }
     ret->values = values;
     return values;
@@ -103,7 +106,7 @@ static double difference(const struct tensor *one, const struct tensor *other)
 static double measure_plan(const uint8_t *bytes, size_t size, enum plan_precision precision, const struct tensor *input,
                            const struct settings *settings)
 {
-    const struct plan_options options = {precision, settings->threads};
+    const struct plan_options options = {precision, settings->threads, settings->bytes && input->type == TENSOR_U8};
     struct plan_weights *weights = plan_weights_new();
     struct graph *graph = NULL;
     struct plan *plan = NULL;
@@ -141,10 +144,9 @@ static int bench(const char *path, const struct settings *settings)
     double apart[PROVIDERS] = {0.0}, before, gflop;
     struct serin_error error = {0};
     uint8_t *bytes = NULL;
-    struct tensor input;
+    struct tensor inputs[PROVIDERS] = {0};
     size_t size = 0;
     int i, run, status = 1;
-    void *values = NULL;
 
     if (file_read(path, MAX_FILE_BYTES, &bytes, &size, &error) != SERIN_OK)
         goto out;
@@ -157,12 +159,18 @@ static int bench(const char *path, const struct settings *settings)
             printf("%-12s %s\n", providers[i], error.message);
         }
     }
-    values = make_input(&engines[0]->interface.inputs[0], settings, &input);
-    if (!values || engine_run(engines[0], &input, settings->threads, &wanted, &error) != SERIN_OK)
+    for (i = 0; i < PROVIDERS; i++) {
+        const struct tensor_spec *spec = &engines[0]->interface.inputs[0];
+
+        if (!make_input(spec, settings->bytes && engines[i] && engines[i]->takes_bytes ? TENSOR_U8 : spec->type,
+                        settings, &inputs[i]))
+            goto out;
+    }
+    if (engine_run(engines[0], &inputs[0], settings->threads, &wanted, &error) != SERIN_OK)
         goto out;
     for (i = 1; i < PROVIDERS; i++)
         if (engines[i]) {
-            if (engine_run(engines[i], &input, settings->threads, &outputs, &error) != SERIN_OK)
+            if (engine_run(engines[i], &inputs[i], settings->threads, &outputs, &error) != SERIN_OK)
                 goto out;
             apart[i] = difference(&wanted.tensors[0], &outputs.tensors[0]);
             engine_outputs_done(engines[i], &outputs);
@@ -173,14 +181,14 @@ static int bench(const char *path, const struct settings *settings)
             if (!engines[i])
                 continue;
             before = processor_ms();
-            if (engine_run(engines[i], &input, settings->threads, &outputs, &error) != SERIN_OK)
+            if (engine_run(engines[i], &inputs[i], settings->threads, &outputs, &error) != SERIN_OK)
                 goto out;
             ms[i][run] = processor_ms() - before;
             engine_outputs_done(engines[i], &outputs);
         }
     if (settings->steps && engines[2])
-        measure_plan(bytes, size, PLAN_BF16, &input, settings);
-    gflop = measure_plan(bytes, size, PLAN_F32, &input, settings);
+        measure_plan(bytes, size, PLAN_BF16, &inputs[2], settings);
+    gflop = measure_plan(bytes, size, PLAN_F32, &inputs[engines[1] ? 1 : 0], settings);
     printf("%s: %.2f GFLOP, %d runs\n%-12s %9s %9s %9s %10s\n", path, gflop, settings->runs, "provider", "ms",
            "GFLOP/s", "ratio", "apart");
     for (i = 0; i < PROVIDERS; i++) {
@@ -195,9 +203,10 @@ static int bench(const char *path, const struct settings *settings)
 out:
     if (status)
         fprintf(stderr, "%s: %s\n", path, error.message);
-    for (i = 0; i < PROVIDERS; i++)
+    for (i = 0; i < PROVIDERS; i++) {
         engine_close(engines[i]);
-    free(values);
+        free(inputs[i].values);
+    }
     free(bytes);
     return status;
 }
@@ -210,8 +219,8 @@ int main(int argc, char **argv)
     for (i = 1; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         const long number = i + 1 < argc ? strtol(argv[i + 1], NULL, 10) : 0;
 
-        if (strcmp(argv[i], "--steps") == 0) {
-            settings.steps = true;
+        if (strcmp(argv[i], "--steps") == 0 || strcmp(argv[i], "--bytes") == 0) {
+            *(argv[i][2] == 's' ? &settings.steps : &settings.bytes) = true;
             continue;
         }
         if (number < 1 || number > MAX_RUNS * 8)
@@ -229,8 +238,8 @@ int main(int argc, char **argv)
         i++;
     }
     if (i >= argc || strncmp(argv[i], "--", 2) == 0) {
-        fprintf(stderr,
-                "usage: bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--steps] MODEL.onnx...\n");
+        fprintf(stderr, "usage: bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--steps] "
+                        "MODEL.onnx...\n");
         return 2;
     }
     for (; i < argc; i++)

@@ -111,7 +111,8 @@ enum serin_errc engine_run(const struct engine *engine, const struct tensor *inp
     for (i = 0; i < engine->interface.input_count; i++) {
         const struct tensor_spec *spec = &engine->interface.inputs[i];
 
-        BUG_ON(inputs[i].type != spec->type || inputs[i].rank != spec->rank);
+        BUG_ON(inputs[i].type != spec->type && !(i == 0 && engine->takes_bytes && inputs[i].type == TENSOR_U8));
+        BUG_ON(inputs[i].rank != spec->rank);
         for (d = 0; d < spec->rank; d++)
             BUG_ON(inputs[i].shape[d] <= 0 || (spec->shape[d] >= 0 && inputs[i].shape[d] != spec->shape[d]));
     }

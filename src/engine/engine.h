@@ -79,6 +79,7 @@ struct engine {
     struct engine_interface interface;
     char provider[16]; /* the one in use */
     int threads;
+    bool takes_bytes;    /* input 0 is fp32 and may come as TENSOR_U8, which then stands for value / 255 */
     int least_threads;   /* of a run: threads where the backend cannot divide them */
     bool gains_by_batch; /* pictures cost less together; else they had better run side by side */
     void *state;         /* the backend's own */

@@ -25,6 +25,7 @@
 struct planned {
     struct plan *plan;
     int threads;
+    bool bytes; /* input 0 */
     int64_t shapes[ENGINE_MAX_TENSORS][ENGINE_MAX_RANK];
     struct lease *free;
     int free_count, leased_count;
@@ -131,6 +132,12 @@ static enum serin_errc is_not_for_us(enum serin_errc rc, struct serin_error *err
                                    : rc;
 }
 
+/* The network's input is fp32, and bytes have come. */
+static bool is_bytes(const struct engine *engine, const struct tensor *inputs)
+{
+    return engine->takes_bytes && inputs[0].type == TENSOR_U8;
+}
+
 static struct planned *find_plan(const struct engine *engine, const struct tensor *inputs, int threads)
 {
     struct network *network = engine->state;
@@ -138,7 +145,7 @@ static struct planned *find_plan(const struct engine *engine, const struct tenso
 
     for (i = 0; i < MAX_PLANS; i++) {
         struct planned *planned = &network->plans[i];
-        bool same = planned->plan && planned->threads == threads;
+        bool same = planned->plan && planned->threads == threads && planned->bytes == is_bytes(engine, inputs);
 
         for (k = 0; k < engine->interface.input_count && same; k++)
             same = memcmp(planned->shapes[k], inputs[k].shape, (size_t)inputs[k].rank * sizeof(int64_t)) == 0;
@@ -172,7 +179,7 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
                                 struct planned **ret, struct serin_error *error)
 {
     struct network *network = engine->state;
-    const struct plan_options options = {network->precision, threads};
+    const struct plan_options options = {network->precision, threads, is_bytes(engine, inputs)};
     struct planned *planned;
     enum serin_errc rc;
     int i;
@@ -187,6 +194,7 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
         if (rc != SERIN_OK)
             return rc;
         planned->threads = threads;
+        planned->bytes = options.bytes;
         for (i = 0; i < engine->interface.input_count; i++)
             memcpy(planned->shapes[i], inputs[i].shape, (size_t)inputs[i].rank * sizeof(int64_t));
     }
@@ -266,7 +274,7 @@ static enum serin_errc prove(struct engine *engine, struct serin_error *error)
     for (i = 0; i < engine->interface.input_count; i++) {
         const struct tensor_spec *spec = &engine->interface.inputs[i];
 
-        inputs[i].type = spec->type;
+        inputs[i].type = i == 0 && engine->takes_bytes ? TENSOR_U8 : spec->type; /* as pictures come */
         inputs[i].rank = spec->rank;
         memcpy(inputs[i].shape, spec->shape, sizeof(inputs[i].shape));
         for (d = 0; d < spec->rank; d++)
@@ -307,6 +315,7 @@ static enum serin_errc network_open(const uint8_t *bytes, size_t size_bytes, con
     if (rc != SERIN_OK)
         return is_not_for_us(rc, error);
     engine->interface = network->graph->interface;
+    engine->takes_bytes = engine->interface.inputs[0].type == TENSOR_F32;
     snprintf(engine->provider, sizeof(engine->provider), "%s", options->provider);
     return prove(engine, error);
 }
@@ -322,7 +331,8 @@ static void fill_input(const struct tensor *input, const struct graph_value *val
     uint64_t i;
 
     if (input->type != TENSOR_F16) {
-        memcpy(to, input->values, (size_t)graph_value_bytes(value));
+        memcpy(to, input->values,
+               input->type == TENSOR_U8 ? (size_t)value->element_count : (size_t)graph_value_bytes(value));
         return;
     }
     for (i = 0; i < value->element_count; i++)

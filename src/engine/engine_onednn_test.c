@@ -252,11 +252,60 @@ static void test_what_it_refuses(void **state)
                         "unknown provider 'onednn-int4': it is one of cpu|cuda|tensorrt|auto|onednn|onednn-bf16");
 }
 
+/* Bytes stand for value / 255, and have plans of their own beside those of the same shape for fp32. */
+static void test_bytes_for_floats(void **state)
+{
+    struct tensor floats = {.type = TENSOR_F32, .rank = 4, .shape = {2, 3, SIDE, SIDE}}, bytes = floats;
+    const size_t count = (size_t)2 * 3 * SIDE * SIDE;
+    float *values = malloc(count * sizeof(*values));
+    uint8_t *picture = malloc(count);
+    struct engine_outputs want, got;
+    struct engine *engine = NULL;
+    struct serin_error error;
+    int64_t outputs = 1, k;
+    size_t i;
+
+    (void)state;
+    assert_true(values && picture);
+    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    assert_true(engine->takes_bytes);
+    for (i = 0; i < count; i++) {
+        picture[i] = (uint8_t)(i * 7 % 251);
+        values[i] = (float)picture[i] / 255.0f;
+    }
+    floats.values = values;
+    bytes.type = TENSOR_U8, bytes.values = picture;
+    if (engine_run(engine, &floats, 1, &want, &error) != SERIN_OK ||
+        engine_run(engine, &bytes, 1, &got, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    for (k = 0; k < want.tensors[0].rank; k++) {
+        assert_int_equal(got.tensors[0].shape[k], want.tensors[0].shape[k]);
+        outputs *= want.tensors[0].shape[k];
+    }
+    for (k = 0; k < outputs; k++) {
+        const float w = ((const float *)want.tensors[0].values)[k], g = ((const float *)got.tensors[0].values)[k];
+
+        assert_true(fabsf(g - w) <= 1e-4f * (1.0f + fabsf(w)));
+    }
+    engine_outputs_done(engine, &want);
+    engine_outputs_done(engine, &got);
+    engine_close(engine);
+    if (open_model("detect-uint8in", "onednn", 1, &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    assert_false(engine->takes_bytes); /* they are what they are there */
+    engine_close(engine);
+    free(values), free(picture);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads_share_an_engine), cmocka_unit_test(test_a_run_takes_the_threads_that_it_is_given),
-        cmocka_unit_test(test_plans_are_bounded),       cmocka_unit_test(test_fp16_is_widened_and_narrowed),
+        cmocka_unit_test(test_bytes_for_floats),
+        cmocka_unit_test(test_threads_share_an_engine),
+        cmocka_unit_test(test_a_run_takes_the_threads_that_it_is_given),
+        cmocka_unit_test(test_plans_are_bounded),
+        cmocka_unit_test(test_fp16_is_widened_and_narrowed),
         cmocka_unit_test(test_what_it_refuses),
     };
 

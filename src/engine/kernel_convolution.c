@@ -9,11 +9,11 @@
 const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures)
 {
 #ifdef KERNEL_VECTORS
-    const enum onednn_type src = convolution->src.type, dst = convolution->dst.type;
+    const enum onednn_type dst = convolution->dst.type;
     static const struct kernel_convolution *const all[] = {&kernel_stem, &kernel_winograd};
     size_t i;
 
-    if ((src != ONEDNN_F32 && src != ONEDNN_BF16) || (dst != ONEDNN_F32 && dst != ONEDNN_BF16))
+    if (dst != ONEDNN_F32 && dst != ONEDNN_BF16)
         return NULL;
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i]->pays(convolution, pictures))

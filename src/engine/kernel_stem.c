@@ -9,8 +9,8 @@
  * that is broadcast. There are no cases at the border: rows outside the picture are a row of zeros, and pixels beyond
  * the right end are computed from padding and not written.
  *
- * Any window up to 7 x 7 without dilation, stride 1 or 2, planes of fp32. A direct sum, in the order rows, channels,
- * columns.
+ * Any window up to 7 x 7 without dilation, stride 1 or 2, planes of fp32 or of bytes that stand for value / 255. A
+ * direct sum, in the order rows, channels, columns.
  */
 #include "engine/kernel_convolution.h"
 #include "engine/kernel_vectors.h"
@@ -177,16 +177,22 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const f
 }
 
 /* Row y of the picture, widened, into its place in the ring. */
-static void widen_row(const struct stem *stem, int64_t picture, int64_t y, float *ring)
+AVX512 static void widen_row(const struct stem *stem, int64_t picture, int64_t y, float *ring)
 {
     const struct onednn_convolution *c = stem->convolution;
-    const char *plane = (const char *)stem->addresses->src + (size_t)picture * stem->batch->src_bytes;
-    float *to = ring + y % c->window.kernel[0] * c->src.channels * stem->row;
-    int64_t i;
+    const char *planes = (const char *)stem->addresses->src + (size_t)picture * stem->batch->src_bytes;
+    float *to = ring + y % c->window.kernel[0] * c->src.channels * stem->row + c->window.pad_begin[1];
+    int64_t i, x;
 
-    for (i = 0; i < c->src.channels; i++, to += stem->row)
-        memcpy(to + c->window.pad_begin[1], plane + (size_t)((i * c->src.height + y) * c->src.width) * sizeof(float),
-               (size_t)c->src.width * sizeof(float));
+    for (i = 0; i < c->src.channels; i++, to += stem->row) {
+        const size_t at = (size_t)((i * c->src.height + y) * c->src.width);
+
+        if (c->src.type == ONEDNN_F32)
+            memcpy(to, planes + at * sizeof(float), (size_t)c->src.width * sizeof(float));
+        else
+            for (x = 0; x < c->src.width; x++)
+                to[x] = (float)((const uint8_t *)planes)[at + (size_t)x] * (1.0f / 255.0f);
+    }
 }
 
 /* Each thread takes neighbouring output rows, and widens each input row once. */
@@ -233,7 +239,7 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
  *     out channels    16   32   48   64        6 x 6 and stride 2:   16   32
  *     fp32           1.2  1.3  1.4  1.4                             1.0  1.1
  *     bf16           1.1        .9   .9                                   .8
- * In bf16 oneDNN multiplies two numbers at a time. */
+ * In bf16 oneDNN multiplies two numbers at a time. Bytes would first have to be widened for it. */
 #define MOST_CHANNELS_BF16 16
 
 static bool pays(const struct onednn_convolution *c, int64_t pictures)
@@ -243,9 +249,10 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     (void)pictures;
     return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && w->kernel[0] <= MOST_WINDOW &&
            w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 && w->dilation[0] == 1 &&
-           w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 && c->src.type == ONEDNN_F32 &&
-           (c->dst.type == ONEDNN_F32 || c->dst.channels <= MOST_CHANNELS_BF16) && c->dst.block == LANES &&
-           kernel_activation_known(&c->activation);
+           w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 &&
+           (c->src.type == ONEDNN_F32 || c->src.type == ONEDNN_U8) &&
+           (c->src.type == ONEDNN_U8 || c->dst.type == ONEDNN_F32 || c->dst.channels <= MOST_CHANNELS_BF16) &&
+           c->dst.block == LANES && kernel_activation_known(&c->activation);
 }
 
 const struct kernel_convolution kernel_stem = {.name = "stem",

@@ -462,6 +462,8 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     const struct graph_window *w = &c->window;
     const int64_t tiles = pictures * parts_of(c->dst.height, TILE) * parts_of(c->dst.width, TILE);
 
+    if (c->src.type != ONEDNN_F32 && c->src.type != ONEDNN_BF16)
+        return false;
     if (c->src.type == ONEDNN_BF16 && (onednn_has_amx() || tiles < FEWEST_TILES_BF16))
         return false;
     return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && w->kernel[0] == 3 &&

@@ -396,6 +396,9 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
         for (picture = 0; picture < step->pictures; picture++)
             run_picture(slot, step, picture);
         return SERIN_OK;
+    case STEP_WIDEN_BYTES:
+        kernel_widen_bytes(step->count, from, to);
+        return SERIN_OK;
     case STEP_UNARY:
         BUG_ON(!node);
         kernel_unary(node->op, ONEDNN_F32, step->count, from, to);
@@ -456,6 +459,7 @@ static const char *step_name(enum plan_step_kind kind)
         [STEP_COPY_CHANNELS] = "copy of channels",
         [STEP_RESIZE] = "enlargement",
         [STEP_SPREAD_TAPS] = "spreading of taps",
+        [STEP_WIDEN_BYTES] = "widening of bytes",
         [STEP_ADD_OR_MULTIPLY] = "arithmetic on pictures",
         [STEP_UNARY_PICTURE] = "function of pictures",
         [STEP_QUANTIZE] = "numbers to integers",

@@ -30,6 +30,7 @@ void plan_weights_free(struct plan_weights *weights); /* after its plans; NULL i
 struct plan_options {
     enum plan_precision precision;
     int threads; /* for one run */
+    bool bytes;  /* input 0, which the graph has as fp32, is filled with bytes that stand for value / 255 */
 };
 
 /* graph: as read; it and weights must outlive the plan, which is the caller's: plan_free. Errors: those of graph_shape;

@@ -134,6 +134,22 @@ static enum serin_errc plain_to_write(struct plan_builder *builder, int value, s
     return rc;
 }
 
+/* An input of fp32 as the caller has it: a byte each. */
+static enum serin_errc bytes_to_write(struct plan_builder *builder, int value, struct plan_place *ret)
+{
+    struct planned_value *planned = &builder->values[value];
+    const struct graph_value *of = value_of(builder, value);
+    enum serin_errc rc;
+
+    BUG_ON(of->type != GRAPH_F32);
+    rc = add_buffer(builder, of->element_count, &planned->bytes);
+    planned->has_bytes = rc == SERIN_OK;
+    if (of->rank > 0 && of->shape[0] > 0)
+        planned->bytes.picture_bytes = (size_t)(of->element_count / (uint64_t)of->shape[0]);
+    *ret = planned->bytes;
+    return rc;
+}
+
 /* A step that changes the layout: from src, which lies at from, to dst. */
 static enum serin_errc add_reorder(struct plan_builder *builder, const struct onednn_image *src, struct plan_place from,
                                    const struct onednn_image *dst, struct plan_place to, int64_t pictures)
@@ -159,6 +175,23 @@ static enum onednn_type plain_type(const struct onednn_image *layout)
     return layout->type == ONEDNN_BF16 ? ONEDNN_F32 : layout->type;
 }
 
+/* A step that makes floats of an input that comes as bytes. */
+static enum serin_errc add_widening(struct plan_builder *builder, int value, struct plan_place *ret)
+{
+    struct plan_step *step = NULL;
+    enum serin_errc rc = plain_to_write(builder, value, ret);
+
+    if (rc == SERIN_OK)
+        rc = step_begin(builder, STEP_WIDEN_BYTES, GRAPH_NONE, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    BUG_ON(!step);
+    step->inputs[0] = builder->values[value].bytes, step->outputs[0] = *ret;
+    step->count = (int64_t)value_of(builder, value)->element_count;
+    step_end(builder);
+    return SERIN_OK;
+}
+
 static enum serin_errc plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
@@ -169,6 +202,8 @@ static enum serin_errc plain_to_read(struct plan_builder *builder, int value, st
         *ret = (struct plan_place){.buffer = GRAPH_NONE, .constant = of->constant};
         return SERIN_OK;
     }
+    if (!planned->has_plain && planned->has_bytes)
+        return add_widening(builder, value, ret);
     if (!planned->has_plain) {
         struct onednn_image plain = planned->layout;
 
@@ -198,6 +233,12 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
         plain.type = plain_type(&layout);
         plain.block = 1;
         planned->layout = layout;
+        if (planned->as_it_comes && planned->has_bytes) {
+            planned->picture = planned->bytes;
+            planned->has_picture = true;
+            *ret = planned->picture;
+            return SERIN_OK;
+        }
         rc = plain_to_read(builder, value, &from);
         from.picture_bytes = onednn_image_bytes(&plain); /* its memory may be that of another shape */
         if (rc == SERIN_OK && plan_same_layout(&plain, &layout) && from.buffer != GRAPH_NONE) {
@@ -914,7 +955,10 @@ static enum serin_errc build_all(struct plan_builder *builder)
     int i;
 
     for (i = 0; i < graph->input_count && rc == SERIN_OK; i++) {
-        rc = plain_to_write(builder, graph->inputs[i], &plan->inputs[i]);
+        if (i == 0 && plan->options.bytes)
+            rc = bytes_to_write(builder, graph->inputs[i], &plan->inputs[i]);
+        else
+            rc = plain_to_write(builder, graph->inputs[i], &plan->inputs[i]);
         if (rc == SERIN_OK)
             plan->buffers[plan->inputs[i].buffer].last = 0;
     }

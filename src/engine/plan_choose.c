@@ -64,8 +64,8 @@ struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int 
     layout = plan_layout_of(builder, value);
     if (layout.block != 0 && layout.channels <= FEW_CHANNELS)
         layout.block = 1;
-    if (planned->stays_float)
-        layout.type = ONEDNN_F32;
+    if (planned->as_it_comes)
+        layout.type = planned->has_bytes ? ONEDNN_U8 : ONEDNN_F32;
     return layout;
 }
 
@@ -184,12 +184,12 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
     type = plan_layout_of(builder, node->outputs[0]).type;
     if (value_of(builder, inputs[0])->user_count == 1 && !node->conv.quantized &&
         !builder->values[inputs[0]].makes_picture)
-        builder->values[inputs[0]].stays_float = true;
+        builder->values[inputs[0]].as_it_comes = true;
     convolution = plan_describe_convolution(builder, node, type);
     if (!node->conv.quantized)
         builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
     if (!builder->kernels[at])
-        builder->values[inputs[0]].stays_float = false;
+        builder->values[inputs[0]].as_it_comes = false;
     return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);
 }
 

@@ -35,6 +35,7 @@ enum plan_step_kind {
     STEP_COPY_CHANNELS,
     STEP_RESIZE,
     STEP_SPREAD_TAPS,
+    STEP_WIDEN_BYTES,
     STEP_ADD_OR_MULTIPLY, /* of pictures */
     STEP_UNARY_PICTURE,
     STEP_QUANTIZE, /* pictures, and STEP_LOOKUP */
@@ -97,13 +98,16 @@ struct plan_weights {
 };
 
 struct planned_value {
-    bool makes_picture;         /* its node leaves one */
-    bool stays_float;           /* what reads it as a picture takes fp32, whatever the plan's precision */
+    bool makes_picture; /* its node leaves one */
+    bool as_it_comes; /* what reads it as a picture takes fp32, whatever the plan's precision, and bytes if it has them
+                       */
     struct onednn_image layout; /* of the picture, once somebody needs it */
     int parent;                 /* value in whose picture this one lies, or GRAPH_NONE */
     int64_t parent_channel;
     bool has_picture, has_plain; /* by the steps up to now */
     struct plan_place picture, plain;
+    bool has_bytes; /* an input that comes as such */
+    struct plan_place bytes;
 };
 
 struct plan_builder {

@@ -213,7 +213,7 @@ static struct counted check(struct graph *graph, int output, enum plan_precision
     compare("rewritten", plain, want, count, unit);
     arena_init(&plan->arena, (size_t)1 << 20);
     plan->graph = graph;
-    plan->options = (struct plan_options){precision, 1};
+    plan->options = (struct plan_options){.precision = precision, .threads = 1};
     must(plan_build(plan, weights_of_plan, &error), &error);
     must(give_offsets(plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);

@@ -134,6 +134,21 @@ void kernel_spread_taps(const struct onednn_image *src, const void *from, const 
 
 /* ---- element by element ---- */
 
+BODY widen_bytes_body(int64_t count, const uint8_t *from, float *to)
+{
+    int64_t i;
+
+    for (i = 0; i < count; i++)
+        to[i] = (float)from[i] / 255.0f;
+}
+
+FOR_PROCESSORS(widen_bytes, (int64_t count, const uint8_t *from, float *to), (count, from, to))
+
+void kernel_widen_bytes(int64_t count, const uint8_t *from, float *to)
+{
+    widen_bytes(count, from, to);
+}
+
 BODY add_or_multiply_body(bool add, bool bf16, int64_t count, const void *a, const void *b, void *to)
 {
     const uint16_t *a16 = a, *b16 = b;

@@ -20,6 +20,8 @@ void kernel_resize_nearest(const struct onednn_image *src, const void *from, con
 /* Channels [tap][dst's channels] of src become the rectangle of pixels that each of its pixels has in dst. Channels of
  * dst fill whole blocks. */
 void kernel_spread_taps(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
+/* to[i] = from[i] / 255. */
+void kernel_widen_bytes(int64_t count, const uint8_t *from, float *to);
 /* In either type; op is ADD or MUL. */
 void kernel_add_or_multiply(enum graph_op op, enum onednn_type type, int64_t count, const void *a, const void *b,
                             void *to);
