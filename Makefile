@@ -4,13 +4,13 @@ BUILD ?= build
 MESON_FLAGS ?= --werror
 PREFIX ?= /usr/local
 
-.PHONY: all help setup run test soak bench bench-peers asan tsan fuzz lint fmt install clean
+.PHONY: all help setup run test soak bench bench-engines bench-peers asan tsan fuzz lint fmt install clean
 
 all: $(BUILD)/build.ninja ## build build/serin and build/libserin.so (the default)
 	@ninja -C $(BUILD) --quiet
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What configures a build folder: packages, ONNX Runtime, Meson. Done again only where it is not there.
 $(BUILD)/build.ninja:
@@ -30,13 +30,16 @@ test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, 500 kills, 3,000 whole rollouts
 	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden e2e/rollout e2e/access e2e/schemathesis simulation
 
-bench: all ## speed and memory, beside OpenCV, torchvision or numpy where they are installed, the gateway beside HAProxy and nginx, serve as a whole; the judge's errors
+bench: bench-engines ## speed and memory: engines, beside OpenCV, torchvision or numpy where they are installed, the gateway beside HAProxy and nginx, serve as a whole; the judge's errors
 	@python3 bench/bench.py $(BUILD)
 	@python3 bench/bench_gateway.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_serve.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_monitoring.py $(BUILD) || [ $$? -eq 77 ]
 	@python3 bench/bench_rollout.py $(BUILD) || [ $$? -eq 77 ]
 	@$(BUILD)/bench/simulation --bench
+
+bench-engines: all ## networks in our own engine, beside ONNX Runtime and OpenVINO from PyPI (12 minutes; BENCH_SHORT=1: one): docs/benchmarks.md
+	@python3 bench/bench_engines.py $(BUILD) || [ $$? -eq 77 ]
 
 bench-peers: all ## serve beside FastAPI, ultralytics, LitServe, MLServer and BentoML from PyPI (9 GB, 25 minutes): docs/benchmarks.md
 	@python3 bench/bench_peers.py $(BUILD) || [ $$? -eq 77 ]

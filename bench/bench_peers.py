@@ -16,7 +16,6 @@ import os
 import pathlib
 import platform
 import re
-import shutil
 import signal
 import socket
 import statistics
@@ -28,6 +27,7 @@ import urllib.error
 import urllib.request
 
 import open_loop
+import peer_environment
 from same_boxes import different
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -39,7 +39,6 @@ OPEN_SECONDS = int(os.environ.get("BENCH_OPEN_SECONDS", str(3 * SECONDS)))
 PUSH = os.environ.get("BENCH_PUSH", "").split()
 DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
 MODEL = DATA / "models" / "yolov8n.onnx"
-CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "serin")).expanduser()
 SIZES = ("640x480", "1920x1080")
 CONNECTIONS = 4  # of the closed loop: enough that the core never waits for the client
 READY_S = 120
@@ -66,26 +65,6 @@ def progress(text):
 def skip(why):
     print(f"bench_peers.py: skipped, {why}", file=sys.stderr)
     sys.exit(77)
-
-
-# ---- installing ----
-
-def install(name):
-    """The Python of a peer's environment, or None with a line that says why not."""
-    home = CACHE / f"peer-{name}"
-    wanted = "\n".join(PACKAGES[name])
-    done = home / "serin-installed.txt"
-    if done.exists() and done.read_text() == wanted:
-        return home / "bin" / "python"
-    progress(f"installing {name} from PyPI ...")
-    shutil.rmtree(home, ignore_errors=True)
-    for command in ([sys.executable, "-m", "venv", home], [home / "bin/python", "-m", "pip", "install", "-q", *PACKAGES[name]]):
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            print(f"{name} is left out, it could not be installed: {(ended.stderr or ended.stdout).strip().splitlines()[-1]}")
-            return None
-    done.write_text(wanted)
-    return home / "bin" / "python"
 
 
 def version_of(python, package):
@@ -339,7 +318,7 @@ def main():
         skip("one processor: the load needs another than the servers")
     if not MODEL.exists() or not (DATA / "coco128" / "images").exists():
         skip(f"no models/yolov8n.onnx and coco128/images in {DATA}; SERIN_TEST_DATA says where they are")
-    pythons = {name: python for name in wanted if (python := install(name))}
+    pythons = {name: python for name in wanted if (python := peer_environment.install(name, PACKAGES[name]))}
     if not pythons:
         skip("no peer could be installed from PyPI")
     started = []

@@ -1,0 +1,202 @@
+/*
+ * engine_turns.c - runs a network whenever it is told to, in the engine that it is told: for bench_engines.py, which
+ * lets engines of several programs take turns.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *   engine_turns THREADS BATCH MODEL.onnx NAME...
+ *
+ * A name is a provider, or floor-fp32, floor-bf16, floor-int8 (convolution_floor.h). Says "ready NAME" or "without
+ * NAME: why" of each, then "gflop N" (of the batch) and "go". Then each line of stdin is a name that is ready: it runs
+ * the network once, on noise, and answers with "CPU WALL", milliseconds of processor (of all threads) and of the clock.
+ * Free dimensions beside the batch are 640 pixels.
+ */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/half.h"
+#include "convolution_floor.h"
+#include "engine/engine.h"
+#include "engine/graph_fuse.h"
+#include "engine/onednn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_FILE_BYTES ((size_t)1 << 30)
+#define SIZE_PX        640
+
+enum { MAX_CONTENDERS = 16, NAME_BYTES = 32 };
+
+struct contender {
+    char name[NAME_BYTES];
+    struct engine *engine;           /* this, */
+    struct convolution_floor *floor; /* or this */
+};
+
+static const struct {
+    const char *name;
+    enum floor_precision precision;
+} floors[] = {{"floor-fp32", FLOOR_F32}, {"floor-bf16", FLOOR_BF16}, {"floor-int8", FLOOR_INT8}};
+
+enum { FLOORS = sizeof(floors) / sizeof(floors[0]) };
+
+/* Noise in 0..1 of the shape that the model declares. NULL without memory. */
+static void *make_input(const struct tensor_spec *spec, int64_t batch, struct tensor *ret)
+{
+    uint32_t noise = 1;
+    size_t count = 1, i;
+    int d;
+
+    *ret = (struct tensor){.type = spec->type, .rank = spec->rank};
+    for (d = 0; d < spec->rank; d++) {
+        ret->shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? batch : d == 1 ? 3 : SIZE_PX;
+        count *= (size_t)ret->shape[d];
+    }
+    ret->values = calloc(count, tensor_type_bytes(spec->type));
+    for (i = 0; ret->values && i < count; i++) {
+        const float number = (float)((noise = noise * 1664525u + 1013904223u) >> 8) / (float)(1u << 24);
+
+        if (spec->type == TENSOR_F32)
+            ((float *)ret->values)[i] = number;
+        else if (spec->type == TENSOR_F16)
+            ((uint16_t *)ret->values)[i] = half_from_float(number);
+        else
+            ((uint8_t *)ret->values)[i] = (uint8_t)(number * 255.0f);
+    }
+    return ret->values;
+}
+
+static bool fused_silu(const struct graph_unary *activation)
+{
+    return activation->op == GRAPH_SILU;
+}
+
+static double gflop_of(const struct graph *graph)
+{
+    double gflop = 0.0;
+    int i;
+
+    for (i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].op == GRAPH_CONV || graph->nodes[i].op == GRAPH_CONV_TRANSPOSE ||
+            graph->nodes[i].op == GRAPH_MATMUL || graph->nodes[i].op == GRAPH_GEMM)
+            gflop += 2e-9 * (double)graph_node_work(graph, &graph->nodes[i]);
+    return gflop;
+}
+
+static enum serin_errc open_contender(struct contender *contender, const uint8_t *bytes, size_t size, int threads,
+                                      const struct graph *fused, struct serin_error *error)
+{
+    const struct engine_options options = {.provider = contender->name, .threads = threads};
+    int i;
+
+    for (i = 0; i < FLOORS; i++)
+        if (strcmp(contender->name, floors[i].name) == 0)
+            return convolution_floor_new(fused, floors[i].precision, &contender->floor, error);
+    return engine_open(bytes, size, &options, &contender->engine, error);
+}
+
+static enum serin_errc run(const struct contender *contender, const struct tensor *input, int threads,
+                           struct serin_error *error)
+{
+    struct engine_outputs outputs;
+    enum serin_errc rc;
+
+    onednn_set_threads(threads);
+    if (contender->floor)
+        return convolution_floor_run(contender->floor, error);
+    rc = engine_run(contender->engine, input, threads, &outputs, error);
+    if (rc == SERIN_OK)
+        engine_outputs_done(contender->engine, &outputs);
+    return rc;
+}
+
+static double processor_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static enum serin_errc take_turns(const struct contender *contenders, int count, const struct tensor *input,
+                                  int threads, struct serin_error *error)
+{
+    char line[NAME_BYTES + 2];
+    enum serin_errc rc = SERIN_OK;
+
+    while (rc == SERIN_OK && fgets(line, sizeof(line), stdin)) {
+        double processor;
+        uint64_t start;
+        int i;
+
+        line[strcspn(line, "\n")] = '\0';
+        for (i = 0; i < count && strcmp(contenders[i].name, line) != 0; i++)
+            ;
+        if (i == count)
+            return error_set(error, SERIN_INVALID, "'%s' is none of the names that are ready", line);
+        processor = processor_ms();
+        start = clock_now_ns();
+        rc = run(&contenders[i], input, threads, error);
+        if (rc == SERIN_OK)
+            printf("%.4f %.4f\n", processor_ms() - processor, clock_ms_since(start));
+        fflush(stdout);
+    }
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    const int threads = argc > 4 ? atoi(argv[1]) : 0, batch = argc > 4 ? atoi(argv[2]) : 0;
+    struct contender contenders[MAX_CONTENDERS];
+    struct graph *read = NULL, *graph = NULL;
+    struct serin_error error = {0};
+    struct tensor input = {0};
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    int i, count = 0;
+    enum serin_errc rc;
+
+    if (threads < 1 || batch < 1 || argc - 4 > MAX_CONTENDERS) {
+        fprintf(stderr, "engine_turns THREADS BATCH MODEL.onnx NAME...  (%d names at most)\n", MAX_CONTENDERS);
+        return 2;
+    }
+    memset(contenders, 0, sizeof(contenders));
+    onednn_set_threads(threads);
+    rc = file_read(argv[3], MAX_FILE_BYTES, &bytes, &size, &error);
+    if (rc == SERIN_OK)
+        rc = graph_read(bytes, size, &read, &error);
+    if (rc == SERIN_OK && !make_input(&read->interface.inputs[0], batch, &input))
+        rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %d", batch);
+    if (rc == SERIN_OK)
+        rc = graph_shape(read, &input, &graph, &error);
+    if (rc == SERIN_OK)
+        rc = graph_fuse(graph, fused_silu, &error);
+    for (i = 4; i < argc && rc == SERIN_OK; i++) {
+        struct contender *contender = &contenders[count];
+
+        snprintf(contender->name, sizeof(contender->name), "%s", argv[i]);
+        if (open_contender(contender, bytes, size, threads, graph, &error) == SERIN_OK) {
+            printf("ready %s\n", contender->name);
+            count++;
+        } else {
+            printf("without %s: %s\n", argv[i], error.message);
+        }
+    }
+    if (rc == SERIN_OK) {
+        printf("gflop %.4f\ngo\n", gflop_of(graph));
+        fflush(stdout);
+        rc = take_turns(contenders, count, &input, threads, &error);
+    }
+    if (rc != SERIN_OK)
+        fprintf(stderr, "engine_turns: %s: %s\n", argv[3], error.message);
+    for (i = 0; i < count; i++) {
+        engine_close(contenders[i].engine);
+        convolution_floor_free(contenders[i].floor);
+    }
+    graph_free(graph);
+    graph_free(read);
+    free(input.values);
+    free(bytes);
+    return rc == SERIN_OK ? 0 : 1;
+}
