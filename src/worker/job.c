@@ -115,7 +115,8 @@ enum serin_errc network_warm_up(struct network *network, struct serin_error *err
         return error_set(error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
     memset(network->gathered[0].memory, 0, batch * network->slot_bytes);
     for (;;) {
-        rc = yolo_run(network->yolo, &whole, network->gathered[0].memory, batch, threads, &outputs, error);
+        rc = yolo_run(network->yolo, &whole, yolo_picture_type(network->yolo), network->gathered[0].memory, batch,
+                      threads, &outputs, error);
         if (rc != SERIN_OK)
             return error_prefix(error, rc, "warming up with a batch of %zu and %d thread%s", batch, threads,
                                 threads == 1 ? "" : "s");
@@ -134,9 +135,16 @@ static void *job_tensor(const struct network *network, const struct job *job)
     return job->own_tensor ? (uint8_t *)job->own_tensor : network->slab + (size_t)job->item.slot * network->slot_bytes;
 }
 
-static uint64_t shape_of(const struct letterbox *box)
+static enum tensor_type job_type(const struct network *network, const struct job *job)
 {
-    return (uint64_t)box->input_height << 32 | (uint64_t)box->input_width;
+    return job->work ? yolo_engine(network->yolo)->interface.inputs[0].type : yolo_picture_type(network->yolo);
+}
+
+/* What may share a batch has the same: size and type. */
+static uint64_t shape_of(const struct network *network, const struct job *job)
+{
+    return (uint64_t)job_type(network, job) << 60 | (uint64_t)job->letterbox.input_height << 32 |
+           (uint64_t)job->letterbox.input_width;
 }
 
 static enum serin_errc find_room(const struct network *network, struct job *job, struct serin_error *error)
@@ -152,7 +160,7 @@ static enum serin_errc prepare_tensors(const struct network *network, struct job
 {
     enum serin_errc rc = find_room(network, job, error);
 
-    job->item.shape = job->batch > 1 ? BATCHER_ALONE : shape_of(&job->letterbox);
+    job->item.shape = job->batch > 1 ? BATCHER_ALONE : shape_of(network, job);
     return rc == SERIN_OK ? job->work->fill(job, job_tensor(network, job), error) : rc;
 }
 
@@ -173,7 +181,7 @@ static enum serin_errc prepare_picture(const struct network *network, struct job
     rc = yolo_plan(network->yolo, &image, network->info->dynamic_size, job->options, &job->letterbox, error);
     if (rc == SERIN_OK) {
         job->tensor_bytes = yolo_picture_bytes(network->yolo, &job->letterbox);
-        job->item.shape = shape_of(&job->letterbox);
+        job->item.shape = shape_of(network, job);
         rc = find_room(network, job, error);
     }
     if (rc == SERIN_OK)
@@ -244,7 +252,8 @@ void network_run(void *user, const struct batch_run *run)
     int i;
 
     if (outputs && tensor)
-        rc = yolo_run(network->yolo, &first->letterbox, tensor, batch, run->threads, &outputs->outputs, &error);
+        rc = yolo_run(network->yolo, &first->letterbox, job_type(network, first), tensor, batch, run->threads,
+                      &outputs->outputs, &error);
     else
         rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
     ms = clock_ms_since(start) / (double)pictures;

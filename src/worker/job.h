@@ -4,7 +4,7 @@
  *
  * The stages of batcher.h for YOLO models: prepare decodes and letterboxes into a slot of one slab; run gives the
  * network a run of slots (in place where they lie side by side, else gathered); finish makes the answer's JSON.
- * Pictures and raw tensors of one input size share batches.
+ * Pictures and raw tensors of one input size and type share batches.
  */
 #ifndef WORKER_JOB_H
 #define WORKER_JOB_H

@@ -34,7 +34,8 @@ struct serin_yolo {
     struct yolo_metadata metadata;
     struct head head;
     struct serin_yolo_info info;
-    enum pixel_type pixel_type; /* of the input tensor */
+    enum tensor_type picture_type; /* of the input tensor that pictures are prepared as */
+    enum pixel_type pixel_type;    /* the same, for the letterbox */
     char description[512], license[256];
     char provider_why[sizeof(((struct serin_error *)0)->message)]; /* info.provider_why */
     pthread_mutex_t lock;                                          /* guards free_scratch and free_count */

@@ -119,7 +119,10 @@ static void fill_info(struct serin_yolo *yolo)
 
     snprintf(yolo->description, sizeof(yolo->description), "%s", metadata->description ? metadata->description : "");
     snprintf(yolo->license, sizeof(yolo->license), "%s", metadata->license ? metadata->license : "");
-    yolo->pixel_type = input->type == TENSOR_F16 ? PIXEL_F16 : input->type == TENSOR_U8 ? PIXEL_U8 : PIXEL_F32;
+    yolo->picture_type = yolo->engine->takes_bytes ? TENSOR_U8 : input->type;
+    yolo->pixel_type = yolo->picture_type == TENSOR_F16  ? PIXEL_F16
+                       : yolo->picture_type == TENSOR_U8 ? PIXEL_U8
+                                                         : PIXEL_F32;
     *info = (struct serin_yolo_info){
         .task = yolo->head.task,
         .class_count = yolo->head.class_count,

@@ -116,8 +116,12 @@ static enum serin_errc check_image(const struct serin_image *image, struct serin
 
 size_t yolo_picture_bytes(const struct serin_yolo *yolo, const struct letterbox *box)
 {
-    return (size_t)box->input_width * (size_t)box->input_height * 3 *
-           tensor_type_bytes(yolo->engine->interface.inputs[0].type);
+    return (size_t)box->input_width * (size_t)box->input_height * 3 * tensor_type_bytes(yolo->picture_type);
+}
+
+enum tensor_type yolo_picture_type(const struct serin_yolo *yolo)
+{
+    return yolo->picture_type;
 }
 
 enum serin_errc yolo_prepare(const struct serin_yolo *yolo, const struct serin_image *image,
@@ -207,13 +211,11 @@ static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct
     return SERIN_OK;
 }
 
-enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, void *tensor, size_t batch,
-                         int threads, struct engine_outputs *ret, struct serin_error *error)
+enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, enum tensor_type type,
+                         void *tensor, size_t batch, int threads, struct engine_outputs *ret, struct serin_error *error)
 {
-    const struct tensor input = {.type = yolo->engine->interface.inputs[0].type,
-                                 .rank = 4,
-                                 .shape = {(int64_t)batch, 3, box->input_height, box->input_width},
-                                 .values = tensor};
+    const struct tensor input = {
+        .type = type, .rank = 4, .shape = {(int64_t)batch, 3, box->input_height, box->input_width}, .values = tensor};
     struct engine_outputs outputs = {0};
     enum serin_errc rc = engine_run(yolo->engine, &input, threads, &outputs, error);
 
@@ -342,7 +344,8 @@ enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struct prepare
     if (rc == SERIN_OK) {
         uint64_t start = clock_now_ns();
 
-        rc = yolo_run(yolo, &pictures[0].letterbox, scratch->input, batch, yolo->engine->threads, &outputs, error);
+        rc = yolo_run(yolo, &pictures[0].letterbox, yolo->picture_type, scratch->input, batch, yolo->engine->threads,
+                      &outputs, error);
         inference_ms = clock_ms_since(start) / (double)count;
     }
     for (i = 0; i < count && rc == SERIN_OK; i++) {

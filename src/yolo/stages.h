@@ -26,18 +26,20 @@ MUST_USE enum serin_errc yolo_plan(const struct serin_yolo *yolo, const struct s
                                    const struct serin_predict_options *options, struct letterbox *ret,
                                    struct serin_error *error);
 
-/* Bytes of one picture in the input tensor. */
+/* Bytes of one picture in the input tensor, and their type: the interface's, or bytes where the engine takes them. */
 size_t yolo_picture_bytes(const struct serin_yolo *yolo, const struct letterbox *box);
+enum tensor_type yolo_picture_type(const struct serin_yolo *yolo);
 
 /* tensor: yolo_picture_bytes, aligned to its element. */
 MUST_USE enum serin_errc yolo_prepare(const struct serin_yolo *yolo, const struct serin_image *image,
                                       const struct letterbox *box, void *tensor, struct serin_error *error);
 
 /* tensor: batch pictures one behind the other, all of box's input size; a model of fixed batch needs exactly that.
- * threads: as engine_run. The outputs' shapes have been checked when it returns. ret is the caller's:
- * engine_outputs_done. */
-MUST_USE enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, void *tensor,
-                                  size_t batch, int threads, struct engine_outputs *ret, struct serin_error *error);
+ * type: yolo_picture_type, or the interface's. threads: as engine_run. The outputs' shapes have been checked when it
+ * returns. ret is the caller's: engine_outputs_done. */
+MUST_USE enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, enum tensor_type type,
+                                  void *tensor, size_t batch, int threads, struct engine_outputs *ret,
+                                  struct serin_error *error);
 
 /* index: of the picture in the batch. The result is the caller's: serin_result_free; its speed is left 0. */
 MUST_USE enum serin_errc yolo_finish(struct serin_yolo *yolo, const struct engine_outputs *outputs, size_t index,

@@ -409,6 +409,22 @@ def test_threads_are_one_picture_s_or_divided_among_many(jpeg):
         assert one.call("GET", f"/v2/models/{NAME}/config")[2]["instance_group"][0]["count"] == 2
 
 
+def test_pictures_as_bytes_beside_tensors_of_floats(worker, jpeg):
+    """oneDNN's engine takes pictures as bytes where the network's input is fp32; a client's tensors stay floats."""
+    raw = struct.pack(f"<{3 * 64 * 64}f", *[(i * 37 % 101) / 128 for i in range(3 * 64 * 64)])
+    request = {"inputs": [tensor_input(parameters={"binary_data_size": len(raw)})], "parameters": {"binary_data_output": True}}
+    _, _, wanted = infer(worker, request, raw)
+    boxes = worker.predict(jpeg)[2]["images"][0]["results"]
+    with running("--provider", "onednn") as one:
+        for _ in range(2):
+            found = one.predict(jpeg)[2]["images"][0]["results"]
+            assert [box["name"] for box in found] == [box["name"] for box in boxes]
+            assert [box["confidence"] for box in found] == pytest.approx([box["confidence"] for box in boxes], abs=1e-4)
+            status, _, tail = infer(one, request, raw)
+            assert status == 200
+            assert struct.unpack(f"<{7 * 84}f", tail) == pytest.approx(struct.unpack(f"<{7 * 84}f", wanted), rel=1e-3, abs=1e-3)
+
+
 def test_overload_sheds_and_loses_nothing(jpeg):
     with running("--max-queue", 4, "--max-batch", 1, "--threads", 1) as one:
         gate = threading.Barrier(200)
