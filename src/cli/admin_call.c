@@ -6,10 +6,12 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "cli/terminal.h"
 #include "http/client.h"
 #include "http/tls.h"
 
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -243,6 +245,27 @@ static enum serin_errc start(struct http_client *client, const char *method, con
     return rc;
 }
 
+/* Ctrl-C ends the wait, and not what the server does by then; the process dies of it, so that scripts stop, too. */
+static void on_interrupt(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    terminal_complain("interrupted: the server goes on with what it was asked for; 'serin status' tells what came of "
+                      "it");
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch_interrupts(uv_loop_t *loop, uv_signal_t handles[2])
+{
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        uv_signal_init(loop, &handles[i]); /* fails where uv_loop_init did */
+        uv_signal_start(&handles[i], on_interrupt, numbers[i]);
+    }
+}
+
 /* Whatever comes of it is in the exchange; its JSON is there on success only. */
 static enum serin_errc run(const char *address, const char *method, const char *path, const char *body,
                            unsigned timeout_ms, struct exchange *exchange)
@@ -252,14 +275,18 @@ static enum serin_errc run(const char *address, const char *method, const char *
     struct http_client *client;
     struct tls *tls;
     enum serin_errc rc = admin_tls(address, &tls, error);
+    const bool asks_only = strcmp(method, "GET") == 0;
+    uv_signal_t interrupts[2];
     uv_loop_t loop;
-    int code;
+    int code, i;
 
     if (rc != SERIN_OK)
         return rc;
     code = uv_loop_init(&loop);
     if (code != 0)
         return error_set(error, SERIN_IO, "no event loop: %s", uv_strerror(code));
+    if (!asks_only)
+        watch_interrupts(&loop, interrupts);
     http_client_options_init(&options);
     options.tls = tls;
     rc = http_client_new(&loop, address, &options, &client, error);
@@ -269,6 +296,8 @@ static enum serin_errc run(const char *address, const char *method, const char *
             uv_run(&loop, UV_RUN_ONCE);
         http_client_close(client, NULL, NULL);
     }
+    for (i = 0; i < 2 && !asks_only; i++)
+        uv_close((uv_handle_t *)&interrupts[i], NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     BUG_ON(uv_loop_close(&loop) != 0);
     tls_free(tls);

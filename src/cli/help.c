@@ -283,7 +283,7 @@ void cli_print_manual(FILE *out, const struct cli_verb *const *verbs)
           ".It 1\n"
           "Something failed, be it one picture of many, or the output could not be written.\n"
           ".It 2\n"
-          "The command line is wrong; nothing was done.\n"
+          "The command line is wrong, or what it names; nothing was done.\n"
           ".It 3 , 4\n"
           "Of\n"
           ".Cm judge\n"

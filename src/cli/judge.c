@@ -352,8 +352,10 @@ static int run(const void *given, char *const *operands, size_t operand_count)
         code = answer(&replay);
     if (rc == SERIN_OK && !terminal_flush()) /* an answer that nobody was given is none */
         code = CLI_FAILED;
-    if (rc != SERIN_OK)
+    if (rc != SERIN_OK) {
         terminal_complain("judge: %s", error.message);
+        code = rc == SERIN_INVALID || rc == SERIN_LIMIT ? CLI_USAGE : CLI_FAILED;
+    }
     if (replay.file)
         fclose(replay.file);
     judge_free(replay.judge);
@@ -378,8 +380,9 @@ const struct cli_verb cli_judge = {
         "Reading stops at the first harm that goes back.\n\n"
         "A file of a rollout has its looks and steps in it. Where there are none, the judge looks each 100 ms of the "
         "records' own time, and takes the plan's first step with the share that the records have.\n\n"
-        "The exit code is 0 for promote (all that the last step asks for is proven), 3 for rollback, 4 for hold; 1 "
-        "and 2 are failures, as always.",
+        "The exit code is 0 for promote (all that the last step asks for is proven), 3 for rollback, 4 for hold. As "
+        "always, 1 says that something failed, and 2 that what was given is wrong: the command line, the plan or a "
+        "line.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct judge_settings),

@@ -16,8 +16,23 @@
 
 const char *const parameters_names[] = {"conf", "iou", "imgsz", "classes", "max_det", "priority", "timeout", NULL};
 
-/* Short words are near to too much: a route's key may be a zone or a code. */
+/* Shorter words are near to too much: a route's key may be a zone or a code. */
 #define SHORTEST_MISTYPED 5
+
+/* What a short word must be to count as mistyped: the same letters in another order, or, of four, with one left out. */
+static bool is_slip_of(const char *word, const char *name)
+{
+    const size_t length = strlen(word);
+    size_t same = 0;
+
+    if (length == strlen(name))
+        return strspn(word, name) == length && strspn(name, word) == length;
+    if (length < SHORTEST_MISTYPED - 1 || length + 1 != strlen(name))
+        return false;
+    while (word[same] == name[same])
+        same++;
+    return strcmp(word + same, name + same + 1) == 0;
+}
 
 enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *error)
 {
@@ -31,7 +46,8 @@ enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *
             *ret = (int)i;
             return SERIN_OK;
         }
-        if (strncasecmp(name, parameters_names[i], strlen(parameters_names[i])) == 0)
+        if (strncasecmp(name, parameters_names[i], strlen(parameters_names[i])) == 0 ||
+            is_slip_of(name, parameters_names[i]))
             meant = parameters_names[i];
     }
     if (!meant && strlen(name) >= SHORTEST_MISTYPED)

@@ -123,10 +123,12 @@ static void test_classes_are_names_or_numbers(void **state)
 
 static void test_names_that_were_meant(void **state)
 {
-    static const char *const wrong[][2] = {{"confidence", "conf"}, {"Conf", "conf"},       {"iou_thres", "iou"},
-                                           {"clases", "classes"},  {"class", "classes"},   {"maxdet", "max_det"},
-                                           {"imgsize", "imgsz"},   {"priorty", "priority"}};
-    static const char *const others[] = {"", "camera", "zone", "code", "lane", "model", "c", "x"};
+    static const char *const wrong[][2] = {{"confidence", "conf"}, {"Conf", "conf"},        {"iou_thres", "iou"},
+                                           {"clases", "classes"},  {"class", "classes"},    {"maxdet", "max_det"},
+                                           {"imgsize", "imgsz"},   {"priorty", "priority"}, {"iuo", "iou"},
+                                           {"cnof", "conf"},       {"imgs", "imgsz"}};
+    static const char *const others[] = {"",  "camera", "zone", "code", "lane", "model", "c",
+                                         "x", "you",    "con",  "cone", "img",  "time"};
     struct serin_error error;
     size_t i;
     int at;

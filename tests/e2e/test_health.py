@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -47,6 +48,21 @@ def test_a_deploy_waits_for_a_server_that_is_not_ready(serve):
     thread.join()
     assert found[0].status == 200 and serve.client().predict("m").version == "a"
     other.stop()
+    fake.stop()
+
+
+def test_ctrl_c_at_a_deploy_says_that_the_server_goes_on(serve):
+    fake = Fake()
+    fake.well.clear()
+    command = [os.environ["SERIN_BIN"], "deploy", "m:a", "--url", fake.url, "--admin", f"127.0.0.1:{serve.admin}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as deploy:
+        until(lambda: fake.checks > 1, "a check")
+        deploy.send_signal(signal.SIGINT)
+        said = deploy.communicate(timeout=60)[1]
+    assert deploy.returncode == -signal.SIGINT
+    assert "the server goes on with what it was asked for; 'serin status'" in said
+    fake.well.set()
+    until(lambda: serve.api("GET", "routes"), "the version's route")
     fake.stop()
 
 

@@ -74,7 +74,7 @@ def test_looks_of_the_file_are_the_looks_that_are_taken(tmp_path):
 
 def test_a_bad_line_is_named(tmp_path):
     code, out, errors = judge(tmp_path, observations(4, 3, 0.2, 1) + ['{"t":1,"arm":"third","share":0}'])
-    assert code == 1 and out == []
+    assert code == 2 and out == []
     assert "line 4: arm: must be" in errors
 
 
@@ -88,7 +88,7 @@ def test_what_is_no_observation_gets_no_answer(tmp_path):
                          ([look, '{"t":0.5,"look":true}'], "line 2: t: 0.500000 s, and the record before is of 1.000000 s"),
                          (["[" * 200000], "line 1: the line has ")):
         code, out, errors = judge(tmp_path, lines)
-        assert (code, out) == (1, []), lines
+        assert (code, out) == (2, []), lines
         assert words in errors, errors
 
 
