@@ -154,13 +154,14 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const f
     const int64_t weights_of_block = c->window.kernel[0] * c->window.kernel[1] * c->src.channels * LANES;
     const int64_t blocks = onednn_round_up(c->dst.channels, LANES) / LANES;
     const struct onednn_addresses *addresses = stem->addresses;
+    const pixels_function(*functions)[2] = c->activation.op != GRAPH_SILU ? other
+                                           : c->dst.type == ONEDNN_F32    ? silu_f32
+                                                                          : silu_bf16;
     int64_t block, x;
 
     for (block = 0; block < blocks; block += 2) {
         const int64_t width = block + 2 <= blocks ? 2 : 1, pixels = MOST_PIXELS / width;
-        const pixels_function function = (c->activation.op != GRAPH_SILU ? other
-                                          : c->dst.type == ONEDNN_F32    ? silu_f32
-                                                                      : silu_bf16)[width - 1][c->window.stride[1] - 1];
+        const pixels_function function = functions[width - 1][c->window.stride[1] - 1];
 
         for (x = 0; x < c->dst.width; x += pixels) {
             const size_t at = (size_t)(((block * c->dst.height + y) * c->dst.width + x) * pixel_bytes);
