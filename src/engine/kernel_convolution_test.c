@@ -230,6 +230,37 @@ static struct onednn_convolution shape_of(int64_t in, int64_t out, int64_t heigh
     };
 }
 
+/* Each number of blocks, and pixels that fill the registers or overlap. */
+static void test_pointwise(void **state)
+{
+    static const int64_t channels[][2] = {{16, 16}, {20, 40}, {48, 32}, {80, 84}};
+    size_t i;
+    int64_t width;
+    int type;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (type = 0; type < (onednn_has_bf16() ? 3 : 1); type++)
+        for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+            for (width = 14; width < 31; width++) {
+                struct onednn_convolution c = {
+                    .src = {type ? ONEDNN_BF16 : ONEDNN_F32, channels[i][0], 1 + width % 2, width, LANES},
+                    .dst = {type == 1 ? ONEDNN_BF16 : ONEDNN_F32, channels[i][1], 1 + width % 2, width, LANES},
+                    .groups = 1,
+                    .window = {{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},
+                    .activation = {.op = type == 2 || width % 3 ? GRAPH_REMOVED : GRAPH_SILU},
+                    .has_bias = width % 4,
+                    .has_residual = width % 5 == 0,
+                };
+
+                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_pointwise);
+                check(&kernel_pointwise, &c, 1 + width % 3, 1 + (int)width % 2, type ? 0.01 : 1e-6);
+                c.activation.op = GRAPH_MISH;
+                assert_null(kernel_convolution_for(&c, 1));
+            }
+}
+
 /* Every count of tiles at the end of a group, of blocks of channels, and every way to leave the last tile. */
 static void test_winograd(void **state)
 {
@@ -351,6 +382,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stem),
+        cmocka_unit_test(test_pointwise),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_in_groups),
         cmocka_unit_test(test_winograd_of_bf16),
