@@ -2,9 +2,9 @@
 """A JPEG in, boxes out, over HTTP: serin serve beside the servers that people write in Python, on one core each.
 
     bench_peers.py BUILD [PEER ...]            all where none is named: fastapi ultralytics litserve mlserver bentoml
-    BENCH_ROUNDS=5 BENCH_SECONDS=3             these, the defaults, take about 25 minutes; 1 and 2 show whether all is well in 4
+    BENCH_ROUNDS=5 BENCH_SECONDS=3             these, the defaults, take about 35 minutes; 1 and 2 show whether all is well in 4
     BENCH_OPEN_SECONDS=9                       three times BENCH_SECONDS by default; with 0 only throughput is measured, in 5 minutes
-    BENCH_PUSH="--set KEY=VALUE"               more options of `serin push` for the version that is served
+    BENCH_SERIN="serin serin-bf16 serin-int8"  what of serin stands beside them (there is serin-onednn, too)
     SERIN_TEST_DATA=DIR                        with models/yolov8n.onnx and coco128/images; 77 where they or all peers are absent
 
 What is measured is told in docs/benchmarks.md. Each peer lies in a virtual environment of its own under $SERIN_CACHE (default
@@ -36,13 +36,14 @@ BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resol
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
 OPEN_SECONDS = int(os.environ.get("BENCH_OPEN_SECONDS", str(3 * SECONDS)))
-PUSH = os.environ.get("BENCH_PUSH", "").split()
 DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
 MODEL = DATA / "models" / "yolov8n.onnx"
 SIZES = ("640x480", "1920x1080")
 CONNECTIONS = 4  # of the closed loop: enough that the core never waits for the client
 READY_S = 120
 MOST_LATE_MS = 5
+LOOSE = (.1, .8)  # of lower precisions: how far scores may be apart, and the least IoU
+MOST_ALONE = .1  # of their boxes, these may have no counterpart
 
 # The same decoder and engine for all; OpenCV 4 is what serin's decoder is compared with.
 LEAN = ["numpy==2.4.6", "opencv-python-headless==4.14.0.94", "onnxruntime==1.32.0"]
@@ -54,7 +55,12 @@ PACKAGES = {
     "mlserver": ["mlserver==1.7.1", *LOOP, *LEAN],
     "bentoml": ["bentoml==1.4.39", *LOOP, *LEAN],
 }
-SHOWN = {"serin": "serin serve", "fastapi": "FastAPI", "ultralytics": "FastAPI + ultralytics", "litserve": "LitServe",
+# serin's own: the first is what peers' boxes are compared with. Options of `serin push`; those of int8 serve what `serin quantize` made.
+OWN = {"serin": [], "serin-onednn": ["--set", "provider=onednn"], "serin-bf16": ["--set", "provider=onednn-bf16"],
+       "serin-int8": ["--set", "provider=onednn"]}
+SERIN = os.environ.get("BENCH_SERIN", "serin serin-bf16 serin-int8").split()
+SHOWN = {"serin": "serin serve", "serin-onednn": "serin serve, oneDNN fp32", "serin-bf16": "serin serve, oneDNN bf16",
+         "serin-int8": "serin serve, oneDNN int8", "fastapi": "FastAPI", "ultralytics": "FastAPI + ultralytics", "litserve": "LitServe",
          "mlserver": "MLServer", "bentoml": "BentoML"}
 
 
@@ -161,28 +167,48 @@ class Peer(Server):
         super().__init__(name, core, folder, command, environment)
 
 
+def quantized(folder):
+    """The network in int8, calibrated with photographs; None with a line that says why not."""
+    target = folder / "yolov8n-int8.onnx"
+    progress("serin quantize ...")
+    done = subprocess.run([BUILD / "serin", "quantize", MODEL, "--data", DATA / "coco128" / "images", "--output", target],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{SHOWN['serin-int8']} is left out: {done.stderr.strip()}")
+        return None
+    return target
+
+
 class Serin(Server):
     """Everything on: gateway, one worker in its sandbox, access log, metrics."""
     path = "/v1/predict/yolov8n"
 
-    def __init__(self, core, folder):
-        subprocess.run([BUILD / "serin", "push", "yolov8n:v1", "--model", MODEL, "--data-dir", folder / "data", "--set", "threads=1",
-                        "--set", "max_batch=1", "--set", "decode_threads=1", *PUSH], check=True, stdout=subprocess.DEVNULL)
-        super().__init__("serin", core, folder, [BUILD / "serin", "serve", "--data-dir", folder / "data", "--listen", "127.0.0.1:0",
-                                                 "--admin", "127.0.0.1:0", "--gateway-threads", "1", "--log", folder / "serin.ndjson",
-                                                 "--access-log", folder / "access.ndjson"])
+    def __init__(self, name, model, core, folder):
+        data = folder / name
+        data.mkdir()
+        self.version = "yolov8n:v1.0.0-cpu" + {"serin-bf16": "-bf16", "serin-int8": "-int8"}.get(name, "")
+        subprocess.run([BUILD / "serin", "push", self.version, "--model", model, "--data-dir", data, "--set", "threads=1",
+                        "--set", "max_batch=1", "--set", "decode_threads=1", *OWN[name]], check=True, stdout=subprocess.DEVNULL)
+        super().__init__(name, core, folder, [BUILD / "serin", "serve", "--data-dir", data, "--listen", "127.0.0.1:0",
+                                              "--admin", "127.0.0.1:0", "--gateway-threads", "1", "--log", data / "serin.ndjson",
+                                              "--access-log", data / "access.ndjson"])
         found = None
         while not found and self.process.poll() is None:
             found = re.search(r"serving on [\d.]+:(\d+), admin on [\d.]+:(\d+)", self.log.read_text())
             time.sleep(.05)
         if not found:
             raise SystemExit(f"serin serve ended: {self.log.read_text()}")
-        self.port = int(found[1])
-        body = json.dumps({"name": "yolov8n:v1"}).encode()
+        self.port, self.admin = int(found[1]), int(found[2])
+
+    def deploy(self):
+        """Whether admission lets it: a processor without bf16 is refused."""
+        body = json.dumps({"name": self.version}).encode()
         try:
-            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{found[2]}/api/v1/deploy", body), timeout=120).read()
+            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.admin}/api/v1/deploy", body), timeout=120).read()
         except urllib.error.HTTPError as refusal:
-            raise SystemExit(f"deploy: {refusal.read().decode()}") from refusal
+            print(f"{SHOWN[self.name]} is left out: {refusal.read().decode().strip()}")
+            return False
+        return True
 
     def boxes(self, text):
         return json.loads(text)["images"][0]["results"]
@@ -190,15 +216,20 @@ class Serin(Server):
 
 # ---- do they give the same answer? ----
 
-def same_answers(serin, peers, pictures):
-    """Ends where a peer gives other boxes than serin on one of the pictures."""
-    wanted = {(size, i): serin.ask(body) for size in SIZES for i, body in enumerate(pictures[size])}
+def same_answers(servers, pictures):
+    """Ends where a peer gives other boxes than serin in fp32 on one of the pictures; lower precisions may differ a little, and by how much is told."""
+    wanted = {(size, i): servers[0].ask(body) for size in SIZES for i, body in enumerate(pictures[size])}
     count = sum(map(len, wanted.values()))
-    for peer in peers:
-        wrong = {key: different(boxes, peer.ask(pictures[key[0]][key[1]])) for key, boxes in wanted.items()}
-        if any(wrong.values()):
-            sys.exit(f"{SHOWN[peer.name]} gives other boxes than serin on {sum(map(bool, wrong.values()))} of {len(wanted)} pictures: {wrong}")
-    print(f"answers: the same {count} boxes on {len(wanted)} pictures from all (class, IoU > .98, score within .01)")
+    for server in servers[1:]:
+        is_lower = server.name in ("serin-bf16", "serin-int8")
+        wrong = {key: different(boxes, server.ask(pictures[key[0]][key[1]]), *(LOOSE if is_lower else ()))
+                 for key, boxes in wanted.items()}
+        alone = sum(wrong.values())
+        if is_lower:
+            print(f"answers: {SHOWN[server.name]}: {alone} boxes without a counterpart (IoU > {LOOSE[1]}, score within {LOOSE[0]})")
+        if alone > (count * MOST_ALONE if is_lower else 0):
+            sys.exit(f"{SHOWN[server.name]} gives other boxes on {sum(map(bool, wrong.values()))} of {len(wanted)} pictures: {wrong}")
+    print(f"answers: the same {count} boxes on {len(wanted)} pictures from all others (class, IoU > .98, score within .01)")
 
 
 # ---- measuring ----
@@ -235,13 +266,14 @@ def shown_ms(values, percent):
 def measure_throughput(servers, pictures):
     """Prints it, and returns the median pictures a second of (server, size)."""
     found = {(server, size): [] for server in servers for size in SIZES}
-    stages = {size: [] for size in SIZES}
+    stages = {server: {size: [] for size in SIZES} for server in servers if server.name in OWN}
     for number in range(ROUNDS):
         for size in SIZES:
             progress(f"closed loop, round {number + 1}, {size}")
             for server in servers:
                 found[server, size].append(saturate(server, pictures[size]))
-            stages[size].append(breakdown(servers[0], pictures[size]))
+            for server in stages:
+                stages[server][size].append(breakdown(server, pictures[size]))
     middle = {key: [statistics.median(column) for column in zip(*values)] for key, values in found.items()}
     print(f"\nthroughput: closed loop of {CONNECTIONS} connections, medians of {ROUNDS} rounds of {SECONDS} s\n")
     print("| server | " + " | ".join(f"{size}: images/s | CPU ms an image" for size in SIZES) + " | memory MB |")
@@ -250,19 +282,23 @@ def measure_throughput(servers, pictures):
         cells = [f"{value:.1f}" for size in SIZES for value in middle[server, size]]
         print(f"| {SHOWN[server.name]} | {' | '.join(cells)} | {memory_mb(server.process.pid):.0f} |")
     print()
+    peers = [server for server in servers if server.name not in OWN]
     for size in SIZES:
-        mine, others = found[servers[0], size], [found[peer, size] for peer in servers[1:]]
-        rate = statistics.median(mine[i][0] / max(other[i][0] for other in others) for i in range(ROUNDS))
-        cpu = statistics.median(min(other[i][1] for other in others) / mine[i][1] for i in range(ROUNDS))
-        print(f"{size}: images a second, serin / best peer of a round {rate:.2f}; CPU of an image, best peer / serin {cpu:.2f} (goal 3)")
-        report_stages(size, stages[size])
+        for mine in (server for server in servers if server.name in OWN):
+            rounds = [(found[mine, size][i], [found[peer, size][i] for peer in peers]) for i in range(ROUNDS)]
+            rate = statistics.median(own[0] / max(other[0] for other in others) for own, others in rounds)
+            cpu = statistics.median(min(other[1] for other in others) / own[1] for own, others in rounds)
+            print(f"{size}: {SHOWN[mine.name]}: images a second, serin / best peer of a round {rate:.2f}; CPU of an image, best peer / serin "
+                  f"{cpu:.2f} (goal 3)")
+        for server, rows in stages.items():
+            report_stages(size, server, rows[size])
     return {key: values[0] for key, values in middle.items()}
 
 
 def measure_latency(servers, pictures, throughput):
     for size in SIZES:
         rates = {"half of what serin can do": throughput[servers[0], size] / 2,
-                 "all that the best peer can do": max(throughput[peer, size] for peer in servers[1:])}
+                 "all that the best peer can do": max(throughput[peer, size] for peer in servers if peer.name not in OWN)}
         latencies, late, failed = {(server, load): [] for server in servers for load in rates}, [], {}
         for seed in range(ROUNDS):
             for load, rate in rates.items():
@@ -286,11 +322,11 @@ def measure_latency(servers, pictures, throughput):
               ("; the machine was busy with other things: do not believe the latencies" if max(late, default=0) > MOST_LATE_MS else ""))
 
 
-def report_stages(size, rounds):
+def report_stages(size, server, rounds):
     names = ("decode JPEG, light", "letterbox", "inference", "boxes, NMS, JSON", "HTTP, gateway, switches", "client sees")
     values = [statistics.median(column) for column in zip(*(stages for stages, _ in rounds))]
     own, worker = (statistics.median(column) for column in zip(*(cpu for _, cpu in rounds)))
-    print(f"{size}: serin, one at a time: " + ", ".join(f"{name} {value:.2f} ms" for name, value in zip(names, values)) +
+    print(f"{size}: {SHOWN[server.name]}, one at a time: " + ", ".join(f"{name} {value:.2f} ms" for name, value in zip(names, values)) +
           f"; CPU of the gateway {own:.2f} ms, of the worker {worker:.2f} ms")
 
 
@@ -302,7 +338,7 @@ def describe(servers, pythons):
     time.sleep(2)
     print("idle CPU of them all: " + ", ".join(f"{SHOWN[server.name]} {(server.cpu_seconds() - was) / 2:.1%}"
                                                for server, was in zip(servers, before)))
-    for name in [server.name for server in servers[1:]]:
+    for name in [server.name for server in servers if server.name not in OWN]:
         python = pythons[name]
         print(f"{SHOWN[name]}: Python {platform.python_version()}, " + ", ".join(
             f"{package} {version_of(python, package)}" for package in (pin.split("==")[0] for pin in PACKAGES[name])))
@@ -310,9 +346,11 @@ def describe(servers, pythons):
 
 def main():
     wanted = sys.argv[2:] or list(PACKAGES)
-    unknown = [name for name in wanted if name not in PACKAGES]
+    unknown = [name for name in wanted if name not in PACKAGES] + [name for name in SERIN if name not in OWN]
     if unknown:
-        sys.exit(f"no peer {unknown[0]}: {', '.join(PACKAGES)}")
+        sys.exit(f"no peer {unknown[0]}: {', '.join(PACKAGES)}; serin's own: {', '.join(OWN)}")
+    if SERIN[:1] != ["serin"]:
+        sys.exit("BENCH_SERIN begins with serin: what the others' boxes are compared with")
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         skip("one processor: the load needs another than the servers")
@@ -327,16 +365,20 @@ def main():
         subprocess.run([next(iter(pythons.values())), PEERS / "pictures.py", DATA / "coco128" / "images", folder], check=True)
         pictures = {size: [path.read_bytes() for path in sorted((folder / size).iterdir())] for size in SIZES}
         try:
-            started.append(Serin(cores[0], folder))
-            started += [Peer(name, python, cores[0], folder) for name, python in pythons.items()]
+            for own in SERIN:
+                model = quantized(folder) if own == "serin-int8" else MODEL
+                started += [Serin(own, model, cores[0], folder)] if model else []
+            deployed = [server for server in started if server.deploy()]
+            peers = [Peer(name, python, cores[0], folder) for name, python in pythons.items()]
+            started += peers
             os.sched_setaffinity(0, {cores[1]})
-            servers = [server for server in started if server.wait(pictures[SIZES[0]][0])]
-            if len(servers) < 2 or servers[0].name != "serin":
+            servers = [server for server in deployed + peers if server.wait(pictures[SIZES[0]][0])]
+            if not {server.name for server in servers} & set(PACKAGES) or servers[0].name != "serin":
                 sys.exit("nothing to compare")
             describe(servers, pythons)
             for size in SIZES:
                 print(f"{len(pictures[size])} pictures of {size}, {sum(map(len, pictures[size])) / len(pictures[size]) / 1000:.0f} KB each")
-            same_answers(servers[0], servers[1:], pictures)
+            same_answers(servers, pictures)
             throughput = measure_throughput(servers, pictures)
             if OPEN_SECONDS:
                 measure_latency(servers, pictures, throughput)

@@ -16,14 +16,14 @@ def overlap(one, other):
     return both / max(sum(areas) - both, 1e-9)
 
 
-def different(mine, other):
+def different(mine, other, near=NEAR, least=OVERLAP):
     """How many boxes of either have no counterpart in the other. Scores near the threshold may be on one side only."""
     alone, left = 0, list(other)
     for box in mine:
-        found = [at for at in left if at["name"] == box["name"] and abs(at["confidence"] - box["confidence"]) <= NEAR
-                 and overlap(at, box) >= OVERLAP]
+        found = [at for at in left if at["name"] == box["name"] and abs(at["confidence"] - box["confidence"]) <= near
+                 and overlap(at, box) >= least]
         if found:
             left.remove(max(found, key=lambda at, box=box: overlap(at, box)))
         else:
-            alone += box["confidence"] > CONF + NEAR
-    return alone + sum(box["confidence"] > CONF + NEAR for box in left)
+            alone += box["confidence"] > CONF + near
+    return alone + sum(box["confidence"] > CONF + near for box in left)
