@@ -263,6 +263,7 @@ struct gateway_sighting {
     bool is_prediction;           /* whose answer tells of pictures, or holds tensors */
     bool drawn;                   /* by weight, key or block: nobody named the version */
     double trial_share;           /* of the route's weight that is not stable's: the probability of that draw */
+    double alone_share;           /* the same among those that only their own version sees: route_share_alone */
     bool fell_back;               /* stable answered in its place */
     int slice_count;              /* of the entry's slices, those that the request has */
     struct {

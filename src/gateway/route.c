@@ -149,6 +149,24 @@ double route_share_on_trial(const struct route *route, bool has_key)
     return sum ? (double)trial / (double)sum : 0;
 }
 
+double route_share_alone(const struct route *route, bool has_key)
+{
+    const double trial = route_share_on_trial(route, has_key);
+    double alone[2] = {1, 1}; /* of stable's requests, of the trial's */
+    int i;
+
+    /* A copy to stable is taken of all requests, one to another version of stable's (mirror.c). */
+    for (i = 0; i < route->mirror_count; i++)
+        alone[strcmp(route->mirrors[i].tag, route->stable) == 0] *= 1 - route->mirrors[i].per_million / 1e6;
+    if (trial >= 1)
+        return trial;
+    if (alone[0] <= 0 || alone[1] <= 0)
+        return 0;
+    if (has_key && route->unit != ROUTE_REQUEST)
+        return trial;
+    return trial * alone[1] / (trial * alone[1] + (1 - trial) * alone[0]);
+}
+
 const char *route_match_rule(const struct route *route, const char *header, const char *value, size_t value_size)
 {
     int i;

@@ -92,6 +92,11 @@ struct route_choice route_pick(const struct route *route, const struct route_req
  * is nothing to draw. */
 double route_share_on_trial(const struct route *route, bool has_key);
 
+/* The same among the requests that only their own version sees, since none of the route's mirrors took them: where all
+ * of stable's are mirrored, those are the other version's alone, and there is nothing to compare them with: 0. A key's
+ * unit has some such requests as long as not all are mirrored, and its own share. */
+double route_share_alone(const struct route *route, bool has_key);
+
 /* The first rule that a header fits; NULL. */
 const char *route_match_rule(const struct route *route, const char *header, const char *value, size_t value_size);
 int route_find(const struct route *route, const char *tag); /* index, or -1 */

@@ -211,6 +211,32 @@ static void draining_keeps_keys_and_takes_no_draws(void **state)
         assert_int_equal(version_of_key(&after, k, 0), 0);
 }
 
+static void mirrors_leave_other_shares_alone(void **state)
+{
+    struct route route = two_versions(80, 20);
+
+    (void)state;
+    assert_float_equal(route_share_alone(&route, false), .2, 1e-12);
+    route.mirror_count = 1;
+    strcpy(route.mirrors[0].tag, "v2");
+    route.mirrors[0].per_million = 500000; /* half of stable's 80 are seen by both */
+    assert_float_equal(route_share_alone(&route, false), 20. / 60, 1e-12);
+    route.unit = ROUTE_KEY; /* each camera has some that are not */
+    assert_float_equal(route_share_alone(&route, true), .2, 1e-12);
+    assert_float_equal(route_share_alone(&route, false), 20. / 60, 1e-12);
+    route.mirrors[0].per_million = 1000000;
+    assert_float_equal(route_share_alone(&route, true), 0, 0);
+    assert_float_equal(route_share_alone(&route, false), 0, 0);
+    route.unit = ROUTE_REQUEST;
+    route.mirrors[0].per_million = 500000;
+    route.mirror_count = 2;
+    strcpy(route.mirrors[1].tag, "v1");
+    route.mirrors[1].per_million = 250000; /* and a quarter of the trial's */
+    assert_float_equal(route_share_alone(&route, false), 15. / 55, 1e-12);
+    route.versions[0].weight = 0;
+    assert_float_equal(route_share_alone(&route, false), 1, 0); /* all traffic is the trial's */
+}
+
 static void a_rule_wins_over_weights(void **state)
 {
     struct route route = two_versions(100, 0);
@@ -325,6 +351,7 @@ int main(void)
         cmocka_unit_test(another_salt_is_another_draw),
         cmocka_unit_test(a_block_lasts_and_then_is_drawn_again),
         cmocka_unit_test(draining_keeps_keys_and_takes_no_draws),
+        cmocka_unit_test(mirrors_leave_other_shares_alone),
         cmocka_unit_test(a_rule_wins_over_weights),
         cmocka_unit_test(json_goes_round),
         cmocka_unit_test(bad_routes_are_named),

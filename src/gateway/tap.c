@@ -21,6 +21,7 @@ struct gateway_sighting *sighting_new(const struct gateway_entry *entry, const c
     if (!sighting)
         return NULL;
     sighting->trial_share = route_share_on_trial(route, key[0]);
+    sighting->alone_share = route_share_alone(route, key[0]);
     sighting->revision = route->revision;
     snprintf(sighting->model, sizeof(sighting->model), "%s", route->model);
     snprintf(sighting->request_id, sizeof(sighting->request_id), "%s", request_id);

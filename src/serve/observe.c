@@ -222,8 +222,12 @@ static bool agree_on_size(const struct answer *const by_arm[2])
     return by_arm[0] && by_arm[1] && by_arm[0]->width == by_arm[1]->width && by_arm[0]->height == by_arm[1]->height;
 }
 
+/* A label of a frame that both have answered is paid by their difference. What is left for the draw are the frames that
+ * one version alone was asked about, and their share of the draw, or else the canary's would stand against no one: with
+ * all of stable's mirrored, each object that both miss would be the canary's loss. A frame whose copy came to nothing
+ * is neither. */
 static void keep(struct observer *observer, const struct gateway_sighting *sighting, const struct rollout *rollout,
-                 enum judge_arm arm, const struct answer *const by_arm[2])
+                 enum judge_arm arm, bool is_copied, const struct answer *const by_arm[2])
 {
     const struct answer *any = by_arm[arm] ? by_arm[arm] : by_arm[!arm];
     struct kept_answer kept = {.request_id = sighting->request_id,
@@ -231,7 +235,7 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
                                .attempt = rollout->attempt,
                                .time_ms = (int64_t)sighting->time_ms,
                                .arm = arm,
-                               .share = sighting->drawn ? sighting->trial_share : 0};
+                               .share = sighting->drawn && !is_copied ? sighting->alone_share : 0};
     uint8_t packed[2][ANSWERS_MAX_BYTES];
     struct record record = begin_record(RECORD_LABEL, arm, sighting);
     char slices[SLICES_BYTES];
@@ -263,6 +267,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
     const struct answer *by_arm[2] = {NULL, NULL};
     struct controller_trial trial;
     enum judge_arm arm;
+    bool is_copied = false; /* to the other of the two */
     int i;
 
     if (!controller_find(observer->controller, sighting->model, &trial))
@@ -282,6 +287,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
 
         if (!is_canary && strcmp(sighting->copies[i].tag, trial.rollout->stable) != 0)
             continue;
+        is_copied = is_copied || is_canary != (arm == JUDGE_CANARY);
         read_answer(&sighting->copies[i], &copies[is_canary]);
         if (arm == JUDGE_STABLE && is_canary)
             note_copy(observer, sighting, &own, &sighting->copies[i], &copies[1]);
@@ -296,7 +302,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
         if (copies[is_canary].has_boxes && !by_arm[is_canary])
             by_arm[is_canary] = &copies[is_canary];
     }
-    keep(observer, sighting, trial.rollout, arm, by_arm);
+    keep(observer, sighting, trial.rollout, arm, is_copied, by_arm);
 }
 
 /* ---- what people say ---- */

@@ -531,6 +531,23 @@ def test_a_scan_and_an_evaluation_are_listed(browser, tmp_path):
 
 
 @needs_workers
+def test_what_runs_a_version_is_told(browser, tmp_path):
+    """With provider auto also why oneDNN does not, in both languages."""
+    found = serin("push", "tiny:v1", "--model", MINIATURE / "detect-nms.onnx", "--set", "provider=auto", "--data-dir", tmp_path / "data")
+    assert found.returncode == 0, found.stderr
+    with serving(tmp_path, "--gateway-threads", "1") as serve:
+        serve.deploy("tiny:v1", stable=True)
+        engine = serve.api("GET", "versions/tiny:v1")["engine"]
+        open_page(browser, serve, "#/versions/tiny:v1")
+        browser.wait(selector=".facts", text="provider auto")
+        browser.wait(selector=".facts", text=f"{engine['provider']}, because {engine['why']}" if engine["why"] else engine["provider"])
+        browser.click(selector="#language")
+        browser.wait(selector=".facts", text=f"{engine['provider']}，因为：{engine['why']}" if engine["why"] else engine["provider"])
+        browser.wait(selector=".facts", text="推理引擎")
+        assert browser.errors() == []
+
+
+@needs_workers
 def test_a_picture_is_tried_on_two_versions(browser, tmp_path):
     with with_workers(push_two(tmp_path / "pushed"), tmp_path) as serve:
         serve.deploy("tiny:v1", stable=True)

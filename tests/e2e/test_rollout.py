@@ -245,6 +245,28 @@ def test_labels_by_feedback_prove(models):
         models.reach("Promoted")
 
 
+def test_labels_of_mirrored_frames_leave_the_others_nothing_to_be_compared_with(models):
+    """Both miss every other object. All of stable's frames are mirrored, so that frames of one version alone are the
+    canary's: its misses there stood against a guess of stable's, and took a version off that was the same."""
+    models.two(lambda asked: seen(PERSON), lambda asked: seen(PERSON))
+    ids = []
+    models.start(plan(step(50, time="600s", mirror="100%"), guards=[{"metric": "missed", "margin": .03}]))
+    truth = {"boxes": [{"name": "person", "box": dict(zip(("x1", "y1", "x2", "y2"), box))}
+                       for box in ((10, 10, 60, 110), (200, 10, 250, 110))]}
+    with models.traffic(on_answer=lambda found: ids.append(found.headers["X-Request-Id"])) as traffic:
+        models.reach("Progressing", 1)
+        client = models.serve.client()
+        for _ in range(300):
+            until(lambda: ids, "an answer")
+            assert client.ask("POST", f"/v1/feedback/{ids.pop(0)}", json.dumps(truth)).status == 202
+        client.close()
+        found = until(lambda: ((now := models.get())["phase"] != "Progressing" or now["labels"]["counted"] >= 250) and now, "labels")
+    assert found["phase"] == "Progressing", found["why"]
+    missed, = [guard for guard in found["guards"] if guard["metric"] == "missed"]
+    assert missed["verdict"] == "no harm" and missed["lower"] < .001, missed
+    assert not traffic.errors
+
+
 def test_labels_by_feedback_take_a_blind_version_off(models):
     """It answers well and fast, and does not see what is there in the dark. By day it does."""
     def by_light(misses):
