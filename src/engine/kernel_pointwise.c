@@ -121,6 +121,7 @@ typedef void (*pixels_function)(const struct addresses_of_pixels *at);
     static const pixels_function name[2] = {name##_1, name##_2};
 FUNCTIONS(silu_f32, ONEDNN_F32, ONEDNN_F32, GRAPH_SILU)
 FUNCTIONS(silu_bf16, ONEDNN_BF16, ONEDNN_BF16, GRAPH_SILU)
+FUNCTIONS(silu_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_SILU)
 FUNCTIONS(sum_f32, ONEDNN_F32, ONEDNN_F32, GRAPH_REMOVED)
 FUNCTIONS(sum_bf16, ONEDNN_BF16, ONEDNN_BF16, GRAPH_REMOVED)
 FUNCTIONS(sum_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_REMOVED)
@@ -132,13 +133,13 @@ static const pixels_function *functions_for(const struct onednn_convolution *c)
 
     if (c->src.type != ONEDNN_F32 && !bf16)
         return NULL;
-    if (c->activation.op == GRAPH_SILU)
-        return c->dst.type != c->src.type ? NULL : bf16 ? silu_bf16 : silu_f32;
-    if (c->activation.op != GRAPH_REMOVED)
+    if (c->activation.op != GRAPH_SILU && c->activation.op != GRAPH_REMOVED)
         return NULL;
     if (c->dst.type == c->src.type)
-        return bf16 ? sum_bf16 : sum_f32;
-    return bf16 ? sum_bf16_to_f32 : NULL;
+        return c->activation.op == GRAPH_SILU ? (bf16 ? silu_bf16 : silu_f32) : bf16 ? sum_bf16 : sum_f32;
+    return !bf16 || c->dst.type != ONEDNN_F32 ? NULL
+           : c->activation.op == GRAPH_SILU   ? silu_bf16_to_f32
+                                              : sum_bf16_to_f32;
 }
 
 struct work {

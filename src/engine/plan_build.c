@@ -330,14 +330,15 @@ static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct 
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const enum onednn_type type = builder->values[node->outputs[0]].layout.type;
+    const struct onednn_convolution described = plan_describe_convolution(builder, node, type);
     struct onednn_convolution *convolution;
     enum serin_errc rc;
 
-    if (builder->kernels[at]) {
+    if (builder->kernels[at] && builder->kernels[at]->pays(&described, value_of(builder, node->inputs[0])->shape[0])) {
         convolution = arena_new(&builder->plan->arena, struct onednn_convolution, 1);
         if (!convolution)
             return no_memory(builder);
-        *convolution = plan_describe_convolution(builder, node, type);
+        *convolution = described;
         step->kind = STEP_KERNEL;
         step->kernel = builder->kernels[at];
         step->convolution = convolution;
