@@ -24,7 +24,7 @@ import peer_environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build").resolve()
-NETWORKS = ("yolov8n", "yolov8s", "yolov8n-seg", "yolov8n-pose", "yolov8n-cls", "yolov8n-obb")
+NETWORKS = {"yolov8n": 640, "yolov8s": 640, "yolov8n-seg": 640, "yolov8n-pose": 640, "yolov8n-cls": 224, "yolov8n-obb": 640}  # pixels
 SHORT = bool(os.environ.get("BENCH_SHORT"))
 OUT = os.environ.get("BENCH_OUT")
 DATA = pathlib.Path(os.environ.get("SERIN_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -94,7 +94,7 @@ def start(python, network, batch, cores):
         if not path:
             missing.append(f"{network}: no file {'quantized' if prefix else 'with a free batch' if batch > 1 else ''}".rstrip())
             continue
-        rest = [len(cores), batch, path]
+        rest = [len(cores), batch, NETWORKS.get(network, 640), path]
         programs.append(Program([BUILD / "bench" / "engine_turns", *rest, *contenders["turns"]], cores, prefix))
         if python:
             programs.append(Program([python, ROOT / "bench" / "peers" / "openvino_turns.py", *rest, *contenders["openvino"]], cores))
@@ -167,7 +167,7 @@ def cpu_name():
 
 def main():
     usable = sorted(os.sched_getaffinity(0))
-    networks = sys.argv[2:] or (NETWORKS[:1] if SHORT else NETWORKS)
+    networks = sys.argv[2:] or list(NETWORKS)[:1 if SHORT else None]
     python = peer_environment.install("openvino", OPENVINO)
     missing, cases = [], []
     for cores in (1,) if SHORT or len(usable) < 2 else (1, 2):

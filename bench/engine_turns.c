@@ -3,12 +3,12 @@
  * lets engines of several programs take turns.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   engine_turns THREADS BATCH MODEL.onnx NAME...
+ *   engine_turns THREADS BATCH PIXELS MODEL.onnx NAME...
  *
  * A name is a provider, or floor-fp32, floor-bf16, floor-int8 (convolution_floor.h). Says "ready NAME" or "without
  * NAME: why" of each, then "gflop N" (of the batch) and "go". Then each line of stdin is a name that is ready: it runs
  * the network once, on noise, and answers with "CPU WALL", milliseconds of processor (of all threads) and of the clock.
- * Free dimensions beside the batch are 640 pixels.
+ * Free dimensions beside the batch are PIXELS.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -24,7 +24,6 @@
 #include <time.h>
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
-#define SIZE_PX        640
 
 enum { MAX_CONTENDERS = 16, NAME_BYTES = 32 };
 
@@ -42,7 +41,7 @@ static const struct {
 enum { FLOORS = sizeof(floors) / sizeof(floors[0]) };
 
 /* Noise in 0..1 of the shape that the model declares. NULL without memory. */
-static void *make_input(const struct tensor_spec *spec, int64_t batch, struct tensor *ret)
+static void *make_input(const struct tensor_spec *spec, int64_t batch, int64_t pixels, struct tensor *ret)
 {
     uint32_t noise = 1;
     size_t count = 1, i;
@@ -50,7 +49,7 @@ static void *make_input(const struct tensor_spec *spec, int64_t batch, struct te
 
     *ret = (struct tensor){.type = spec->type, .rank = spec->rank};
     for (d = 0; d < spec->rank; d++) {
-        ret->shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? batch : d == 1 ? 3 : SIZE_PX;
+        ret->shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? batch : d == 1 ? 3 : pixels;
         count *= (size_t)ret->shape[d];
     }
     ret->values = calloc(count, tensor_type_bytes(spec->type));
@@ -147,7 +146,8 @@ static enum serin_errc take_turns(const struct contender *contenders, int count,
 
 int main(int argc, char **argv)
 {
-    const int threads = argc > 4 ? atoi(argv[1]) : 0, batch = argc > 4 ? atoi(argv[2]) : 0;
+    const int threads = argc > 5 ? atoi(argv[1]) : 0, batch = argc > 5 ? atoi(argv[2]) : 0;
+    const int pixels = argc > 5 ? atoi(argv[3]) : 0;
     struct contender contenders[MAX_CONTENDERS];
     struct graph *read = NULL, *graph = NULL;
     struct serin_error error = {0};
@@ -157,22 +157,22 @@ int main(int argc, char **argv)
     int i, count = 0;
     enum serin_errc rc;
 
-    if (threads < 1 || batch < 1 || argc - 4 > MAX_CONTENDERS) {
-        fprintf(stderr, "engine_turns THREADS BATCH MODEL.onnx NAME...  (%d names at most)\n", MAX_CONTENDERS);
+    if (threads < 1 || batch < 1 || pixels < 1 || argc - 5 > MAX_CONTENDERS) {
+        fprintf(stderr, "engine_turns THREADS BATCH PIXELS MODEL.onnx NAME...  (%d names at most)\n", MAX_CONTENDERS);
         return 2;
     }
     memset(contenders, 0, sizeof(contenders));
     onednn_set_threads(threads);
-    rc = file_read(argv[3], MAX_FILE_BYTES, &bytes, &size, &error);
+    rc = file_read(argv[4], MAX_FILE_BYTES, &bytes, &size, &error);
     if (rc == SERIN_OK)
         rc = graph_read(bytes, size, &read, &error);
-    if (rc == SERIN_OK && !make_input(&read->interface.inputs[0], batch, &input))
+    if (rc == SERIN_OK && !make_input(&read->interface.inputs[0], batch, pixels, &input))
         rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %d", batch);
     if (rc == SERIN_OK)
         rc = graph_shape(read, &input, &graph, &error);
     if (rc == SERIN_OK)
         rc = graph_fuse(graph, fused_silu, &error);
-    for (i = 4; i < argc && rc == SERIN_OK; i++) {
+    for (i = 5; i < argc && rc == SERIN_OK; i++) {
         struct contender *contender = &contenders[count];
 
         snprintf(contender->name, sizeof(contender->name), "%s", argv[i]);
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
         rc = take_turns(contenders, count, &input, threads, &error);
     }
     if (rc != SERIN_OK)
-        fprintf(stderr, "engine_turns: %s: %s\n", argv[3], error.message);
+        fprintf(stderr, "engine_turns: %s: %s\n", argv[4], error.message);
     for (i = 0; i < count; i++) {
         engine_close(contenders[i].engine);
         convolution_floor_free(contenders[i].floor);

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, run whenever it is told to: openvino_turns.py THREADS BATCH MODEL.onnx NAME...
+"""OpenVINO on the CPU, run whenever it is told to: openvino_turns.py THREADS BATCH PIXELS MODEL.onnx NAME...
 
 The protocol of bench/engine_turns.c. A name is openvino-fp32, openvino-bf16 or openvino-int8; the last takes the file as it is, which
 then is a quantized one. One stream, all threads to one inference, shapes fixed before compiling, no pinning (the bench pins the process).
@@ -10,15 +10,14 @@ import time
 import numpy
 import openvino
 
-SIZE_PX = 640
 # What OpenVINO may do in the layers that the file has in fp32.
 PRECISIONS = {"openvino-fp32": "f32", "openvino-bf16": "bf16", "openvino-int8": "f32"}
 
 
-def compiled(core, path, batch, threads, name):
+def compiled(core, path, threads, free, name):
     model = core.read_model(path)
     wanted = model.inputs[0].get_partial_shape()
-    shape = [length.get_length() if length.is_static else (batch, 3, SIZE_PX, SIZE_PX)[place] for place, length in enumerate(wanted)]
+    shape = [length.get_length() if length.is_static else free[place] for place, length in enumerate(wanted)]
     model.reshape({model.inputs[0].any_name: shape})
     made = core.compile_model(model, "CPU", {
         "INFERENCE_PRECISION_HINT": PRECISIONS[name], "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
@@ -30,11 +29,11 @@ def compiled(core, path, batch, threads, name):
 
 
 def main():
-    threads, batch, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    threads, batch, pixels, path = *map(int, sys.argv[1:4]), sys.argv[4]
     core, ready = openvino.Core(), {}
-    for name in sys.argv[4:]:
+    for name in sys.argv[5:]:
         try:
-            ready[name] = compiled(core, path, batch, threads, name)
+            ready[name] = compiled(core, path, threads, (batch, 3, pixels, pixels), name)
             print("ready", name)
         except Exception as error:  # pylint: disable=broad-exception-caught
             print(f"without {name}: {str(error).strip().splitlines()[-1]}")
