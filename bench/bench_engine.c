@@ -106,7 +106,8 @@ static double difference(const struct tensor *one, const struct tensor *other)
 static double measure_plan(const uint8_t *bytes, size_t size, enum plan_precision precision, const struct tensor *input,
                            const struct settings *settings)
 {
-    const struct plan_options options = {precision, settings->threads, settings->bytes && input->type == TENSOR_U8};
+    const struct plan_options options = {
+        .precision = precision, .threads = settings->threads, .bytes = settings->bytes && input->type == TENSOR_U8};
     struct plan_weights *weights = plan_weights_new();
     struct graph *graph = NULL;
     struct plan *plan = NULL;

@@ -9,6 +9,7 @@ static const struct cli_verb *const verbs[] = {
     &cli_eval,     /* how accurate a model is on labelled pictures */
     &cli_inspect,  /* what a model is, and what about it will hurt */
     &cli_bench,    /* how fast it is, stage by stage */
+    &cli_quantize, /* an int8 model of one in fp32 */
     &cli_push,     /* put a model into the store as a version that never changes */
     &cli_versions, /* what is in the store */
     &cli_diff,     /* what differs between two versions of it */

@@ -67,7 +67,7 @@ struct cli_verb {
 };
 
 extern const struct cli_verb cli_predict, cli_eval, cli_inspect, cli_bench, cli_push, cli_versions, cli_diff, cli_rm,
-    cli_serve, cli_token, cli_worker, cli_lint;
+    cli_serve, cli_token, cli_worker, cli_lint, cli_quantize;
 /* of a running serve */
 extern const struct cli_verb cli_deploy, cli_undeploy, cli_freeze, cli_reload, cli_route, cli_rollout, cli_status,
     cli_stream;

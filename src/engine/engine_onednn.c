@@ -179,7 +179,8 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
                                 struct planned **ret, struct serin_error *error)
 {
     struct network *network = engine->state;
-    const struct plan_options options = {network->precision, threads, is_bytes(engine, inputs)};
+    const struct plan_options options = {
+        .precision = network->precision, .threads = threads, .bytes = is_bytes(engine, inputs)};
     struct planned *planned;
     enum serin_errc rc;
     int i;

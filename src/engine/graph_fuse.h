@@ -22,4 +22,8 @@ MUST_USE enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const str
 /* The scale of a QuantizeLinear or DequantizeLinear of 8 bits; false where it has several, or none beforehand. */
 bool graph_scale_of(const struct graph *graph, const struct graph_node *node, struct graph_scale *ret);
 
+/* A node of a graph with shapes that makes no number of its own: its results are integers where its inputs are, of one
+ * scale. */
+bool graph_only_moves(const struct graph *graph, const struct graph_node *node);
+
 #endif

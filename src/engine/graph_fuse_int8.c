@@ -82,7 +82,7 @@ static const struct graph_node *dq_of(const struct passing *passing, int value)
                : &passing->graph->nodes[passing->dq[value]];
 }
 
-static bool only_moves(const struct passing *passing, const struct graph_node *node)
+bool graph_only_moves(const struct graph *graph, const struct graph_node *node)
 {
     switch ((int)node->op) {
     case GRAPH_RESIZE:
@@ -91,7 +91,7 @@ static bool only_moves(const struct passing *passing, const struct graph_node *n
     case GRAPH_CONCAT:
     case GRAPH_SPLIT:
     case GRAPH_SLICE:
-        return passing->graph->values[node->outputs[0]].rank == 4;
+        return graph->values[node->outputs[0]].rank == 4;
     default:
         return false;
     }
@@ -281,7 +281,7 @@ static enum serin_errc pass(struct passing *passing, struct graph_node *node)
         passing->stands_for[node->outputs[0]] = dq->inputs[0];
         return SERIN_OK;
     }
-    if (only_moves(passing, node) && all_of_one_scale(passing, node))
+    if (graph_only_moves(graph, node) && all_of_one_scale(passing, node))
         return pass_move(passing, node);
     return graph_add_node(graph, node, passing->error);
 }

@@ -135,6 +135,7 @@ enum serin_errc plan_new(const struct graph *graph, const struct tensor *inputs,
         rc = plan_build(plan, weights, error);
     if (rc == SERIN_OK)
         rc = give_offsets(plan, error);
+    plan->options.keep = NULL; /* the caller's */
     if (rc != SERIN_OK) {
         plan_free(plan);
         return rc;
@@ -261,6 +262,12 @@ void *plan_slot_input(const struct plan_slot *slot, int input)
 const void *plan_slot_output(const struct plan_slot *slot, int output)
 {
     return address(slot, &slot->plan->outputs[output], 0);
+}
+
+const float *plan_slot_kept(const struct plan_slot *slot, int kept, uint64_t *ret_count)
+{
+    *ret_count = slot->plan->kept_counts[kept];
+    return address(slot, &slot->plan->kept[kept], 0);
 }
 
 /* ---- the run ---- */

@@ -29,8 +29,11 @@ void plan_weights_free(struct plan_weights *weights); /* after its plans; NULL i
 
 struct plan_options {
     enum plan_precision precision;
-    int threads; /* for one run */
-    bool bytes;  /* input 0, which the graph has as fp32, is filled with bytes that stand for value / 255 */
+    int threads;             /* for one run */
+    bool bytes;              /* input 0, which the graph has as fp32, is filled with bytes that stand for value / 255 */
+    const char *const *keep; /* names of values of floats that are asked for besides the outputs; good until plan_new
+                                returns */
+    int keep_count;
 };
 
 /* graph: as read; it and weights must outlive the plan, which is the caller's: plan_free. Errors: those of graph_shape;
@@ -55,6 +58,8 @@ void plan_slot_free(struct plan_slot *slot); /* NULL is fine */
  * until the next run; in the graph's order, row-major. */
 void *plan_slot_input(const struct plan_slot *slot, int input);
 const void *plan_slot_output(const struct plan_slot *slot, int output);
+/* Of options.keep, likewise. */
+const float *plan_slot_kept(const struct plan_slot *slot, int kept, uint64_t *ret_count);
 
 /* Errors: SERIN_MODEL where the data itself is wrong (an index beyond its dimension), SERIN_ENGINE. */
 MUST_USE enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error);

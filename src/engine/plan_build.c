@@ -948,6 +948,30 @@ static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
 
 /* ---- all together ---- */
 
+/* What is asked for besides the outputs, behind everything else. */
+static enum serin_errc build_kept(struct plan_builder *builder)
+{
+    struct plan *plan = builder->plan;
+    enum serin_errc rc = SERIN_OK;
+    int i, v;
+
+    for (i = 0; i < plan->options.keep_count && rc == SERIN_OK; i++) {
+        const char *name = plan->options.keep[i];
+
+        for (v = 0; v < builder->graph->value_count; v++)
+            if (strcmp(value_of(builder, v)->name, name) == 0 && value_of(builder, v)->type == GRAPH_F32 &&
+                (builder->values[v].has_picture || builder->values[v].has_plain))
+                break;
+        if (v == builder->graph->value_count)
+            return error_set(builder->error, SERIN_UNSUPPORTED, "'%.120s' is not there while the network runs", name);
+        rc = plain_to_read(builder, v, &plan->kept[i]);
+        plan->kept_counts[i] = value_of(builder, v)->element_count;
+        if (rc == SERIN_OK && plan->kept[i].buffer != GRAPH_NONE)
+            plan->buffers[plan->kept[i].buffer].last = PLAN_KEEP;
+    }
+    return rc;
+}
+
 static enum serin_errc build_all(struct plan_builder *builder)
 {
     struct plan *plan = builder->plan;
@@ -972,7 +996,7 @@ static enum serin_errc build_all(struct plan_builder *builder)
         if (rc == SERIN_OK && plan->outputs[i].buffer != GRAPH_NONE)
             plan->buffers[plan->outputs[i].buffer].last = PLAN_KEEP;
     }
-    return rc;
+    return rc == SERIN_OK ? build_kept(builder) : rc;
 }
 
 enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, struct serin_error *error)
@@ -991,8 +1015,10 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
     builder.kernels = calloc((size_t)graph->node_count + 1, sizeof(*builder.kernels));
     plan->inputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->input_count);
     plan->outputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->output_count);
+    plan->kept = arena_new(&plan->arena, struct plan_place, (size_t)plan->options.keep_count);
+    plan->kept_counts = arena_new(&plan->arena, uint64_t, (size_t)plan->options.keep_count);
     if (!builder.values || !builder.works_on_pictures || !builder.primitives || !builder.kernels || !plan->inputs ||
-        !plan->outputs) {
+        !plan->outputs || !plan->kept || !plan->kept_counts) {
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)

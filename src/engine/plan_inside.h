@@ -80,6 +80,8 @@ struct plan {
     struct plan_buffer *buffers;
     int buffer_count, buffer_capacity;
     struct plan_place *inputs, *outputs; /* of the graph */
+    struct plan_place *kept;             /* options.keep */
+    uint64_t *kept_counts;               /* of their elements */
     size_t slot_bytes;
     struct arena arena; /* the small parts of steps */
 };

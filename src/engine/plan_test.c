@@ -114,7 +114,7 @@ static void check_model(const char *name, int64_t batch, int64_t side_px, enum p
     struct graph *graph = read_model(name), *plain = NULL;
     const struct tensor input = input_of(graph, batch, side_px);
     const bool as_bytes = bytes && graph->interface.inputs[0].type == TENSOR_F32;
-    const struct plan_options options = {precision, 1, as_bytes};
+    const struct plan_options options = {.precision = precision, .threads = 1, .bytes = as_bytes};
     struct plan_weights *weights = plan_weights_new();
     void *want[ENGINE_MAX_TENSORS];
     const void *inputs[1];
@@ -219,7 +219,7 @@ static int check_graph_beside(struct graph *graph, bool bytes, struct plan_weigh
     must(graph_index(graph, &error), &error);
     arena_init(&plan->arena, (size_t)1 << 20);
     plan->graph = graph;
-    plan->options = (struct plan_options){PLAN_F32, 1, bytes};
+    plan->options = (struct plan_options){.precision = PLAN_F32, .threads = 1, .bytes = bytes};
     must(plan_build(plan, weights, &error), &error);
     must(give_offsets(plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);

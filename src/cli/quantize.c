@@ -1,0 +1,343 @@
+/*
+ * quantize.c - serin quantize: an int8 network of one in fp32, measured on pictures.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/quantize.h"
+#include "base/file.h"
+#include "cli/evaluation.h"
+#include "cli/model.h"
+#include "cli/sources.h"
+#include "cli/terminal.h"
+#include "yolo/dataset.h"
+#include "yolo/stages.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MODEL_BYTES ((size_t)1 << 30)
+#define WORST_LAYERS    5
+
+struct quantize_settings {
+    struct model_settings model;
+    const char *data, *output;
+    struct cli_texts keep;
+    struct cli_size imgsz;
+    int images;
+};
+
+static const struct cli_option options[] = {
+    MODEL_PATH_OPTION(quantize_settings),
+    {.name = "data",
+     .value = "DATA",
+     .type = CLI_TEXT,
+     .required = true,
+     .offset = offsetof(struct quantize_settings, data),
+     .help = "pictures like those it will see: a data.yaml, with whose labels the accuracy is compared too, or a "
+             "folder"},
+    {.name = "output",
+     .value = "OUT.onnx",
+     .type = CLI_TEXT,
+     .required = true,
+     .letter = 'o',
+     .offset = offsetof(struct quantize_settings, output),
+     .help = "where the int8 network goes"},
+    {.name = "images",
+     .value = "N",
+     .type = CLI_INTEGER,
+     .fallback = "128",
+     .min = 1,
+     .max = 100000,
+     .offset = offsetof(struct quantize_settings, images),
+     .help = "measure on so many of the pictures, evenly chosen"},
+    {.name = "keep",
+     .value = "LAYER",
+     .type = CLI_TEXTS,
+     .offset = offsetof(struct quantize_settings, keep),
+     .help = "leave this layer in fp32 (may be given several times); the table has their names"},
+    MODEL_SIZE_OPTION(quantize_settings),
+    {.name = "threads",
+     .value = "N",
+     .type = CLI_INTEGER,
+     .fallback = "0",
+     .max = 1024,
+     .offset = offsetof(struct quantize_settings, model.threads),
+     .help = "threads of the engine; 0 is one for each processor this process may use"},
+    {.name = "sidecar",
+     .value = "FILE",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct quantize_settings, model.sidecar),
+     .help = "YAML with the metadata that the model lacks; without this option, the .yaml beside the model"},
+    MODEL_MEMORY_OPTION(quantize_settings),
+    {0},
+};
+
+static const struct cli_example examples[] = {
+    {"serin quantize --model yolov8n.onnx --data data.yaml --output yolov8n-int8.onnx",
+     "measured on 128 pictures of the data, and compared on all of them"},
+    {"serin predict --provider onednn --model yolov8n-int8.onnx street/", "the result is a model like any other"},
+    {0},
+};
+
+/* ---- pictures ---- */
+
+static bool is_yaml(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+/* The paths of a data set's pictures, or of a folder's; a classifier's data set is a folder of folders. */
+static enum serin_errc list_pictures(const struct quantize_settings *settings, const struct serin_yolo_info *info,
+                                     struct sources *ret, bool *ret_labelled, struct serin_error *error)
+{
+    struct dataset *dataset = NULL;
+    enum serin_errc rc = SERIN_NOT_FOUND;
+    size_t i;
+
+    *ret_labelled = is_yaml(settings->data);
+    if (!*ret_labelled)
+        rc = sources_add(ret, settings->data, error);
+    if (rc != SERIN_NOT_FOUND || (!*ret_labelled && info->task != SERIN_CLASSIFY))
+        return rc;
+    *ret_labelled = true;
+    rc = dataset_open(settings->data, info, &dataset, error);
+    for (i = 0; rc == SERIN_OK && i < dataset->image_count; i++)
+        rc = sources_add(ret, dataset->images[i].path, error);
+    dataset_free(dataset);
+    return rc;
+}
+
+static enum serin_errc look_at(struct quantizer *quantizer, int pass, const struct serin_yolo *yolo,
+                               const struct quantize_settings *settings, const char *path, struct serin_error *error)
+{
+    struct serin_predict_options predict;
+    struct serin_image image = {0};
+    struct letterbox box;
+    void *tensor = NULL;
+    enum serin_errc rc = serin_image_decode_file(path, NULL, &image, error);
+
+    serin_predict_options_init(&predict);
+    predict.input_height = settings->imgsz.height, predict.input_width = settings->imgsz.width;
+    if (rc == SERIN_OK)
+        rc = yolo_plan(yolo, &image, false, &predict, &box, error);
+    if (rc == SERIN_OK) {
+        tensor = aligned_alloc(64, (yolo_picture_bytes(yolo, &box) + 63) / 64 * 64);
+        rc = tensor ? yolo_prepare(yolo, &image, &box, tensor, error)
+                    : error_set(error, SERIN_NOMEM, "no memory for a picture");
+    }
+    if (rc == SERIN_OK)
+        rc = quantizer_look(quantizer, pass, tensor, error);
+    free(tensor);
+    serin_image_free(&image);
+    return rc;
+}
+
+/* Every pass over the same pictures, evenly chosen. */
+static enum serin_errc measure(struct quantizer *quantizer, const struct serin_yolo *yolo,
+                               const struct quantize_settings *settings, const struct sources *pictures,
+                               struct serin_error *error)
+{
+    const size_t wanted = (size_t)settings->images;
+    const size_t count = pictures->count < wanted ? pictures->count : wanted;
+    struct progress progress;
+    enum serin_errc rc = SERIN_OK;
+    size_t i, done = 0;
+    int pass;
+
+    progress_begin(&progress, QUANTIZE_PASSES * count, "img");
+    for (pass = 0; pass < QUANTIZE_PASSES && rc == SERIN_OK; pass++)
+        for (i = 0; i < count && rc == SERIN_OK; i++) {
+            const char *path = pictures->paths[i * pictures->count / count];
+
+            rc = look_at(quantizer, pass, yolo, settings, path, error);
+            if (rc != SERIN_OK)
+                rc = error_prefix(error, rc, "%.200s", path);
+            progress_step(&progress, ++done);
+        }
+    progress_hide(&progress);
+    return rc;
+}
+
+/* ---- what came of it ---- */
+
+static int by_noise(const void *one, const void *other)
+{
+    const struct quantize_layer *a = one, *b = other;
+
+    return (a->signal_db > b->signal_db) - (a->signal_db < b->signal_db);
+}
+
+static void print_layers(const struct quantizer *quantizer)
+{
+    int count, i, quantized = 0;
+    const struct quantize_layer *layers = quantizer_layers(quantizer, &count);
+    struct quantize_layer *sorted = calloc((size_t)count + 1, sizeof(*sorted));
+    int64_t weights = 0, all = 0;
+
+    if (!sorted)
+        return;
+    for (i = 0; i < count; i++) {
+        all += layers[i].weights;
+        if (!layers[i].kept) {
+            weights += layers[i].weights;
+            sorted[quantized++] = layers[i];
+        }
+    }
+    printf("%d of %d convolutions are int8, with %.1f %% of the weights\n", quantized, count,
+           all ? 100.0 * (double)weights / (double)all : 0.0);
+    for (i = 0; i < count; i++)
+        if (layers[i].kept) {
+            printf("  fp32  ");
+            terminal_text(stdout, layers[i].name);
+            printf(": %s\n", layers[i].kept);
+        }
+    qsort(sorted, (size_t)quantized, sizeof(*sorted), by_noise);
+    printf("signal over what rounding adds, where it is the least:\n");
+    for (i = 0; i < quantized && i < WORST_LAYERS; i++) {
+        printf("  %5.1f dB  ", sorted[i].signal_db);
+        terminal_text(stdout, sorted[i].name);
+        printf("\n");
+    }
+    free(sorted);
+}
+
+static enum serin_errc evaluate(const struct quantize_settings *settings, const char *path, double *ret,
+                                struct serin_error *error)
+{
+    struct model_settings model = settings->model;
+    struct serin_evaluation *evaluation = NULL;
+    struct serin_eval_options eval;
+    struct serin_open_options open;
+    struct serin_yolo *yolo = NULL;
+    struct progress progress;
+    enum serin_errc rc;
+
+    serin_open_options_init(&open);
+    open.provider = "onednn";
+    open.threads = model.threads;
+    open.sidecar = model.sidecar;
+    rc = serin_yolo_open(path, &open, &yolo, error);
+    if (rc != SERIN_OK)
+        return rc;
+    serin_eval_options_init(&eval);
+    eval.input_height = settings->imgsz.height, eval.input_width = settings->imgsz.width;
+    evaluation_report_to(&progress, &eval);
+    rc = serin_yolo_evaluate(yolo, settings->data, &eval, &evaluation, error);
+    progress_hide(&progress);
+    if (rc == SERIN_OK)
+        *ret = evaluation->task == SERIN_CLASSIFY ? evaluation->top1
+               : evaluation->task == SERIN_OBB    ? evaluation->ultralytics.map50_95
+                                                  : evaluation->box.map50_95;
+    serin_evaluation_free(evaluation);
+    serin_yolo_close(yolo);
+    return rc;
+}
+
+/* The accuracy of both on all labelled pictures. */
+static enum serin_errc compare(const struct quantize_settings *settings, enum serin_task task,
+                               struct serin_error *error)
+{
+    double before, after;
+    enum serin_errc rc = evaluate(settings, settings->model.path, &before, error);
+
+    if (rc == SERIN_OK)
+        rc = evaluate(settings, settings->output, &after, error);
+    if (rc == SERIN_OK && before >= 0 && after >= 0)
+        printf("%s  fp32 %.4f  int8 %.4f  %+.2f points\n", task == SERIN_CLASSIFY ? "top-1" : "mAP50-95", before, after,
+               100 * (after - before));
+    return rc;
+}
+
+/* ---- the verb ---- */
+
+static enum serin_errc make(const struct quantize_settings *settings, struct serin_yolo *yolo, const uint8_t *bytes,
+                            size_t size, struct serin_error *error)
+{
+    const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
+    const struct tensor_spec *spec = &yolo_engine(yolo)->interface.inputs[0];
+    struct tensor input = {.type = yolo_engine(yolo)->takes_bytes ? TENSOR_U8 : spec->type, .rank = spec->rank};
+    const int64_t shape[4] = {1, 3, settings->imgsz.height ? settings->imgsz.height : info->input_height,
+                              settings->imgsz.width ? settings->imgsz.width : info->input_width};
+    struct quantizer *quantizer = NULL;
+    struct sources pictures = {0};
+    struct buffer out;
+    enum serin_errc rc;
+    bool labelled = false;
+    int d;
+
+    for (d = 0; d < spec->rank; d++)
+        input.shape[d] = spec->shape[d] > 0 ? spec->shape[d] : shape[d];
+    if (input.shape[0] != 1)
+        return error_set(error, SERIN_UNSUPPORTED,
+                         "the model takes %lld pictures at once: export it for one, or for any number",
+                         (long long)input.shape[0]);
+    buffer_init(&out, MAX_MODEL_BYTES);
+    rc = list_pictures(settings, info, &pictures, &labelled, error);
+    if (rc == SERIN_OK)
+        rc = quantizer_new(bytes, size, &input, settings->keep.items, settings->keep.count, info->threads, &quantizer,
+                           error);
+    if (rc == SERIN_OK)
+        rc = measure(quantizer, yolo, settings, &pictures, error);
+    if (rc == SERIN_OK)
+        rc = quantizer_write(quantizer, &out, error);
+    if (rc == SERIN_OK)
+        rc = file_write(settings->output, out.bytes, out.size, error);
+    if (rc == SERIN_OK) {
+        print_layers(quantizer);
+        printf("%.1f MB became %.1f MB\n", (double)size / 1e6, (double)out.size / 1e6);
+    }
+    quantizer_free(quantizer);
+    buffer_done(&out);
+    sources_done(&pictures);
+    return rc == SERIN_OK && labelled ? compare(settings, info->task, error) : rc;
+}
+
+static int quantize(const void *given, char *const *operands, size_t operand_count)
+{
+    const struct quantize_settings *settings = given;
+    struct serin_open_options open;
+    struct serin_yolo *yolo = NULL;
+    struct serin_error error;
+    uint8_t *bytes = NULL;
+    enum serin_errc rc;
+    size_t size = 0;
+
+    (void)operands, (void)operand_count;
+    serin_open_options_init(&open);
+    open.provider = "onednn"; /* what measures it, and says what it does not know */
+    open.threads = settings->model.threads;
+    open.sidecar = settings->model.sidecar;
+    rc = model_limit_memory(&settings->model, &error);
+    if (rc == SERIN_OK)
+        rc = file_read(settings->model.path, MAX_MODEL_BYTES, &bytes, &size, &error);
+    if (rc == SERIN_OK)
+        rc = serin_yolo_open(settings->model.path, &open, &yolo, &error);
+    if (rc == SERIN_OK)
+        rc = make(settings, yolo, bytes, size, &error);
+    if (rc != SERIN_OK)
+        terminal_complain("quantize: %s", error.message);
+    serin_yolo_close(yolo);
+    free(bytes);
+    return rc == SERIN_OK ? CLI_OK : CLI_FAILED;
+}
+
+const struct cli_verb cli_quantize = {
+    .name = "quantize",
+    .summary = "make an int8 model of one in fp32",
+    .text =
+        "Runs the model over pictures, measures what flows between its layers, and writes it anew with weights and "
+        "tensors in integers of 8 bits. Names, task and all other metadata stay. The result is an ordinary ONNX file "
+        "(QuantizeLinear and DequantizeLinear around the convolutions): --provider onednn computes it in integers, and "
+        "ONNX Runtime and others run it, too.\n\n"
+        "The first and the last layers stay fp32, as does what no rule fits; the table says which, and why. Where the "
+        "data has labels, the accuracy of both is measured on all of its pictures. Use pictures like those that will "
+        "come: by night, if it has to see at night.\n\n"
+        "The model has to be in fp32, of opset 13 or later, with fused batch normalizations, as Ultralytics exports "
+        "it. The same pictures make the same file.",
+    .options = options,
+    .examples = examples,
+    .settings_bytes = sizeof(struct quantize_settings),
+    .run = quantize,
+};
