@@ -100,7 +100,7 @@ AVX512_INLINE void pixels_body(const int width, enum onednn_type src, enum onedn
         UNROLL
     for (p = 0; p < PIXELS; p++) {
         const int64_t to = (k * at->pixels + p) * LANES * dst_bytes;
-        __m512 y = activate(op, at->alpha, sum[p][k]);
+        __m512 y = activate(op, at->alpha, dst, sum[p][k]);
 
         if (at->residual)
             y = _mm512_add_ps(y, load_block(dst, at->residual + to));

@@ -120,7 +120,7 @@ AVX512_INLINE void pixels_body(const int pixels, const int width, const int stri
     for (p = 0; p < pixels; p++)
         if (p < count) {
             const int64_t at = k * block_bytes + p * pixel_bytes;
-            __m512 y = activate(op, c->activation.alpha, sum[p][k]);
+            __m512 y = activate(op, c->activation.alpha, type, sum[p][k]);
 
             if (residual)
                 y = _mm512_add_ps(y, load_block(type, residual + at));

@@ -49,35 +49,45 @@ AVX512_INLINE void store_block(enum onednn_type type, void *to, __m512 x)
         _mm256_store_si256(to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
-/* x / (1 + e^-x) to some units in the last place. e^-x is 2^n 2^f, n an integer and f in [-1/2, 1/2], where 2^f is a
- * polynomial (Cephes' coefficients of exp2f, Moshier). The quotient is a first guess of 14 bits after one step of
- * Newton's method: a division takes as long as all the rest. */
-AVX512_INLINE __m512 silu(__m512 x)
+/* x / (1 + e^-x), to some units in the last place of fp32, or to a tenth of one of bf16 where that is what it is
+ * rounded to. e^-x is 2^n 2^f, n an integer and f in [-1/2, 1/2], where 2^f is a polynomial: of the fifth degree, off
+ * by 7.5e-8, or of the third, off by 7.5e-5 (least greatest relative error, by Remez's exchange). The quotient is a
+ * first guess of 14 bits, for fp32 after one step of Newton's method: a division takes as long as all the rest. */
+AVX512_INLINE __m512 silu(enum onednn_type to, __m512 x)
 {
-    /* 2^126 at most, so that Newton's step meets no infinity; a NaN stays one, since the second operand is returned */
-    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)));
-    const __m512 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const __m512 f = _mm512_sub_ps(t, n);
-    __m512 p = _mm512_set1_ps(1.535336188319500e-4f), d, q;
+    __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)), n, f, p, d, q;
 
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.339887440266574e-3f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.618437357674640e-3f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.550332471162809e-2f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.402264791363012e-1f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931472028550421e-1f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+    if (to ==
+        ONEDNN_F32) /* Newton's step may meet no infinity; a NaN stays one, since the second operand is returned */
+        t = _mm512_min_ps(_mm512_set1_ps(126.0f), t);
+    n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    f = _mm512_sub_ps(t, n);
+    if (to == ONEDNN_F32) {
+        p = _mm512_set1_ps(1.327647199e-3f);
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.675541334e-3f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.550713273e-2f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.402211972e-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931469671e-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.000000072f));
+    } else {
+        p = _mm512_set1_ps(5.517166906e-2f);
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.426111222e-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.932609855e-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.999280735e-1f));
+    }
     d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1.0f));
     q = _mm512_rcp14_ps(d);
-    q = _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));
+    if (to == ONEDNN_F32)
+        q = _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));
     return _mm512_mul_ps(x, q);
 }
 
-/* What kernel_activation_known lets through. */
-AVX512_INLINE __m512 activate(enum graph_op op, float alpha, __m512 x)
+/* What kernel_activation_known lets through, as exact as a result of type to. */
+AVX512_INLINE __m512 activate(enum graph_op op, float alpha, enum onednn_type to, __m512 x)
 {
     switch ((int)op) {
     case GRAPH_SILU:
-        return silu(x);
+        return silu(to, x);
     case GRAPH_RELU:
         return _mm512_max_ps(_mm512_setzero_ps(), x);
     case GRAPH_LEAKY_RELU:

@@ -369,7 +369,7 @@ AVX512_INLINE void transform_output_body(enum onednn_type type, enum graph_op op
             transform_4(row, y);
             UNROLL
             for (k = 0; k < TILE; k++)
-                y[k] = activate(op, c->activation.alpha, y[k]);
+                y[k] = activate(op, c->activation.alpha, type, y[k]);
             UNROLL
             for (k = 0; k < TILE; k++)
                 if (k < width)
