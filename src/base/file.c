@@ -79,6 +79,49 @@ out:
     return rc;
 }
 
+/* Until the end, which nobody can tell before: max_bytes are taken at once. */
+static enum serin_errc read_stream(int fd, const char *name, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
+                                   struct serin_error *error)
+{
+    uint8_t *bytes = malloc(max_bytes + 1);
+    ssize_t got;
+
+    if (!bytes)
+        return error_set(error, SERIN_NOMEM, "%s: no memory for its bytes", name);
+    got = file_read_fully(fd, bytes, max_bytes + 1);
+    if (got < 0 || (size_t)got > max_bytes) {
+        free(bytes);
+        return got < 0 ? error_set(error, SERIN_IO, "%s: %s", name, strerror(errno))
+                       : error_set(error, SERIN_LIMIT, "%s has more than %zu bytes, the limit", name, max_bytes);
+    }
+    bytes[got] = 0;
+    *ret_bytes = bytes;
+    *ret_size = (size_t)got;
+    return SERIN_OK;
+}
+
+enum serin_errc file_read_input(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
+                                struct serin_error *error)
+{
+    struct stat status;
+    enum serin_errc rc;
+    int fd;
+
+    if (strcmp(path, "-") == 0)
+        return read_stream(STDIN_FILENO, "stdin", max_bytes, ret_bytes, ret_size, error);
+    if (stat(path, &status) != 0 || (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)))
+        return file_read(path, max_bytes, ret_bytes, ret_size, error);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    if (S_ISCHR(status.st_mode) && !isatty(fd))
+        rc = error_set(error, SERIN_INVALID, "%s is not a regular file", path);
+    else
+        rc = read_stream(fd, path, max_bytes, ret_bytes, ret_size, error);
+    close(fd);
+    return rc;
+}
+
 /* Creates a file in path's folder under a name that is nobody's, and gives the descriptor, or -1 with errno. The name
  * is short, so that path's own may be as long as the file system allows; and hidden, so that no pattern of names finds
  * it half-written. open, unlike mkostemp, leaves the mode to the umask. */

@@ -17,6 +17,11 @@
 MUST_USE enum serin_errc file_read(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
                                    struct serin_error *error);
 
+/* The same of what people name on a command line: "-" is stdin, and a pipe (/dev/stdin, <(...)) or a terminal is read
+ * until its end, and waited for. Folders and other devices stay SERIN_INVALID. */
+MUST_USE enum serin_errc file_read_input(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_size,
+                                         struct serin_error *error);
+
 /* read(2) until size bytes or the end; the count, or -1 with errno. */
 ssize_t file_read_fully(int fd, void *bytes, size_t size);
 

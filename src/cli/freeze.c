@@ -52,7 +52,7 @@ static enum serin_errc read_rules(const char *rules, char **ret, struct serin_er
     enum serin_errc rc = SERIN_OK;
 
     if (rules[0] != '{') {
-        rc = file_read(rules, CALENDAR_MAX_BYTES, &bytes, &size, error);
+        rc = file_read_input(rules, CALENDAR_MAX_BYTES, &bytes, &size, error);
         if (rc != SERIN_OK)
             return rc;
     }

@@ -288,7 +288,8 @@ const struct cli_verb cli_lint = {
     .summary = "check a release plan, and tell what its steps need",
     .operands = "[PLAN]",
     .max_operands = 1,
-    .text = "Checks a plan of a release (docs/plans.md): an unknown key, metric, slice or guard is an error with its "
+    .text = "Checks a plan of a release (docs/plans.md; '-' is stdin): an unknown key, metric, slice or guard is an "
+            "error with its "
             "line and the nearest known name.\n\n"
             "For each step and guard it prints the margin that the step proves, the evidence of the new version that "
             "the proof takes in the median where the versions do not differ, and the time at the traffic given. Rates "

@@ -46,9 +46,9 @@ static const struct cli_option options[] = {
      .value = "FILE",
      .type = CLI_TEXT,
      .offset = offsetof(struct rollout_settings, plan),
-     .help =
-         "start: the plan, as YAML (serin lint checks one, and prints the default one); replay: what another plan's "
-         "judge would have said"},
+     .help = "start: the plan, as YAML ('-' is stdin; serin lint checks one, and prints the default one); replay: what "
+             "another plan's "
+             "judge would have said"},
     {.name = "replicas",
      .value = "N",
      .type = CLI_INTEGER,
@@ -219,12 +219,12 @@ static enum serin_errc read_plan(const char *path, char **ret, struct serin_erro
     *ret = NULL;
     if (!path)
         return SERIN_OK;
-    rc = file_read(path, PLAN_MAX_BYTES, &bytes, &size, error);
+    rc = file_read_input(path, PLAN_MAX_BYTES, &bytes, &size, error);
     if (rc != SERIN_OK)
         return rc;
     plan_init(&plan);
     rc = plan_read((const char *)bytes, size, &plan, error); /* here the sentence can name the file */
-    rc = error_prefix(error, rc, "%s", path);
+    rc = error_prefix(error, rc, "%s", strcmp(path, "-") == 0 ? "stdin" : path);
     if (rc == SERIN_OK) {
         *ret = strndup((const char *)bytes, size);
         if (!*ret)

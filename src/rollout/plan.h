@@ -86,6 +86,7 @@ bool plan_slice_is_header(const char *name); /* X-...: the value of that field o
 
 /* Reads YAML over the defaults. SERIN_INVALID: "line 7: ...". */
 MUST_USE enum serin_errc plan_read(const char *yaml, size_t size, struct plan *ret, struct serin_error *error);
+/* path as file_read_input has it. */
 MUST_USE enum serin_errc plan_read_file(const char *path, struct plan *ret, struct serin_error *error);
 
 /* The plan as YAML with every key, each with its help: reading it back gives the same plan. What is stored with a

@@ -334,10 +334,11 @@ enum serin_errc plan_read_file(const char *path, struct plan *ret, struct serin_
     enum serin_errc rc;
     size_t size;
 
-    rc = file_read(path, PLAN_MAX_BYTES, &bytes, &size, error);
+    rc = file_read_input(path, PLAN_MAX_BYTES, &bytes, &size, error);
     if (rc != SERIN_OK)
         return rc;
-    rc = error_prefix(error, plan_read((const char *)bytes, size, ret, error), "%s", path);
+    rc = error_prefix(error, plan_read((const char *)bytes, size, ret, error), "%s",
+                      strcmp(path, "-") == 0 ? "stdin" : path);
     free(bytes);
     return rc;
 }

@@ -80,6 +80,20 @@ def test_a_wrong_plan_is_an_error_with_its_place(tmp_path, text, sentence):
     assert run.stderr.startswith("serin: lint: ") and sentence in run.stderr
 
 
+def test_a_plan_from_a_pipe():
+    text = (ROOT / "examples" / "plans" / "street.yaml").read_text()
+    whole = serin("lint", ROOT / "examples" / "plans" / "street.yaml")
+    for name in ("-", "/dev/stdin"):
+        run = serin("lint", name, stdin=text)
+        assert (run.returncode, run.stdout, run.stderr) == (0, whole.stdout, ""), name
+    run = serin("lint", "-", stdin="guards: 7\nstips: 8\n")
+    assert run.returncode == 1 and run.stderr.startswith("serin: lint: stdin: line ")
+    run = serin("lint", "-", stdin="#" * (1 << 20))
+    assert run.returncode == 1 and "stdin has more than 262144 bytes, the limit" in run.stderr
+    run = serin("lint", "/dev/zero")
+    assert run.returncode == 1 and "/dev/zero is not a regular file" in run.stderr
+
+
 def test_no_labels_is_told():
     run = serin("lint", "--rate", "30", ROOT / "examples" / "plans" / "labels.yaml")
     assert run.returncode == 0
