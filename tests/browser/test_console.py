@@ -288,19 +288,21 @@ SAYS_IN = ("judge/judge.c", "judge/decide.c", "rollout/controller.c", "rollout/c
            "rollout/controller_report.c", "rollout/calendar.c", "serve/freeze.c")
 SAYS = (r"\bsay\(|\bwait_for\(|\bdecide_alone\(|\btrial_decide\(|\brollout_set_why\(|\bwhy(?:\[[^]]*\])? = |\breturn (?=\")"
         r"|\bsnprintf\((?:[\w.>-]*why|[\w>-]*waiting|text|ret),")
+REFUSES_IN = "gateway/feedback.c"  # labels
+REFUSES = r"\berror_set\(error, SERIN_\w+,|\brefuse\("
 AUTHORS = {"judge", "controller", "clock", "breaker"}
 WEEK = "MonTueWedThuFriSatSun"
 
 
 def said():
     """What stands between the conversions of those sentences, with its file."""
-    for file in SAYS_IN:
+    for file in (*SAYS_IN, REFUSES_IN):
         text = (ROOT / "src" / file).read_text()
-        found = re.findall(rf"(?:{SAYS})[^;]*?(?:\"(?:[^\"\\]|\\.)*\"[^;\"]*)+;", text)
+        found = re.findall(rf"(?:{REFUSES if file == REFUSES_IN else SAYS})[^;]*?(?:\"(?:[^\"\\]|\\.)*\"[^;\"]*)+;", text)
         assert found, file
         for statement in found:
             for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r'"\s*"', "", statement)):
-                for piece in re.split(r"%[-+.*0-9]*(?:ll|z)?[a-z]", literal.replace("%%", "")):
+                for piece in re.split(r"%[-+.*0-9]*(?:ll|z)?[a-z]", literal.replace("%%", "").replace(r"\"", '"').replace(r"\\", "\\")):
                     if len(piece.strip(" :;,()")) > 2 and piece not in {*AUTHORS, WEEK}:
                         yield file, piece.strip(" :;,()")
 
@@ -339,6 +341,10 @@ def test_no_sentence_of_the_server_lacks_a_translation(browser, serve):
     ("boxes[0]: street has no class 'truck': it has 0 person, 1 car", "boxes[0]：street 没有类别 'truck'：它有 0 person, 1 car"),
     ("boxes[1] from (220, 10) to (260, 90): less than half of it lies in the picture of 200 x 100 px",
      "boxes[1] 自 (220, 10) 至 (260, 90)：其不到一半位于 200 x 100 像素的画面内"),
+    ("boxes[2]: x2 is 2e+06 px, the limit is 1e+06 either way", "boxes[2]：x2 为 2e+06 px，正负上限均为 1e+06"),
+    ("the body must be {\"boxes\": [...]} or {\"right\": \"stable\"}", "正文须为 {\"boxes\": [...]} 或 {\"right\": \"stable\"}"),
+    ("the step has just begun; 0 of 9 copies were answered, the last: unix:/run/v2.sock: closed without an answer",
+     "本步刚刚开始；9 份副本均未得到回答，最近一份：unix:/run/v2.sock：未作回答即关闭连接"),
     ("I do not like it: 3 points", None), ("trouble in paradise", None)])
 def test_sentences_of_the_server_in_chinese(browser, serve, english, chinese):
     """Whole ones; what a person wrote stays."""
