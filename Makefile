@@ -28,7 +28,7 @@ test: all ## unit, golden, hostile, end-to-end and fuzz-corpus tests
 	@tools/test.sh $(BUILD)
 
 soak: all ## the tests that have a long form, in it: 100,000 requests, 1,000 changes of weight, 500 kills, 3,000 whole rollouts
-	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden e2e/rollout e2e/access e2e/schemathesis simulation
+	@SERIN_SOAK=1 meson test -C $(BUILD) --no-rebuild --verbose --timeout-multiplier 10 e2e/soak e2e/garden e2e/leaks e2e/rollout e2e/access e2e/schemathesis simulation
 
 bench: bench-engines ## speed and memory: engines, beside OpenCV, torchvision or numpy where they are installed, the gateway beside HAProxy and nginx, serve as a whole; the judge's errors
 	@python3 bench/bench.py $(BUILD)
