@@ -161,8 +161,10 @@ const struct cli_verb cli_worker = {
         "the form; X-Priority (1, most urgent, to 9) and X-Request-Timeout-Ms from the header.\n\n"
         "The Open Inference Protocol v2 stands under /v2, with binary tensors and Triton's configuration and "
         "statistics. Counters are at GET /v1/stats.\n\n"
-        "Pictures are decoded by threads of their own and run through the network in batches of those that are ready. "
-        "What finds the queue full is refused at once.",
+        "Pictures are decoded by threads of their own and run through the network in batches of those that are ready; "
+        "with oneDNN's providers a picture that is alone has all threads of the engine, and those that wait have one "
+        "each and run side by side, unless --max-delay-us asks for batches. What finds the queue full is refused at "
+        "once.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct worker_settings),

@@ -148,7 +148,7 @@ static enum serin_errc start_batcher(struct service *service, struct serin_error
                                          .pool_threads = pool,
                                          .threads = engine->threads,
                                          .least_threads = engine->least_threads};
-    if (!engine->gains_by_batch && service->info->batch <= 0)
+    if (!engine->gains_by_batch && service->info->batch <= 0 && options->max_delay_us == 0)
         batching->max_batch = 1;
     /* a batch in each stream, one ready, and what the pool has in hand */
     batching->slots = (batcher_streams(batching) + 1) * batching->max_batch + pool;

@@ -381,8 +381,9 @@ def test_a_unix_socket(tmp_path, jpeg):
         connection.close()
 
 
-def test_pictures_that_wait_share_a_batch(jpeg):
-    with running("--max-batch", 4, "--max-delay-us", 5000000) as one:
+@pytest.mark.parametrize("provider", ["cpu", "onednn"])
+def test_pictures_that_wait_share_a_batch(jpeg, provider):
+    with running("--provider", provider, "--max-batch", 4, "--max-delay-us", 5000000) as one:
         body, kind = form(*[("file", jpeg, "x.jpg")] * 4)
         status, _, answer = one.predict(body, Content_Type=kind)
         alone = one.call("POST", f"/v1/predict/{NAME}", jpeg, X_Request_Timeout_Ms="3000")[2]  # not delayed past that
