@@ -6,7 +6,8 @@
     BENCH_OUT=FILE                             every figure as lines of JSON, too
     BENCH_MODELS=DIR                           with NETWORK-dynamic.onnx and, quantized, NETWORK-int8.onnx; default $SERIN_CACHE/bench-models
 
-What is not there is taken from $SERIN_TEST_DATA/models, or left out by name; 77 where nothing is left. OpenVINO lies in a virtual
+What is not there is taken from $SERIN_TEST_DATA/models, quantized with `serin quantize` on pictures of $SERIN_TEST_DATA/coco128, or left out
+by name; 77 where nothing is left. OpenVINO lies in a virtual
 environment under $SERIN_CACHE (default ~/.cache/serin), made from PyPI where it is not there yet; without it its columns are empty.
 What is measured is told in docs/benchmarks.md. Processor time is of all threads of a program, so neighbours count little in it, and each
 engine has its turn in each round, so that what disturbs the machine disturbs all.
@@ -86,13 +87,28 @@ def find(name, forms):
     return None
 
 
+def quantize(network):
+    """Makes NETWORK-int8.onnx where it is missing; a line that says why not."""
+    source, pictures = find(network, ("-dynamic", "")), DATA / "coco128" / "images"
+    if find(network, ("-int8",)) or not source:
+        return []
+    if not pictures.exists():
+        return [f"{network}: no file quantized, and no {pictures} to do it with"]
+    progress(f"quantizing {network} ...")
+    MODELS.mkdir(parents=True, exist_ok=True)
+    ended = subprocess.run([BUILD / "serin", "quantize", "--model", source, "--data", pictures, "--images", "16", "--imgsz",
+                            str(NETWORKS.get(network, 640)), "--output", MODELS / f"{network}-int8.onnx"], capture_output=True, text=True, check=False)
+    return [f"{network}: not quantized: {ended.stderr.strip().splitlines()[-1]}"] if ended.returncode else []
+
+
 def start(python, network, batch, cores):
     """The programs for a network, and what is missing."""
     forms = ("-dynamic",) if batch > 1 else ("-dynamic", "")
     programs, missing = [], []
     for path, contenders, prefix in ((find(network, forms), FLOAT, ""), (find(network, ("-int8",)), INT8, "int8 ")):
         if not path:
-            missing.append(f"{network}: no file {'quantized' if prefix else 'with a free batch' if batch > 1 else ''}".rstrip())
+            if not prefix:
+                missing.append(f"{network}: no file{' with a free batch' if batch > 1 else ''}")
             continue
         rest = [len(cores), batch, NETWORKS.get(network, 640), path]
         programs.append(Program([BUILD / "bench" / "engine_turns", *rest, *contenders["turns"]], cores, prefix))
@@ -169,7 +185,7 @@ def main():
     usable = sorted(os.sched_getaffinity(0))
     networks = sys.argv[2:] or list(NETWORKS)[:1 if SHORT else None]
     python = peer_environment.install("openvino", OPENVINO)
-    missing, cases = [], []
+    missing, cases = [why for network in networks for why in quantize(network)], []
     for cores in (1,) if SHORT or len(usable) < 2 else (1, 2):
         for network in networks:
             for batch in (1,) if SHORT else (1, 8):
