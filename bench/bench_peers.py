@@ -171,7 +171,7 @@ def quantized(folder):
     """The network in int8, calibrated with photographs; None with a line that says why not."""
     target = folder / "yolov8n-int8.onnx"
     progress("serin quantize ...")
-    done = subprocess.run([BUILD / "serin", "quantize", MODEL, "--data", DATA / "coco128" / "images", "--output", target],
+    done = subprocess.run([BUILD / "serin", "quantize", "--model", MODEL, "--data", DATA / "coco128" / "images", "--output", target],
                           capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{SHOWN['serin-int8']} is left out: {done.stderr.strip()}")
