@@ -262,11 +262,6 @@ static void *pool_thread(void *given)
 
 /* ---- streams ---- */
 
-int batcher_streams(const struct batcher_options *options)
-{
-    return options->threads / options->least_threads;
-}
-
 static int halvings_to(const struct batcher_options *options, int most)
 {
     int halvings = 0;
@@ -279,6 +274,11 @@ static int halvings_to(const struct batcher_options *options, int most)
 int batcher_share(const struct batcher_options *options, int most)
 {
     return options->threads >> halvings_to(options, most);
+}
+
+int batcher_streams(const struct batcher_options *options)
+{
+    return options->threads / batcher_share(options, 0);
 }
 
 static int free_threads(const struct batcher *batcher)
@@ -356,7 +356,7 @@ static int take_batch(struct batcher *batcher, struct batch_item **batch)
 static void run_batch(struct stream *stream)
 {
     struct batcher *batcher = stream->batcher;
-    struct batch_item *batch[BATCHER_MAX_BATCH], *failed[BATCHER_MAX_BATCH];
+    struct batch_item *batch[BATCHER_MAX_BATCH] = {NULL}, *failed[BATCHER_MAX_BATCH];
     const int halvings = halvings_for(batcher, stream), threads = batcher->options.threads >> halvings;
     const int count = take_batch(batcher, batch);
     int failed_count = 0, i;
@@ -414,7 +414,7 @@ static void *stream_thread(void *given)
             wait_until(stream, 0);
             continue;
         }
-        if (free_threads(batcher) < batcher->options.least_threads || stream != next_stream(batcher)) {
+        if (free_threads(batcher) < batcher_share(&batcher->options, 0) || stream != next_stream(batcher)) {
             wake_next(batcher);
             wait_until(stream, 0);
             continue;

@@ -537,14 +537,34 @@ static void test_threads_that_cannot_be_divided_are_not(void **state)
     tear_down(&paper);
 }
 
+static void test_what_is_left_of_the_threads_is_not_a_share(void **state)
+{
+    struct paper paper;
+    struct batcher_counts counts;
+
+    (void)state;
+    set_up(&paper, (struct batcher_options){.max_batch = 1, .threads = 23, .least_threads = 3});
+    hold(&paper, true);
+    assert_true(offer(&paper, 0, 6));
+    wait_for(&paper, &paper.runs, 4);
+    wait_ready(&paper, 2);
+    batcher_count(paper.batcher, &counts);
+    assert_int_equal(counts.threads, 20);
+    hold(&paper, false);
+    wait_for(&paper, &paper.done, 6);
+    tear_down(&paper);
+}
+
 static void test_shares_are_halves_of_halves(void **state)
 {
-    const struct batcher_options options = {.threads = 12, .least_threads = 2};
+    const struct batcher_options options = {.threads = 12, .least_threads = 2},
+                                 odd = {.threads = 23, .least_threads = 3};
     static const int shares[] = {3, 3, 3, 3, 3, 3, 6, 6, 6, 6, 6, 6, 12, 12};
     int most;
 
     (void)state;
-    assert_int_equal(batcher_streams(&options), 6);
+    assert_int_equal(batcher_streams(&options), 4);
+    assert_int_equal(batcher_streams(&odd), 4); /* of 5 each: what is left is no share */
     for (most = 0; most < 14; most++)
         assert_int_equal(batcher_share(&options, most), shares[most]);
 }
@@ -706,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_alone_has_all_threads_and_many_have_one_each),
         cmocka_unit_test(test_what_is_on_its_way_has_its_share),
         cmocka_unit_test(test_threads_that_cannot_be_divided_are_not),
+        cmocka_unit_test(test_what_is_left_of_the_threads_is_not_a_share),
         cmocka_unit_test(test_shares_are_halves_of_halves),
         cmocka_unit_test(test_closing_ends_everything_accepted),
         cmocka_unit_test(test_bad_options_are_refused),
