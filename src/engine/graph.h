@@ -245,6 +245,7 @@ struct graph_node {
             int32_t output_padding[2];     /* CONV_TRANSPOSE */
             enum graph_auto_pad auto_pad;  /* EXPLICIT in a graph with shapes */
             struct graph_unary activation; /* by rewriting, CONV: y = activation(convolution + bias) + residual */
+            bool residual_first;           /* by rewriting, CONV: y = activation(convolution + bias + residual) */
             const struct graph_quantized *quantized; /* by rewriting, CONV; else NULL */
         } conv;
         struct {

@@ -127,14 +127,15 @@ static void finish(struct graph *graph, int output)
     must(graph_index(graph, &error), &error);
 }
 
-/* Fuses graph and checks that it still computes the same, in count nodes. Takes graph over. */
-static void check(struct graph *graph, int count)
+/* Fuses graph and checks that it still computes the same, in count nodes. Takes graph over; the result is how many
+ * concatenations are left. */
+static int check(struct graph *graph, int count)
 {
-    float x[CHANNELS * SIDE * SIDE], before[2][CHANNELS * SIDE * SIDE], after[2][CHANNELS * SIDE * SIDE];
+    float x[CHANNELS * SIDE * SIDE], before[2][3 * CHANNELS * SIDE * SIDE], after[2][3 * CHANNELS * SIDE * SIDE];
     const void *inputs[] = {x};
     void *first[] = {before[0], before[1]}, *second[] = {after[0], after[1]};
     struct serin_error error;
-    int i, k;
+    int i, k, concatenations = 0;
 
     for (i = 0; i < CHANNELS * SIDE * SIDE; i++)
         x[i] = any_number();
@@ -142,10 +143,13 @@ static void check(struct graph *graph, int count)
     must(graph_fuse(graph, all_known, &error), &error);
     must(graph_plain_run(graph, 1 << 24, inputs, second, &error), &error);
     for (k = 0; k < graph->output_count; k++)
-        for (i = 0; i < CHANNELS * SIDE * SIDE; i++)
+        for (i = 0; i < (int)graph->values[graph->outputs[k]].element_count; i++)
             assert_true(fabsf(before[k][i] - after[k][i]) <= 2e-5f * fmaxf(1.0f, fabsf(before[k][i])));
     assert_int_equal(graph->node_count, count);
+    for (i = 0; i < graph->node_count; i++)
+        concatenations += graph->nodes[i].op == GRAPH_CONCAT;
     graph_free(graph);
+    return concatenations;
 }
 
 static void test_normalization_goes_into_weights(void **state)
@@ -248,6 +252,59 @@ static void test_what_others_need_is_left_alone(void **state)
     check(graph, 2);
 }
 
+static int add_shaped(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
+{
+    int output = graph_add_value(graph, GRAPH_F32, 4, shape);
+    struct serin_error error;
+
+    node.name = "", node.input_count = input_count, node.output_count = 1;
+    node.inputs = inputs, node.outputs = &output;
+    must(graph_add_node(graph, &node, &error), &error);
+    return output;
+}
+
+/* As the necks of YOLOs: what is small is enlarged and mixed with what is large, in either order. With more results
+ * than the small one has channels twice over, or with another user of the concatenation, it stays as it is. */
+static void test_what_is_enlarged_is_mixed_before(void **state)
+{
+    enum { PLAIN, OTHER_ORDER, MANY_RESULTS, TWO_USERS, CASES };
+    const int64_t small[4] = {1, CHANNELS, SIDE / 2, SIDE / 2}, both[4] = {1, 2 * CHANNELS, SIDE, SIDE};
+    int which;
+
+    (void)state;
+    for (which = 0; which < CASES; which++) {
+        const int64_t out = which == MANY_RESULTS ? 3 * CHANNELS : CHANNELS, y_shape[4] = {1, out, SIDE, SIDE};
+        const int64_t w_shape[4] = {CHANNELS, CHANNELS, 3, 3}, mix_shape[4] = {out, 2 * CHANNELS, 1, 1};
+        struct graph *graph = start();
+        struct graph_node conv = {.op = GRAPH_CONV}, resize = {.op = GRAPH_RESIZE}, concat = {.op = GRAPH_CONCAT};
+        int inputs[3] = {0, constant(graph, 4, w_shape, 0.0f), GRAPH_NONE}, large = unary(graph, 0, GRAPH_TANH, 0, 0);
+        int parts[2], y;
+
+        conv.conv.groups = 1;
+        conv.conv.window = (struct graph_window){{3, 3}, {2, 2}, {1, 1}, {1, 1}, {0, 0}};
+        y = add_shaped(graph, conv, 2, inputs, small);
+        resize.resize.mode = GRAPH_RESIZE_NEAREST;
+        resize.resize.coordinate = GRAPH_RESIZE_ASYMMETRIC;
+        resize.resize.nearest = GRAPH_NEAREST_FLOOR;
+        resize.resize.scales[0] = resize.resize.scales[1] = 1.0f;
+        resize.resize.scales[2] = resize.resize.scales[3] = 2.0f;
+        parts[which == OTHER_ORDER] = add_shaped(graph, resize, 1, &y, picture);
+        parts[which != OTHER_ORDER] = large;
+        concat.axis.axis = 1;
+        inputs[0] = add_shaped(graph, concat, 2, parts, both);
+        inputs[1] = constant(graph, 4, mix_shape, 0.0f);
+        inputs[2] = constant(graph, 1, &out, 0.0f);
+        conv.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+        y = add_shaped(graph, conv, 3, inputs, y_shape);
+        if (which == TWO_USERS)
+            graph->outputs[graph->output_count++] = add_shaped(
+                graph, (struct graph_node){.op = GRAPH_TANH, .unary = {.op = GRAPH_TANH}}, 1, &inputs[0], both);
+        finish(graph,
+               add_shaped(graph, (struct graph_node){.op = GRAPH_RELU, .unary = {.op = GRAPH_RELU}}, 1, &y, y_shape));
+        assert_int_equal(check(graph, which == TWO_USERS ? 6 : 5), which == MANY_RESULTS || which == TWO_USERS);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -257,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_a_residual_that_comes_later),
         cmocka_unit_test(test_an_activation_of_a_sum_stays_behind),
         cmocka_unit_test(test_what_others_need_is_left_alone),
+        cmocka_unit_test(test_what_is_enlarged_is_mixed_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,9 +43,13 @@ enum serin_errc plain_conv(const struct plain *plain)
                                        (double)kernel[kr * window->kernel[1] + kc];
                     }
                     result = (float)sum;
+                    if (residual && plain->node->conv.residual_first)
+                        result += residual[at];
                     if (plain->node->conv.activation.op != GRAPH_REMOVED)
                         result = graph_plain_unary(&plain->node->conv.activation, result);
-                    ((float *)plain->outputs[0])[at] = residual ? result + residual[at] : result;
+                    if (residual && !plain->node->conv.residual_first)
+                        result += residual[at];
+                    ((float *)plain->outputs[0])[at] = result;
                 }
             }
     return SERIN_OK;

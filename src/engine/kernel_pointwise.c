@@ -58,8 +58,9 @@ AVX512 static void pack(const struct onednn_convolution *c, const float *weights
 }
 
 struct addresses_of_pixels {
-    const char *src, *weights, *residual; /* residual: NULL for none */
-    const float *bias;                    /* NULL for none */
+    const char *src, *weights;
+    const char *before, *after; /* the activation: the residual where it is added, NULL where not */
+    const float *bias;          /* NULL for none */
     char *dst;
     int64_t in_blocks, pixels; /* of a picture */
     float alpha;
@@ -100,10 +101,13 @@ AVX512_INLINE void pixels_body(const int width, enum onednn_type src, enum onedn
         UNROLL
     for (p = 0; p < PIXELS; p++) {
         const int64_t to = (k * at->pixels + p) * LANES * dst_bytes;
-        __m512 y = activate(op, at->alpha, dst, sum[p][k]);
+        __m512 y = sum[p][k];
 
-        if (at->residual)
-            y = _mm512_add_ps(y, load_block(dst, at->residual + to));
+        if (at->before)
+            y = _mm512_add_ps(y, load_block(dst, at->before + to));
+        y = activate(op, at->alpha, dst, y);
+        if (at->after)
+            y = _mm512_add_ps(y, load_block(dst, at->after + to));
         store_block(dst, at->dst + to, y);
     }
 }
@@ -170,12 +174,15 @@ static void run_part(void *data, int part, int parts)
         for (out = 0; out < out_blocks; out += 2) {
             const int width = out + 2 <= out_blocks ? 2 : 1;
             const size_t to = (size_t)((out * pixels + first) * LANES) * dst_bytes;
+            const char *residual;
 
             at.bias = addresses->bias ? (const float *)addresses->bias + out * LANES : NULL;
             at.dst = (char *)addresses->dst + picture * work->batch->dst_bytes + to;
-            at.residual = addresses->residual
-                              ? (const char *)addresses->residual + picture * work->batch->residual_bytes + to
-                              : NULL;
+            residual = addresses->residual
+                           ? (const char *)addresses->residual + picture * work->batch->residual_bytes + to
+                           : NULL;
+            at.before = c->residual_first ? residual : NULL;
+            at.after = c->residual_first ? NULL : residual;
             functions[width - 1](&at);
             at.weights += (size_t)(width * at.in_blocks * LANES * LANES) * src_bytes;
         }

@@ -248,9 +248,9 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     const struct graph_window *w = &c->window;
 
     (void)pictures;
-    return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && w->kernel[0] <= MOST_WINDOW &&
-           w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 && w->dilation[0] == 1 &&
-           w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 &&
+    return kernel_has_avx512() && !c->transposed && !c->residual_first && c->groups == 1 && !c->taps &&
+           w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 &&
+           w->dilation[0] == 1 && w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 &&
            (c->src.type == ONEDNN_F32 || c->src.type == ONEDNN_U8) &&
            (c->src.type == ONEDNN_U8 || c->dst.type == ONEDNN_F32 || c->dst.channels <= MOST_CHANNELS_BF16) &&
            c->dst.block == LANES && kernel_activation_known(&c->activation);

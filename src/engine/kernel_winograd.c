@@ -466,9 +466,10 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
         return false;
     if (c->src.type == ONEDNN_BF16 && (onednn_has_amx() || tiles < FEWEST_TILES_BF16))
         return false;
-    return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && w->kernel[0] == 3 &&
-           w->kernel[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
-           c->src.block == LANES && c->dst.block == LANES && kernel_activation_known(&c->activation);
+    return kernel_has_avx512() && !c->transposed && !c->residual_first && c->groups == 1 && !c->taps &&
+           w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 &&
+           w->dilation[1] == 1 && c->src.block == LANES && c->dst.block == LANES &&
+           kernel_activation_known(&c->activation);
 }
 
 const struct kernel_convolution kernel_winograd = {.name = "winograd 4x4",

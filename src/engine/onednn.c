@@ -309,7 +309,11 @@ static dnnl_status_t append_all(const struct onednn_convolution *convolution, st
     dnnl_alg_kind_t kind;
     int count = 0;
 
-    if (eltwise_of(&convolution->activation, &kind, &alpha, &beta)) {
+    if (convolution->has_residual && convolution->residual_first) {
+        primitive->residual_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+        status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, DESCRIPTOR(primitive->residual));
+    }
+    if (eltwise_of(&convolution->activation, &kind, &alpha, &beta) && status == dnnl_success) {
         status = append_eltwise(ops, kind, alpha, beta);
         count++;
     }
@@ -319,7 +323,7 @@ static dnnl_status_t append_all(const struct onednn_convolution *convolution, st
         status = append_eltwise(ops, dnnl_eltwise_pow, 1.0f / scale, 1.0f);
         count++;
     }
-    if (convolution->has_residual && status == dnnl_success) {
+    if (convolution->has_residual && !convolution->residual_first && status == dnnl_success) {
         primitive->residual_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(count) | DNNL_ARG_SRC_1;
         status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, DESCRIPTOR(primitive->residual));
     }

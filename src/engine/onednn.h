@@ -53,6 +53,7 @@ struct onednn_convolution {
     struct graph_window window;
     struct graph_unary activation; /* one that onednn_knows */
     bool has_bias, has_residual;   /* the residual is laid out as dst */
+    bool residual_first;           /* it is added before the activation; never with quantized scales */
     struct onednn_quantized quantized;
     int taps; /* not 0: dst's channels are [tap][out], and the weights are a transposed convolution's of so many taps */
 };

@@ -154,8 +154,11 @@ static void plain_convolution(const struct onednn_convolution *c, const float *x
                             sum += (double)x[(channel * c->src.height + y0) * c->src.width + x0] *
                                    (double)w[at * win->kernel[1] + kx];
                         }
-                y[o * pixels + oy * c->dst.width + ox] = activate(&c->activation, (float)sum) +
-                                                         (residual ? residual[o * pixels + oy * c->dst.width + ox] : 0);
+                const int64_t to = o * pixels + oy * c->dst.width + ox;
+                const float add = residual ? residual[to] : 0.0f;
+
+                y[to] = c->residual_first ? activate(&c->activation, (float)sum + add)
+                                          : activate(&c->activation, (float)sum) + add;
             }
 }
 
@@ -242,12 +245,13 @@ static void test_convolution(void **state)
     (void)state;
     for (type = 0; type < (onednn_has_bf16() ? 2 : 1); type++)
         for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-            for (residual = 0; residual < 2; residual++) {
+            for (residual = 0; residual < 3; residual++) {
                 const int64_t *s = shapes[i];
                 struct onednn_convolution c = shape_of(s[0], s[1], s[2], (int)s[3], (int)s[4], (int)s[5],
                                                        type ? ONEDNN_BF16 : ONEDNN_F32, onednn_block());
 
-                c.has_residual = residual;
+                c.has_residual = residual > 0;
+                c.residual_first = residual == 2;
                 c.activation.op = residual ? GRAPH_SILU : GRAPH_REMOVED;
                 check_convolution(&c);
             }

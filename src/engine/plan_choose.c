@@ -111,6 +111,7 @@ struct onednn_convolution plan_describe_convolution(const struct plan_builder *b
         .activation = node->conv.activation,
         .has_bias = has_input(node, 2),
         .has_residual = has_input(node, 3),
+        .residual_first = node->op == GRAPH_CONV && node->conv.residual_first,
         .quantized = {.scales = node->conv.quantized},
     };
     int i;
