@@ -2,12 +2,13 @@
  * bench_engine.c - one network in each engine: milliseconds of processor, GFLOP/s, and how far the outputs are apart.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--steps] MODEL.onnx...
+ *   bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--layouts] [--steps] MODEL.onnx...
  *
  * The engines take turns, run by run, so that what disturbs the machine disturbs all; processor time, not the clock,
  * so that neighbours count little. Shown is the median, and ONNX Runtime's median over it. --steps shows where the time
  * of a run of oneDNN's engine goes, in fp32 and in bf16: each step, each kind of step. --bytes: an engine that takes
- * bytes for fp32 gets them, as it does from pictures.
+ * bytes for fp32 gets them, as it does from pictures. --layouts: bf16 in blocks of channels and with all channels
+ * of a pixel together take their turns, too; the engine has the latter where the processor has AMX.
  */
 #include "base/file.h"
 #include "base/half.h"
@@ -24,14 +25,40 @@
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 #define MAX_RUNS       1000
 
-static const char *const providers[] = {"cpu", "onednn", "onednn-bf16"}; /* the first is what the others are beside */
-
-enum { PROVIDERS = sizeof(providers) / sizeof(providers[0]) };
-
 struct settings {
     int runs, threads;
     int64_t batch, size_px;
-    bool steps, bytes;
+    bool steps, bytes, layouts;
+};
+
+/* A plan by itself, as the engine makes one. */
+struct planned {
+    struct plan_weights *weights;
+    struct graph *graph;
+    struct plan *plan;
+    struct plan_slot *slot;
+};
+
+/* Takes its turns: an engine, or a plan where one has been forced to a layout. */
+struct contestant {
+    const char *name; /* the provider, for an engine */
+    enum plan_precision precision;
+    enum plan_layout layout; /* PLAN_FASTEST: an engine */
+    struct tensor input;
+    struct engine *engine;
+    struct planned planned;
+    struct engine_outputs outputs; /* of an engine's last run */
+    double apart, ms[MAX_RUNS];
+};
+
+enum { ENGINES = 3, CONTESTANTS = 5 };
+
+static struct contestant contestants[CONTESTANTS] = {
+    {.name = "cpu"}, /* what the others are beside */
+    {.name = "onednn", .precision = PLAN_F32},
+    {.name = "onednn-bf16", .precision = PLAN_BF16},
+    {.name = "blocks", .precision = PLAN_BF16, .layout = PLAN_BLOCKS},
+    {.name = "together", .precision = PLAN_BF16, .layout = PLAN_TOGETHER},
 };
 
 static double processor_ms(void)
@@ -102,114 +129,230 @@ static double difference(const struct tensor *one, const struct tensor *other)
     return largest > 0.0 ? worst / largest : 0.0;
 }
 
-/* Multiply-adds of the convolutions and matrix products, in units of 10^9 operations; and with steps, where they go. */
-static double measure_plan(const uint8_t *bytes, size_t size, enum plan_precision precision, const struct tensor *input,
-                           const struct settings *settings)
+/* A plan for input, with its values. */
+static enum serin_errc planned_make(const uint8_t *bytes, size_t size, const struct contestant *contestant,
+                                    const struct settings *settings, struct planned *planned, struct serin_error *error)
 {
-    const struct plan_options options = {
-        .precision = precision, .threads = settings->threads, .bytes = settings->bytes && input->type == TENSOR_U8};
-    struct plan_weights *weights = plan_weights_new();
-    struct graph *graph = NULL;
-    struct plan *plan = NULL;
-    struct plan_slot *slot = NULL;
+    const struct tensor *input = &contestant->input;
+    struct plan_options options = {
+        .precision = contestant->precision, .threads = settings->threads, .layout = contestant->layout};
+    const struct graph_value *value;
+    enum serin_errc rc = graph_read(bytes, size, &planned->graph, error);
+    void *to;
+    uint64_t i;
+
+    planned->weights = plan_weights_new();
+    if (rc == SERIN_OK && !planned->weights)
+        rc = error_set(error, SERIN_NOMEM, "no memory for weights");
+    if (rc != SERIN_OK)
+        return rc;
+    options.bytes = input->type == TENSOR_U8 && planned->graph->interface.inputs[0].type == TENSOR_F32;
+    rc = plan_new(planned->graph, input, &options, planned->weights, &planned->plan, error);
+    if (rc == SERIN_OK)
+        rc = plan_slot_new(planned->plan, &planned->slot, error);
+    if (rc != SERIN_OK)
+        return rc;
+    value = &plan_graph(planned->plan)->values[plan_graph(planned->plan)->inputs[0]];
+    to = plan_slot_input(planned->slot, 0);
+    if (input->type == TENSOR_F16)
+        for (i = 0; i < value->element_count; i++)
+            ((float *)to)[i] = half_to_float(((const uint16_t *)input->values)[i]);
+    else
+        memcpy(to, input->values, (size_t)value->element_count * tensor_type_bytes(input->type));
+    return SERIN_OK;
+}
+
+static void planned_done(struct planned *planned)
+{
+    plan_slot_free(planned->slot);
+    plan_free(planned->plan);
+    plan_weights_free(planned->weights);
+    graph_free(planned->graph);
+}
+
+static struct tensor planned_output(const struct planned *planned)
+{
+    const struct graph *graph = plan_graph(planned->plan);
+    const struct graph_value *value = &graph->values[graph->outputs[0]];
+    struct tensor tensor = {.type = value->type == GRAPH_F32 ? TENSOR_F32 : TENSOR_OTHER, .rank = value->rank};
+
+    memcpy(tensor.shape, value->shape, (size_t)value->rank * sizeof(value->shape[0]));
+    tensor.values = (void *)plan_slot_output(planned->slot, 0);
+    return tensor;
+}
+
+/* Multiply-adds of the convolutions and matrix products, in units of 10^9 operations. */
+static double gflop_of(const struct planned *planned)
+{
+    const struct graph *shaped = plan_graph(planned->plan);
     double gflop = 0.0;
     int i;
 
-    if (weights && graph_read(bytes, size, &graph, NULL) == SERIN_OK &&
-        plan_new(graph, input, &options, weights, &plan, NULL) == SERIN_OK) {
-        const struct graph *shaped = plan_graph(plan);
+    for (i = 0; i < shaped->node_count; i++)
+        if (shaped->nodes[i].op == GRAPH_CONV || shaped->nodes[i].op == GRAPH_CONV_TRANSPOSE ||
+            shaped->nodes[i].op == GRAPH_MATMUL || shaped->nodes[i].op == GRAPH_GEMM)
+            gflop += 2e-9 * (double)graph_node_work(shaped, &shaped->nodes[i]);
+    return gflop;
+}
 
-        for (i = 0; i < shaped->node_count; i++)
-            if (shaped->nodes[i].op == GRAPH_CONV || shaped->nodes[i].op == GRAPH_CONV_TRANSPOSE ||
-                shaped->nodes[i].op == GRAPH_MATMUL || shaped->nodes[i].op == GRAPH_GEMM)
-                gflop += 2e-9 * (double)graph_node_work(shaped, &shaped->nodes[i]);
-        if (settings->steps && plan_slot_new(plan, &slot, NULL) == SERIN_OK) {
-            for (i = 0; i < settings->runs && plan_run(slot, NULL) == SERIN_OK; i++)
-                ;
-            printf("%s:\n", precision == PLAN_F32 ? "onednn" : "onednn-bf16");
-            plan_print(plan, slot, stdout);
-        }
+static void print_steps(const struct planned *planned, const char *name, const struct settings *settings)
+{
+    int i;
+
+    for (i = 0; i < settings->runs && plan_run(planned->slot, NULL) == SERIN_OK; i++)
+        ;
+    printf("%s:\n", name);
+    plan_print(planned->plan, planned->slot, stdout);
+}
+
+/* ---- contestants ---- */
+
+static bool takes_part(const struct contestant *contestant)
+{
+    return contestant->engine || contestant->planned.slot;
+}
+
+static enum serin_errc contestant_open(struct contestant *contestant, const uint8_t *bytes, size_t size,
+                                       const struct settings *settings, struct serin_error *error)
+{
+    const struct engine_options options = {.provider = contestant->name, .threads = settings->threads};
+    const struct tensor_spec *spec = &contestants[0].engine->interface.inputs[0];
+    enum serin_errc rc = SERIN_OK;
+    bool bytes_taken;
+
+    if (contestant->layout == PLAN_FASTEST && !contestant->engine)
+        rc = engine_open(bytes, size, &options, &contestant->engine, error);
+    bytes_taken = contestant->engine ? contestant->engine->takes_bytes : spec->type == TENSOR_F32;
+    if (rc == SERIN_OK &&
+        !make_input(spec, settings->bytes && bytes_taken ? TENSOR_U8 : spec->type, settings, &contestant->input))
+        rc = error_set(error, SERIN_NOMEM, "no memory for an input");
+    if (rc == SERIN_OK && contestant->layout != PLAN_FASTEST)
+        rc = planned_make(bytes, size, contestant, settings, &contestant->planned, error);
+    return rc;
+}
+
+static enum serin_errc contestant_run(struct contestant *contestant, const struct settings *settings,
+                                      struct tensor *ret, struct serin_error *error)
+{
+    enum serin_errc rc;
+
+    if (contestant->engine) {
+        rc = engine_run(contestant->engine, &contestant->input, settings->threads, &contestant->outputs, error);
+        *ret = contestant->outputs.tensors[0];
+        return rc;
     }
-    plan_slot_free(slot);
-    plan_free(plan);
-    plan_weights_free(weights);
-    graph_free(graph);
+    rc = plan_run(contestant->planned.slot, error);
+    *ret = planned_output(&contestant->planned);
+    return rc;
+}
+
+static void contestant_rest(struct contestant *contestant)
+{
+    if (contestant->engine)
+        engine_outputs_done(contestant->engine, &contestant->outputs);
+}
+
+static void contestant_close(struct contestant *contestant)
+{
+    engine_close(contestant->engine);
+    planned_done(&contestant->planned);
+    free(contestant->input.values);
+    contestant->engine = NULL;
+    contestant->planned = (struct planned){0};
+    contestant->input = (struct tensor){0};
+}
+
+static enum serin_errc take_turns(const struct settings *settings, struct serin_error *error)
+{
+    enum serin_errc rc = SERIN_OK;
+    struct tensor wanted, output;
+    double before;
+    int i, run;
+
+    rc = contestant_run(&contestants[0], settings, &wanted, error);
+    for (i = 1; i < CONTESTANTS && rc == SERIN_OK; i++)
+        if (takes_part(&contestants[i])) {
+            rc = contestant_run(&contestants[i], settings, &output, error);
+            if (rc == SERIN_OK)
+                contestants[i].apart = difference(&wanted, &output);
+            contestant_rest(&contestants[i]);
+        }
+    contestant_rest(&contestants[0]);
+    for (run = 0; run < settings->runs; run++)
+        for (i = 0; i < CONTESTANTS && rc == SERIN_OK; i++)
+            if (takes_part(&contestants[i])) {
+                before = processor_ms();
+                rc = contestant_run(&contestants[i], settings, &output, error);
+                contestants[i].ms[run] = processor_ms() - before;
+                contestant_rest(&contestants[i]);
+            }
+    return rc;
+}
+
+static void print_table(const char *path, double gflop, const struct settings *settings)
+{
+    const int middle = settings->runs / 2;
+    int i;
+
+    printf("%s: %.2f GFLOP, %d runs\n%-12s %9s %9s %9s %10s\n", path, gflop, settings->runs, "provider", "ms",
+           "GFLOP/s", "ratio", "apart");
+    for (i = 0; i < CONTESTANTS; i++) {
+        struct contestant *contestant = &contestants[i];
+
+        if (!takes_part(contestant))
+            continue;
+        qsort(contestant->ms, (size_t)settings->runs, sizeof(contestant->ms[0]), by_number);
+        printf("%-12s %9.2f %9.0f %9.2f %10.1g\n", contestant->name, contestant->ms[middle],
+               1e3 * gflop / contestant->ms[middle], contestants[0].ms[middle] / contestant->ms[middle],
+               contestant->apart);
+    }
+}
+
+/* Plans as the engines make them, for their steps; returns the work of the first. */
+static double look_inside(const uint8_t *bytes, size_t size, const struct settings *settings)
+{
+    double gflop = 0.0;
+    int i;
+
+    for (i = 1; i < CONTESTANTS; i++) {
+        struct planned planned = {0};
+
+        if (takes_part(&contestants[i]) &&
+            planned_make(bytes, size, &contestants[i], settings, &planned, NULL) == SERIN_OK) {
+            if (gflop == 0.0)
+                gflop = gflop_of(&planned);
+            if (settings->steps)
+                print_steps(&planned, contestants[i].name, settings);
+        }
+        planned_done(&planned);
+    }
     return gflop;
 }
 
 static int bench(const char *path, const struct settings *settings)
 {
-    static double ms[PROVIDERS][MAX_RUNS];
-    struct engine *engines[PROVIDERS] = {NULL};
-    struct engine_outputs outputs, wanted;
-    double apart[PROVIDERS] = {0.0}, before, gflop;
     struct serin_error error = {0};
     uint8_t *bytes = NULL;
-    struct tensor inputs[PROVIDERS] = {0};
     size_t size = 0;
-    int i, run, status = 1;
+    enum serin_errc rc = file_read(path, MAX_FILE_BYTES, &bytes, &size, &error);
+    int i;
 
-    if (file_read(path, MAX_FILE_BYTES, &bytes, &size, &error) != SERIN_OK)
-        goto out;
-    for (i = 0; i < PROVIDERS; i++) {
-        const struct engine_options options = {.provider = providers[i], .threads = settings->threads};
-
-        if (engine_open(bytes, size, &options, &engines[i], &error) != SERIN_OK) {
-            if (i == 0)
-                goto out;
-            printf("%-12s %s\n", providers[i], error.message);
-        }
-    }
-    for (i = 0; i < PROVIDERS; i++) {
-        const struct tensor_spec *spec = &engines[0]->interface.inputs[0];
-
-        if (!make_input(spec, settings->bytes && engines[i] && engines[i]->takes_bytes ? TENSOR_U8 : spec->type,
-                        settings, &inputs[i]))
-            goto out;
-    }
-    if (engine_run(engines[0], &inputs[0], settings->threads, &wanted, &error) != SERIN_OK)
-        goto out;
-    for (i = 1; i < PROVIDERS; i++)
-        if (engines[i]) {
-            if (engine_run(engines[i], &inputs[i], settings->threads, &outputs, &error) != SERIN_OK)
-                goto out;
-            apart[i] = difference(&wanted.tensors[0], &outputs.tensors[0]);
-            engine_outputs_done(engines[i], &outputs);
-        }
-    engine_outputs_done(engines[0], &wanted);
-    for (run = 0; run < settings->runs; run++)
-        for (i = 0; i < PROVIDERS; i++) {
-            if (!engines[i])
-                continue;
-            before = processor_ms();
-            if (engine_run(engines[i], &inputs[i], settings->threads, &outputs, &error) != SERIN_OK)
-                goto out;
-            ms[i][run] = processor_ms() - before;
-            engine_outputs_done(engines[i], &outputs);
-        }
-    if (settings->steps && engines[2])
-        measure_plan(bytes, size, PLAN_BF16, &inputs[2], settings);
-    gflop = measure_plan(bytes, size, PLAN_F32, &inputs[engines[1] ? 1 : 0], settings);
-    printf("%s: %.2f GFLOP, %d runs\n%-12s %9s %9s %9s %10s\n", path, gflop, settings->runs, "provider", "ms",
-           "GFLOP/s", "ratio", "apart");
-    for (i = 0; i < PROVIDERS; i++) {
-        if (!engines[i])
-            continue;
-        qsort(ms[i], (size_t)settings->runs, sizeof(ms[i][0]), by_number);
-        printf("%-12s %9.2f %9.0f %9.2f %10.1g\n", providers[i], ms[i][settings->runs / 2],
-               1e3 * gflop / ms[i][settings->runs / 2], ms[0][settings->runs / 2] / ms[i][settings->runs / 2],
-               apart[i]);
-    }
-    status = 0;
-out:
-    if (status)
+    if (rc == SERIN_OK)
+        rc = engine_open(bytes, size, &(struct engine_options){.provider = "cpu", .threads = settings->threads},
+                         &contestants[0].engine, &error);
+    for (i = 0; i < (settings->layouts ? CONTESTANTS : ENGINES) && rc == SERIN_OK; i++)
+        if (contestant_open(&contestants[i], bytes, size, settings, &error) != SERIN_OK)
+            printf("%-12s %s\n", contestants[i].name, error.message);
+    if (rc == SERIN_OK)
+        rc = take_turns(settings, &error);
+    if (rc == SERIN_OK)
+        print_table(path, look_inside(bytes, size, settings), settings);
+    else
         fprintf(stderr, "%s: %s\n", path, error.message);
-    for (i = 0; i < PROVIDERS; i++) {
-        engine_close(engines[i]);
-        free(inputs[i].values);
-    }
+    for (i = 0; i < CONTESTANTS; i++)
+        contestant_close(&contestants[i]);
     free(bytes);
-    return status;
+    return rc != SERIN_OK;
 }
 
 int main(int argc, char **argv)
@@ -220,8 +363,8 @@ int main(int argc, char **argv)
     for (i = 1; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         const long number = i + 1 < argc ? strtol(argv[i + 1], NULL, 10) : 0;
 
-        if (strcmp(argv[i], "--steps") == 0 || strcmp(argv[i], "--bytes") == 0) {
-            *(argv[i][2] == 's' ? &settings.steps : &settings.bytes) = true;
+        if (strcmp(argv[i], "--steps") == 0 || strcmp(argv[i], "--bytes") == 0 || strcmp(argv[i], "--layouts") == 0) {
+            *(argv[i][2] == 's' ? &settings.steps : argv[i][2] == 'b' ? &settings.bytes : &settings.layouts) = true;
             continue;
         }
         if (number < 1 || number > MAX_RUNS * 8)
@@ -239,8 +382,9 @@ int main(int argc, char **argv)
         i++;
     }
     if (i >= argc || strncmp(argv[i], "--", 2) == 0) {
-        fprintf(stderr, "usage: bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--steps] "
-                        "MODEL.onnx...\n");
+        fprintf(stderr,
+                "usage: bench_engine [--runs N] [--batch N] [--size PIXELS] [--threads N] [--bytes] [--layouts] "
+                "[--steps] MODEL.onnx...\n");
         return 2;
     }
     for (; i < argc; i++)

@@ -27,7 +27,8 @@ struct stem {
     const struct onednn_convolution *convolution;
     const struct onednn_addresses *addresses;
     const struct kernel_batch *batch;
-    int64_t row; /* floats of a widened row of one channel */
+    int64_t row;                      /* floats of a widened row of one channel */
+    int64_t pixel_bytes, block_bytes; /* from a pixel of dst, and from 16 of its channels, to the next */
 };
 
 /* All that the last pixels of a row reach, even those that are only there to fill up the registers. */
@@ -87,8 +88,6 @@ AVX512_INLINE void pixels_body(const int pixels, const int width, const int stri
 {
     const struct onednn_convolution *c = stem->convolution;
     const int64_t tap_count = c->window.kernel[0] * c->src.channels * c->window.kernel[1];
-    const int64_t pixel_bytes = (type == ONEDNN_F32 ? 4 : 2) * LANES;
-    const int64_t block_bytes = c->dst.height * c->dst.width * pixel_bytes;
     __m512 sum[MOST_PIXELS][2], w[2];
     int64_t tap;
     int p, k;
@@ -119,7 +118,7 @@ AVX512_INLINE void pixels_body(const int pixels, const int width, const int stri
         UNROLL
     for (p = 0; p < pixels; p++)
         if (p < count) {
-            const int64_t at = k * block_bytes + p * pixel_bytes;
+            const int64_t at = k * stem->block_bytes + p * stem->pixel_bytes;
             __m512 y = activate(op, c->activation.alpha, type, sum[p][k]);
 
             if (residual)
@@ -150,7 +149,6 @@ PIXELS_OF(other, stem->convolution->dst.type, stem->convolution->activation.op)
 static void run_row(const struct stem *stem, int64_t picture, int64_t y, const float *const *taps)
 {
     const struct onednn_convolution *c = stem->convolution;
-    const int64_t pixel_bytes = (int64_t)onednn_type_bytes(c->dst.type) * LANES;
     const int64_t weights_of_block = c->window.kernel[0] * c->window.kernel[1] * c->src.channels * LANES;
     const int64_t blocks = onednn_round_up(c->dst.channels, LANES) / LANES;
     const struct onednn_addresses *addresses = stem->addresses;
@@ -164,7 +162,7 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const f
         const pixels_function function = functions[width - 1][c->window.stride[1] - 1];
 
         for (x = 0; x < c->dst.width; x += pixels) {
-            const size_t at = (size_t)(((block * c->dst.height + y) * c->dst.width + x) * pixel_bytes);
+            const size_t at = (size_t)(block * stem->block_bytes + (y * c->dst.width + x) * stem->pixel_bytes);
 
             function(stem, taps, x * c->window.stride[1], (const float *)addresses->weights + block * weights_of_block,
                      addresses->bias ? (const float *)addresses->bias + block * LANES : NULL,
@@ -233,7 +231,14 @@ static void run_part(void *data, int part, int parts)
 static void run(const struct onednn_convolution *c, const struct onednn_addresses *addresses,
                 const struct kernel_batch *batch, int threads)
 {
-    onednn_parallel(threads, run_part, &(struct stem){c, addresses, batch, row_floats(c)});
+    const int64_t block_bytes = (int64_t)onednn_type_bytes(c->dst.type) * LANES;
+    struct stem stem = {c, addresses, batch, row_floats(c), block_bytes, block_bytes};
+
+    if (c->dst.block == 0)
+        stem.pixel_bytes = c->dst.channels / LANES * block_bytes;
+    else
+        stem.block_bytes = c->dst.height * c->dst.width * block_bytes;
+    onednn_parallel(threads, run_part, &stem);
 }
 
 /* Against oneDNN 2.6 on Zen 4, one thread, pictures of 640 x 640, 3 x 3 and stride 2, with SiLU; times faster:
@@ -253,7 +258,8 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
            w->dilation[0] == 1 && w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 &&
            (c->src.type == ONEDNN_F32 || c->src.type == ONEDNN_U8) &&
            (c->src.type == ONEDNN_U8 || c->dst.type == ONEDNN_F32 || c->dst.channels <= MOST_CHANNELS_BF16) &&
-           c->dst.block == LANES && kernel_activation_known(&c->activation);
+           (c->dst.block == LANES || (c->dst.block == 0 && c->dst.channels % LANES == 0)) &&
+           kernel_activation_known(&c->activation);
 }
 
 const struct kernel_convolution kernel_stem = {.name = "stem",

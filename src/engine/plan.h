@@ -20,6 +20,13 @@ enum plan_precision {
     PLAN_BF16, /* weights and what lies between convolutions; sums, and what follows the last ones, are fp32 */
 };
 
+/* How the channels of a picture of floats lie in memory, where the order is ours to choose. */
+enum plan_layout {
+    PLAN_FASTEST,  /* TOGETHER in bf16 on a processor with AMX, whose kernels take nothing else; otherwise BLOCKS */
+    PLAN_BLOCKS,   /* blocks of onednn_block channels: ranges of channels are pieces of memory */
+    PLAN_TOGETHER, /* all channels of a pixel */
+};
+
 struct plan_weights; /* what plans share; not thread-safe: one plan is made at a time */
 struct plan;
 struct plan_slot;
@@ -34,6 +41,7 @@ struct plan_options {
     const char *const *keep; /* names of values of floats that are asked for besides the outputs; good until plan_new
                                 returns */
     int keep_count;
+    enum plan_layout layout;
 };
 
 /* graph: as read; it and weights must outlive the plan, which is the caller's: plan_free. Errors: those of graph_shape;

@@ -192,6 +192,8 @@ static enum serin_errc add_widening(struct plan_builder *builder, int value, str
     return SERIN_OK;
 }
 
+static enum serin_errc picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret);
+
 static enum serin_errc plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
@@ -206,16 +208,47 @@ static enum serin_errc plain_to_read(struct plan_builder *builder, int value, st
         return add_widening(builder, value, ret);
     if (!planned->has_plain) {
         struct onednn_image plain = planned->layout;
+        struct plan_place from;
 
-        BUG_ON(!planned->has_picture);
+        BUG_ON(!planned->has_picture && planned->source == GRAPH_NONE);
         plain.type = plain_type(&planned->layout);
         plain.block = 1;
-        rc = plain_to_write(builder, value, ret);
+        rc = picture_to_read(builder, value, &from);
         if (rc == SERIN_OK)
-            rc = add_reorder(builder, &planned->layout, planned->picture, &plain, planned->plain, of->shape[0]);
+            rc = plain_to_write(builder, value, ret);
+        if (rc == SERIN_OK)
+            rc = add_reorder(builder, &planned->layout, from, &plain, planned->plain, of->shape[0]);
     }
     *ret = planned->plain;
     return rc;
+}
+
+/* Channels [from_channel, + count) of one picture to to_channel of another; last: nothing comes behind them. */
+static enum serin_errc add_copy(struct plan_builder *builder, int from, int64_t from_channel, int to,
+                                int64_t to_channel, int64_t count, bool last)
+{
+    const struct planned_value *planned = &builder->values[from];
+    struct plan_place src, dst;
+    struct plan_step *step = NULL;
+    enum serin_errc rc;
+
+    if (planned->source != GRAPH_NONE) {
+        from_channel += planned->source_channel;
+        from = planned->source;
+    }
+    rc = picture_to_read(builder, from, &src);
+    if (rc == SERIN_OK)
+        rc = picture_to_write(builder, to, &dst);
+    if (rc == SERIN_OK)
+        rc = step_begin(builder, STEP_COPY_CHANNELS, value_of(builder, to)->producer, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    step->inputs[0] = src, step->outputs[0] = dst;
+    step->pictures = value_of(builder, to)->shape[0];
+    step->src = builder->values[from].layout, step->dst = builder->values[to].layout;
+    step->src_channel = from_channel, step->dst_channel = to_channel, step->count = count, step->last = last;
+    step_end(builder);
+    return SERIN_OK;
 }
 
 static enum serin_errc picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
@@ -224,7 +257,9 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
     const struct graph_value *of = value_of(builder, value);
     enum serin_errc rc = SERIN_OK;
 
-    if (!planned->has_picture) {
+    if (!planned->has_picture && planned->source != GRAPH_NONE) {
+        rc = add_copy(builder, value, 0, value, 0, channels_of(builder, value), true);
+    } else if (!planned->has_picture) {
         const struct onednn_image layout = plan_layout_to_read(builder, value);
         struct onednn_image plain = layout;
         struct plan_place from;
@@ -325,6 +360,12 @@ static bool floats_of_integers(const struct plan_builder *builder, const struct 
     return node->op == GRAPH_CONV && node->conv.quantized && value_of(builder, node->outputs[0])->type == GRAPH_F32;
 }
 
+/* As a convolution of integers leaves floats. */
+static bool leaves_layout(const struct onednn_image *layout)
+{
+    return layout->type == ONEDNN_F32 && layout->block == 0;
+}
+
 /* What computes it, and how many floats of a bias that reads. */
 static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct plan_step *step, size_t *ret_bias)
 {
@@ -366,7 +407,8 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     const struct graph_node *node = &builder->graph->nodes[at];
     const bool has_residual = has_input(node, 3);
     const bool spreads = plan_spreads_taps(builder, node);
-    const bool to_floats = floats_of_integers(builder, node);
+    const bool to_floats =
+        floats_of_integers(builder, node) && !leaves_layout(&builder->values[node->outputs[0]].layout);
     const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
     struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst = {.buffer = GRAPH_NONE}, result;
     struct onednn_image taps;
@@ -481,7 +523,8 @@ static enum serin_errc build_scaling(struct plan_builder *builder, int at, enum 
     struct plan_step *step = NULL;
     enum serin_errc rc;
 
-    if (kind == STEP_QUANTIZE && !builder->values[x].has_picture) { /* as it is: it can be read from there */
+    if (kind == STEP_QUANTIZE && !builder->values[x].has_picture &&
+        builder->values[x].source == GRAPH_NONE) { /* as it is: it can be read from there */
         layout = plan_layout_of(builder, x);
         layout.type = ONEDNN_F32;
         layout.block = 1;
@@ -508,31 +551,19 @@ static enum serin_errc build_scaling(struct plan_builder *builder, int at, enum 
     return SERIN_OK;
 }
 
-static enum serin_errc copy_channels(struct plan_builder *builder, int at, int from, int64_t from_channel, int to,
-                                     int64_t to_channel, int64_t count, bool last)
+/* Two parts of a split that lie beside each other in its source. */
+static bool follows(const struct plan_builder *builder, int one, int next)
 {
-    struct plan_place src, dst;
-    struct plan_step *step = NULL;
-    enum serin_errc rc = picture_to_read(builder, from, &src);
+    const struct planned_value *first = &builder->values[one], *second = &builder->values[next];
 
-    if (rc == SERIN_OK)
-        rc = picture_to_write(builder, to, &dst);
-    if (rc == SERIN_OK)
-        rc = step_begin(builder, STEP_COPY_CHANNELS, at, 1, 1, &step);
-    if (rc != SERIN_OK)
-        return rc;
-    step->inputs[0] = src, step->outputs[0] = dst;
-    step->pictures = value_of(builder, to)->shape[0];
-    step->src = builder->values[from].layout, step->dst = builder->values[to].layout;
-    step->src_channel = from_channel, step->dst_channel = to_channel, step->count = count, step->last = last;
-    step_end(builder);
-    return SERIN_OK;
+    return first->source != GRAPH_NONE && first->source == second->source &&
+           second->source_channel == first->source_channel + channels_of(builder, one);
 }
 
 static enum serin_errc build_concat(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
-    int64_t channel = 0, base, lies;
+    int64_t channel = 0, count, base, lies;
     const int root = plan_root_of(builder, node->outputs[0], &base);
     enum serin_errc rc = SERIN_OK;
     struct plan_place place;
@@ -541,10 +572,13 @@ static enum serin_errc build_concat(struct plan_builder *builder, int at)
     for (i = 0; i < node->input_count && rc == SERIN_OK; i++) {
         const int input = node->inputs[i];
 
-        if (plan_root_of(builder, input, &lies) != root || lies != base + channel)
-            rc = copy_channels(builder, at, input, 0, node->outputs[0], channel, channels_of(builder, input),
-                               i + 1 == node->input_count);
-        channel += channels_of(builder, input);
+        count = channels_of(builder, input);
+        if (plan_root_of(builder, input, &lies) != root || lies != base + channel) {
+            while (i + 1 < node->input_count && follows(builder, node->inputs[i], node->inputs[i + 1]))
+                count += channels_of(builder, node->inputs[++i]);
+            rc = add_copy(builder, input, 0, node->outputs[0], channel, count, i + 1 == node->input_count);
+        }
+        channel += count;
     }
     return rc == SERIN_OK ? picture_to_write(builder, node->outputs[0], &place) : rc;
 }
@@ -565,8 +599,8 @@ static enum serin_errc build_parts(struct plan_builder *builder, int at)
                              node->name);
         if (builder->values[output].parent == node->inputs[0])
             rc = picture_to_write(builder, output, &place);
-        else
-            rc = copy_channels(builder, at, node->inputs[0], channel, output, 0, channels_of(builder, output), true);
+        else if (builder->values[output].source == GRAPH_NONE)
+            rc = add_copy(builder, node->inputs[0], channel, output, 0, channels_of(builder, output), true);
         channel += channels_of(builder, output);
     }
     return rc;
@@ -999,11 +1033,19 @@ static enum serin_errc build_all(struct plan_builder *builder)
     return rc == SERIN_OK ? build_kept(builder) : rc;
 }
 
+/* oneDNN's kernels with tiles take all channels together, and nothing else: it would run the others without tiles. */
+static int64_t block_of_floats(const struct plan_options *options)
+{
+    if (options->layout == PLAN_FASTEST)
+        return options->precision == PLAN_BF16 && onednn_has_amx() ? 0 : onednn_block();
+    return options->layout == PLAN_TOGETHER ? 0 : onednn_block();
+}
+
 enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, struct serin_error *error)
 {
     struct graph *graph = plan->graph;
     struct plan_builder builder = {
-        .plan = plan, .graph = graph, .weights = weights, .block = onednn_block(), .error = error};
+        .plan = plan, .graph = graph, .weights = weights, .block = block_of_floats(&plan->options), .error = error};
     enum serin_errc rc;
     int i;
 
@@ -1022,7 +1064,7 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)
-            builder.values[i].parent = GRAPH_NONE;
+            builder.values[i].parent = builder.values[i].source = GRAPH_NONE;
         rc = build_all(&builder);
     }
     for (i = 0; builder.primitives && i < graph->node_count; i++)

@@ -9,9 +9,11 @@
  * written where they belong to begin with (value->parent), and the parts of a split are where they are: neither takes
  * a step. What does not begin at a block is copied.
  *
- * Integers lie in block 0, as oneDNN's kernels for 8 bits want them: there a range of channels is no piece of memory,
- * and concatenations and splits are copies. What a convolution of integers leaves in floats is brought into blocks at
- * once, so that floats have one layout.
+ * Integers lie in block 0, as oneDNN's kernels for 8 bits want them, and so does bf16 where the processor has AMX.
+ * There a range of channels is no piece of memory, and oneDNN reads and writes none that lies between others:
+ * concatenations are copies, and so are the parts of splits (value->source), but only those that somebody needs by
+ * themselves: a concatenation takes its channels from where they are. What a convolution of integers leaves in floats
+ * is brought into the floats' layout at once, so that they have one.
  *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
  * writes fp32, since the boxes are computed from it.
@@ -27,6 +29,11 @@
 static bool is_eight_bits(enum graph_type type)
 {
     return type == GRAPH_U8 || type == GRAPH_I8;
+}
+
+static bool is_floats(const struct onednn_image *image)
+{
+    return image->type == ONEDNN_F32 || image->type == ONEDNN_BF16;
 }
 
 static bool is_picture_shaped(const struct graph_value *value)
@@ -62,7 +69,7 @@ struct onednn_image plan_layout_to_read(const struct plan_builder *builder, int 
     if (planned->makes_picture || planned->has_picture)
         return planned->layout;
     layout = plan_layout_of(builder, value);
-    if (layout.block != 0 && layout.channels <= FEW_CHANNELS)
+    if ((layout.block != 0 || planned->as_it_comes) && layout.channels <= FEW_CHANNELS)
         layout.block = 1;
     if (planned->as_it_comes)
         layout.type = planned->has_bytes ? ONEDNN_U8 : ONEDNN_F32;
@@ -90,7 +97,8 @@ bool plan_spreads_taps(const struct plan_builder *builder, const struct graph_no
     const struct graph_window *window = &node->conv.window;
     int i;
 
-    if (node->op != GRAPH_CONV_TRANSPOSE || node->conv.groups != 1 || y->shape[1] % builder->block)
+    if (node->op != GRAPH_CONV_TRANSPOSE || node->conv.groups != 1 ||
+        onednn_round_up(y->shape[1], builder->block) != y->shape[1])
         return false;
     for (i = 0; i < 2; i++)
         if (window->kernel[i] != window->stride[i] || window->dilation[i] != 1 || window->pad_begin[i] != 0 ||
@@ -319,10 +327,10 @@ static enum serin_errc choose(struct plan_builder *builder, int at)
             break;
         case GRAPH_ADD:
         case GRAPH_MUL:
-            fits = first->block != 0 && plan_same_layout(first, &builder->values[node->inputs[1]].layout);
+            fits = is_floats(first) && plan_same_layout(first, &builder->values[node->inputs[1]].layout);
             break;
         default:
-            fits = first->block != 0 && kernel_knows_unary(node->op);
+            fits = is_floats(first) && kernel_knows_unary(node->op);
             break;
         }
     }
@@ -385,15 +393,25 @@ static void widen(struct plan_builder *builder)
 
 /* ---- parts that lie where they belong ---- */
 
+/* Whether ranges of its channels are pieces of memory. */
+static bool lies_in_blocks(const struct plan_builder *builder, int value)
+{
+    return builder->values[value].layout.block != 0;
+}
+
 static void place_parts(struct plan_builder *builder, const struct graph_node *node)
 {
+    const struct planned_value *whole = &builder->values[node->inputs[0]];
     int64_t channel = node->op == GRAPH_SLICE ? plan_channel_slice(builder, node) : 0;
     int i;
 
     for (i = 0; i < node->output_count; i++) {
         if (node->outputs[i] == GRAPH_NONE)
             return; /* its size is not known: what comes behind is copied */
-        if (channel % builder->block == 0 && channels_of(builder, node->outputs[i]) % builder->block == 0) {
+        if (!lies_in_blocks(builder, node->inputs[0])) {
+            builder->values[node->outputs[i]].source = whole->source != GRAPH_NONE ? whole->source : node->inputs[0];
+            builder->values[node->outputs[i]].source_channel = whole->source_channel + channel;
+        } else if (channel % builder->block == 0 && channels_of(builder, node->outputs[i]) % builder->block == 0) {
             builder->values[node->outputs[i]].parent = node->inputs[0];
             builder->values[node->outputs[i]].parent_channel = channel;
         }
@@ -451,16 +469,14 @@ static void place_all(struct plan_builder *builder)
     for (at = 0; at < builder->graph->node_count; at++) {
         const struct graph_node *node = &builder->graph->nodes[at];
 
-        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE) &&
-            builder->values[node->inputs[0]].layout.block != 0)
+        if (builder->works_on_pictures[at] && (node->op == GRAPH_SPLIT || node->op == GRAPH_SLICE))
             place_parts(builder, node);
     }
     /* The last concatenation first: the one before it may lie in it as a whole. */
     for (at = builder->graph->node_count - 1; at >= 0; at--) {
         const struct graph_node *node = &builder->graph->nodes[at];
 
-        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT &&
-            builder->values[node->outputs[0]].layout.block != 0)
+        if (builder->works_on_pictures[at] && node->op == GRAPH_CONCAT && lies_in_blocks(builder, node->outputs[0]))
             place_inputs(builder, node);
     }
 }

@@ -106,6 +106,8 @@ struct planned_value {
     struct onednn_image layout; /* of the picture, once somebody needs it */
     int parent;                 /* value in whose picture this one lies, or GRAPH_NONE */
     int64_t parent_channel;
+    int source; /* value of whose channels this one is a copy, made only if somebody needs it, or GRAPH_NONE */
+    int64_t source_channel;
     bool has_picture, has_plain; /* by the steps up to now */
     struct plan_place picture, plain;
     bool has_bytes; /* an input that comes as such */
@@ -120,7 +122,7 @@ struct plan_builder {
     bool *works_on_pictures;                   /* by node */
     struct onednn_primitive **primitives;      /* of convolutions and pools, until a step takes them over */
     const struct kernel_convolution **kernels; /* of convolutions that are none of oneDNN's */
-    int64_t block;
+    int64_t block;                             /* of pictures of floats, as in onednn.h */
     struct serin_error *error;
 };
 

@@ -61,6 +61,28 @@ static const char *at(const struct onednn_image *image, const void *memory, int6
            (size_t)(channel / block * block * pixels + channel % block) * onednn_type_bytes(image->type);
 }
 
+BODY copy_runs_body(int64_t count, size_t run_bytes, const char *from, size_t from_stride, char *to, size_t to_stride)
+{
+    int64_t i;
+    size_t k;
+
+    if (run_bytes % 64 == 0)
+        for (i = 0; i < count; i++, from += from_stride, to += to_stride)
+            for (k = 0; k < run_bytes; k += 64)
+                memcpy(to + k, from + k, 64);
+    else if (run_bytes % 16 == 0)
+        for (i = 0; i < count; i++, from += from_stride, to += to_stride)
+            for (k = 0; k < run_bytes; k += 16)
+                memcpy(to + k, from + k, 16);
+    else
+        for (i = 0; i < count; i++, from += from_stride, to += to_stride)
+            memcpy(to, from, run_bytes);
+}
+
+FOR_PROCESSORS(copy_runs,
+               (int64_t count, size_t run_bytes, const char *from, size_t from_stride, char *to, size_t to_stride),
+               (count, run_bytes, from, from_stride, to, to_stride))
+
 void kernel_copy_channels(const struct onednn_image *src, const void *from, int64_t src_channel,
                           const struct onednn_image *dst, void *to, int64_t dst_channel, int64_t count, bool last)
 {
@@ -79,9 +101,7 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
         if (run == src_block && run == dst_block)
             memcpy(out, in, (size_t)(run * pixels) * bytes);
         else
-            for (pixel = 0; pixel < pixels; pixel++)
-                memcpy(out + (size_t)(pixel * dst_block) * bytes, in + (size_t)(pixel * src_block) * bytes,
-                       (size_t)run * bytes);
+            copy_runs(pixels, (size_t)run * bytes, in, (size_t)src_block * bytes, out, (size_t)dst_block * bytes);
         done += run;
     }
     if (last && dst->channels % dst_block) {
@@ -117,19 +137,22 @@ void kernel_spread_taps(const struct onednn_image *src, const void *from, const 
 {
     const int64_t block = block_of(dst), groups = dst->channels / block;
     const int64_t down = dst->height / src->height, across = dst->width / src->width;
-    const size_t pixel_bytes = (size_t)block * onednn_type_bytes(src->type);
-    const char *in = from;
-    int64_t tap, group, y, x;
+    const size_t bytes = onednn_type_bytes(src->type), pixel_bytes = (size_t)block * bytes;
+    const size_t src_pixel_bytes = (size_t)block_of(src) * bytes;
+    int64_t tap, group, y;
 
     for (tap = 0; tap < down * across; tap++)
-        for (group = 0; group < groups; group++)
-            for (y = 0; y < src->height; y++) {
-                const int64_t row = group * dst->height + y * down + tap / across;
-                char *out = (char *)to + (size_t)(row * dst->width + tap % across) * pixel_bytes;
+        for (group = 0; group < groups; group++) {
+            const char *in = at(src, from, tap * dst->channels + group * block);
 
-                for (x = 0; x < src->width; x++, in += pixel_bytes, out += (size_t)across * pixel_bytes)
-                    memcpy(out, in, pixel_bytes);
+            for (y = 0; y < src->height; y++, in += (size_t)src->width * src_pixel_bytes) {
+                const int64_t row = group * dst->height + y * down + tap / across;
+
+                copy_runs(src->width, pixel_bytes, in, src_pixel_bytes,
+                          (char *)to + (size_t)(row * dst->width + tap % across) * pixel_bytes,
+                          (size_t)across * pixel_bytes);
             }
+        }
 }
 
 /* ---- element by element ---- */

@@ -18,7 +18,7 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
 /* Each pixel of src becomes a rectangle of pixels of dst; sizes are multiples, channels and block are equal. */
 void kernel_resize_nearest(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
 /* Channels [tap][dst's channels] of src become the rectangle of pixels that each of its pixels has in dst. Channels of
- * dst fill whole blocks. */
+ * dst fill whole blocks; block is the same. */
 void kernel_spread_taps(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to);
 /* to[i] = from[i] / 255. */
 void kernel_widen_bytes(int64_t count, const uint8_t *from, float *to);

@@ -109,12 +109,12 @@ static double difference(const struct graph_value *value, const void *got, const
 
 /* bytes: the input comes as such, where the model's is fp32. */
 static void check_model(const char *name, int64_t batch, int64_t side_px, enum plan_precision precision, bool bytes,
-                        double tolerance)
+                        enum plan_layout layout, double tolerance)
 {
     struct graph *graph = read_model(name), *plain = NULL;
     const struct tensor input = input_of(graph, batch, side_px);
     const bool as_bytes = bytes && graph->interface.inputs[0].type == TENSOR_F32;
-    const struct plan_options options = {.precision = precision, .threads = 1, .bytes = as_bytes};
+    const struct plan_options options = {.precision = precision, .threads = 1, .bytes = as_bytes, .layout = layout};
     struct plan_weights *weights = plan_weights_new();
     void *want[ENGINE_MAX_TENSORS];
     const void *inputs[1];
@@ -162,7 +162,7 @@ static void test_models_in_fp32(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-        check_model(models[i], 2, 96, PLAN_F32, i % 2, 1e-4);
+        check_model(models[i], 2, 96, PLAN_F32, i % 2, PLAN_FASTEST, 1e-4);
 }
 
 static void test_models_in_bf16(void **state)
@@ -173,7 +173,20 @@ static void test_models_in_bf16(void **state)
     if (!onednn_has_bf16())
         skip();
     for (i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-        check_model(models[i], 1, 64, PLAN_BF16, i % 2, 0.15);
+        check_model(models[i], 1, 64, PLAN_BF16, i % 2, PLAN_BLOCKS, 0.15);
+}
+
+/* The layout of a processor with AMX, whichever this one is. */
+static void test_models_with_channels_together(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        check_model(models[i], 2, 96, PLAN_F32, i % 2, PLAN_TOGETHER, 1e-4);
+        if (onednn_has_bf16())
+            check_model(models[i], 2, 64, PLAN_BF16, i % 2, PLAN_TOGETHER, 0.15);
+    }
 }
 
 /* Weights are packed once, and the last plan to go leaves them to the others. */
@@ -199,9 +212,9 @@ static void test_plans_share_weights(void **state)
     graph_free(graph);
 }
 
-/* Runs a graph of one input and one output, made by hand, as a plan and in plain C. Takes it over; the result is how
- * many steps spread taps. */
-static int check_graph_beside(struct graph *graph, bool bytes, struct plan_weights *weights)
+/* Runs a graph of one input and one output, made by hand, as a plan and in plain C. The result is how many steps spread
+ * taps. */
+static int check_graph_in(enum plan_layout layout, struct graph *graph, bool bytes, struct plan_weights *weights)
 {
     struct plan *plan = calloc(1, sizeof(*plan));
     const struct graph_value *y;
@@ -214,12 +227,14 @@ static int check_graph_beside(struct graph *graph, bool bytes, struct plan_weigh
     int i, spread = 0;
 
     assert_non_null(plan);
-    graph->has_shapes = true;
-    graph->input_count = graph->output_count = 1;
-    must(graph_index(graph, &error), &error);
+    if (!graph->has_shapes) {
+        graph->has_shapes = true;
+        graph->input_count = graph->output_count = 1;
+        must(graph_index(graph, &error), &error);
+    }
     arena_init(&plan->arena, (size_t)1 << 20);
     plan->graph = graph;
-    plan->options = (struct plan_options){.precision = PLAN_F32, .threads = 1, .bytes = bytes};
+    plan->options = (struct plan_options){.precision = PLAN_F32, .threads = 1, .bytes = bytes, .layout = layout};
     must(plan_build(plan, weights, &error), &error);
     must(give_offsets(plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);
@@ -235,16 +250,20 @@ static int check_graph_beside(struct graph *graph, bool bytes, struct plan_weigh
     free(want);
     free(picture);
     plan_slot_free(slot);
+    plan->graph = NULL;
     plan_free(plan);
     return spread;
 }
 
+/* In both layouts, beside each other. Takes the graph over. */
 static int check_graph(struct graph *graph, bool bytes)
 {
     struct plan_weights *weights = plan_weights_new();
-    int spread = check_graph_beside(graph, bytes, weights);
+    int spread = check_graph_in(PLAN_BLOCKS, graph, bytes, weights);
 
+    assert_int_equal(check_graph_in(PLAN_TOGETHER, graph, bytes, weights), spread);
     plan_weights_free(weights);
+    graph_free(graph);
     return spread;
 }
 
@@ -404,8 +423,9 @@ static void test_packed_weights_outlive_what_they_were_made_from(void **state)
         node.conv.groups = 1;
         node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
         graph->outputs[0] = add_node(graph, node, 2, inputs, shape);
-        assert_int_equal(check_graph_beside(graph, false, weights), 0);
+        assert_int_equal(check_graph_in(PLAN_BLOCKS, graph, false, weights), 0);
         assert_int_equal(weights->count, round / 2 + 1);
+        graph_free(graph);
     }
     plan_weights_free(weights);
 }
@@ -689,6 +709,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models_in_fp32),
         cmocka_unit_test(test_models_in_bf16),
+        cmocka_unit_test(test_models_with_channels_together),
         cmocka_unit_test(test_plans_share_weights),
         cmocka_unit_test(test_transposed_convolutions),
         cmocka_unit_test(test_half_of_a_split_in_a_concatenation),
