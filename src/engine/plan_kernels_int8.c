@@ -31,6 +31,11 @@ static inline __attribute__((always_inline)) uint8_t quantized(float x, const st
     return (uint8_t)(bits.i - ROUNDER_BIT + range->zero);
 }
 
+#define QUANTIZE_CHANNELS(channels, number)                                                                            \
+    for (p = 0; p < pixels; p++)                                                                                       \
+        for (c = 0; c < (channels); c++)                                                                               \
+            to[p * to_pixel + c] = quantized(number, &range);
+
 /* count channels of each of so many pixels, so many elements apart. */
 BODY quantize_body(bool bf16, int64_t pixels, int64_t count, const void *from, int64_t from_pixel, int64_t from_channel,
                    const struct range *given, uint8_t *to, int64_t to_pixel)
@@ -45,18 +50,15 @@ BODY quantize_body(bool bf16, int64_t pixels, int64_t count, const void *from, i
             for (p = 0; p < pixels; p++)
                 to[p * to_pixel + c] =
                     quantized(bf16 ? from_bf16(from16[c * from_channel + p]) : from32[c * from_channel + p], &range);
+    } else if (count == 16) { /* a number that compilers know, as nearly always */
+        if (bf16)
+            QUANTIZE_CHANNELS(16, from_bf16(from16[p * from_pixel + c]))
+        else
+            QUANTIZE_CHANNELS(16, from32[p * from_pixel + c])
     } else if (bf16) {
-        for (p = 0; p < pixels; p++)
-            for (c = 0; c < count; c++)
-                to[p * to_pixel + c] = quantized(from_bf16(from16[p * from_pixel + c]), &range);
-    } else if (count == 16) {
-        for (p = 0; p < pixels; p++)
-            for (c = 0; c < 16; c++)
-                to[p * to_pixel + c] = quantized(from32[p * from_pixel + c], &range);
+        QUANTIZE_CHANNELS(count, from_bf16(from16[p * from_pixel + c]))
     } else {
-        for (p = 0; p < pixels; p++)
-            for (c = 0; c < count; c++)
-                to[p * to_pixel + c] = quantized(from32[p * from_pixel + c], &range);
+        QUANTIZE_CHANNELS(count, from32[p * from_pixel + c])
     }
 }
 
@@ -87,15 +89,16 @@ void kernel_quantize(const struct onednn_image *src, const void *from, const str
                  (uint8_t *)to + channel, dst->channels);
 }
 
-#define NUMBERS_OF(type)                                                                                               \
+/* Of channels, of room that there is for them. */
+#define NUMBERS_OF(type, channels, room)                                                                               \
     for (p = 0; p < pixels; p++)                                                                                       \
-        for (c = 0; c < room; c++) {                                                                                   \
-            const float y = c < count ? (float)(((const type *)from)[p * from_pixel + c] - zero) * scale : 0.0f;       \
+        for (c = 0; c < (room); c++) {                                                                                 \
+            const float y = c < (channels) ? (float)(((const type *)from)[p * from_pixel + c] - zero) * scale : 0.0f;  \
                                                                                                                        \
             if (bf16)                                                                                                  \
-                to16[p * room + c] = to_bf16(y);                                                                       \
+                to16[p * (room) + c] = to_bf16(y);                                                                     \
             else                                                                                                       \
-                to32[p * room + c] = y;                                                                                \
+                to32[p * (room) + c] = y;                                                                              \
         }
 
 /* count channels of each pixel, of room that there is for them. */
@@ -106,10 +109,12 @@ BODY dequantize_body(bool bf16, bool is_signed, int64_t pixels, int64_t count, i
     float *to32 = to;
     int64_t p, c;
 
-    if (is_signed) {
-        NUMBERS_OF(int8_t)
+    if (count == 16 && room == 16 && !is_signed) {
+        NUMBERS_OF(uint8_t, 16, 16)
+    } else if (is_signed) {
+        NUMBERS_OF(int8_t, count, room)
     } else {
-        NUMBERS_OF(uint8_t)
+        NUMBERS_OF(uint8_t, count, room)
     }
 }
 
