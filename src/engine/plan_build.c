@@ -117,6 +117,22 @@ static enum serin_errc picture_to_write(struct plan_builder *builder, int value,
     return rc;
 }
 
+/* From one picture to the next, where value is plain. */
+static size_t plain_picture_bytes(const struct graph_value *value)
+{
+    const uint64_t bytes = graph_value_bytes(value);
+
+    return (size_t)(value->rank > 0 && value->shape[0] > 0 ? bytes / (uint64_t)value->shape[0] : bytes);
+}
+
+/* value lies where something else does: its memory, with the strides of its own shape. */
+static void lies_at(struct plan_builder *builder, int value, struct plan_place place)
+{
+    place.picture_bytes = plain_picture_bytes(value_of(builder, value));
+    builder->values[value].plain = place;
+    builder->values[value].has_plain = true;
+}
+
 static enum serin_errc plain_to_write(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
@@ -127,8 +143,7 @@ static enum serin_errc plain_to_write(struct plan_builder *builder, int value, s
 
         rc = add_buffer(builder, graph_value_bytes(of), &planned->plain);
         planned->has_plain = rc == SERIN_OK;
-        if (of->rank > 0 && of->shape[0] > 0)
-            planned->plain.picture_bytes = (size_t)(graph_value_bytes(of) / (uint64_t)of->shape[0]);
+        planned->plain.picture_bytes = plain_picture_bytes(of);
     }
     *ret = planned->plain;
     return rc;
@@ -201,7 +216,8 @@ static enum serin_errc plain_to_read(struct plan_builder *builder, int value, st
     enum serin_errc rc = SERIN_OK;
 
     if (of->constant) {
-        *ret = (struct plan_place){.buffer = GRAPH_NONE, .constant = of->constant};
+        *ret = (struct plan_place){
+            .buffer = GRAPH_NONE, .constant = of->constant, .picture_bytes = plain_picture_bytes(of)};
         return SERIN_OK;
     }
     if (!planned->has_plain && planned->has_bytes)
@@ -275,7 +291,6 @@ static enum serin_errc picture_to_read(struct plan_builder *builder, int value, 
             return SERIN_OK;
         }
         rc = plain_to_read(builder, value, &from);
-        from.picture_bytes = onednn_image_bytes(&plain); /* its memory may be that of another shape */
         if (rc == SERIN_OK && plan_same_layout(&plain, &layout) && from.buffer != GRAPH_NONE) {
             planned->picture = from;
             planned->has_picture = true;
@@ -744,8 +759,7 @@ static enum serin_errc build_plain_part(struct plan_builder *builder, int at, in
     else
         from.offset += (size_t)(begin * inner) * element;
     if (outer == 1) { /* it is there already */
-        builder->values[output].plain = from;
-        builder->values[output].has_plain = true;
+        lies_at(builder, output, from);
         return SERIN_OK;
     }
     rc = plain_to_write(builder, output, &to);
@@ -945,8 +959,8 @@ static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
     switch ((int)node->op) {
     case GRAPH_RESHAPE:
         rc = plain_to_read(builder, node->inputs[0], &place);
-        builder->values[node->outputs[0]].plain = place;
-        builder->values[node->outputs[0]].has_plain = true;
+        if (rc == SERIN_OK)
+            lies_at(builder, node->outputs[0], place);
         return rc;
     case GRAPH_CONCAT:
         return build_plain_concat(builder, at);

@@ -354,6 +354,19 @@ static void test_floats_on_both_sides(void **state)
     }
 }
 
+/* Pictures that lie in the memory of another shape become integers one by one. */
+static void test_pictures_that_a_reshape_made(void **state)
+{
+    const int64_t shape[4] = {1, 16, 6, 6}, pictures[4] = {4, 4, 6, 6};
+    struct graph *graph = start(shape);
+    int x = add(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, GRAPH_F32, pictures);
+
+    (void)state;
+    x = through_integers(graph, x, GRAPH_U8, 4.0f / 255.0f, 20);
+    x = layer(graph, x, (struct layer){16, 1, 3, 1, true, true, false, GRAPH_REMOVED});
+    assert_int_equal(check(graph, x, PLAN_F32, 0.01f).integers, 1);
+}
+
 /* As ONNX Runtime's quantizer writes it: the result is rounded before its activation, which is then a table. */
 static void test_an_activation_between_integers_is_a_table(void **state)
 {
@@ -459,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_convolutions_of_integers),
         cmocka_unit_test(test_everything_between_two_convolutions_stays_integers),
         cmocka_unit_test(test_floats_on_both_sides),
+        cmocka_unit_test(test_pictures_that_a_reshape_made),
         cmocka_unit_test(test_an_activation_between_integers_is_a_table),
         cmocka_unit_test(test_what_does_not_fit_stays_floats),
         cmocka_unit_test(test_numbers_and_integers),

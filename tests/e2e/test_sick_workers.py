@@ -68,6 +68,7 @@ def test_a_worker_that_stands_still(pushed, tmp_path):
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.skipif("sanitize" in os.environ.get("SERIN_CC", ""), reason="a sanitizer's shadow is larger than any limit")
 def test_a_worker_that_has_too_little_memory(pushed, tmp_path):
     """Enough to be let in, and not for the pictures that come: it is killed for it, or refused it; stable answers."""
     with with_workers(pushed, tmp_path) as serve:

@@ -1,11 +1,13 @@
 /*
- * fuzz_engine_plan.c - fuzz target: bytes as a network, planned and run in fp32, beside plain C.
+ * fuzz_engine_plan.c - fuzz target: bytes as a network, planned and run in fp32, beside plain C, and in bf16.
  * SPDX-License-Identifier: Apache-2.0
  *
  * The structure is the file's, the numbers are ours: weights are overwritten with values between 1/4 and 1, so that a
  * difference is a mistake and not an overflow of the file's. What is left of sensitivity (a file may still subtract
  * equals, or compare) shows when plain C runs twice, with inputs that differ by 1e-5: the plan may be off by a hundred
- * times what that moves. A slot begins as NaNs, and serves two runs: what was not written, or was left behind, shows.
+ * times what that moves. In bf16, and where the network quantizes (a last digit may be a whole step there), a result
+ * must only be finite where plain C's is. A slot begins as NaNs, and serves two runs: what was not written, or was left
+ * behind, shows.
  */
 #include "engine/plan.c"
 
@@ -16,6 +18,7 @@
 #define MAX_BYTES ((uint64_t)1 << 22) /* of all values; blocks may make sixteen times as much of it */
 #define FREE_SIZE 3                   /* for dimensions that the file leaves free */
 #define NUDGE     1e-5f
+#define LARGEST   1e30f /* beyond it, what is finite is a matter of rounding */
 #define TOLERANCE 1e-4f /* of an output's largest value */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -139,35 +142,35 @@ static void nudge(const struct graph_value *value, void *memory)
 
 /* ---- the comparison ---- */
 
-/* nudged: want, of inputs that differ a little. */
-static void compare(const struct graph_value *value, const void *got, const void *want, const void *nudged)
+/* nudged: want, of inputs that differ a little. exact: not only finite. */
+static void compare(const struct graph_value *value, bool exact, const void *got, const void *want, const void *nudged)
 {
     const float *g = got, *w = want, *n = nudged;
     float largest = 0.0f, moved = 0.0f, off = 0.0f;
     uint64_t i;
 
     if (value->type != GRAPH_F32) {
-        if (memcmp(want, nudged, (size_t)graph_value_bytes(value)) == 0 &&
+        if (exact && memcmp(want, nudged, (size_t)graph_value_bytes(value)) == 0 &&
             memcmp(got, want, (size_t)graph_value_bytes(value)) != 0)
             abort();
         return;
     }
     for (i = 0; i < value->element_count; i++) {
-        if (!isfinite(w[i]) || !isfinite(n[i]))
+        if (!isfinite(w[i]) || !isfinite(n[i]) || fabsf(w[i]) > LARGEST)
             return;
         largest = fmaxf(largest, fabsf(w[i]));
         moved = fmaxf(moved, fabsf(n[i] - w[i]));
         off = fabsf(g[i] - w[i]) <= off ? off : fabsf(g[i] - w[i]); /* and a NaN is taken over */
     }
-    if (!(off <=
-          FLT_MIN * 16.0f + TOLERANCE * largest + 100.0f * moved)) { /* some kernels leave e^-87 where 0 is due */
+    /* Some kernels leave e^-87 where 0 is due. */
+    if (exact ? !(off <= FLT_MIN * 16.0f + TOLERANCE * largest + 100.0f * moved) : !isfinite(off)) {
         fprintf(stderr, "'%s' is off by %g of %g, where the inputs' last digits move it by %g\n", value->name,
                 (double)off, (double)largest, (double)moved);
         abort();
     }
 }
 
-static void run_twice(const struct graph *graph, struct plan_slot *slot)
+static void run_twice(const struct graph *graph, bool exact, struct plan_slot *slot)
 {
     struct buffers inputs = buffers_new(graph, graph->input_count, graph->inputs);
     struct buffers want = buffers_new(graph, graph->output_count, graph->outputs);
@@ -195,16 +198,27 @@ static void run_twice(const struct graph *graph, struct plan_slot *slot)
             graph_plain_run(graph, 4 * MAX_BYTES, (const void *const *)inputs.at, nudged.at, &error) != SERIN_OK)
             continue;
         for (i = 0; i < graph->output_count; i++)
-            compare(&graph->values[graph->outputs[i]], plan_slot_output(slot, i), want.at[i], nudged.at[i]);
+            compare(&graph->values[graph->outputs[i]], exact, plan_slot_output(slot, i), want.at[i], nudged.at[i]);
     }
     buffers_done(&inputs);
     buffers_done(&want);
     buffers_done(&nudged);
 }
 
-static void try_plan(const struct graph *read, const struct graph *shaped, const struct tensor *shapes)
+static bool quantizes(const struct graph *graph)
 {
-    static const struct plan_options options = {.precision = PLAN_F32, .threads = 1};
+    int i;
+
+    for (i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].op == GRAPH_QUANTIZE_LINEAR || graph->nodes[i].op == GRAPH_DYNAMIC_QUANTIZE_LINEAR)
+            return true;
+    return false;
+}
+
+static void try_plan(const struct graph *read, const struct graph *shaped, const struct tensor *shapes,
+                     enum plan_precision precision)
+{
+    const struct plan_options options = {.precision = precision, .threads = 1};
     struct plan_weights *weights = plan_weights_new();
     struct serin_error error = {.code = SERIN_OK};
     struct plan_slot *slot = NULL;
@@ -231,7 +245,7 @@ static void try_plan(const struct graph *read, const struct graph *shaped, const
         check_error(rc, &error);
     }
     if (rc == SERIN_OK)
-        run_twice(shaped, slot);
+        run_twice(shaped, precision == PLAN_F32 && !quantizes(shaped), slot);
     plan_slot_free(slot);
     plan_free(plan);
     plan_weights_free(weights);
@@ -254,8 +268,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             for (d = 0; d < spec->rank; d++)
                 shapes[i].shape[d] = spec->shape[d] > 0 ? spec->shape[d] : FREE_SIZE;
         }
-        if (graph_shape(read, shapes, &shaped, &error) == SERIN_OK && is_small(shaped))
-            try_plan(read, shaped, shapes);
+        if (graph_shape(read, shapes, &shaped, &error) == SERIN_OK && is_small(shaped)) {
+            try_plan(read, shaped, shapes, PLAN_F32);
+            if (onednn_has_bf16())
+                try_plan(read, shaped, shapes, PLAN_BF16);
+        }
     }
     graph_free(shaped);
     graph_free(read);

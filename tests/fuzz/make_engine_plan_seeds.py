@@ -84,6 +84,39 @@ class Network:
                 y = self.add("Add", r.sample([y, other], 2), shape)
         return y
 
+    def quantized(self):
+        """A convolution of integers, as exporters and serin quantize write it."""
+        r = self.random
+        x = self.pick(test=lambda s: s[1] <= 64)
+        if not x:
+            return None
+        n, c, h, w = self.shapes[x]
+        out, k, groups = r.choice([3, 8, 16, 16, 32]), r.choice([1, 1, 3]), 1
+        if r.random() < .2:
+            out, groups = c, c
+        type = r.choice([np.uint8, np.int8])
+
+        def there_and_back(value, shape):
+            scale = self.constant(None, np.array(r.choice([.01, .05, .3]), np.float32))
+            zero = self.constant(None, np.array(r.choice([0, 0, 7]), type))
+            q = self.add("QuantizeLinear", [value, scale, zero], shape)
+            self.order.remove(q)  # of integers
+            return self.add("DequantizeLinear", [q, scale, zero], shape)
+
+        rng = np.random.default_rng(r.randrange(1 << 30))
+        weights = self.constant(None, rng.integers(-127, 128, (out, c // groups, k, k)).astype(np.int8))
+        many = () if r.random() < .3 else (out,)
+        scales = [self.constant(None, np.full(many, .01, np.float32)), self.constant(None, np.zeros(many, np.int8))]
+        inputs = [there_and_back(x, [n, c, h, w]), self.add("DequantizeLinear", [weights, *scales], [out, c // groups, k, k], axis=0)]
+        self.order.remove(inputs[1])
+        if r.random() < .7:
+            inputs.append(self.constant([out]))
+        shape = [n, out, h, w]
+        y = self.add("Conv", inputs, shape, pads=[k // 2] * 4, kernel_shape=[k, k], group=groups)
+        if r.random() < .6:
+            y = self.activation(y)
+        return there_and_back(y, shape) if r.random() < .7 else y
+
     def activation(self, x=None):
         x = x or self.pick(self.random.choice([3, 4, 4]))
         if not x:
@@ -279,7 +312,7 @@ class Network:
     # ---- all ----
 
     def make(self):
-        kinds = ([self.conv] * 8 + [self.concat] * 4 + [self.split] * 4 + [self.pool, self.resize, self.transposed, self.binary] * 2 +
+        kinds = ([self.conv] * 8 + [self.quantized] * 3 + [self.concat] * 4 + [self.split] * 4 + [self.pool, self.resize, self.transposed, self.binary] * 2 +
                  [self.activation, self.reshape, self.reshape, self.transpose, self.softmax, self.product, self.gemm, self.reduce,
                   self.pad, self.slice, self.distribution])
         for _ in range(self.random.choice([2, 4, 8, 12])):
