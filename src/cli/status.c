@@ -169,12 +169,29 @@ static void print_rows(const struct row *rows, size_t count)
         print_row(&rows[k], widths);
 }
 
-/* Replicas that are not ready, with the reason: what one looks for first. */
+static void print_name(const json_t *model, const json_t *version)
+{
+    fputs("! ", stdout);
+    terminal_text(stdout, text_of(model, "model"));
+    putchar(':');
+    terminal_text(stdout, text_of(version, "tag"));
+}
+
+/* Replicas that are not ready, with the reason: what one looks for first. And a version of provider auto that does not
+ * run as fast as it might. */
 static void print_troubles(const json_t *model, const json_t *version)
 {
-    const json_t *replicas = json_object_get(version, "replicas");
+    const json_t *replicas = json_object_get(version, "replicas"), *engine = json_object_get(version, "engine");
     size_t i;
 
+    if (*text_of(engine, "why")) {
+        print_name(model, version);
+        printf(" runs with provider ");
+        terminal_text(stdout, text_of(engine, "provider"));
+        fputs(": ", stdout);
+        terminal_text(stdout, text_of(engine, "why"));
+        putchar('\n');
+    }
     for (i = 0; i < json_array_size(replicas); i++) {
         const json_t *replica = json_array_get(replicas, i);
         const char *why = text_of(replica, "why");
@@ -183,10 +200,7 @@ static void print_troubles(const json_t *model, const json_t *version)
 
         if (strcmp(state, "ready") == 0)
             continue;
-        fputs("! ", stdout);
-        terminal_text(stdout, text_of(model, "model"));
-        putchar(':');
-        terminal_text(stdout, text_of(version, "tag"));
+        print_name(model, version);
         printf(" replica %zu is ", i);
         terminal_text(stdout, state);
         fputs(*why ? ": " : "", stdout);

@@ -222,6 +222,8 @@ def test_a_bundle_says_what_runs_it(serve):
         assert "'/NonZero': the operator NonZero is not known here" in engines["n2"]["why"]
         until(lambda: any("street:n2: " in line and "NonZero" in line  # another thread writes it
                           for line in (serve.folder / "events").read_text().split("\n")), "a line of the worker")
+        assert "! street:n2 runs with provider cpu: oneDNN cannot run this network" in serin(
+            "status", "--admin", f"127.0.0.1:{serve.admin}").stdout
         push(serve.folder / "data", "n3", "--set", "provider=cuda")
         refused(serve, "n3", "CUDA provider")
     assert serve.api("GET", "versions/street:n2")["engine"] == engines["n2"]

@@ -15,7 +15,7 @@ from serve_fixture import serving, until
 
 STREET = ROOT / "examples" / "models" / "street-person" / "v1.1.0.onnx"
 FOOTAGE = ROOT / "examples" / "footage"
-RECORD = ROOT / "examples" / "precision" / "record.tar.xz"
+RECORD = ROOT / "examples" / "precision" / "record.tar.gz"
 
 # A worker's sandbox keeps ThreadSanitizer from its list of suppressions.
 pytestmark = pytest.mark.skipif("thread" in os.environ.get("SERIN_CC", ""), reason="no workers under ThreadSanitizer")
@@ -47,7 +47,7 @@ def push(folder, tag, model, *options):
 def footage(serve):
     """Cameras that play labelled footage until the end of the with, and get no error."""
     with subprocess.Popen([BIN, "stream", "--to", f"http://127.0.0.1:{serve.port}", "--model", "street", "--dir",
-                           FOOTAGE / "images" / "day", "--loop", "--cameras", "10", "--fps", "3", "--labels", "auto", "--data",
+                           FOOTAGE / "images" / "day", "--loop", "--cameras", "12", "--fps", "1", "--labels", "auto", "--data",
                            FOOTAGE / "data.yaml", "--label-share", "1", "--label-delay", "0.2", "--json"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as player:
         try:
@@ -78,16 +78,54 @@ def engine_of(serve, tag):
                 if version["tag"] == tag)
 
 
-def test_bf16_is_released_by_evidence(tmp_path):
+def bf16(folder):
     if "no instructions for bf16" in serin("inspect", STREET, "--provider", "onednn-bf16").stderr:
         pytest.skip("this processor has no instructions for bf16")
-    push(tmp_path, "v1.0.0-cpu", STREET, "--set", "provider=cpu")
-    push(tmp_path, "v1.1.0-cpu-bf16", STREET, "--set", "provider=onednn-bf16")
+    push(folder, "v1.1.0-cpu-bf16", STREET, "--set", "provider=onednn-bf16")
+    return "v1.1.0-cpu-bf16", "onednn-bf16"
+
+
+def int8(folder):
+    run = serin("quantize", "--model", STREET, "--data", FOOTAGE / "images" / "day", "--images", "24", "-o", folder / "int8.onnx")
+    assert run.returncode == 0, run.stderr
+    push(folder, "v1.2.0-cpu-int8", folder / "int8.onnx", "--set", "provider=onednn")
+    return "v1.2.0-cpu-int8", "onednn"
+
+
+@pytest.mark.parametrize("make", [bf16, int8])
+def test_a_lower_precision_is_released_by_evidence(tmp_path, make):
+    push(tmp_path, "v1.0.0-cpu", STREET)
+    tag, provider = make(tmp_path)
     with serving(tmp_path, "--worker-threads", "1") as serve:
         serve.deploy("street:v1.0.0-cpu", stable=True)
         with footage(serve):
-            found = release(serve, "v1.1.0-cpu-bf16")
-        assert found["phase"] == "Promoted", found
-        assert engine_of(serve, "v1.0.0-cpu") == "cpu" and engine_of(serve, "v1.1.0-cpu-bf16") == "onednn-bf16"
-        shifted = {guard["metric"]: guard for guard in found["guards"]}
-        assert shifted["golden_map"]["stable"] != shifted["golden_map"]["canary"]  # it was measured as it is served
+            found = release(serve, tag)
+        assert found["phase"] == "Promoted", found["why"]
+        assert engine_of(serve, "v1.0.0-cpu") == "cpu" and engine_of(serve, tag) == provider
+        golden = next(guard for guard in found["guards"] if guard["metric"] == "golden_map")
+        assert golden["stable"] != golden["canary"]  # each was measured as it is served
+
+
+# ---- the kept record ----
+
+
+@pytest.fixture
+def record(tmp_path):
+    with tarfile.open(RECORD) as archive:
+        archive.extractall(tmp_path / "record")
+    return tmp_path / "record"
+
+
+@pytest.mark.parametrize("rollout", ["yolov8n-1", "yolov8n-2"])
+def test_the_kept_record_is_judged_as_it_was(record, rollout):
+    run = serin("rollout", "replay", rollout, "--data-dir", record)
+    assert run.returncode == 0 and re.search(rf"{rollout}: all of its \d+ decisions follow from what is on disk", run.stdout), \
+        run.stdout + run.stderr
+    assert run.stdout.count(" proven ") == 3 and "harm" not in run.stdout
+
+
+def test_a_record_that_was_changed_is_found(record):
+    lines = record / "rollouts" / "yolov8n-1" / "1.ndjson"
+    lines.write_text(lines.read_text().replace('"missed":1', '"missed":0', 1))
+    run = serin("rollout", "replay", "yolov8n-1", "--data-dir", record)
+    assert run.returncode == 1 and "differ" in run.stdout + run.stderr
