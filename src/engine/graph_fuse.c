@@ -205,7 +205,7 @@ enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph
 
     BUG_ON(!graph->has_shapes);
     rc = graph_fuse_begin_int8(graph, error);
-    for (rule = 0; rule < 5 && rc == SERIN_OK; rule++) {
+    for (rule = 0; rule < 4 && rc == SERIN_OK; rule++) {
         for (at = 0; at < graph->node_count && rc == SERIN_OK; at++)
             switch (rule) {
             case 0:
@@ -217,11 +217,8 @@ enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph
             case 2:
                 rc = fuse_activation(graph, at, known);
                 break;
-            case 3:
-                rc = fuse_residual(graph, at, error);
-                break;
             default:
-                rc = graph_fuse_enlarged(graph, at, error);
+                rc = fuse_residual(graph, at, error);
                 break;
             }
         if (rc == SERIN_OK)

@@ -10,7 +10,7 @@
  *
  *     conv(concat(enlarge(a), b))   becomes   conv_b(b) + enlarge(conv_a(a)),   then the activation
  */
-#include "engine/graph_fuse_inside.h"
+#include "engine/graph_fuse.h"
 
 #include <string.h>
 
@@ -82,7 +82,7 @@ static int part_of_weights(struct graph *graph, int weight, int64_t first, int64
     return part;
 }
 
-enum serin_errc graph_fuse_enlarged(struct graph *graph, int at, struct serin_error *error)
+static enum serin_errc split_at(struct graph *graph, int at, struct serin_error *error)
 {
     struct graph_node *conv = &graph->nodes[at], *concat, *resize;
     const struct graph_value *small, *y;
@@ -135,4 +135,14 @@ enum serin_errc graph_fuse_enlarged(struct graph *graph, int at, struct serin_er
     inputs[0] = other, inputs[1] = weights[1 - part];
     inputs[2] = conv->input_count > 2 ? conv->inputs[2] : GRAPH_NONE, inputs[3] = enlarged;
     return graph_set_inputs(graph, conv, 4, inputs) ? SERIN_OK : error_set(error, SERIN_NOMEM, "no memory for a graph");
+}
+
+enum serin_errc graph_fuse_enlarged(struct graph *graph, struct serin_error *error)
+{
+    enum serin_errc rc = SERIN_OK;
+    int at;
+
+    for (at = 0; at < graph->node_count && rc == SERIN_OK; at++)
+        rc = split_at(graph, at, error);
+    return rc == SERIN_OK ? graph_index(graph, error) : rc;
 }

@@ -19,10 +19,6 @@ MUST_USE enum serin_errc graph_fuse_begin_int8(struct graph *graph, struct serin
  * function of one number between DQ and Q becomes a table. */
 MUST_USE enum serin_errc graph_fuse_end_int8(struct graph *graph, struct serin_error *error);
 
-/* After everything else, of the convolution at: its half that belongs to an enlarged picture is computed before that is
- * enlarged. */
-MUST_USE enum serin_errc graph_fuse_enlarged(struct graph *graph, int at, struct serin_error *error);
-
 /* The scale of the DQ that makes value, and in *ret_integers what it makes it of; false where there is none, or one
  * with several scales. */
 bool graph_dequantized(const struct graph *graph, int value, int *ret_integers, struct graph_scale *ret);

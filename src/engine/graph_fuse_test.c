@@ -141,6 +141,7 @@ static int check(struct graph *graph, int count)
         x[i] = any_number();
     must(graph_plain_run(graph, 1 << 24, inputs, first, &error), &error);
     must(graph_fuse(graph, all_known, &error), &error);
+    must(graph_fuse_enlarged(graph, &error), &error);
     must(graph_plain_run(graph, 1 << 24, inputs, second, &error), &error);
     for (k = 0; k < graph->output_count; k++)
         for (i = 0; i < (int)graph->values[graph->outputs[k]].element_count; i++)
