@@ -65,8 +65,8 @@ static void look_at_types(struct warnings *warnings, const struct onnx_summary *
     else if (summary->quantized && on_cpu)
         warnings_add(
             warnings, "quantised_on_cpu",
-            "quantised to 8 bits: the file is smaller, but on a CPU such a model is often slower than fp32, and it "
-            "is less accurate. Compare both with 'serin bench' and 'serin eval'");
+            "quantised to 8 bits: the file is smaller, but ONNX Runtime on a CPU is often slower with it than in fp32; "
+            "--provider onednn computes it in integers. Compare both with 'serin bench' and 'serin eval'");
     if (!summary->quantized && on_cpu && summary->bytes_by_type[TENSOR_F16] > summary->bytes_by_type[TENSOR_F32])
         warnings_add(
             warnings, "fp16_on_cpu",

@@ -466,6 +466,26 @@ static void test_numbers_and_integers(void **state)
         }
 }
 
+static void test_lookup(void **state)
+{
+    uint8_t table[256], from[1000], to[1001];
+    int64_t count;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 256; i++)
+        table[i] = (uint8_t)(any_number() * 255.9f);
+    for (i = 0; i < 1000; i++)
+        from[i] = (uint8_t)(any_number() * 255.9f);
+    for (count = 0; count <= 1000; count += 1 + count / 3) {
+        memset(to, 7, sizeof(to));
+        kernel_lookup(table, count, from, to);
+        for (i = 0; i < count; i++)
+            assert_int_equal(to[i], table[from[i]]);
+        assert_int_equal(to[count], 7);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -476,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_an_activation_between_integers_is_a_table),
         cmocka_unit_test(test_what_does_not_fit_stays_floats),
         cmocka_unit_test(test_numbers_and_integers),
+        cmocka_unit_test(test_lookup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,10 @@
 
 #include "engine/plan_kernels_inside.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define ROUNDER     12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, which lies in the low bits */
 #define ROUNDER_BIT 0x4b400000
 
@@ -136,7 +140,7 @@ void kernel_dequantize(const struct onednn_image *src, const void *from, const s
                    (char *)to + (size_t)(channel * pixels) * onednn_type_bytes(dst->type));
 }
 
-BODY lookup_body(const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to)
+static void lookup_one_by_one(const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to)
 {
     int64_t i;
 
@@ -144,10 +148,33 @@ BODY lookup_body(const uint8_t *table, int64_t count, const uint8_t *from, uint8
         to[i] = table[from[i]];
 }
 
-FOR_PROCESSORS(lookup, (const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to),
-               (table, count, from, to))
+#if defined(__x86_64__)
+/* The table lies in four registers: two lookups of 128 places each, and the highest bit says which of them it was. */
+__attribute__((target("avx512f,avx512bw,avx512vbmi"))) static void
+lookup_in_registers(const uint8_t *table, int64_t count, const uint8_t *from, uint8_t *to)
+{
+    const __m512i first = _mm512_loadu_si512(table), second = _mm512_loadu_si512(table + 64),
+                  third = _mm512_loadu_si512(table + 128), fourth = _mm512_loadu_si512(table + 192);
+    int64_t i;
+
+    for (i = 0; i + 64 <= count; i += 64) {
+        const __m512i x = _mm512_loadu_si512(from + i);
+        const __m512i low = _mm512_permutex2var_epi8(first, x, second),
+                      high = _mm512_permutex2var_epi8(third, x, fourth);
+
+        _mm512_storeu_si512(to + i, _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, high));
+    }
+    lookup_one_by_one(table, count - i, from + i, to + i);
+}
+#endif
 
 void kernel_lookup(const uint8_t *table, int64_t count, const void *from, void *to)
 {
-    lookup(table, count, from, to);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vbmi")) {
+        lookup_in_registers(table, count, from, to);
+        return;
+    }
+#endif
+    lookup_one_by_one(table, count, from, to);
 }
