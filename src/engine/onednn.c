@@ -12,6 +12,8 @@
  */
 #include "engine/onednn.h"
 
+#include "base/sanitizers.h"
+
 #include <oneapi/dnnl/dnnl.h>
 
 #include <pthread.h>
@@ -142,6 +144,16 @@ void onednn_set_threads(int threads)
         omp_set_num_threads(threads);
 }
 
+/* ThreadSanitizer does not see how OpenMP's library begins and ends a piece of work: it is told. */
+#if THREAD_SANITIZED
+#include <sanitizer/tsan_interface.h>
+#define HANDS_OVER(place) __tsan_release(place)
+#define TAKES_OVER(place) __tsan_acquire(place)
+#else
+#define HANDS_OVER(place) ((void)(place))
+#define TAKES_OVER(place) ((void)(place))
+#endif
+
 struct parallel {
     void (*work)(void *data, int part, int parts);
     void *data;
@@ -151,15 +163,22 @@ static void parallel_part(void *data)
 {
     const struct parallel *parallel = data;
 
+    TAKES_OVER(data);
     parallel->work(parallel->data, omp_get_thread_num(), omp_get_num_threads());
+    HANDS_OVER(data);
 }
 
 void onednn_parallel(int threads, void (*work)(void *data, int part, int parts), void *data)
 {
-    if (threads > 1 && GOMP_parallel && omp_get_thread_num && omp_get_num_threads)
-        GOMP_parallel(parallel_part, &(struct parallel){work, data}, (unsigned)threads, 0);
-    else
+    struct parallel parallel = {work, data};
+
+    if (threads > 1 && GOMP_parallel && omp_get_thread_num && omp_get_num_threads) {
+        HANDS_OVER(&parallel);
+        GOMP_parallel(parallel_part, &parallel, (unsigned)threads, 0);
+        TAKES_OVER(&parallel);
+    } else {
         work(data, 0, 1);
+    }
 }
 
 /* ---- pictures ---- */
