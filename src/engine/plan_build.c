@@ -713,6 +713,24 @@ static enum serin_errc add_chunks(struct plan_builder *builder, int at, struct p
     return SERIN_OK;
 }
 
+/* A picture's numbers into a plain value of the same type, offset bytes into each of its pictures. */
+static enum serin_errc picture_to_plain_part(struct plan_builder *builder, int from, int to, size_t offset)
+{
+    struct plan_place src, dst;
+    struct onednn_image layout;
+    enum serin_errc rc = picture_to_read(builder, from, &src);
+
+    if (rc == SERIN_OK)
+        rc = plain_to_write(builder, to, &dst);
+    if (rc != SERIN_OK)
+        return rc;
+    dst.offset += offset;
+    layout = builder->values[from].layout;
+    layout.type = plain_type(&layout);
+    layout.block = 1;
+    return add_reorder(builder, &builder->values[from].layout, src, &layout, dst, value_of(builder, to)->shape[0]);
+}
+
 static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
@@ -728,7 +746,13 @@ static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
     for (i = 0; i < node->input_count && rc == SERIN_OK; i++) {
         const struct graph_value *x = value_of(builder, node->inputs[i]);
         const size_t run = (size_t)product(x->shape, axis, x->rank) * element;
+        const struct planned_value *part = &builder->values[node->inputs[i]];
 
+        if (axis == 1 && part->makes_picture && !part->has_plain) {
+            rc = picture_to_plain_part(builder, node->inputs[i], node->outputs[0], offset);
+            offset += run;
+            continue;
+        }
         rc = plain_to_read(builder, node->inputs[i], &from);
         if (rc == SERIN_OK)
             rc = plain_to_write(builder, node->outputs[0], &to);
@@ -1008,7 +1032,8 @@ static enum serin_errc build_kept(struct plan_builder *builder)
 
         for (v = 0; v < builder->graph->value_count; v++)
             if (strcmp(value_of(builder, v)->name, name) == 0 && value_of(builder, v)->type == GRAPH_F32 &&
-                (builder->values[v].has_picture || builder->values[v].has_plain))
+                (builder->values[v].has_picture || builder->values[v].has_plain ||
+                 builder->values[v].source != GRAPH_NONE))
                 break;
         if (v == builder->graph->value_count)
             return error_set(builder->error, SERIN_UNSUPPORTED, "'%.120s' is not there while the network runs", name);

@@ -12,7 +12,8 @@
  * Integers lie in block 0, as oneDNN's kernels for 8 bits want them, and so does bf16 where the processor has AMX.
  * There a range of channels is no piece of memory, and oneDNN reads and writes none that lies between others:
  * concatenations are copies, and so are the parts of splits (value->source), but only those that somebody needs by
- * themselves: a concatenation takes its channels from where they are. What a convolution of integers leaves in floats
+ * themselves: a concatenation takes its channels from where they are. A concatenation that only plain nodes read is
+ * plain itself, since a range of channels is a piece of memory there. What a convolution of integers leaves in floats
  * is brought into the floats' layout at once, so that they have one.
  *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
@@ -391,6 +392,23 @@ static void widen(struct plan_builder *builder)
     }
 }
 
+/* Concatenations of floats, all channels of a pixel together, that are made plain right away. */
+static void make_plain(struct plan_builder *builder)
+{
+    int at;
+
+    for (at = builder->graph->node_count - 1; at >= 0; at--) {
+        const struct graph_node *node = &builder->graph->nodes[at];
+        struct planned_value *y;
+
+        if (!builder->works_on_pictures[at] || node->op != GRAPH_CONCAT)
+            continue;
+        y = &builder->values[node->outputs[0]];
+        if (y->layout.block == 0 && is_floats(&y->layout) && only_plain_users(builder, node->outputs[0]))
+            builder->works_on_pictures[at] = y->makes_picture = false;
+    }
+}
+
 /* ---- parts that lie where they belong ---- */
 
 /* Whether ranges of its channels are pieces of memory. */
@@ -504,6 +522,7 @@ enum serin_errc plan_choose(struct plan_builder *builder)
         return rc;
     if (builder->plan->options.precision == PLAN_BF16)
         widen(builder);
+    make_plain(builder);
     place_all(builder);
     return SERIN_OK;
 }

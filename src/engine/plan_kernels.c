@@ -115,21 +115,19 @@ void kernel_copy_channels(const struct onednn_image *src, const void *from, int6
 
 void kernel_resize_nearest(const struct onednn_image *src, const void *from, const struct onednn_image *dst, void *to)
 {
-    const int64_t block = block_of(src), groups = onednn_round_up(src->channels, src->block) / block;
+    const int64_t groups = onednn_round_up(src->channels, src->block) / block_of(src);
     const int64_t down = dst->height / src->height, across = dst->width / src->width;
-    const size_t pixel_bytes = (size_t)block * onednn_type_bytes(src->type);
-    const size_t row_bytes = (size_t)dst->width * pixel_bytes;
-    int64_t row, x, k;
+    const size_t pixel_bytes = (size_t)block_of(src) * onednn_type_bytes(src->type);
+    const char *in = from;
+    char *out = to;
+    int64_t row, k;
 
     for (row = 0; row < groups * src->height; row++) {
-        const char *in = (const char *)from + (size_t)(row * src->width) * pixel_bytes;
-        char *out = (char *)to + (size_t)(row * down) * row_bytes, *first = out;
-
-        for (x = 0; x < src->width; x++, in += pixel_bytes)
-            for (k = 0; k < across; k++, out += pixel_bytes)
-                memcpy(out, in, pixel_bytes);
-        for (k = 1; k < down; k++)
-            memcpy(first + (size_t)k * row_bytes, first, row_bytes);
+        for (k = 0; k < down * across; k++)
+            copy_runs(src->width, pixel_bytes, in, pixel_bytes,
+                      out + (size_t)(k / across * dst->width + k % across) * pixel_bytes, (size_t)across * pixel_bytes);
+        in += (size_t)src->width * pixel_bytes;
+        out += (size_t)(down * dst->width) * pixel_bytes;
     }
 }
 
