@@ -364,6 +364,28 @@ static int add_random_constant(struct graph *graph, int rank, const int64_t *sha
     return value;
 }
 
+/* Boxes and scores of one size, as heads of networks leave them: nothing reads both as a picture. */
+static void test_a_concatenation_for_plain_nodes(void **state)
+{
+    const int64_t x_shape[4] = {2, 16, 4, 5}, y_shape[4] = {2, 36, 4, 5};
+    struct graph *graph = graph_new((uint64_t)1 << 20);
+    int parts[2], i;
+
+    (void)state;
+    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
+    for (i = 0; i < 2; i++) {
+        const int64_t w_shape[4] = {i ? 20 : 16, 16, 1, 1}, part_shape[4] = {2, w_shape[0], 4, 5};
+        struct graph_node node = {.op = GRAPH_CONV};
+        int inputs[2] = {graph->inputs[0], add_random_constant(graph, 4, w_shape)};
+
+        node.conv.groups = 1;
+        node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+        parts[i] = add_node(graph, node, 2, inputs, part_shape);
+    }
+    graph->outputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, y_shape);
+    assert_int_equal(check_graph(graph, false), 0);
+}
+
 /* A convolution over one pixel of pictures that were another shape: so many, so large, are read. */
 static void test_pictures_that_a_reshape_made(void **state)
 {
@@ -713,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_plans_share_weights),
         cmocka_unit_test(test_transposed_convolutions),
         cmocka_unit_test(test_half_of_a_split_in_a_concatenation),
+        cmocka_unit_test(test_a_concatenation_for_plain_nodes),
         cmocka_unit_test(test_pictures_that_a_reshape_made),
         cmocka_unit_test(test_a_dense_layer_whose_bias_is_a_column),
         cmocka_unit_test(test_packed_weights_outlive_what_they_were_made_from),
