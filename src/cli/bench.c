@@ -198,5 +198,6 @@ const struct cli_verb cli_bench = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct bench_settings),
+    .runs_networks = true,
     .run = run_bench,
 };

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct cli_verb *find_verb(const struct cli_verb *const *verbs, const char *name)
 {
@@ -37,6 +38,15 @@ static int unknown_verb(const struct cli_verb *const *verbs, const char *typed)
     else
         terminal_complain("there is no verb '%s'; 'serin --help' lists them all", typed);
     return CLI_USAGE;
+}
+
+/* OpenMP's threads, which oneDNN uses, spin between two pieces of work unless they are told not to: on a machine with
+ * other things to do that takes several times the processor. They are told by the environment, which their library
+ * reads before main begins: hence the program begins once more. Goes on where it cannot. */
+static void run_with_patient_threads(char **argv)
+{
+    if (!getenv("OMP_WAIT_POLICY") && setenv("OMP_WAIT_POLICY", "passive", 0) == 0)
+        execv("/proc/self/exe", argv);
 }
 
 static int run_verb(const struct cli_verb *verb, int argc, char **argv)
@@ -92,6 +102,8 @@ static int dispatch(int argc, char **argv, const struct cli_verb *const *verbs)
         return CLI_USAGE;
     }
     verb = find_verb(verbs, argv[1]);
+    if (verb && verb->runs_networks)
+        run_with_patient_threads(argv);
     return verb ? run_verb(verb, argc - 2, argv + 2) : unknown_verb(verbs, argv[1]);
 }
 

@@ -63,6 +63,7 @@ struct cli_verb {
     const struct cli_option *options;   /* ends with a row without a name */
     const struct cli_example *examples; /* ends with a row without a command */
     size_t settings_bytes;
+    bool runs_networks;
     int (*run)(const void *settings, char *const *operands, size_t operand_count); /* returns an exit code */
 };
 

@@ -260,5 +260,6 @@ const struct cli_verb cli_eval = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct eval_settings),
+    .runs_networks = true,
     .run = eval,
 };

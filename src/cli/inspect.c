@@ -455,5 +455,6 @@ const struct cli_verb cli_inspect = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct inspect_settings),
+    .runs_networks = true,
     .run = inspect,
 };

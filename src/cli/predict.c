@@ -368,5 +368,6 @@ const struct cli_verb cli_predict = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct predict_settings),
+    .runs_networks = true,
     .run = predict,
 };

@@ -440,5 +440,6 @@ const struct cli_verb cli_push = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct push_settings),
+    .runs_networks = true,
     .run = push,
 };

@@ -339,5 +339,6 @@ const struct cli_verb cli_quantize = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct quantize_settings),
+    .runs_networks = true,
     .run = quantize,
 };

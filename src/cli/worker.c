@@ -168,5 +168,6 @@ const struct cli_verb cli_worker = {
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct worker_settings),
+    .runs_networks = true,
     .run = run_worker,
 };

@@ -19,8 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PLANS       64 /* more sets of shapes are made anew each time they come */
-#define MORE_FREE_SLOTS 4  /* of a plan, beside one for each run that may go on: outputs are read while others run */
+#define MAX_PLANS 64 /* more sets of shapes are made anew each time they come */
+#define MOST_PLAIN_WORK                                                                                                \
+    ((uint64_t)1 << 24)   /* of a run: a quarter of a second; dynamically quantized YOLOs have 100 times more */
+#define MORE_FREE_SLOTS 4 /* of a plan, beside one for each run that may go on: outputs are read while others run */
 
 struct planned {
     struct plan *plan;
@@ -174,6 +176,25 @@ static struct planned *make_place(struct network *network)
     return oldest;
 }
 
+/* What would take seconds a picture is better run by another engine. */
+static enum serin_errc refuse_plain_work(struct planned *planned, struct serin_error *error)
+{
+    const struct graph_node *most;
+    const uint64_t work = plan_plain_work(planned->plan, &most);
+    enum serin_errc rc;
+
+    if (work <= MOST_PLAIN_WORK)
+        return SERIN_OK;
+    rc =
+        error_set(error, SERIN_UNSUPPORTED,
+                  "node '%s': there is no fast %s of this kind, and %.0f million steps would be left to plain code, at "
+                  "most %.0f may be",
+                  most->name, graph_op_name(most->op), (double)work / 1e6, (double)MOST_PLAIN_WORK / 1e6);
+    plan_free(planned->plan);
+    planned->plan = NULL;
+    return rc;
+}
+
 /* Under the lock. */
 static enum serin_errc plan_for(const struct engine *engine, const struct tensor *inputs, int threads,
                                 struct planned **ret, struct serin_error *error)
@@ -191,9 +212,11 @@ static enum serin_errc plan_for(const struct engine *engine, const struct tensor
             pthread_cond_wait(&network->returned, &network->lock);
             continue;
         }
-        rc = is_not_for_us(plan_new(network->graph, inputs, &options, network->weights, &planned->plan, error), error);
+        rc = plan_new(network->graph, inputs, &options, network->weights, &planned->plan, error);
+        if (rc == SERIN_OK)
+            rc = refuse_plain_work(planned, error);
         if (rc != SERIN_OK)
-            return rc;
+            return is_not_for_us(rc, error);
         planned->threads = threads;
         planned->bytes = options.bytes;
         for (i = 0; i < engine->interface.input_count; i++)
@@ -207,7 +230,7 @@ static enum serin_errc lease_take(const struct engine *engine, const struct tens
                                   struct lease **ret, struct serin_error *error)
 {
     struct network *network = engine->state;
-    struct planned *planned;
+    struct planned *planned = NULL;
     enum serin_errc rc;
 
     pthread_mutex_lock(&network->lock);

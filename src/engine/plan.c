@@ -171,6 +171,28 @@ uint64_t plan_slot_bytes(const struct plan *plan)
     return plan->slot_bytes;
 }
 
+uint64_t plan_plain_work(const struct plan *plan, const struct graph_node **ret_most)
+{
+    uint64_t sum = 0, most = 0;
+    int i;
+
+    *ret_most = NULL;
+    for (i = 0; i < plan->step_count; i++) {
+        const struct graph_node *node = &plan->graph->nodes[plan->steps[i].node];
+        uint64_t work;
+
+        if (plan->steps[i].kind != STEP_PLAIN)
+            continue;
+        work = graph_node_work(plan->graph, node);
+        sum = work > UINT64_MAX - sum ? UINT64_MAX : sum + work;
+        if (work > most) {
+            most = work;
+            *ret_most = node;
+        }
+    }
+    return sum;
+}
+
 /* ---- slots ---- */
 
 static void *address(const struct plan_slot *slot, const struct plan_place *place, int64_t picture)

@@ -54,6 +54,9 @@ void plan_free(struct plan *plan); /* after its slots; NULL is fine */
 /* What it was made of, with the shapes of the outputs. */
 const struct graph *plan_graph(const struct plan *plan);
 uint64_t plan_slot_bytes(const struct plan *plan);
+/* Of a run, the part that is left to plain C, a hundred times slower than the rest: as graph_node_work counts, with the
+ * node that has the most of it (NULL: none has any). */
+uint64_t plan_plain_work(const struct plan *plan, const struct graph_node **ret_most);
 
 /* For people: one line a step (what, the kernel, the shape, the least milliseconds of slot's runs), then how much each
  * kind of step takes of their sum. */

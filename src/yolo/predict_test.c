@@ -260,6 +260,9 @@ static void auto_is_the_fastest_that_can(void **state)
         {"tests/golden/unplannable.onnx", "cpu", /* refused as it is planned, which is at the first prediction */
          "oneDNN cannot run this network (the provider cpu may): node 'by_the_picture' (Reshape): input 1 is not known "
          "before the picture is, but a size or place depends on it"},
+        {"tests/golden/left_to_plain.onnx", "cpu", /* it could, but who would wait */
+         "oneDNN cannot run this network (the provider cpu may): node 'conv_quant': there is no fast ConvInteger of "
+         "this kind, and 58 million steps would be left to plain code, at most 17 may be"},
     };
     struct serin_open_options options;
     struct serin_error error = {.message = ""};

@@ -3,12 +3,14 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import os
+import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
-from conftest import BIN, ROOT, serin
+from conftest import BIN, MINIATURE, ROOT, TIMEOUT_S, serin
 
 VERBS = re.findall(r"&cli_(\w+)", (ROOT / "src" / "main.c").read_text())
 PAGE = ROOT / "docs" / "man" / "serin.1"
@@ -128,3 +130,18 @@ def test_closed_stdout_is_an_error_where_files_are_opened(model, picture, tmp_pa
     run = subprocess.run(["sh", "-c", '"$@" <&-', "-", BIN, "predict", "--model", model, "-"],
                          capture_output=True, text=True, check=False)
     assert run.returncode == 1 and "stdin: " in run.stderr
+
+
+def test_threads_wait_without_spinning():
+    """OpenMP reads the environment before main begins, so it has to be there; what the caller says holds."""
+    for said, wanted in ((None, b"passive"), ("active", b"active")):
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+        environment.update({"OMP_WAIT_POLICY": said} if said else {})
+        with subprocess.Popen([BIN, "predict", "--model", MINIATURE / "detect.onnx", "-"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as run:
+            deadline = time.monotonic() + TIMEOUT_S
+            seen = b""
+            while b"OMP_WAIT_POLICY=" not in seen and run.poll() is None and time.monotonic() < deadline:
+                seen = pathlib.Path(f"/proc/{run.pid}/environ").read_bytes()
+            run.kill()
+        assert b"OMP_WAIT_POLICY=" + wanted in seen.split(b"\0")
