@@ -179,6 +179,7 @@ struct serin_eval_options {
     double iou;                    /* default .7 */
     int max_det;                   /* default 300; COCO's AP itself looks at the best 100 of an image */
     int input_height, input_width; /* px; 0: the model's own */
+    size_t max_images;             /* evenly chosen of the data's pictures; 0, the default: all of them */
     /* Called after each picture with the number done and the total; returning false stops with SERIN_INVALID. May be
      * NULL. */
     bool (*progress)(void *user, size_t done, size_t total);

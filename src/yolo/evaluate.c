@@ -29,6 +29,7 @@ struct run {
     struct serin_yolo *yolo;
     const struct serin_yolo_info *info;
     struct dataset *dataset;
+    size_t image_count;                       /* of the data's pictures, evenly chosen */
     struct coco_eval *box, *mask, *keypoints; /* those the task has */
     struct ultralytics_ap *ultralytics;
     size_t *class_images, *class_instances; /* [class_count] */
@@ -321,10 +322,16 @@ static enum serin_errc decode_or_count(struct run *run, const char *path, const 
     run->images_failed++;
     if (options->failed)
         options->failed(options->user, path, &error);
-    if (run->images_failed == run->dataset->image_count)
+    if (run->images_failed == run->image_count)
         return error_set(run->error, rc, "not one of %zu pictures could be decoded; the last: %s", run->images_failed,
                          error.message);
     return SERIN_OK;
+}
+
+/* Which picture of the data comes in place i of those that are evaluated. */
+static const struct dataset_image *chosen(const struct run *run, size_t i)
+{
+    return &run->dataset->images[(size_t)((uint64_t)i * run->dataset->image_count / run->image_count)];
 }
 
 static enum serin_errc predict_group(struct run *run, size_t first, size_t size,
@@ -338,7 +345,7 @@ static enum serin_errc predict_group(struct run *run, size_t first, size_t size,
     size_t count = 0, i;
 
     for (i = 0; i < size && !rc; i++) {
-        decoded[count] = &run->dataset->images[first + i];
+        decoded[count] = chosen(run, first + i);
         rc = decode_or_count(run, decoded[count]->path, options, &images[count]);
         count += images[count].pixels != NULL;
     }
@@ -381,18 +388,20 @@ static enum serin_errc predict_all(struct run *run, const struct serin_eval_opti
             classes[predict.class_count++] = (int32_t)i;
     if (predict.class_count < (size_t)run->info->class_count && run->info->task != SERIN_CLASSIFY)
         predict.classes = classes; /* what the data does not name is not wrong to find */
-    for (i = 0; i < dataset->image_count && options->max_det == DEFAULT_MAX_DET; i++)
-        if (dataset->images[i].object_count >
+    run->image_count = options->max_images > 0 && options->max_images < dataset->image_count ? options->max_images
+                                                                                             : dataset->image_count;
+    for (i = 0; i < run->image_count && options->max_det == DEFAULT_MAX_DET; i++)
+        if (chosen(run, i)->object_count >
             (size_t)predict.max_det) /* as Ultralytics: the default must not cap recall */
-            predict.max_det = (int)dataset->images[i].object_count;
-    for (i = 0; i < dataset->image_count && !rc; i += group) {
-        if (dataset->image_count - i < group)
-            group = dataset->image_count - i;
+            predict.max_det = (int)chosen(run, i)->object_count;
+    for (i = 0; i < run->image_count && !rc; i += group) {
+        if (run->image_count - i < group)
+            group = run->image_count - i;
         rc = predict_group(run, i, group, &predict, options);
         for (k = 1; k <= group && !rc && options->progress; k++)
-            if (!options->progress(options->user, i + k, dataset->image_count))
+            if (!options->progress(options->user, i + k, run->image_count))
                 rc = error_set(run->error, SERIN_INVALID, "evaluation was stopped after %zu of %zu pictures", i + k,
-                               dataset->image_count);
+                               run->image_count);
     }
     free(classes);
     return rc;

@@ -313,6 +313,38 @@ static void classes_by_folder(void **state)
     serin_evaluation_free(evaluation);
 }
 
+static void a_part_of_the_pictures_evenly_chosen(void **state)
+{
+    struct serin_evaluation *evaluation;
+    struct serin_eval_options options;
+    struct serin_error error;
+    size_t objects, part;
+    char path[256];
+
+    (void)state;
+    open_model("detect.onnx");
+    objects = make_set();
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    serin_eval_options_init(&options);
+    for (part = 1; part <= PICTURES + 1; part++) {
+        options.max_images = part;
+        assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, &error), SERIN_OK);
+        assert_int_equal(evaluation->images, part < PICTURES ? part : PICTURES);
+        assert_true(part < PICTURES ? evaluation->instances < objects : evaluation->instances == objects);
+        assert_one(evaluation->box.map50_95, 1e-9);
+        serin_evaluation_free(evaluation);
+    }
+    /* by name the third of three is the fifth of six */
+    snprintf(path, sizeof(path), "%s/images/shapes-640x480.jpg", folder);
+    assert_int_equal(file_write(path, "no picture", 10, NULL), SERIN_OK);
+    snprintf(path, sizeof(path), "%s/data.yaml", folder);
+    options.max_images = 3;
+    assert_int_equal(serin_yolo_evaluate(yolo, path, &options, &evaluation, &error), SERIN_OK);
+    assert_int_equal(evaluation->images, 2);
+    assert_int_equal(evaluation->images_failed, 1);
+    serin_evaluation_free(evaluation);
+}
+
 static bool stop_at_two(void *user, size_t done, size_t total)
 {
     assert_int_equal(total, PICTURES);
@@ -513,6 +545,7 @@ int main(void)
         WITH_FOLDER(coco_is_what_yolo_val_and_pycocotools_say),
         WITH_FOLDER(damaged_pictures_are_counted_and_left_out),
         WITH_FOLDER(classes_matched_by_number_are_told),
+        WITH_FOLDER(a_part_of_the_pictures_evenly_chosen),
         WITH_FOLDER(it_stops_when_told_and_says_which_file_is_bad),
     };
 
