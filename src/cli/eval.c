@@ -220,7 +220,7 @@ static int eval(const void *given, char *const *operands, size_t operand_count)
     eval_options.max_det = settings->max_det;
     eval_options.input_height = settings->imgsz.height;
     eval_options.input_width = settings->imgsz.width;
-    evaluation_report_to(&progress, &eval_options);
+    evaluation_report_to(&progress, NULL, &eval_options);
     rc = serin_yolo_evaluate(yolo, settings->data, &eval_options, &evaluation, &error);
     progress_hide(&progress);
     if (rc != SERIN_OK) {

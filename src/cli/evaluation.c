@@ -9,7 +9,7 @@ static bool show_progress(void *user, size_t done, size_t total)
     struct progress *progress = user;
 
     if (total != progress->total)
-        progress_begin(progress, total, "img");
+        progress_begin(progress, progress->what, total, "img");
     progress_step(progress, done);
     return true;
 }
@@ -20,9 +20,9 @@ static void show_failure(void *user, const char *path, const struct serin_error 
     terminal_complain_of(path, error);
 }
 
-void evaluation_report_to(struct progress *progress, struct serin_eval_options *options)
+void evaluation_report_to(struct progress *progress, const char *what, struct serin_eval_options *options)
 {
-    progress_begin(progress, 0, "img");
+    progress_begin(progress, what, 0, "img");
     options->progress = show_progress;
     options->failed = show_failure;
     options->user = progress;

@@ -10,9 +10,9 @@
 
 #include <serin/yolo.h>
 
-/* Sets the callbacks of options: a bar, and a sentence on stderr for each picture that cannot be decoded. progress must
- * outlive the evaluation; progress_hide it afterwards. */
-void evaluation_report_to(struct progress *progress, struct serin_eval_options *options);
+/* Sets the callbacks of options: progress, called what (or NULL), and a sentence on stderr for each picture that cannot
+ * be decoded. progress must outlive the evaluation; progress_hide it afterwards. */
+void evaluation_report_to(struct progress *progress, const char *what, struct serin_eval_options *options);
 
 /* Says on stderr where classes of data were matched by number, so that the figures may mean nothing. */
 void evaluation_warn(const char *verb, const char *data, const struct serin_evaluation *evaluation);

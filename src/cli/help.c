@@ -259,7 +259,7 @@ void cli_print_manual(FILE *out, const struct cli_verb *const *verbs)
           "draws the progress bar at once,\n"
           ".Cm off\n"
           "never; otherwise it appears for work that takes more than about a second.\n"
-          "It is drawn only where the standard error is a terminal.\n"
+          "Where the standard error is no terminal, a line each half minute takes its place.\n"
           ".El\n"
           ".Sh FILES\n"
           ".Bl -tag -width Ds\n"

@@ -268,7 +268,7 @@ static int predict_all(struct predict_run *run, const struct sources *sources)
     bool heard = true;
     size_t i;
 
-    progress_begin(&run->progress, sources->count, "img");
+    progress_begin(&run->progress, NULL, sources->count, "img");
     for (i = 0; heard && i < sources->count; i++) {
         enum serin_errc rc = predict_one(run, sources->paths[i], &error);
 

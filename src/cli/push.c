@@ -249,7 +249,7 @@ static enum serin_errc evaluate(struct push *push, struct serin_error *error)
     eval.iou = bundle_setting_get(&push->bundle, "iou", eval.iou);
     eval.max_det = (int)bundle_setting_get(&push->bundle, "max_det", eval.max_det);
     eval.input_height = eval.input_width = (int)bundle_setting_get(&push->bundle, "imgsz", 0);
-    evaluation_report_to(&progress, &eval);
+    evaluation_report_to(&progress, NULL, &eval);
     rc = serin_yolo_evaluate(push->yolo, push->settings->eval, &eval, &evaluation, error);
     progress_hide(&progress);
     if (rc != SERIN_OK)

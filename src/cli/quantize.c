@@ -8,12 +8,16 @@
 #include "cli/model.h"
 #include "cli/sources.h"
 #include "cli/terminal.h"
+#include "engine/onnx_probe.h"
 #include "yolo/dataset.h"
 #include "yolo/stages.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_MODEL_BYTES ((size_t)1 << 30)
 #define WORST_LAYERS    5
@@ -23,7 +27,7 @@ struct quantize_settings {
     const char *data, *output;
     struct cli_texts keep;
     struct cli_size imgsz;
-    int images;
+    int images, compare;
 };
 
 static const struct cli_option options[] = {
@@ -50,6 +54,14 @@ static const struct cli_option options[] = {
      .max = 100000,
      .offset = offsetof(struct quantize_settings, images),
      .help = "measure on so many of the pictures, evenly chosen"},
+    {.name = "compare",
+     .value = "N",
+     .type = CLI_INTEGER,
+     .fallback = "500",
+     .min = 0,
+     .max = 1000000,
+     .offset = offsetof(struct quantize_settings, compare),
+     .help = "compare the accuracy of both on so many of the labelled pictures, evenly chosen; 0: do not"},
     {.name = "keep",
      .value = "LAYER",
      .type = CLI_TEXTS,
@@ -74,10 +86,63 @@ static const struct cli_option options[] = {
 
 static const struct cli_example examples[] = {
     {"serin quantize --model yolov8n.onnx --data data.yaml --output yolov8n-int8.onnx",
-     "measured on 128 pictures of the data, and compared on all of them"},
+     "measured on 128 pictures of the data, and compared on 500 of them"},
     {"serin predict --provider onednn --model yolov8n-int8.onnx street/", "the result is a model like any other"},
     {0},
 };
+
+/* ---- where it goes ---- */
+
+/* A rename puts what is written in the place of whatever is there, be it a device, a link or somebody's photograph.
+ * What was there and is a model may go: the last one that was made, but not the one that it is made of. */
+static enum serin_errc check_file(const char *path, const char *model_path, struct serin_error *error)
+{
+    struct stat status, model;
+    struct onnx_summary summary;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    enum serin_errc rc;
+
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT ? SERIN_OK : error_set(error, SERIN_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return error_set(error, SERIN_INVALID, "%s is there and is no regular file: give --output another name", path);
+    if (stat(model_path, &model) == 0 && model.st_dev == status.st_dev && model.st_ino == status.st_ino)
+        return error_set(error, SERIN_INVALID,
+                         "%s is the model itself, which would be lost: give --output another name", path);
+    if (status.st_size == 0)
+        return SERIN_OK;
+    rc = file_read(path, MAX_MODEL_BYTES, &bytes, &size, error);
+    if (rc != SERIN_OK)
+        return rc;
+    rc = onnx_probe(bytes, size, &summary, NULL);
+    free(bytes);
+    if (rc != SERIN_OK)
+        return error_set(error, SERIN_INVALID,
+                         "%s is there and is no model, and would be lost: give --output another name", path);
+    onnx_summary_done(&summary);
+    return SERIN_OK;
+}
+
+static enum serin_errc check_output(const char *path, const char *model_path, struct serin_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder;
+    enum serin_errc rc;
+
+    if (strcmp(path, "-") == 0)
+        return error_set(error, SERIN_INVALID, "--output - is no name of a file: a model is not printed");
+    rc = check_file(path, model_path, error);
+    if (rc != SERIN_OK)
+        return rc;
+    folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder)
+        return error_set(error, SERIN_NOMEM, "no memory for a path");
+    if (access(folder, W_OK | X_OK) != 0)
+        rc = error_set(error, SERIN_IO, "%s: the folder cannot be written to: %s", path, strerror(errno));
+    free(folder);
+    return rc;
+}
 
 /* ---- pictures ---- */
 
@@ -109,17 +174,47 @@ static enum serin_errc list_pictures(const struct quantize_settings *settings, c
     return rc;
 }
 
+static struct serin_predict_options predict_options(const struct quantize_settings *settings)
+{
+    struct serin_predict_options predict;
+
+    serin_predict_options_init(&predict);
+    predict.input_height = settings->imgsz.height, predict.input_width = settings->imgsz.width;
+    return predict;
+}
+
+/* The one shape that the network is measured in: that of predict's squares, multiples of the stride. */
+static enum serin_errc shape_input(const struct serin_yolo *yolo, const struct quantize_settings *settings,
+                                   struct tensor *ret, struct serin_error *error)
+{
+    const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
+    const struct tensor_spec *spec = &yolo_engine(yolo)->interface.inputs[0];
+    const struct serin_predict_options predict = predict_options(settings);
+    const struct serin_image any = {.width = info->input_width, .height = info->input_height};
+    struct letterbox box;
+    enum serin_errc rc = yolo_check_options(yolo, &predict, error);
+
+    if (rc == SERIN_OK && info->batch > 1)
+        rc = error_set(error, SERIN_UNSUPPORTED,
+                       "the model takes %d pictures at once: export it for one, or for any number", info->batch);
+    if (rc == SERIN_OK)
+        rc = yolo_plan(yolo, &any, false, &predict, &box, error);
+    if (rc == SERIN_OK)
+        *ret = (struct tensor){.type = yolo_engine(yolo)->takes_bytes ? TENSOR_U8 : spec->type,
+                               .rank = 4,
+                               .shape = {1, 3, box.input_height, box.input_width}};
+    return rc;
+}
+
 static enum serin_errc look_at(struct quantizer *quantizer, int pass, const struct serin_yolo *yolo,
                                const struct quantize_settings *settings, const char *path, struct serin_error *error)
 {
-    struct serin_predict_options predict;
+    const struct serin_predict_options predict = predict_options(settings);
     struct serin_image image = {0};
     struct letterbox box;
     void *tensor = NULL;
     enum serin_errc rc = serin_image_decode_file(path, NULL, &image, error);
 
-    serin_predict_options_init(&predict);
-    predict.input_height = settings->imgsz.height, predict.input_width = settings->imgsz.width;
     if (rc == SERIN_OK)
         rc = yolo_plan(yolo, &image, false, &predict, &box, error);
     if (rc == SERIN_OK) {
@@ -146,7 +241,7 @@ static enum serin_errc measure(struct quantizer *quantizer, const struct serin_y
     size_t i, done = 0;
     int pass;
 
-    progress_begin(&progress, QUANTIZE_PASSES * count, "img");
+    progress_begin(&progress, "measuring", QUANTIZE_PASSES * count, "img");
     for (pass = 0; pass < QUANTIZE_PASSES && rc == SERIN_OK; pass++)
         for (i = 0; i < count && rc == SERIN_OK; i++) {
             const char *path = pictures->paths[i * pictures->count / count];
@@ -203,8 +298,8 @@ static void print_layers(const struct quantizer *quantizer)
     free(sorted);
 }
 
-static enum serin_errc evaluate(const struct quantize_settings *settings, const char *path, double *ret,
-                                struct serin_error *error)
+static enum serin_errc evaluate(const struct quantize_settings *settings, const char *what, const char *path,
+                                double *ret, struct serin_error *error)
 {
     struct model_settings model = settings->model;
     struct serin_evaluation *evaluation = NULL;
@@ -223,7 +318,8 @@ static enum serin_errc evaluate(const struct quantize_settings *settings, const 
         return rc;
     serin_eval_options_init(&eval);
     eval.input_height = settings->imgsz.height, eval.input_width = settings->imgsz.width;
-    evaluation_report_to(&progress, &eval);
+    eval.max_images = (size_t)settings->compare;
+    evaluation_report_to(&progress, what, &eval);
     rc = serin_yolo_evaluate(yolo, settings->data, &eval, &evaluation, error);
     progress_hide(&progress);
     if (rc == SERIN_OK)
@@ -235,15 +331,15 @@ static enum serin_errc evaluate(const struct quantize_settings *settings, const 
     return rc;
 }
 
-/* The accuracy of both on all labelled pictures. */
+/* The accuracy of both on labelled pictures. */
 static enum serin_errc compare(const struct quantize_settings *settings, enum serin_task task,
                                struct serin_error *error)
 {
     double before, after;
-    enum serin_errc rc = evaluate(settings, settings->model.path, &before, error);
+    enum serin_errc rc = evaluate(settings, "comparing, fp32", settings->model.path, &before, error);
 
     if (rc == SERIN_OK)
-        rc = evaluate(settings, settings->output, &after, error);
+        rc = evaluate(settings, "comparing, int8", settings->output, &after, error);
     if (rc == SERIN_OK && before >= 0 && after >= 0)
         printf("%s  fp32 %.4f  int8 %.4f  %+.2f points\n", task == SERIN_CLASSIFY ? "top-1" : "mAP50-95", before, after,
                100 * (after - before));
@@ -256,25 +352,17 @@ static enum serin_errc make(const struct quantize_settings *settings, struct ser
                             size_t size, struct serin_error *error)
 {
     const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
-    const struct tensor_spec *spec = &yolo_engine(yolo)->interface.inputs[0];
-    struct tensor input = {.type = yolo_engine(yolo)->takes_bytes ? TENSOR_U8 : spec->type, .rank = spec->rank};
-    const int64_t shape[4] = {1, 3, settings->imgsz.height ? settings->imgsz.height : info->input_height,
-                              settings->imgsz.width ? settings->imgsz.width : info->input_width};
     struct quantizer *quantizer = NULL;
     struct sources pictures = {0};
+    struct tensor input;
     struct buffer out;
     enum serin_errc rc;
     bool labelled = false;
-    int d;
 
-    for (d = 0; d < spec->rank; d++)
-        input.shape[d] = spec->shape[d] > 0 ? spec->shape[d] : shape[d];
-    if (input.shape[0] != 1)
-        return error_set(error, SERIN_UNSUPPORTED,
-                         "the model takes %lld pictures at once: export it for one, or for any number",
-                         (long long)input.shape[0]);
     buffer_init(&out, MAX_MODEL_BYTES);
-    rc = list_pictures(settings, info, &pictures, &labelled, error);
+    rc = shape_input(yolo, settings, &input, error);
+    if (rc == SERIN_OK)
+        rc = list_pictures(settings, info, &pictures, &labelled, error);
     if (rc == SERIN_OK)
         rc = quantizer_new(bytes, size, &input, settings->keep.items, settings->keep.count, info->threads, &quantizer,
                            error);
@@ -287,11 +375,19 @@ static enum serin_errc make(const struct quantize_settings *settings, struct ser
     if (rc == SERIN_OK) {
         print_layers(quantizer);
         printf("%.1f MB became %.1f MB\n", (double)size / 1e6, (double)out.size / 1e6);
+        terminal_flush(); /* the file is there; what is still to come takes minutes */
     }
     quantizer_free(quantizer);
     buffer_done(&out);
     sources_done(&pictures);
-    return rc == SERIN_OK && labelled ? compare(settings, info->task, error) : rc;
+    if (rc == SERIN_OK && labelled && settings->compare > 0)
+        rc = compare(settings, info->task, error);
+    if (rc == SERIN_OK) {
+        printf("to serve it in integers: serin push NAME:TAG --set provider=onednn --model ");
+        terminal_text(stdout, settings->output);
+        printf("\n");
+    }
+    return rc;
 }
 
 static int quantize(const void *given, char *const *operands, size_t operand_count)
@@ -309,7 +405,9 @@ static int quantize(const void *given, char *const *operands, size_t operand_cou
     open.provider = "onednn"; /* what measures it, and says what it does not know */
     open.threads = settings->model.threads;
     open.sidecar = settings->model.sidecar;
-    rc = model_limit_memory(&settings->model, &error);
+    rc = check_output(settings->output, settings->model.path, &error);
+    if (rc == SERIN_OK)
+        rc = model_limit_memory(&settings->model, &error);
     if (rc == SERIN_OK)
         rc = file_read(settings->model.path, MAX_MODEL_BYTES, &bytes, &size, &error);
     if (rc == SERIN_OK)
@@ -332,8 +430,10 @@ const struct cli_verb cli_quantize = {
         "(QuantizeLinear and DequantizeLinear around the convolutions): --provider onednn computes it in integers, and "
         "ONNX Runtime and others run it, too.\n\n"
         "The first and the last layers stay fp32, as does what no rule fits; the table says which, and why. Where the "
-        "data has labels, the accuracy of both is measured on all of its pictures. Use pictures like those that will "
-        "come: by night, if it has to see at night.\n\n"
+        "data has labels, the accuracy of both is compared on them. Use pictures like those that will come: by night, "
+        "if it has to see at night.\n\n"
+        "An OUT.onnx that is there is replaced where it is a model, and not the one that was given; anything else is "
+        "left as it is.\n\n"
         "The model has to be in fp32, of opset 13 or later, with fused batch normalizations, as Ultralytics exports "
         "it. The same pictures make the same file.",
     .options = options,

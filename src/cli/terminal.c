@@ -1,5 +1,5 @@
 /*
- * terminal.c - sentences, checked output, and a progress bar that is never in the way.
+ * terminal.c - sentences, checked output, and progress that is never in the way.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/terminal.h"
@@ -87,23 +87,30 @@ int terminal_finish(int code)
 
 #define REDRAW_NS   100000000u /* ten times a second */
 #define PATIENCE_NS 500000000u /* no bar before this, and none for work that will take less than twice as long */
+#define LINE_NS     30000000000u
 #define BAR_COLUMNS 24
+
+static bool wishes(const char *wanted)
+{
+    const char *wish = getenv("SERIN_PROGRESS");
+
+    return wish && strcmp(wish, wanted) == 0;
+}
 
 static bool can_redraw(void)
 {
-    const char *wish = getenv("SERIN_PROGRESS");
     const char *term = getenv("TERM");
 
-    return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) && !(wish && strcmp(wish, "off") == 0);
+    return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) && !wishes("off");
 }
 
-void progress_begin(struct progress *progress, size_t total, const char *unit)
+void progress_begin(struct progress *progress, const char *what, size_t total, const char *unit)
 {
-    const char *wish = getenv("SERIN_PROGRESS");
-
-    *progress = (struct progress){.total = total, .unit = unit, .start_ns = clock_now_ns()};
-    progress->possible = can_redraw();
-    progress->eager = wish && strcmp(wish, "on") == 0;
+    *progress = (struct progress){.what = what, .total = total, .unit = unit, .start_ns = clock_now_ns()};
+    progress->wanted = !wishes("off");
+    progress->redraws = can_redraw();
+    progress->eager = wishes("on");
+    progress->drawn_ns = progress->start_ns;
 }
 
 int terminal_columns(int fd)
@@ -136,16 +143,13 @@ void terminal_live(const char *line)
     fflush(stderr);
 }
 
-static void draw(const struct progress *progress, double elapsed_s)
+/* "measuring: 12/256   5%  0.4 img/s  ETA 4:10", with a bar in front of the numbers or without. */
+static void describe(const struct progress *progress, const char *bar, double elapsed_s, char *line, size_t size)
 {
     double share = progress->total ? (double)progress->done / (double)progress->total : 1.0;
     double rate = elapsed_s > 0 ? (double)progress->done / elapsed_s : 0;
-    char bar[BAR_COLUMNS + 1], line[160], eta[32] = "-:--";
-    int filled = (int)(share * BAR_COLUMNS), columns = live_columns();
+    char eta[32] = "-:--";
 
-    memset(bar, '.', BAR_COLUMNS);
-    memset(bar, '#', (size_t)filled);
-    bar[BAR_COLUMNS] = '\0';
     if (progress->done > 0 && rate > 0) {
         double rest = (double)(progress->total - progress->done) / rate;
         unsigned long seconds = rest < 3.6e6 ? (unsigned long)(rest + 0.5) : 3600000;
@@ -155,9 +159,20 @@ static void draw(const struct progress *progress, double elapsed_s)
         else
             snprintf(eta, sizeof(eta), "%lu:%02lu:%02lu", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
-    snprintf(line, sizeof(line), "[%s] %zu/%zu %3.0f%%  %.1f %s/s  ETA %s", bar, progress->done, progress->total,
-             100 * share, rate, progress->unit, eta);
-    fprintf(stderr, "\r%.*s\033[K", columns - 1, line); /* the last column would wrap */
+    snprintf(line, size, "%s%s%s%zu/%zu %3.0f%%  %.1f %s/s  ETA %s", progress->what ? progress->what : "",
+             progress->what ? ": " : "", bar, progress->done, progress->total, 100 * share, rate, progress->unit, eta);
+}
+
+static void draw(const struct progress *progress, double elapsed_s)
+{
+    double share = progress->total ? (double)progress->done / (double)progress->total : 1.0;
+    char bar[BAR_COLUMNS + 4] = "[", line[160];
+
+    memset(bar + 1, '.', BAR_COLUMNS);
+    memset(bar + 1, '#', (size_t)(share * BAR_COLUMNS));
+    memcpy(bar + 1 + BAR_COLUMNS, "] ", 3);
+    describe(progress, bar, elapsed_s, line, sizeof(line));
+    fprintf(stderr, "\r%.*s\033[K", live_columns() - 1, line); /* the last column would wrap */
     fflush(stderr);
 }
 
@@ -166,8 +181,18 @@ void progress_step(struct progress *progress, size_t done)
     uint64_t now = clock_now_ns(), elapsed = now - progress->start_ns;
 
     progress->done = done < progress->total ? done : progress->total;
-    if (!progress->possible)
+    if (!progress->wanted)
         return;
+    if (!progress->redraws) {
+        char line[160];
+
+        if (now - progress->drawn_ns < LINE_NS)
+            return;
+        describe(progress, "", (double)elapsed / 1e9, line, sizeof(line));
+        terminal_complain("%s", line);
+        progress->drawn_ns = now;
+        return;
+    }
     if (!progress->eager) {
         double expected_ns = done ? (double)elapsed * (double)progress->total / (double)done : 1e18;
 

@@ -41,16 +41,18 @@ int terminal_finish(int code);
  * Nothing where stderr is no terminal, or with SERIN_PROGRESS=off. */
 void terminal_live(const char *line);
 
-/* A bar on stderr, drawn only where that is a terminal and the whole work takes more than about a second;
- * SERIN_PROGRESS=on draws it at once, =off never. One thread at a time. */
+/* How far a work is, on stderr. A bar where that is a terminal and the whole work takes more than about a second;
+ * SERIN_PROGRESS=on draws it at once. In a file or a pipe a line each half minute. Neither with SERIN_PROGRESS=off. One
+ * thread at a time. */
 struct progress {
-    bool possible, eager, visible;
+    bool wanted, redraws, eager, visible;
     size_t done, total;
     uint64_t start_ns, drawn_ns;
+    const char *what; /* "measuring", where a verb has several works one after another; else NULL */
     const char *unit; /* "img" */
 };
 
-void progress_begin(struct progress *progress, size_t total, const char *unit);
+void progress_begin(struct progress *progress, const char *what, size_t total, const char *unit);
 void progress_step(struct progress *progress, size_t done);
 void progress_hide(struct progress *progress); /* before anything else is printed, and at the end */
 

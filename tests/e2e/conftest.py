@@ -21,11 +21,11 @@ TIMEOUT_S = 300  # far beyond any test; a hang becomes a failure
 
 
 def serin(*arguments, stdin=None, env=None, **options):
-    """Runs the program with its output as text; nothing is checked."""
+    """Runs the program with its output as text; nothing is checked. On a slow day no line tells how far it is."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     return subprocess.run([BIN, *map(str, arguments)], input=stdin, timeout=TIMEOUT_S, text=True, check=False,
-                          env={**os.environ, **(env or {})}, **options)
+                          env={**os.environ, "SERIN_PROGRESS": "off", **(env or {})}, **options)
 
 
 def png_bytes(width, height, pixel):

@@ -92,7 +92,7 @@ class Shell:
         home = folder / "home"
         (home / "serin").mkdir(parents=True)
         shutil.copytree(ROOT / "examples", home / "serin" / "examples")
-        env = {"PATH": f"{program.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8",
+        env = {"PATH": f"{program.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", "SERIN_PROGRESS": "off",
                "SERIN_ADMIN": f"127.0.0.1:{ports['control']}"}
         env.update((name, value) for name, value in os.environ.items() if name.endswith("SAN_OPTIONS"))
         (folder / "empty").mkdir()

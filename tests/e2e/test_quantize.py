@@ -4,6 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 import hashlib
 import json
+import os
+import pty
 import re
 
 import pytest
@@ -56,6 +58,11 @@ def test_both_engines_see_the_same(int8):
     assert found > 20 and differ <= found // 20
 
 
+def test_it_says_how_to_serve_it(int8):
+    path, said = int8
+    assert said.endswith(f"\nto serve it in integers: serin push NAME:TAG --set provider=onednn --model {path}\n")
+
+
 def test_it_is_a_model_like_any_other(int8):
     fp32 = json.loads(serin("inspect", "--json", STREET).stdout)
     run = serin("inspect", "--json", int8[0])
@@ -88,6 +95,101 @@ def test_what_is_wrong_gets_a_sentence(change, sentence, tmp_path):
     assert run.returncode != 0 and run.stdout == ""
     assert sentence in run.stderr and run.stderr.count("\n") == 1
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a model, two pictures and labels, each of which would be lost if something were written in its place."""
+    (tmp_path / "in").mkdir()
+    for name in ("day-0580.jpg", "day-0586.jpg"):
+        (tmp_path / "in" / name).write_bytes((DAY / name).read_bytes())
+    (tmp_path / "own.onnx").write_bytes((MINIATURE / "detect.onnx").read_bytes())
+    (tmp_path / "twin.onnx").hardlink_to(tmp_path / "own.onnx")
+    (tmp_path / "data.yaml").write_text("path: .\n")
+    (tmp_path / "link.onnx").symlink_to("own.onnx")
+    (tmp_path / "dangling.onnx").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path
+
+
+def quantize_in(place, output):
+    return serin("quantize", "--model", "own.onnx", "--data", "in", "--images", 1, "--output", output, cwd=place)
+
+
+@pytest.mark.parametrize("output, sentence", [
+    ("own.onnx", "is the model itself"),
+    ("./in/../own.onnx", "is the model itself"),
+    ("twin.onnx", "is the model itself"),
+    ("in/day-0586.jpg", "is there and is no model"),
+    ("data.yaml", "is there and is no model"),
+    ("in", "is no regular file"),
+    ("link.onnx", "is no regular file"),
+    ("dangling.onnx", "is no regular file"),
+    ("fifo", "is no regular file"),
+    ("/dev/stdout", "is no regular file"),
+    ("/dev/full", "is no regular file"),
+    ("-", "is no name of a file"),
+    ("own.onnx/out.onnx", "Not a directory"),
+])
+def test_nothing_is_lost_to_a_mistaken_name(place, output, sentence):
+    def files():
+        return {path: path.lstat() and (path.read_bytes() if path.is_file() else path.lstat().st_mode)
+                for path in place.rglob("*")}
+
+    before = files()
+    run = quantize_in(place, output)
+    assert run.returncode == 1 and run.stdout == "" and sentence in run.stderr and run.stderr.count("\n") == 1, run.stderr
+    assert files() == before
+
+
+def test_the_name_is_looked_at_before_the_work(place):
+    """A model that could not even be read is not complained of."""
+    run = serin("quantize", "--model", "nowhere.onnx", "--data", "nowhere", "--output", "data.yaml", cwd=place)
+    assert run.returncode == 1 and "data.yaml is there and is no model" in run.stderr and "nowhere" not in run.stderr
+
+
+def test_the_last_one_is_replaced(place):
+    (place / "empty.onnx").touch()
+    assert quantize_in(place, "empty.onnx").returncode == 0
+    first = (place / "empty.onnx").read_bytes()
+    run = serin("quantize", "--model", "own.onnx", "--data", "in", "--images", 2, "--output", "empty.onnx", cwd=place)
+    assert run.returncode == 0 and (place / "empty.onnx").read_bytes() != first != b""
+
+
+def test_the_size_is_rounded_up_as_predict_does(place):
+    """The network of strides up to 32 has no input of 67 x 35."""
+    files = [place / "one.onnx", place / "two.onnx"]
+    for path, size in zip(files, ("67,35", "96,64"), strict=True):
+        run = serin("quantize", "--model", STREET, "--data", "in", "--images", 1, "--imgsz", size, "--output", path, cwd=place)
+        assert run.returncode == 0, run.stderr
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_size_that_is_fixed_is_not_another(place):
+    run = serin("quantize", "--model", MINIATURE / "segment.onnx", "--data", "in", "--imgsz", 320, "--output", "out.onnx",
+                cwd=place)
+    assert run.returncode == 1 and "but the model's is fixed at" in run.stderr
+
+
+@pytest.mark.parametrize("count, compared", [(4, 4), (36, 36), (1000, 36), (0, None)])
+def test_so_many_labelled_pictures_are_compared(tmp_path, count, compared):
+    """Progress on a terminal tells of how many."""
+    control, terminal = pty.openpty()
+    run = serin("quantize", "--model", STREET, "--data", FOOTAGE / "day.yaml", "--images", 2, "--compare", count, "--output",
+                tmp_path / "out.onnx", "--imgsz", 64, stderr=terminal, env={"SERIN_PROGRESS": "on", "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    try:
+        while chunk := os.read(control, 65536):
+            shown += chunk
+    except OSError:  # the end of a pseudo-terminal
+        pass
+    os.close(control)
+    assert run.returncode == 0 and ("mAP" in run.stdout) == (compared is not None)
+    assert b"measuring: [" in shown and re.findall(rb"measuring: \[\S+\] \d+/(\d+)", shown)[0] == b"4"
+    for which in (b"fp32", b"int8"):
+        totals = set(re.findall(rb"comparing, " + which + rb": \[\S+\] \d+/(\d+)", shown))
+        assert totals == ({str(compared).encode()} if compared else set())
 
 
 def test_a_quantized_model_is_not_quantized_again(int8, tmp_path):
