@@ -52,6 +52,12 @@ static void look_at_types(struct warnings *warnings, const struct onnx_summary *
     if (summary->inf_count)
         warnings_add(warnings, "infinite_weights", "%llu of its weights are infinite, which is seldom meant",
                      (unsigned long long)summary->inf_count);
+    if (summary->broken_scale_count)
+        warnings_add(
+            warnings, "broken_scales",
+            "%zu of its roundings to 8 bits have a scale that is 0, negative, NaN, infinite or too small: what "
+            "passes them is lost, and it may find nothing. --provider onednn refuses it; quantize it anew",
+            summary->broken_scale_count);
     if (fp64)
         warnings_add(warnings, "fp64",
                      "64-bit floats: twice the memory and half the speed, for digits that no box needs. Convert the "

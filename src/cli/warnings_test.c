@@ -78,6 +78,9 @@ static void what_hurts_is_said(void **state)
     summary.nan_count = 1;
     assert_string_equal(codes(&summary, &info), "nan_weights ");
     summary = good_summary();
+    summary.broken_scale_count = 1;
+    assert_string_equal(codes(&summary, &info), "broken_scales ");
+    summary = good_summary();
     summary.quantized = true;
     assert_string_equal(codes(&summary, &info), "quantised_on_cpu ");
     summary.operators[0] = (struct onnx_operator){"DynamicQuantizeLinear", 60};

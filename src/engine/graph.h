@@ -227,7 +227,8 @@ enum graph_resize_nearest {
  *   CAST                 x: the output's type says to what
  *   WHERE                condition, x, y, broadcast
  *   QUANTIZE_LINEAR, DEQUANTIZE_LINEAR  x, scale, zero point?                        axis
- *                        (scale is a scalar, or has one number for each index along axis)
+ *                        (scale is a scalar, or has one number for each index along axis; of a
+ *                        constant one each number is finite and above FLT_MIN)
  *   LOOKUP               x of 8 bits, table[256] for x's bits as an unsigned number
  *   MATMUL_INTEGER       a, b, a's zero point?, b's?                                           int32
  *   CLIP and the other unary ones   x                                                unary

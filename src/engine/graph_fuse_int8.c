@@ -54,7 +54,7 @@ bool graph_scale_of(const struct graph *graph, const struct graph_node *node, st
     ret->zero = 0;
     if (zero)
         ret->zero = zero->type == GRAPH_U8 ? *(const uint8_t *)zero->constant : *(const int8_t *)zero->constant;
-    return is_eight_bits(type) && isnormal(ret->scale) && ret->scale > 0;
+    return is_eight_bits(type);
 }
 
 static bool same_scale(const struct graph_scale *one, const struct graph_scale *other)
@@ -153,7 +153,6 @@ static const struct graph_node *weights_of(const struct passing *passing, int va
 {
     const struct graph_node *dq = dq_of(passing, value);
     const struct graph_value *weights, *scale, *zero;
-    const float *scales;
     uint64_t i;
 
     if (!dq)
@@ -163,10 +162,6 @@ static const struct graph_node *weights_of(const struct passing *passing, int va
     if (!weights->constant || weights->type != GRAPH_I8 || weights->rank != 4 || !scale->constant ||
         (scale->element_count != 1 && (dq->axis.axis != 0 || scale->element_count != (uint64_t)weights->shape[0])))
         return NULL;
-    scales = scale->constant;
-    for (i = 0; i < scale->element_count; i++)
-        if (!isnormal(scales[i]) || scales[i] < 0)
-            return NULL;
     if (has_input(dq, 2)) {
         zero = &passing->graph->values[dq->inputs[2]];
         for (i = 0; i < zero->element_count; i++)

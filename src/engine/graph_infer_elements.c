@@ -6,6 +6,7 @@
  */
 #include "engine/graph_infer_inside.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -218,6 +219,21 @@ enum serin_errc infer_where(struct inference *in)
     return rc ? rc : infer_set(in, 0, infer_input(in, 1)->type, rank, shape);
 }
 
+/* 0, NaN or an infinity makes one number of all, and what is too small to be normal saturates all: a network with such
+ * a scale runs, and finds nothing. ONNX says nothing of it, and no quantizer means it. */
+static enum serin_errc check_scales(const struct inference *in, const struct graph_value *scale)
+{
+    const float *numbers = scale->constant;
+    uint64_t i;
+
+    for (i = 0; numbers && i < scale->element_count; i++)
+        if (!isnormal(numbers[i]) || numbers[i] < 0)
+            return error_set(in->error, SERIN_MODEL, "scale %llu of %llu is %g: it has to be finite and above %g",
+                             (unsigned long long)i + 1, (unsigned long long)scale->element_count, (double)numbers[i],
+                             (double)FLT_MIN);
+    return SERIN_OK;
+}
+
 enum serin_errc infer_quantization(struct inference *in)
 {
     struct graph_node *node = in->node;
@@ -240,6 +256,8 @@ enum serin_errc infer_quantization(struct inference *in)
         node->axis.axis = 0; /* one scale for all */
     }
     rc = infer_need_vector(in, 1, size, size == 1);
+    if (rc == SERIN_OK)
+        rc = check_scales(in, infer_input(in, 1));
     if (rc == SERIN_OK && infer_has(node, 2)) {
         rc = infer_need_type(in, 2, down ? U8 | I8 : 1u << x->type);
         if (rc == SERIN_OK)

@@ -31,6 +31,7 @@ ONNX_MESSAGE(attribute_message, "attribute", ATTRIBUTE_FIELDS)
 /* Flags of a name. */
 #define IS_INPUT       1u
 #define IS_INITIALIZER 2u
+#define IS_NO_SCALE    4u /* holds a number that none is */
 
 struct probe {
     struct protobuf file;
@@ -227,11 +228,16 @@ static enum serin_errc check_operator(struct probe *probe, const struct node *no
     return SERIN_OK;
 }
 
-static enum serin_errc check_input(struct probe *probe, const struct node *node, struct slice name)
+/* The input of this number, from 0. */
+static enum serin_errc check_input(struct probe *probe, const struct node *node, int number, struct slice name)
 {
+    static const char *const scaled[] = {"QuantizeLinear", "DequantizeLinear"};
+    const struct named *named = name_set_find(&probe->names, name);
     char text[3 * TEXT_BYTES], input[TEXT_BYTES];
 
-    if (name.size == 0 || name_set_find(&probe->names, name)) /* an empty name: an optional input left out */
+    if (named && number == 1 && named->flags & IS_NO_SCALE && IS_ONE_OF(node->op_type, scaled))
+        probe->summary->broken_scale_count++;
+    if (name.size == 0 || named) /* an empty name: an optional input left out */
         return SERIN_OK;
     return error_set(probe->error, SERIN_CORRUPT,
                      "%s takes '%s', which nothing before it makes: the nodes are out of order, or form a cycle",
@@ -287,6 +293,7 @@ static enum serin_errc walk_node_fields(struct probe *probe, const struct node *
     struct message message = message_open(&probe->file, &node_message, node->bytes);
     enum serin_errc rc;
     bool more = false;
+    int inputs = 0;
 
     for (;;) {
         rc = message_next(&message, &more, probe->error);
@@ -295,7 +302,7 @@ static enum serin_errc walk_node_fields(struct probe *probe, const struct node *
         if (message.number != number)
             continue;
         if (number == NODE_INPUT)
-            rc = check_input(probe, node, message.bytes);
+            rc = check_input(probe, node, inputs++, message.bytes);
         else if (number == NODE_ATTRIBUTE)
             rc = walk_attribute(probe, message.bytes);
         else if (message.bytes.size) /* an empty name: an optional output left out */
@@ -354,6 +361,7 @@ static enum serin_errc walk_initializer(struct probe *probe, struct slice bytes)
     struct onnx_tensor tensor = {.bytes = 0};
     struct named *input;
     enum serin_errc rc;
+    uint32_t flags;
 
     rc = onnx_tensor_read(&probe->file, bytes, &tensor, probe->error);
     if (rc)
@@ -366,12 +374,13 @@ static enum serin_errc walk_initializer(struct probe *probe, struct slice bytes)
         summary->inf_count += tensor.inf_count;
     }
     /* An input of the same name takes the initializer as its default: ONNX up to IR 3 asks for both. */
+    flags = IS_INITIALIZER | (tensor.no_scale_count > 0 ? IS_NO_SCALE : 0);
     input = name_set_find(&probe->names, tensor.name);
     if (input && input->flags == IS_INPUT) {
-        input->flags = IS_INPUT | IS_INITIALIZER;
+        input->flags = IS_INPUT | flags;
         return SERIN_OK;
     }
-    return add_name(probe, tensor.name, IS_INITIALIZER, "initializer");
+    return add_name(probe, tensor.name, flags, "initializer");
 }
 
 /* An input, on the first pass; the interface is made of those that no initializer has claimed, on the third. */

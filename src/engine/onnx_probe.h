@@ -48,6 +48,8 @@ struct onnx_summary {
     bool quantized;                           /* has integer convolutions or (de)quantize nodes */
     uint64_t nan_count, inf_count; /* among the floating-point initializers. A NaN is a training gone wrong; an infinity
                                       may be meant (masks that add -inf) */
+    size_t broken_scale_count;     /* (de)quantize nodes with an initializer as their scale that holds what is no
+                                      scale: see onnx_tensor.h */
     int operator_count;            /* kinds, at most ONNX_MAX_OPERATORS; by falling count */
     struct onnx_operator operators[ONNX_MAX_OPERATORS];
     int metadata_count;

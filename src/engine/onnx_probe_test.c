@@ -443,6 +443,79 @@ static void nan_and_infinity_are_counted_apart_in_every_field(void **state)
     assert_int_equal(tensor.inf_count, 2);
 }
 
+static void numbers_that_are_no_scale_are_counted(void **state)
+{
+    static const struct {
+        uint64_t type, count;
+        uint32_t bits[9];
+        uint64_t broken;
+    } rows[] = {
+        /* 1, the smallest normal, the largest; 0, -0, -1, subnormal, infinity, NaN */
+        {1, 9, {0x3f800000, 0x00800000, 0x7f7fffff, 0, 0x80000000, 0xbf800000, 1, 0x7f800000, 0x7fc00000}, 6},
+        {16, 9, {0x3f80, 0x0080, 0x7f7f, 0, 0x8000, 0xbf80, 1, 0x7f80, 0x7fc0}, 6},
+        {10, 9, {0x3c00, 0x0400, 0x7bff, 0, 0x8000, 0xbc00, 1, 0x7c00, 0x7e00}, 5}, /* 2^-24 is normal in 32 bits */
+        {6, 3, {0, 1, 2}, 0},
+    };
+    struct onnx_tensor tensor;
+    struct buffer bytes;
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint16_t halves[9];
+        const bool half = rows[i].type >= 10;
+
+        for (k = 0; k < 9; k++)
+            halves[k] = (uint16_t)rows[i].bits[k];
+        bytes = part();
+        put_number(&bytes, TENSOR_DIMS, rows[i].count);
+        put_number(&bytes, TENSOR_DATA_TYPE, rows[i].type);
+        put_bytes(&bytes, TENSOR_RAW_DATA, half ? (const void *)halves : rows[i].bits, rows[i].count * (half ? 2 : 4));
+        assert_int_equal(read_tensor(&bytes, &tensor), SERIN_OK);
+        assert_int_equal(tensor.no_scale_count, rows[i].broken);
+    }
+}
+
+/* Only what rounds is asked for its scale: a Mul may multiply with 0. */
+static void broken_scales_are_counted_where_they_are_used(void **state)
+{
+    static const char *const users[][2] = {{"QuantizeLinear", "good"},
+                                           {"QuantizeLinear", "bad"},
+                                           {"Mul", "bad"},
+                                           {"DequantizeLinear", "bad"},
+                                           {"DequantizeLinear", "good"}};
+    const float scales[2][2] = {{0.5f, 1.0f}, {0.5f, 0.0f}};
+    struct buffer graph = part();
+    size_t i;
+
+    (void)state;
+    put_value(&graph, GRAPH_INPUT, "x");
+    for (i = 0; i < 2; i++) {
+        struct buffer tensor = part();
+
+        put_text(&tensor, TENSOR_NAME, i ? "bad" : "good");
+        put_number(&tensor, TENSOR_DIMS, 2);
+        put_number(&tensor, TENSOR_DATA_TYPE, 1);
+        put_bytes(&tensor, TENSOR_RAW_DATA, scales[i], sizeof(scales[i]));
+        put_part(&graph, GRAPH_INITIALIZER, &tensor);
+    }
+    for (i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+        struct buffer node = part();
+        char output[8];
+
+        snprintf(output, sizeof(output), "y%zu", i);
+        put_text(&node, NODE_INPUT, "x");
+        put_text(&node, NODE_INPUT, users[i][1]);
+        put_text(&node, NODE_OUTPUT, output);
+        put_text(&node, NODE_OP_TYPE, users[i][0]);
+        put_part(&graph, GRAPH_NODE, &node);
+    }
+    put_value(&graph, GRAPH_OUTPUT, "y0");
+    assert_int_equal(probe_graph(&graph, &summary, &error), SERIN_OK);
+    assert_int_equal(summary.broken_scale_count, 2);
+    onnx_summary_done(&summary);
+}
+
 static void small_and_paired_elements_are_measured(void **state)
 {
     struct onnx_tensor tensor;
@@ -542,6 +615,8 @@ int main(void)
         cmocka_unit_test(kinds_of_operators_beyond_the_table_are_not_named),
         cmocka_unit_test(an_initializer_is_no_input),
         cmocka_unit_test(nan_and_infinity_are_counted_apart_in_every_field),
+        cmocka_unit_test(numbers_that_are_no_scale_are_counted),
+        cmocka_unit_test(broken_scales_are_counted_where_they_are_used),
         cmocka_unit_test(small_and_paired_elements_are_measured),
         cmocka_unit_test(names_come_and_go_in_scopes),
         cmocka_unit_test(varints_end_within_64_bits),

@@ -112,8 +112,32 @@ const char *slice_text(struct slice slice, char *text, size_t size)
         }                                                                                                              \
     } while (0)
 
+/* Numbers that no scale of integers is. As bits, a float that is normal and above 0 lies between the smallest normal
+ * one and infinity; in 16 bits those below are normal in 32. */
+static void count_no_scales(struct onnx_tensor *tensor, struct slice values)
+{
+    const uint32_t low = tensor->type == 1    ? 0x00800000u
+                         : tensor->type == 10 ? 0x0001u
+                                              : 0x0080u,
+                   high = tensor->type == 1    ? 0x7f800000u
+                          : tensor->type == 10 ? 0x7c00u
+                                               : 0x7f80u;
+    const size_t width = tensor->type == 1 ? 4 : 2;
+    size_t i;
+
+    if ((tensor->type != 1 && tensor->type != 10 && tensor->type != 16) || values.size > ONNX_MAX_SCALE_BYTES)
+        return;
+    for (i = 0; i + width <= values.size; i += width) {
+        uint32_t bits = 0;
+
+        memcpy(&bits, values.bytes + i, width); /* ONNX and every machine that we know: the lowest byte first */
+        tensor->no_scale_count += bits < low || bits >= high;
+    }
+}
+
 static void count_special(struct onnx_tensor *tensor, struct slice values)
 {
+    count_no_scales(tensor, values);
     switch (tensor->type) {
     case 1:
         COUNT_SPECIAL(uint32_t, 0x7f800000u);

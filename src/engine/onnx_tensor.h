@@ -9,6 +9,7 @@
 #include "engine/protobuf.h"
 
 #define ONNX_MAX_TENSOR_RANK 32
+#define ONNX_MAX_SCALE_BYTES 65536 /* 16,384 channels */
 
 /* Name of an element type's number ("float16"), or NULL where ONNX has none of that number; its counterpart of
  * engine.h. */
@@ -21,6 +22,8 @@ struct onnx_tensor {
     uint64_t type; /* TensorProto.DataType */
     uint64_t element_count, bytes;
     uint64_t nan_count, inf_count; /* of float16, bfloat16, float and double */
+    uint64_t no_scale_count;       /* numbers that are no scale: not finite and above 0, or too small to be normal. Of
+                                      float16, bfloat16 and float, in pieces of at most ONNX_MAX_SCALE_BYTES */
     bool counts_as_parameter;      /* floating point or 8 bits wide */
 };
 

@@ -223,10 +223,30 @@ static const char *why_kept(const struct quantizer *quantizer, const struct grap
     return NULL;
 }
 
+/* No integer stands for NaN; and one that is infinite takes the others' scale with it. */
+static enum serin_errc check_finite(const struct quantizer *quantizer, const struct quantize_convolution *convolution,
+                                    struct serin_error *error)
+{
+    const int parts[] = {convolution->weights, convolution->bias};
+    uint64_t k;
+    int i;
+
+    for (i = 0; i < 2 && !convolution->layer.kept; i++) {
+        const struct graph_value *part = parts[i] == GRAPH_NONE ? NULL : value_of(quantizer, parts[i]);
+
+        for (k = 0; part && k < part->element_count; k++)
+            if (!isfinite(((const float *)part->constant)[k]))
+                return error_set(error, SERIN_INVALID, "'%.120s' has %s that is not finite: the training went wrong",
+                                 convolution->layer.name, i ? "a bias" : "a weight");
+    }
+    return SERIN_OK;
+}
+
 static enum serin_errc find_layers(struct quantizer *quantizer, const char *const *keep, int keep_count,
                                    const bool *is_first, const bool *reaches_layer, struct serin_error *error)
 {
     const struct graph *graph = quantizer->graph;
+    enum serin_errc rc = SERIN_OK;
     int i, k;
 
     quantizer->convolutions = arena_new(&quantizer->arena, struct quantize_convolution, (size_t)graph->node_count);
@@ -262,7 +282,9 @@ static enum serin_errc find_layers(struct quantizer *quantizer, const char *cons
         if (!found)
             return error_set(error, SERIN_INVALID, "no layer is called '%.120s'", keep[k]);
     }
-    return SERIN_OK;
+    for (i = 0; i < quantizer->convolution_count && rc == SERIN_OK; i++)
+        rc = check_finite(quantizer, &quantizer->convolutions[i], error);
+    return rc;
 }
 
 /* ---- tensors ---- */

@@ -307,6 +307,50 @@ static void test_what_cannot_be_quantized_is_refused(void **state)
     buffer_done(&out), buffer_done(&again);
 }
 
+/* The constant of the last layer but one of a branch: what it makes is read by one that stays fp32, and not measured.
+ */
+static void test_weights_that_are_not_finite_are_refused(void **state)
+{
+    static const float wrong[] = {NAN, INFINITY, -INFINITY};
+    struct serin_error error;
+    struct buffer out;
+    size_t size, i;
+    int part;
+    uint8_t *bytes = read_file("examples/models/miniature/detect.onnx", &size);
+    struct graph *graph = NULL;
+
+    (void)state;
+    buffer_init(&out, MAX_BYTES);
+    must(graph_read(bytes, size, &graph, &error), &error);
+    for (part = 1; part <= 2; part++) {
+        const struct graph_value *value = NULL;
+        void *there;
+        float kept;
+        int quantized, n;
+
+        for (n = 0; n < graph->node_count; n++)
+            if (strcmp(graph->nodes[n].name, "/model.22/cv3.2/cv3.2.1/conv/Conv") == 0)
+                value = &graph->values[graph->nodes[n].inputs[part]];
+        assert_non_null(value);
+        there = memmem(bytes, size, value->constant, (size_t)graph_value_bytes(value));
+        assert_non_null(there);
+        memcpy(&kept, there, sizeof(kept));
+        for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+            memcpy(there, &wrong[i], sizeof(wrong[i]));
+            assert_int_equal(try_quantize(bytes, size, NULL, 0, &out, &quantized, &error), SERIN_INVALID);
+            assert_string_equal(error.message, part == 1
+                                                   ? "'/model.22/cv3.2/cv3.2.1/conv/Conv' has a weight that is not "
+                                                     "finite: the training went wrong"
+                                                   : "'/model.22/cv3.2/cv3.2.1/conv/Conv' has a bias that is not "
+                                                     "finite: the training went wrong");
+        }
+        memcpy(there, &kept, sizeof(kept));
+    }
+    graph_free(graph);
+    buffer_done(&out);
+    free(bytes);
+}
+
 /* A buffer that is too small is an error, wherever it ends. */
 static void test_a_file_that_grows_too_large_is_refused(void **state)
 {
@@ -348,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_layers_are_kept_as_asked),
         cmocka_unit_test(test_what_cannot_be_quantized_is_refused),
+        cmocka_unit_test(test_weights_that_are_not_finite_are_refused),
         cmocka_unit_test(test_a_file_that_grows_too_large_is_refused),
     };
 

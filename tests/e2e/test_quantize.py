@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import struct
 
 import pytest
 from conftest import MINIATURE, ROOT, serin
@@ -95,6 +96,25 @@ def test_what_is_wrong_gets_a_sentence(change, sentence, tmp_path):
     assert run.returncode != 0 and run.stdout == ""
     assert sentence in run.stderr and run.stderr.count("\n") == 1
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("scale, name", [(0., "0"), (float("nan"), "nan"), (float("inf"), "inf"), (1e-45, "1.4013e-45"),
+                                         (-.5, "-0.5")])
+def test_a_broken_scale_is_told(int8, tmp_path, scale, name):
+    """ONNX Runtime would find nothing and say nothing."""
+    path = tmp_path / "broken.onnx"
+    model = bytearray(int8[0].read_bytes())
+    place = model.index(b"_scale\x4a\x04") + 8  # raw_data of four bytes, behind the name of a tensor's one scale
+    model[place:place + 4] = struct.pack("<f", scale)
+    path.write_bytes(model)
+    run = serin("predict", "--model", path, "--provider", "onednn", DAY)
+    assert run.returncode == 1 and run.stdout == ""
+    assert f"(QuantizeLinear): scale 1 of 1 is {name}: it has to be finite and above 1.17549e-38" in run.stderr
+    warnings = {warning["code"]: warning["message"] for warning in json.loads(serin("inspect", "--json", path).stdout)["warnings"]}
+    assert warnings["broken_scales"].startswith("2 of its roundings to 8 bits have a scale")
+    assert "broken_scales" not in serin("inspect", "--json", int8[0]).stdout
+    run = serin("quantize", "--model", path, "--data", DAY, "--output", tmp_path / "out.onnx")
+    assert run.returncode == 1 and f"is {name}: it has to be finite" in run.stderr
 
 
 @pytest.fixture

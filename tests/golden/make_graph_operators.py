@@ -328,6 +328,13 @@ case("huge", node("Expand", "xs"), x, {"s": i64(2**20, 2**20, 2, 3)}, error="the
 case("huge constant", node("ConstantOfShape", "s"), x, {"s": i64(2**10, 2**15)}, error="beyond 67108864 bytes")
 case("one-dimensional", node("Conv", "xw"), {"x": f32(1, 3, 4)}, {"w": f32(2, 3, 1)}, error="input 0 has 3 dimensions: known is 4")
 case("double", node("Cast", "x", to=11), x, error="the type double, number 11, is not known here")
+for scale in (0, np.nan, np.inf, 1e-45, -.5):
+    case(f"a scale of {scale}", [node("QuantizeLinear", "xsz", "q"), node("DequantizeLinear", "qsz")], x,
+         {"s": np.float32(scale), "z": np.uint8(0)},
+         error=f"node 'n q' (QuantizeLinear): scale 1 of 1 is {float(np.float32(scale)):g}: it has to be finite")
+case("a scale of a channel", node("DequantizeLinear", "qsz", axis=0), {},
+     {"q": bits(-128, 128, 3, 4, type=np.int8), "s": np.float32([.1, 0, .3]), "z": np.int8([0, 0, 0])},
+     error="node 'n' (DequantizeLinear): scale 2 of 3 is 0: it has to be finite and above 1.17549e-38")
 case("unknown attribute", node("Abs", "x", speed=3), x, error="the attribute 'speed' is not known here")
 case("opset", node("Abs", "x"), x, opset=10, error="opset 10: known are 11 to 24")
 
