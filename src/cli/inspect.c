@@ -33,6 +33,11 @@ struct inspect_settings {
 };
 
 static const struct cli_option options[] = {
+    {.name = "model",
+     .value = "M.onnx",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct inspect_settings, model.path),
+     .help = "the same as M.onnx without --model, for other verbs have it so"},
     MODEL_ENGINE_OPTIONS(inspect_settings),
     DATA_DIR_OPTION(inspect_settings),
     {.name = "json",
@@ -145,7 +150,7 @@ static void print_network(const struct onnx_summary *summary)
     putchar('\n');
 }
 
-static void print_model(const struct serin_yolo_info *info)
+static void print_model(const struct serin_yolo_info *info, const char *precision)
 {
     char batch[32];
     int i;
@@ -162,7 +167,7 @@ static void print_model(const struct serin_yolo_info *info)
     snprintf(batch, sizeof(batch), "%d", info->batch);
     printf("\n%-12s %d x %d (height x width), %s, stride %d, batch %s, %s\n", "input size", info->input_height,
            info->input_width, info->dynamic_size ? "others too" : "fixed", info->stride, info->batch ? batch : "any",
-           info->input_type);
+           precision);
     if (info->task == SERIN_POSE)
         printf("%-12s %d of %d values\n", "keypoints", info->keypoint_count, info->keypoint_dims);
     print_field("description", info->description);
@@ -181,7 +186,7 @@ static void print_report(const struct inspection *inspection)
     print_size(inspection->size);
     print_field("sha256", inspection->sha256);
     if (inspection->yolo)
-        print_model(serin_yolo_get_info(inspection->yolo));
+        print_model(serin_yolo_get_info(inspection->yolo), onnx_summary_precision(&inspection->summary));
     if (inspection->probed)
         print_network(&inspection->summary);
     if (inspection->warnings.count)
@@ -254,7 +259,7 @@ static void json_network(struct json_writer *json, const struct onnx_summary *su
     json_end_object(json);
 }
 
-static void json_model(struct json_writer *json, const struct serin_yolo_info *info)
+static void json_model(struct json_writer *json, const struct serin_yolo_info *info, const char *precision)
 {
     int i;
 
@@ -278,7 +283,7 @@ static void json_model(struct json_writer *json, const struct serin_yolo_info *i
         json_write_integer(json, info->batch);
     else
         json_write_null(json);
-    json_put_string(json, "precision", info->input_type);
+    json_put_string(json, "precision", precision);
     json_key(json, "end_to_end");
     json_write_boolean(json, info->end_to_end);
     if (info->task == SERIN_POSE) {
@@ -311,7 +316,7 @@ static void json_report(struct json_writer *json, const struct inspection *inspe
         json_write_null(json);
     }
     if (inspection->yolo)
-        json_model(json, serin_yolo_get_info(inspection->yolo));
+        json_model(json, serin_yolo_get_info(inspection->yolo), onnx_summary_precision(&inspection->summary));
     else
         json_put_string(json, "error", inspection->open_error.message);
     if (inspection->probed)
@@ -401,13 +406,18 @@ static int inspect(const void *given, char *const *operands, size_t operand_coun
 {
     const struct inspect_settings *settings = given;
     struct model_settings model = settings->model;
-    struct inspection inspection = {.path = operands[0]};
+    struct inspection inspection = {.path = operand_count ? operands[0] : model.path};
     struct serin_error error;
     int code = CLI_OK;
 
-    (void)operand_count;
-    if (is_version(operands[0]))
-        return inspect_version(settings, operands[0]);
+    if (!inspection.path || (operand_count && model.path)) {
+        terminal_complain("inspect: %s; 'serin inspect --help' has examples",
+                          inspection.path ? "a model by --model and one without it: it takes one"
+                                          : "nothing to work on: M.onnx|NAME:TAG is missing");
+        return CLI_USAGE;
+    }
+    if (operand_count && is_version(inspection.path))
+        return inspect_version(settings, inspection.path);
     if (file_read(inspection.path, MAX_MODEL_BYTES, &inspection.bytes, &inspection.size, &error) != SERIN_OK)
         return report_unread(settings, inspection.path, &error);
     digest(&inspection);
@@ -440,7 +450,6 @@ const struct cli_verb cli_inspect = {
     .name = "inspect",
     .summary = "say what a model or a version is, and what about it will hurt",
     .operands = "M.onnx|NAME:TAG",
-    .min_operands = 1,
     .max_operands = 1,
     .text =
         "Shows task, classes, inputs and outputs, precision, size, digest, licence and description of a model, makes "

@@ -64,11 +64,18 @@ int model_open(const struct model_settings *settings, struct serin_yolo **ret)
 {
     struct serin_error error;
     struct serin_yolo *yolo = model_try_open(settings, &error);
+    const struct serin_yolo_info *info;
+    char provider[PROVIDER_MAX_BYTES];
 
     if (!yolo) {
         terminal_complain("%s", error.message);
         return error.code == SERIN_INVALID ? CLI_USAGE : CLI_FAILED;
     }
+    info = serin_yolo_get_info(yolo);
+    text_choice(PROVIDERS, settings->provider, provider, sizeof(provider));
+    if (strcmp(provider, "auto") == 0)
+        terminal_complain("provider auto took %s%s%s", info->provider, *info->provider_why ? ", because " : "",
+                          info->provider_why);
     *ret = yolo;
     return CLI_OK;
 }

@@ -81,7 +81,8 @@ MUST_USE enum serin_errc model_limit_memory(const struct model_settings *setting
 /* With limited memory. NULL where it cannot be opened, with error set. serin_yolo_close it. */
 struct serin_yolo *model_try_open(const struct model_settings *settings, struct serin_error *error);
 
-/* The same, with the sentence on stderr. CLI_OK, CLI_FAILED, or CLI_USAGE where an option's value is what is wrong. */
+/* The same, with the sentence on stderr, and what runs it where it is told to choose. CLI_OK, CLI_FAILED, or CLI_USAGE
+ * where an option's value is what is wrong. */
 int model_open(const struct model_settings *settings, struct serin_yolo **ret);
 
 #endif

@@ -163,7 +163,6 @@ static enum serin_errc describe(struct push *push, struct serin_error *error)
 
     snprintf(bundle->task, sizeof(bundle->task), "%s", serin_task_name(info->task));
     snprintf(bundle->architecture, sizeof(bundle->architecture), "%s", info->head);
-    snprintf(bundle->precision, sizeof(bundle->precision), "%s", info->input_type);
     rc = copy_names(push, info, error);
     if (rc == SERIN_OK)
         rc = onnx_probe(push->model, push->model_bytes, &summary, error);
@@ -172,6 +171,7 @@ static enum serin_errc describe(struct push *push, struct serin_error *error)
     rc = copy_shapes(summary.interface.inputs, summary.interface.input_count, &bundle->inputs_json, error);
     if (rc == SERIN_OK)
         rc = copy_shapes(summary.interface.outputs, summary.interface.output_count, &bundle->outputs_json, error);
+    snprintf(bundle->precision, sizeof(bundle->precision), "%s", onnx_summary_precision(&summary));
     compare_tag(bundle, summary.quantized);
     onnx_summary_done(&summary);
     return rc;

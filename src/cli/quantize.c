@@ -215,8 +215,9 @@ static enum serin_errc look_at(struct quantizer *quantizer, int pass, const stru
     void *tensor = NULL;
     enum serin_errc rc = serin_image_decode_file(path, NULL, &image, error);
 
-    if (rc == SERIN_OK)
-        rc = yolo_plan(yolo, &image, false, &predict, &box, error);
+    if (rc != SERIN_OK)
+        return rc; /* the sentence names the picture */
+    rc = yolo_plan(yolo, &image, false, &predict, &box, error);
     if (rc == SERIN_OK) {
         tensor = aligned_alloc(64, (yolo_picture_bytes(yolo, &box) + 63) / 64 * 64);
         rc = tensor ? yolo_prepare(yolo, &image, &box, tensor, error)
@@ -226,7 +227,7 @@ static enum serin_errc look_at(struct quantizer *quantizer, int pass, const stru
         rc = quantizer_look(quantizer, pass, tensor, error);
     free(tensor);
     serin_image_free(&image);
-    return rc;
+    return error_prefix(error, rc, "%.200s", path);
 }
 
 /* Every pass over the same pictures, evenly chosen. */
@@ -247,8 +248,6 @@ static enum serin_errc measure(struct quantizer *quantizer, const struct serin_y
             const char *path = pictures->paths[i * pictures->count / count];
 
             rc = look_at(quantizer, pass, yolo, settings, path, error);
-            if (rc != SERIN_OK)
-                rc = error_prefix(error, rc, "%.200s", path);
             progress_step(&progress, ++done);
         }
     progress_hide(&progress);

@@ -32,6 +32,7 @@ ONNX_MESSAGE(attribute_message, "attribute", ATTRIBUTE_FIELDS)
 #define IS_INPUT       1u
 #define IS_INITIALIZER 2u
 #define IS_NO_SCALE    4u /* holds a number that none is */
+#define IS_DEQUANTIZED 8u
 
 struct probe {
     struct protobuf file;
@@ -208,6 +209,7 @@ static enum serin_errc check_operator(struct probe *probe, const struct node *no
         "MatMulInteger",  "QLinearConv",      "QLinearMatMul",         "QGemm",
         "QLinearAdd",     "QLinearConcat",    "QLinearSigmoid",        "MatMulIntegerToFloat",
     };
+    static const char *const convolutions[] = {"ConvInteger", "QLinearConv"};
     char text[3 * TEXT_BYTES], domain[TEXT_BYTES];
 
     if (node->op_type.size == 0)
@@ -224,6 +226,7 @@ static enum serin_errc check_operator(struct probe *probe, const struct node *no
         return error_set(probe->error, SERIN_UNSUPPORTED, "%s may run without end: models with loops are not loaded",
                          node_text(node, text, sizeof(text)));
     probe->summary->quantized = probe->summary->quantized || IS_ONE_OF(node->op_type, integer);
+    probe->summary->int8_convolutions += IS_ONE_OF(node->op_type, convolutions);
     count_operator(probe->summary, node->op_type);
     return SERIN_OK;
 }
@@ -237,6 +240,8 @@ static enum serin_errc check_input(struct probe *probe, const struct node *node,
 
     if (named && number == 1 && named->flags & IS_NO_SCALE && IS_ONE_OF(node->op_type, scaled))
         probe->summary->broken_scale_count++;
+    if (named && number == 0 && named->flags & IS_DEQUANTIZED && slice_is(node->op_type, "Conv"))
+        probe->summary->int8_convolutions++;
     if (name.size == 0 || named) /* an empty name: an optional input left out */
         return SERIN_OK;
     return error_set(probe->error, SERIN_CORRUPT,
@@ -291,6 +296,7 @@ static enum serin_errc walk_attribute(struct probe *probe, struct slice bytes)
 static enum serin_errc walk_node_fields(struct probe *probe, const struct node *node, uint32_t number)
 {
     struct message message = message_open(&probe->file, &node_message, node->bytes);
+    const uint32_t flags = slice_is(node->op_type, "DequantizeLinear") ? IS_DEQUANTIZED : 0;
     enum serin_errc rc;
     bool more = false;
     int inputs = 0;
@@ -306,7 +312,7 @@ static enum serin_errc walk_node_fields(struct probe *probe, const struct node *
         else if (number == NODE_ATTRIBUTE)
             rc = walk_attribute(probe, message.bytes);
         else if (message.bytes.size) /* an empty name: an optional output left out */
-            rc = add_name(probe, message.bytes, 0, "output of a node");
+            rc = add_name(probe, message.bytes, flags, "output of a node");
         if (rc)
             return rc;
     }
@@ -621,4 +627,9 @@ const char *onnx_summary_find(const struct onnx_summary *summary, const char *ke
         if (strcmp(summary->metadata[i].key, key) == 0)
             return summary->metadata[i].value;
     return NULL;
+}
+
+const char *onnx_summary_precision(const struct onnx_summary *summary)
+{
+    return summary->int8_convolutions ? "int8" : tensor_type_name(summary->interface.inputs[0].type);
 }

@@ -46,6 +46,7 @@ struct onnx_summary {
     uint64_t parameter_count;                 /* elements of the floating-point and 8-bit initializers */
     uint64_t bytes_by_type[TENSOR_OTHER + 1]; /* of the initializers */
     bool quantized;                           /* has integer convolutions or (de)quantize nodes */
+    size_t int8_convolutions;                 /* of integers, or of what is dequantized right before (QDQ) */
     uint64_t nan_count, inf_count; /* among the floating-point initializers. A NaN is a training gone wrong; an infinity
                                       may be meant (masks that add -inf) */
     size_t broken_scale_count;     /* (de)quantize nodes with an initializer as their scale that holds what is no
@@ -63,5 +64,8 @@ MUST_USE enum serin_errc onnx_probe(const uint8_t *bytes, size_t size_bytes, str
                                     struct serin_error *error);
 void onnx_summary_done(struct onnx_summary *summary);
 const char *onnx_summary_find(const struct onnx_summary *summary, const char *key); /* NULL where it is missing */
+/* What the file is in: "int8" where convolutions of it are, else the type of its first input ("fp32", "fp16",
+ * "uint8"). With weights alone in int8 the convolutions are of floats. Constant text. */
+const char *onnx_summary_precision(const struct onnx_summary *summary);
 
 #endif

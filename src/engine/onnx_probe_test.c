@@ -159,6 +159,49 @@ static void an_exported_model_is_summed_up(void **state)
     onnx_summary_done(&summary);
 }
 
+/* Appends a node of two inputs. */
+static void put_convolution(struct buffer *graph, const char *op_type, const char *input, const char *weights)
+{
+    struct buffer node = part();
+
+    put_text(&node, NODE_INPUT, input);
+    put_text(&node, NODE_INPUT, weights);
+    put_text(&node, NODE_OUTPUT, "y");
+    put_text(&node, NODE_OP_TYPE, op_type);
+    put_part(graph, GRAPH_NODE, &node);
+}
+
+/* Weights alone in int8 are half of the file, and none of the arithmetic. */
+static void what_convolutions_are_of_is_the_precision(void **state)
+{
+    static const struct {
+        const char *op_type, *input, *weights, *precision;
+    } rows[] = {
+        {"Conv", "x", "w", "fp32"},     {"Conv", "x", "dw", "fp32"},       {"Conv", "dx", "dw", "int8"},
+        {"Conv", "dx", "w", "int8"},    {"ConvInteger", "x", "w", "int8"}, {"QLinearConv", "x", "w", "int8"},
+        {"MatMul", "dx", "dw", "fp32"},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer graph = part();
+
+        put_value(&graph, GRAPH_INPUT, "x");
+        put_value(&graph, GRAPH_INPUT, "w");
+        put_node(&graph, "DequantizeLinear", "x", "dx");
+        put_node(&graph, "DequantizeLinear", "w", "dw");
+        put_convolution(&graph, rows[i].op_type, rows[i].input, rows[i].weights);
+        put_value(&graph, GRAPH_OUTPUT, "y");
+        if (probe_graph(&graph, &summary, &error))
+            fail_msg("%s", error.message);
+        if (strcmp(onnx_summary_precision(&summary), rows[i].precision) != 0)
+            fail_msg("%s of %s and %s is %s", rows[i].op_type, rows[i].input, rows[i].weights,
+                     onnx_summary_precision(&summary));
+        onnx_summary_done(&summary);
+    }
+}
+
 static void hostile_files_get_the_sentence_of_their_row(void **state)
 {
     static const char *const codes[] = {
@@ -606,6 +649,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_exported_model_is_summed_up),
+        cmocka_unit_test(what_convolutions_are_of_is_the_precision),
         cmocka_unit_test(hostile_files_get_the_sentence_of_their_row),
         cmocka_unit_test(every_cut_and_flip_is_survived),
         cmocka_unit_test(a_hundred_thousand_metadata_entries_are_refused),

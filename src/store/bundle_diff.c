@@ -40,6 +40,8 @@ static json_t *setting_of(const struct bundle *bundle, const struct bundle_setti
     double value = bundle_setting_get(bundle, rule->key, -1); /* no setting is negative */
     char word[64];
 
+    if (strcmp(rule->key, "provider") == 0) /* every version has one, though not every one says so */
+        return json_string(bundle_provider(bundle, word));
     if (value < 0)
         return json_null();
     return rule->choices ? json_string(text_choice(rule->choices, (int)value, word, sizeof(word))) : json_real(value);

@@ -39,7 +39,7 @@ struct bundle {
     char created[32];      /* when it was pushed, RFC 3339; "" where the index does not say */
     char task[16];         /* "detect" */
     char architecture[16]; /* the head: "yolov8" */
-    char precision[16];    /* of the input: "fp32" */
+    char precision[16]; /* of the file (onnx_summary_precision): "fp32", "int8". What computes it is the provider's */
     int class_count;
     char *class_names_json;           /* ["person",...] */
     char *inputs_json, *outputs_json; /* ["fp32[1,3,640,640]"] */

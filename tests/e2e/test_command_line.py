@@ -71,6 +71,7 @@ def test_defaults_are_said_in_help():
     (["predict", "--model", "m", "--model", "m", "a.jpg"], ["--model is given twice"]),
     (["inspect"], ["M.onnx|NAME:TAG is missing"]),
     (["inspect", "a", "b"], ["'b'"]),
+    (["inspect", "--model", "a", "b"], ["it takes one"]),
     (["bench", "--model", "m", "stray"], ["'stray'"]),
 ])
 def test_wrong_command_lines(arguments, words):

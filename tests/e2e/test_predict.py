@@ -389,3 +389,11 @@ def test_no_telemetry_of_onnx_runtime(model, picture, tmp_path):
     assert run.returncode == 0 and run.stderr == ""
     assert list(home.iterdir()) == []
     assert not (tmp_path / "was-run").exists()
+
+
+def test_auto_says_what_it_took(picture):
+    """Nobody could tell what made the boxes."""
+    run = serin("predict", "--model", MINIATURE / "detect-nms.onnx", "--provider", "auto", "--json", picture)
+    assert run.returncode == 0 and run.stderr.count("\n") == 1
+    assert re.match("serin: provider auto took (tensorrt|cuda|cpu, because .*operator NonZero)", run.stderr)
+    assert serin("predict", "--model", MINIATURE / "detect-nms.onnx", picture).stderr == ""

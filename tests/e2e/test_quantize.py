@@ -69,6 +69,8 @@ def test_it_is_a_model_like_any_other(int8):
     run = serin("inspect", "--json", int8[0])
     told = json.loads(run.stdout)
     assert told["quantized"] and not fp32["quantized"]
+    assert told["precision"] == "int8" and fp32["precision"] == "fp32"
+    assert re.search("^input size .*, int8$", serin("inspect", int8[0]).stdout, re.M)
     assert told["metadata"] == fp32["metadata"]
 
 
@@ -215,3 +217,20 @@ def test_so_many_labelled_pictures_are_compared(tmp_path, count, compared):
 def test_a_quantized_model_is_not_quantized_again(int8, tmp_path):
     run = serin("quantize", "--model", int8[0], "--data", DAY, "--output", tmp_path / "out.onnx")
     assert run.returncode == 1 and "quantized already" in run.stderr
+
+
+def test_a_picture_that_is_none_is_named_once(tmp_path):
+    (tmp_path / "a.jpg").write_text("a list of pictures")
+    for data, sentence in ((tmp_path, f"{tmp_path}/a.jpg: image is text"), (tmp_path / "none", f"{tmp_path}/none: No such file")):
+        run = serin("quantize", "--model", STREET, "--data", data, "--output", tmp_path / "out.onnx", "--threads", 1)
+        assert run.returncode == 1 and run.stderr.startswith(f"serin: quantize: {sentence}")
+
+
+def test_the_store_says_int8(int8, tmp_path):
+    """The type of its input was told, fp32, by push, inspect, diff and the console."""
+    for tag, model, provider in (("v1.0.0-cpu", STREET, "cpu"), ("v1.1.0-cpu-int8", int8[0], "onednn")):
+        run = serin("push", f"street:{tag}", "--model", model, "--set", f"provider={provider}", "--data-dir", tmp_path)
+        assert run.returncode == 0, run.stderr
+    assert "(yolov8 head, int8)" in serin("inspect", "street:v1.1.0-cpu-int8", "--data-dir", tmp_path).stdout
+    changes = serin("diff", "street:v1.0.0-cpu", "street:v1.1.0-cpu-int8", "--data-dir", tmp_path).stdout
+    assert "precision        fp32 -> int8\n" in changes and "provider         cpu -> onednn\n" in changes

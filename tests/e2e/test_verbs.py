@@ -30,6 +30,7 @@ def test_inspect_says_what_a_model_is(task):
     assert people.returncode == 0
     for word in (found["sha256"], task, found["classes"][0], "parameters"):
         assert word in people.stdout
+    assert serin("inspect", "--model", path).stdout == people.stdout
 
 
 def test_inspect_warns_of_what_hurts():

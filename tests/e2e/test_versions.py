@@ -363,10 +363,10 @@ def test_the_provider_is_part_of_a_version(store):
     assert plain["settings"] == {} and found["settings"] == {"provider": "onednn"}
     assert found["digest"] != plain["digest"] and found["model_digest"] == plain["model_digest"]
     assert "settings     provider=onednn\n" in store("inspect", "m:v2").stdout
-    assert "provider         - -> onednn\n" in store("diff", "m:v1", "m:v2").stdout
+    assert "provider         cpu -> onednn\n" in store("diff", "m:v1", "m:v2").stdout
     fields = {field["name"]: (field["from"], field["to"])
               for field in json.loads(store("diff", "m:v2", "m:v1", "-o", "json").stdout)["fields"]}
-    assert fields["provider"] == ("onednn", None)
+    assert fields["provider"] == ("onednn", "cpu")
 
 
 def test_what_no_machine_can_run_so_is_not_stored(store):
