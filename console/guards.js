@@ -30,7 +30,9 @@ const nameOf = (guard) => tOr(`metric_${guard.guard}`, guard.guard);
 /// A step that asks for no proof, as the one behind a promotion, is told what an earlier one has proven.
 const verdictText = (guard) => (guard.verdict === "no harm" && guard.proves > guard.margin
     ? t("verdictWithin", {margin: changeOf(guard.proves, guard).replace("+", "")})
-    : guard.verdict === "unknown" && guard.proves === null && guard.proven_step ? t("verdictProven", {step: guard.proven_step})
+    : guard.verdict === "unknown" && guard.proves === null && guard.proven_step
+    ? t(guard.proven_margin > guard.margin ? "verdictWithinIn" : "verdictProven",
+        {step: guard.proven_step, margin: changeOf(guard.proven_margin, guard).replace("+", "")})
     : tOr(`verdict_${guard.verdict}`, guard.verdict));
 const verdictOf = (guard) => badge(kinds[guard.verdict] ?? "still", verdictText(guard));
 

@@ -46,6 +46,9 @@ function find(status, model, tag) {
     return status.models.find((m) => m.model === model)?.versions.find((v) => v.tag === tag);
 }
 
+/// What runs a version, {provider, why}; null where nothing of ours does, or has not told it yet.
+export const engineOf = (model, tag) => (live.status && find(live.status, model, tag)?.engine) || null;
+
 /// Of a version's counters over the last looks; null before there are two.
 export function rates(model, tag) {
     const first = looks[0], last = looks.at(-1);

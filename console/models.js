@@ -5,7 +5,7 @@ import {badge, phaseBadge} from "/badge.js";
 import {coded, english, h} from "/dom.js";
 import {filterField, narrowed} from "/filter.js";
 import {bytes, duration, naturally, number, percent, time} from "/format.js";
-import {live, rates} from "/live.js";
+import {engineOf, live, rates} from "/live.js";
 import {t, tOr} from "/words.js";
 
 /// [class, sentence]: how a version fares. bad: somebody must look; warn: worth a look.
@@ -32,13 +32,14 @@ function whyOf(version) {
 }
 
 function versionRow(model, version) {
-    const rate = rates(model.model, version.tag);
+    const rate = rates(model.model, version.tag), engine = engineOf(model.model, version.tag);
     const [kind, text] = stateOf(model, version, rate);
     const memory = version.replicas.reduce((sum, replica) => sum + replica.resident_bytes + replica.gpu_bytes, 0);
     const cell = (label, ...content) => h("td", {"data-label": t(label)}, ...content);
 
     return h("tr", {id: `v-${model.model}-${version.tag}`},
-        h("th", {scope: "row"}, version.tag, version.tag === model.stable ? h("span", {class: "role"}, t("role_stable")) : null),
+        h("th", {scope: "row"}, version.tag, version.tag === model.stable ? h("span", {class: "role"}, t("role_stable")) : null,
+            engine ? h("div", {class: "small", title: engine.why || null}, engine.provider) : null),
         cell("share", h("span", {class: "share"}, h("meter", {
             min: 0, max: 1, value: version.share, "aria-label": `${t("share")} ${percent(version.share)}`}), percent(version.share))),
         cell("rate", number(rate?.requests ?? NaN), rate?.mirrored > 0 ? h("span", {class: "small"}, " ", t("mirroredRate", {n: number(rate.mirrored)})) : null),

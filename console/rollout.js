@@ -7,7 +7,7 @@ import {coded, english, h} from "/dom.js";
 import {filterField, narrowed} from "/filter.js";
 import {duration, percent, time} from "/format.js";
 import {guardsView} from "/guards.js";
-import {live} from "/live.js";
+import {engineOf, live} from "/live.js";
 import {t, tOr} from "/words.js";
 
 const urgency = (rollout) => (rollout.phase === "Inconclusive" ? 0 : rollout.phase === "Paused" ? 1 : rollout.ended ? 3 : 2);
@@ -87,6 +87,7 @@ function losses({copies, labels}) {
 }
 
 function facts(rollout) {
+    const canary = engineOf(rollout.model, rollout.canary)?.provider, stable = engineOf(rollout.model, rollout.stable)?.provider;
     const ratio = rollout.sample_ratio || {}, model = live.status?.models.find((one) => one.model === rollout.model);
     const row = (label, text, kind) => (text ? h("div", {class: kind || null}, h("dt", {}, t(label)), h("dd", {}, text)) : null);
 
@@ -96,6 +97,7 @@ function facts(rollout) {
         rollout.phase === "Progressing" && Number.isFinite(rollout.left_s) && rollout.left_s !== null
             ? row("left", t("aboutLeft", {time: duration(rollout.left_s)})) : null,
         rollout.undo_left_s !== undefined ? row("left", t("undoLeft", {time: duration(rollout.undo_left_s)})) : null,
+        row("engine", canary && stable ? (canary === stable ? canary : t("against", {canary, stable})) : ""),
         losses(rollout),
         rollout.no_traffic && !rollout.ended ? row("state", t("noTraffic"), "warn") : null,
         rollout.route_in_force ? null : row("state", t("notInForce"), "warn"),

@@ -5,7 +5,7 @@ import {badge} from "/badge.js";
 import {coded, h} from "/dom.js";
 import {filterField, narrowed} from "/filter.js";
 import {bytes, naturally, number} from "/format.js";
-import {live} from "/live.js";
+import {engineOf, live} from "/live.js";
 import {get} from "/server.js";
 import {t} from "/words.js";
 
@@ -120,11 +120,14 @@ function scanOf(version) {
 
 const served = (version) => live.status?.models.some((model) => model.model === version.model && model.versions.some((one) => one.tag === version.tag));
 
-/// What runs it where it is served, and with provider auto why it is not a faster one.
-function engineOf(version) {
-    const {engine} = live.status?.models.find((model) => model.model === version.model)?.versions.find((one) => one.tag === version.tag) || {};
+/// What runs it, or would where it is served: auto is one until then.
+const providerOf = (version) => engineOf(version.model, version.tag)?.provider ?? version.settings?.provider ?? "cpu";
 
-    return engine ? (engine.why ? t("engineWhy", engine) : engine.provider) : "";
+/// The same, and with provider auto why it is not a faster one.
+function engineText(version) {
+    const engine = engineOf(version.model, version.tag);
+
+    return engine?.why ? t("engineWhy", engine) : providerOf(version);
 }
 
 function problemLine() {
@@ -140,12 +143,12 @@ export function versionsPage() {
         h("p", {class: "state"}, !list ? t("loading") : list.length ? t("versionCount", {n: list.length}) : coded(t("noVersions"))), problemLine(),
         filterField("versions", sorted.length, shown.length),
         sorted.length ? h("table", {class: "wide card"},
-            h("thead", {}, h("tr", {}, ["version", "task", "size", "accuracy", "scan", "created", "state"].map((key) => h("th", {scope: "col"}, t(key))))),
+            h("thead", {}, h("tr", {}, ["version", "task", "engine", "size", "accuracy", "scan", "created", "state"].map((key) => h("th", {scope: "col"}, t(key))))),
             h("tbody", {}, shown.map((version) => h("tr", {id: `b-${version.name}`},
                 h("th", {scope: "row"}, h("a", {href: `#/versions/${encodeURIComponent(version.name)}`}, version.name)),
-                version.problem ? h("td", {"data-label": t("state"), colspan: 6}, badge("bad", version.problem))
+                version.problem ? h("td", {"data-label": t("state"), colspan: 7}, badge("bad", version.problem))
                     : [cell("task", version.task, " ", h("span", {class: "small"}, `${version.architecture} ${version.precision}`)),
-                        cell("size", bytes(version.model_bytes)), cell("accuracy", accuracy(version)), cell("scan", scanOf(version)),
+                        cell("engine", providerOf(version)), cell("size", bytes(version.model_bytes)), cell("accuracy", accuracy(version)), cell("scan", scanOf(version)),
                         cell("created", (version.created || "–").replace("T", " ").replace(/\..*|Z$/, "")),
                         cell("state", served(version) ? badge("good", t("served")) : version.in_use ? badge("still", t("inUse")) : "–")])))) : null];
 }
@@ -199,7 +202,7 @@ export function versionPage(name, against) {
         version.problem ? null : h("dl", {class: "facts"},
             row("task", `${version.task}, ${version.architecture}, ${version.precision}, ${bytes(version.model_bytes)}`),
             row("digest", version.digest), row("inputs", (version.inputs || []).join(" ")), row("outputs", (version.outputs || []).join(" ")),
-            row("engine", engineOf(version)),
+            row("engine", engineText(version)),
             row("settings", Object.entries(version.settings || {}).map(([key, value]) => `${key} ${value}`).join(", ")),
             row("accuracy", accuracy(version)), row("scan", scanOf(version)),
             row("classes", `${version.classes.length}: ${version.classes.slice(0, MOST_CLASSES).join(", ")}${version.classes.length > MOST_CLASSES ? " …" : ""}`),

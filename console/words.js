@@ -128,6 +128,7 @@ const words = {
     "verdict_no harm": ["no harm", "无害"],
     verdictWithin: ["within {margin}", "{margin} 以内"],
     verdictProven: ["proven in step {step}", "第 {step} 步已证明"],
+    verdictWithinIn: ["within {margin} in step {step}", "第 {step} 步证明在 {margin} 以内"],
     verdict_unknown: ["unknown yet", "尚不知"],
     required: ["must be proven", "须证明"],
     watched: ["watched", "仅监视"],

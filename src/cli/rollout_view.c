@@ -198,20 +198,23 @@ static void change_text(char *text, size_t size, double change, const json_t *gu
         snprintf(text, size, "%+.3g", change);
 }
 
-/* A step may prove less than the margin: "no harm" would then say too much. */
+/* A step may prove less than the margin: "no harm" and "proven" would then say too much. */
 static void verdict_text(char *text, size_t size, const json_t *guard)
 {
-    char proves[32];
-
-    snprintf(text, size, "%s", text_of(guard, "verdict"));
     /* The step behind a promotion asks for no proof: what led to it is told, and of which step it is. */
-    if (strcmp(text, "unknown") == 0 && !isfinite(number_of(guard, "proves")) && number_of(guard, "proven_step") > 0)
-        snprintf(text, size, "proven in step %d", (int)number_of(guard, "proven_step"));
+    const bool earlier = strcmp(text_of(guard, "verdict"), "unknown") == 0 && !isfinite(number_of(guard, "proves")) &&
+                         number_of(guard, "proven_step") > 0;
+    const double proven = number_of(guard, earlier ? "proven_margin" : "proves");
+    char within[32], step[32] = "";
+
+    if (earlier)
+        snprintf(step, sizeof(step), " in step %d", (int)number_of(guard, "proven_step"));
+    snprintf(text, size, "%s%s", earlier ? "proven" : text_of(guard, "verdict"), step);
     if (strcmp(text, "harm") == 0 && strcmp(text_of(guard, "on_harm"), "note") == 0) /* nothing follows from it */
         snprintf(text, size, "noted");
-    if (strcmp(text, "no harm") == 0 && number_of(guard, "proves") > number_of(guard, "margin")) {
-        change_text(proves, sizeof(proves), number_of(guard, "proves"), guard);
-        snprintf(text, size, "within %s", proves);
+    if ((earlier || strcmp(text, "no harm") == 0) && proven > number_of(guard, "margin")) {
+        change_text(within, sizeof(within), proven, guard);
+        snprintf(text, size, "within %s%s", within, step);
     }
 }
 

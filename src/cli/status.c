@@ -95,14 +95,14 @@ static double rate_of(const struct look *now, const struct look *before, const c
 
 /* ---- the table ---- */
 
-enum column { MODEL, VERSION, SHARE, READY, RESTARTS, RATE, COPIES, P95, FAILURES, FALLBACKS, BREAKER, COLUMNS };
+enum { MODEL, VERSION, SHARE, READY, RESTARTS, RATE, COPIES, P95, FAILURES, FALLBACKS, BREAKER, ENGINE, COLUMNS };
 
 static const struct {
     const char *title;
     bool left;
 } columns[COLUMNS] = {{"MODEL", true},     {"VERSION", true},    {"SHARE", false},  {"READY", false},
                       {"RESTARTS", false}, {"REQ/S", false},     {"COPIES", false}, {"P95 MS", false},
-                      {"FAILURES", false}, {"FALLBACKS", false}, {"BREAKER", true}};
+                      {"FAILURES", false}, {"FALLBACKS", false}, {"BREAKER", true}, {"ENGINE", true}};
 
 struct row {
     char cells[COLUMNS][MAX_CELL];
@@ -111,6 +111,7 @@ struct row {
 static void fill_row(struct row *row, const json_t *model, const json_t *version, double sum, double rate, bool first)
 {
     const json_t *counters = json_object_get(version, "counters"), *replicas = json_object_get(version, "replicas");
+    const char *provider = text_of(json_object_get(version, "engine"), "provider");
     bool stable = strcmp(text_of(model, "stable"), text_of(version, "tag")) == 0;
 
     snprintf(row->cells[MODEL], MAX_CELL, "%s", first ? text_of(model, "model") : "");
@@ -134,6 +135,8 @@ static void fill_row(struct row *row, const json_t *model, const json_t *version
     snprintf(row->cells[FAILURES], MAX_CELL, "%.0f", count_of(counters, "failures"));
     snprintf(row->cells[FALLBACKS], MAX_CELL, "%.0f", count_of(counters, "fallbacks"));
     snprintf(row->cells[BREAKER], MAX_CELL, "%s", text_of(version, "breaker"));
+    /* "-": a server of others', or none of ours is ready yet. */
+    snprintf(row->cells[ENGINE], MAX_CELL, "%s", *provider ? provider : "-");
 }
 
 static void print_row(const struct row *row, const int *widths)
@@ -336,7 +339,8 @@ const struct cli_verb cli_status = {
     .summary = "what is served, which share it has, and how it fares",
     .text = "Of a running serin serve: the versions of each model with their share of the requests, the replicas that "
             "are ready, the 95th percentile of latency, the tries a version failed, the requests that stable answered "
-            "in its place, and whether its breaker is open: such a version was taken off because it only failed.",
+            "in its place, whether its breaker is open (such a version was taken off because it only failed), and what "
+            "runs the network, as 'serin push --set provider=' has it.",
     .options = options,
     .examples = examples,
     .settings_bytes = sizeof(struct status_settings),

@@ -216,6 +216,12 @@ static const char *evidence_of(const struct judge_metric *metric)
     }
 }
 
+/* what in the plural, which is with an s. */
+static void say_count(struct text *text, double count, const char *what)
+{
+    say(text, "%.0f %.*s", count, (int)strlen(what) - (count == 1), what);
+}
+
 static int index_of(const struct judge *judge, const struct cell *cell)
 {
     int i;
@@ -272,7 +278,9 @@ static void say_harm(const struct judge *judge, const struct cell *cell, struct 
         say_margin(text, metric, fabs(side->margin));
         say(text, ")");
     }
-    say(text, ", %llu %s of the canary", (unsigned long long)reading.canary_count, evidence_of(metric));
+    say(text, ", ");
+    say_count(text, (double)reading.canary_count, evidence_of(metric));
+    say(text, " of the canary");
 }
 
 static void say_golden(const struct judge *judge, const struct guard *guard, struct text *text)
@@ -314,8 +322,9 @@ static void say_lack(const struct judge *judge, const struct lack *lack, struct 
     name_cell(judge, cell, slice, sizeof(slice));
     say(text, "%s%s%s is not known to be within ", guard->given->name, *slice ? " in " : "", slice);
     say_margin(text, metric, guard->given->prove[judge->step]);
-    say(text, "%s of stable's yet: %llu %s of the canary", metric->scale == JUDGE_ABSOLUTE ? " points" : "",
-        (unsigned long long)cell->count[JUDGE_CANARY], evidence_of(metric));
+    say(text, "%s of stable's yet: ", metric->scale == JUDGE_ABSOLUTE ? " points" : "");
+    say_count(text, (double)cell->count[JUDGE_CANARY], evidence_of(metric));
+    say(text, " of the canary");
     if (lack->count > 1)
         say(text, " (and %d more)", lack->count - 1);
     if (metric->source == JUDGE_FROM_LABELS && judge->t_s - judge->label_t_s > LABELS_STOPPED_S) /* not of NAN */
@@ -380,8 +389,9 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
     const struct cell *back = harm_with(judge, JUDGE_ROLL_BACK), *ask = harm_with(judge, JUDGE_CALL_PERSON);
     const double units = judge->options.min_evidence[judge->step];
     struct text text = {ret->why, sizeof(ret->why)};
+    const bool mirrored = judge->step_units == 0; /* alone: no request was the canary's to answer */
     struct lack lack = {.left_s = 0};
-    int i;
+    int i, asked = 0;
 
     *ret = (struct judge_decision){.t_s = judge->t_s, .units = judge->step_units, .left_s = (double)NAN};
     if (back || ask) {
@@ -389,8 +399,10 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
         return;
     }
     for (i = 0; i < judge->guard_count; i++)
-        if (is_asked(judge, &judge->guards[i]))
+        if (is_asked(judge, &judge->guards[i])) {
             lacks_of_guard(judge, &judge->guards[i], &lack);
+            asked++;
+        }
     if (lack.cell) {
         ret->answer = JUDGE_HOLD;
         ret->left_s = lack.left_s;
@@ -415,12 +427,9 @@ void judge_decide(struct judge *judge, struct judge_decision *ret)
         return;
     }
     ret->answer = JUDGE_PASS;
-    if (judge->step_units == 0)
-        say(&text, "every required guard is proven within this step's margins, by %.0f records of the canary's answers",
-            judge->step_seen);
-    else
-        say(&text,
-            "every required guard is proven within this step's margins, by %.0f units of the canary in this step",
-            judge->step_units);
+    say(&text, asked ? "every required guard is proven within this step's margins, by "
+                     : "no guard has to be proven here, with ");
+    say_count(&text, mirrored ? judge->step_seen : judge->step_units, mirrored ? "records" : "units");
+    say(&text, mirrored ? " of the canary's answers" : " of the canary in this step");
     say_unheard(judge, &text);
 }

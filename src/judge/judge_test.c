@@ -90,6 +90,42 @@ static void test_equal_errors_are_proven_harmless(void **state)
     judge_read(judge, 0, &reading);
     assert_int_equal(reading.verdict, JUDGE_UNKNOWN);
     assert_int_equal(reading.proven_step, 0);
+    bad_rate[1] = .03; /* a spell of luck that is bad: the bounds alone would now be wider than what was proven */
+    for (at = 0; at < 500; at++) {
+        struct record record = request(1000 + at * .01, .2);
+
+        fill_errors(&record);
+        judge_add(judge, &record);
+    }
+    judge_look(judge, 1030, &decision);
+    judge_read(judge, 0, &reading);
+    assert_int_equal(reading.proven_step, 0);
+    assert_int_equal(reading.verdict, JUDGE_UNKNOWN);
+    assert_true(reading.upper <= options.guards[0].prove[0]);
+    judge_free(judge);
+}
+
+static void test_a_step_without_proofs_claims_none(void **state)
+{
+    static const char *const metrics[] = {"error_rate"};
+    struct judge_decision decision;
+    struct record record;
+    struct judge *judge;
+
+    (void)state;
+    seed = 3;
+    start(1, metrics);
+    options.guards[0].required = JUDGE_NOT_REQUIRED;
+    judge = make();
+    record = request(1, 1); /* the canary's */
+    judge_add(judge, &record);
+    judge_look(judge, 2, &decision);
+    assert_int_equal(decision.answer, JUDGE_PASS);
+    assert_string_equal(decision.why, "no guard has to be proven here, with 1 unit of the canary in this step");
+    record = request(3, 1);
+    judge_add(judge, &record);
+    judge_look(judge, 4, &decision);
+    assert_string_equal(decision.why, "no guard has to be proven here, with 2 units of the canary in this step");
     judge_free(judge);
 }
 
@@ -160,7 +196,7 @@ static void test_nothing_passes_unseen(void **state)
 
     (void)state;
     start(1, metrics);
-    options.guards[0].required = false;
+    options.guards[0].required = JUDGE_NOT_REQUIRED;
     options.min_evidence[0] = 0;
     judge = make();
     judge_look(judge, 1, &decision);
@@ -287,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_found),
         cmocka_unit_test(test_errors_of_the_canary_alone_are_told_in_words),
         cmocka_unit_test(test_equal_errors_are_proven_harmless),
+        cmocka_unit_test(test_a_step_without_proofs_claims_none),
         cmocka_unit_test(test_equal_versions_are_seldom_stopped),
         cmocka_unit_test(test_nothing_passes_unseen),
         cmocka_unit_test(test_slowness_is_found),

@@ -146,6 +146,7 @@ static void read_values(const struct judge *judge, const struct cell *cell, stru
 static void agree_with_verdict(const struct judge *judge, const struct cell *cell, struct judge_reading *ret)
 {
     const struct guard *guard = cell->guard;
+    const int step = cell_proven_step(judge, cell); /* of an earlier one, too, where the present asks for no proof */
     int i;
 
     if (cell->harmed && guard->sides[cell->harmed_side].kind == SIDE_HARM) {
@@ -156,10 +157,10 @@ static void agree_with_verdict(const struct judge *judge, const struct cell *cel
         else
             ret->upper = fmin(ret->upper, side->margin);
     }
-    for (i = 0; i < 2; i++) {
-        int index = guard->proof[judge->step][i];
+    for (i = 0; i < 2 && step >= 0; i++) {
+        int index = guard->proof[step][i];
 
-        if (index < 0 || !cell_proven(judge, cell))
+        if (index < 0)
             continue;
         if (i == 0)
             ret->upper = fmin(ret->upper, guard->sides[index].margin);

@@ -249,7 +249,7 @@ def test_both_languages(browser, serve, releasing):
     browser.wait(selector=".state", text="进行中")
     browser.wait(selector="#do-abort", text="中止")
     browser.wait(selector="#events tbody tr:first-child", text="第 2/4 步可以开始")
-    browser.wait(selector="#events tbody tr:nth-child(2)", text="所有须证明的护栏都已在本步界限内得到证明")
+    browser.wait(selector="#events tbody tr:nth-child(2)", text="此处没有须证明的护栏")
     browser.wait(selector="#events tbody tr:last-child", text="已开始")
     assert browser.evaluate(code="document.documentElement.lang") == "zh-Hans"
     browser.keep("chinese")
@@ -326,6 +326,10 @@ def test_no_sentence_of_the_server_lacks_a_translation(browser, serve):
      "漏检（light=dark）升高：12.4 %，稳定版为 5.1 %（变化 +7.3 个百分点，必定超过 +3.02 个百分点；界限 3），依据候选版的 310 张带标注的画面"),
     ("error_rate rose: 12 % against stable's nothing (+7 %; the margin is 50 %), 1 requests of the canary",
      "错误率升高：12 %，稳定版为 无（变化 +7 %；界限 50 %），依据候选版的 1 个请求"),
+    ("every required guard is proven within this step's margins, by 27 units of the canary in this step; no label has come, "
+     "so nobody has said whether it sees what it should",
+     "所有须证明的护栏都已在本步界限内得到证明，依据本步中候选版的 27 个分配单位；没有收到标注，因此无人确认它看到了该看到的"),
+    ("no guard has to be proven here, with 1 record of the canary's answers", "此处没有须证明的护栏；候选版的回答有 1 条记录"),
     ("no request has come for 111 s; no good answer of the canary has been seen in this step yet", "已有 111 秒没有请求；本步中尚未见到候选版的正常回答"),
     ("no good answer of the canary has been seen in this step yet; 0 of 512 copies were answered, the last: status 500",
      "本步中尚未见到候选版的正常回答；512 份副本均未得到回答，最近一份：状态 500"),
@@ -539,8 +543,10 @@ def test_a_scan_and_an_evaluation_are_listed(browser, tmp_path):
 @needs_workers
 def test_what_runs_a_version_is_told(browser, tmp_path):
     """With provider auto also why oneDNN does not, in both languages."""
-    found = serin("push", "tiny:v1", "--model", MINIATURE / "detect-nms.onnx", "--set", "provider=auto", "--data-dir", tmp_path / "data")
-    assert found.returncode == 0, found.stderr
+    for tag, model, provider in (("v1", "detect-nms", "auto"), ("v2", "detect", "onednn"), ("v3", "detect", "onednn-bf16"), ("v4", "detect", "")):
+        found = serin("push", f"tiny:{tag}", "--model", MINIATURE / f"{model}.onnx", "--data-dir", tmp_path / "data",
+                      *(["--set", f"provider={provider}"] if provider else []))
+        assert found.returncode == 0, found.stderr
     with serving(tmp_path, "--gateway-threads", "1") as serve:
         serve.deploy("tiny:v1", stable=True)
         engine = serve.api("GET", "versions/tiny:v1")["engine"]
@@ -550,6 +556,19 @@ def test_what_runs_a_version_is_told(browser, tmp_path):
         browser.click(selector="#language")
         browser.wait(selector=".facts", text=f"{engine['provider']}，因为：{engine['why']}" if engine["why"] else engine["provider"])
         browser.wait(selector=".facts", text="推理引擎")
+        serve.api("POST", "deploy", {"name": "tiny:v2", "stable": False, "confirm": True})  # other outputs than those of stable
+        serve.api("POST", "rollouts", {"name": "tiny:v2", "plan": PLAN})
+        open_page(browser, serve)
+        for tag, provider in (("v1", engine["provider"]), ("v2", "onednn")):
+            browser.wait(selector=f"#v-tiny-{tag} th", text=provider)
+        browser.keep("engines")
+        open_page(browser, serve, "#/rollouts/tiny")
+        browser.wait(selector=".facts", text=f"onednn against {engine['provider']}")
+        open_page(browser, serve, "#/versions")  # those that are not served say what they will ask for
+        for tag, provider in (("v1", engine["provider"]), ("v2", "onednn"), ("v3", "onednn-bf16"), ("v4", "cpu")):
+            browser.wait(selector=f"[id='b-tiny:{tag}'] td[data-label='Engine']", text=provider)
+        browser.keep("versions-engines")
+        assert browser.axe() == []
         assert browser.errors() == []
 
 

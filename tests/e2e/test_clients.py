@@ -39,7 +39,7 @@ def status_of(requests=(990, 10)):
     canary["counters"].update(failures=8, fallbacks=7, mirrored=5)
     return {"version": "0.1.0", "uptime_s": 3723, "gateway": {"listen": "127.0.0.1:8080", "port": 8080},
             "models": [{"model": "m", "stable": "v1", "unit": "request", "revision": 7,
-                        "versions": [version("v1", 99, requests[0]), canary]}]}
+                        "versions": [version("v1", 99, requests[0], engine={"provider": "onednn-bf16", "why": ""}), canary]}]}
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -246,10 +246,23 @@ def test_status(api):
     assert run.returncode == 0
     lines = run.stdout.split("\n")
     assert lines[0] == "serin 0.1.0, up 1 h 02 min 03 s, gateway 127.0.0.1:8080"
-    assert lines[3].split() == ["m", "v1", "(stable)", "99", "%", "1/1", "0", "-", "0", "2.5", "0", "0", "closed"]
-    assert lines[4].split() == ["v2", "1", "%", "1/2", "3", "-", "5", "2.5", "8", "7", "open"]
+    assert lines[3].split() == ["m", "v1", "(stable)", "99", "%", "1/1", "0", "-", "0", "2.5", "0", "0", "closed", "onednn-bf16"]
+    assert lines[4].split() == ["v2", "1", "%", "1/2", "3", "-", "5", "2.5", "8", "7", "open", "-"]
     assert lines[5] == "! m:v2 replica 1 is backoff: out of memory (3 restarts)"
     assert json.loads(ask(api, "status", "-o", "json").stdout) == status_of()
+
+
+@pytest.mark.parametrize("verdict, proves, proven_step, proven_margin, words", [
+    ("unknown", .3, None, None, "unknown"), ("no harm", .3, 3, .3, "no harm"), ("no harm", .4, 2, .4, "within +40 pt"),
+    ("unknown", None, 3, .3, "proven in step 3"), ("unknown", None, 2, .4, "within +40 pt in step 2"), ("harm", None, 2, .4, "harm")])
+def test_a_guard_tells_what_was_proven_of_it(verdict, proves, proven_step, proven_margin, words):
+    """Behind a promotion nothing is asked for: less than the margin was called proven, beside bounds that said otherwise."""
+    guard = {"guard": "lost", "metric": "lost", "unit": "share", "relative": False, "slice": "", "verdict": verdict, "on_harm": "ask",
+             "margin": .3, "proves": proves, "proven_step": proven_step, "proven_margin": proven_margin, "stable": .1, "canary": .2,
+             "estimate": .1, "lower": -.08, "upper": .3, "log_e_harm": 0, "log_e_harm_needed": 3}
+    with serve(lambda *_: (200, {"id": "m-1", "phase": "Promoted", "guards": [guard]})) as server:
+        line, = [line for line in ask(server, "rollout", "get", "m").stdout.split("\n") if line.startswith("  lost ")]
+    assert re.search(rf" -8 pt \.\. \+30 pt +\+30 pt  {re.escape(words)} *$", line), line
 
 
 def test_status_of_nothing():
