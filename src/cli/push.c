@@ -13,6 +13,7 @@
 #include "cli/evaluation.h"
 #include "cli/golden_pictures.h"
 #include "cli/model.h"
+#include "cli/tag_hint.h"
 #include "cli/terminal.h"
 #include "engine/onnx_probe.h"
 
@@ -70,11 +71,14 @@ static const struct cli_option options[] = {
 
 static const struct cli_example examples[] = {
     {"serin push street-person:v1.0.0-cpu --model v1.0.0.onnx", "make a model a version"},
-    {"serin push yolov8n:v1.3.0-gpu-cu118 --model yolov8n.onnx --set conf=.3 --set max_batch=16 --eval coco128.yaml",
+    {"serin push yolov8n:v1.3.0-gpu-cu118 --model yolov8n.onnx --set provider=cuda --set max_batch=16 --eval "
+     "coco128.yaml",
      "with what it is served with, and how accurate it is"},
     {"serin push yolov8n:v1.3.0-cpu-bf16 --model yolov8n.onnx --set provider=onednn-bf16",
      "the same network in bf16, to be released as any other version"},
-    {"serin push yolov8n:v1.3.1-gpu-cu118 --model yolov8n.onnx --golden golden/",
+    {"serin push yolov8n:v1.3.0-cpu-int8 --model yolov8n-int8.onnx --set provider=onednn",
+     "what 'serin quantize' made of it, computed in integers"},
+    {"serin push yolov8n:v1.3.1-cpu --model yolov8n.onnx --golden golden/",
      "with pictures to which it must give the same answers where it is deployed"},
     {0},
 };
@@ -132,26 +136,19 @@ static enum serin_errc copy_shapes(const struct tensor_spec *specs, int count, c
     return rc;
 }
 
-/* People deploy by the tag: what it says of precision, and what the version computes in, should be the same. */
-static void compare_tag(const struct bundle *bundle, bool quantized)
+/* What people would notice too late: a tag that says something else than the version is, and integers that are slow. */
+static void warn(const struct bundle *bundle, const struct onnx_summary *summary)
 {
-    char provider[PROVIDER_MAX_BYTES];
-    const bool bf16 = strcmp(bundle_provider(bundle, provider), "onednn-bf16") == 0;
+    const bool int8 = summary->int8_convolutions > 0;
+    const bool fp16 = summary->bytes_by_type[TENSOR_F16] > summary->bytes_by_type[TENSOR_F32];
+    char provider[PROVIDER_MAX_BYTES], hint[TAG_HINT_BYTES];
 
-    if (version_tag_has(&bundle->name, "bf16") && !bf16)
-        terminal_complain("push: the tag %s says bf16, and the version runs with provider %s: is --set "
-                          "provider=onednn-bf16 missing?",
-                          bundle->name.tag, provider);
-    if (!version_tag_has(&bundle->name, "bf16") && bf16)
-        terminal_complain("push: the version runs in bf16 (provider %s), and its tag %s does not say so: "
-                          "%.100s-bf16 would",
-                          provider, bundle->name.tag, bundle->name.tag);
-    if (version_tag_has(&bundle->name, "int8") && !quantized)
-        terminal_complain("push: the tag %s says int8, and no layer of the model is quantised: is it the right file?",
-                          bundle->name.tag);
-    if (!version_tag_has(&bundle->name, "int8") && quantized)
-        terminal_complain("push: the model is quantised to 8 bits, and the tag %s does not say so: %.100s-int8 would",
-                          bundle->name.tag, bundle->name.tag);
+    bundle_provider(bundle, provider);
+    if (tag_hint(&bundle->name, provider, int8 ? "int8" : fp16 ? "fp16" : "fp32", hint))
+        terminal_complain("push: %s", hint);
+    if (int8 && strcmp(provider, "cpu") == 0)
+        terminal_complain("push: the model is quantised to 8 bits, and ONNX Runtime on a CPU (provider cpu) is often "
+                          "slower with it than in fp32: --set provider=onednn computes it in integers");
 }
 
 static enum serin_errc describe(struct push *push, struct serin_error *error)
@@ -172,7 +169,7 @@ static enum serin_errc describe(struct push *push, struct serin_error *error)
     if (rc == SERIN_OK)
         rc = copy_shapes(summary.interface.outputs, summary.interface.output_count, &bundle->outputs_json, error);
     snprintf(bundle->precision, sizeof(bundle->precision), "%s", onnx_summary_precision(&summary));
-    compare_tag(bundle, summary.quantized);
+    warn(bundle, &summary);
     onnx_summary_done(&summary);
     return rc;
 }

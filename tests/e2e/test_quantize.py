@@ -64,6 +64,20 @@ def test_it_says_how_to_serve_it(int8):
     assert said.endswith(f"\nto serve it in integers: serin push NAME:TAG --set provider=onednn --model {path}\n")
 
 
+@pytest.mark.parametrize("tag, provider, words", [
+    ("v1.0.0-cpu-int8", None, ["on a CPU (provider cpu) is often slower with it than in fp32: --set provider=onednn computes it"]),
+    ("v1.0.0-cpu-int8", "onednn", []),
+    ("v1.0.0-cpu-int8", "onednn-bf16", []),
+    ("v1.0.0-cpu", "onednn", ["the tag v1.0.0-cpu does not say so: v1.0.0-cpu-int8 would"]),
+])
+def test_push_says_what_is_fast_and_what_the_tag_leaves_out(int8, tmp_path, tag, provider, words):
+    setting = ["--set", f"provider={provider}"] if provider else []
+    run = serin("push", f"m:{tag}", "--model", int8[0], "--data-dir", tmp_path, *setting)
+    said = [line for line in run.stderr.splitlines() if "is tried with onednn" not in line]
+    assert run.returncode == 0 and len(said) == len(words), run.stderr
+    assert all(word in line for word, line in zip(words, said, strict=True))
+
+
 def test_it_is_a_model_like_any_other(int8):
     fp32 = json.loads(serin("inspect", "--json", STREET).stdout)
     run = serin("inspect", "--json", int8[0])

@@ -316,7 +316,8 @@ def test_names_in_a_store_cannot_drive_the_terminal(store, tmp_path):
 def test_skopeo_reads_every_version(store, tmp_path):
     names = [V1, "yolo-v8:v2.1.0-gpu-cu118", "yolo-v8:detect-v3", "m:v1.0.0-rc.1-cpu-amx"]
     for number, name in enumerate(names):
-        found = pushed(store("push", name, "--model", DETECT, "--set", f"max_queue={number + 1}", "--json"))
+        settings = ("--set", "provider=auto", "--set", f"max_queue={number + 1}")
+        found = pushed(store("push", name, "--model", DETECT, *settings, "--json"))
         run = subprocess.run(["skopeo", "inspect", "--raw", f"oci:{store.path}:{name}"], capture_output=True, check=False)
         assert run.returncode == 0, run.stderr
         assert "sha256:" + hashlib.sha256(run.stdout).hexdigest() == found["digest"]
@@ -383,6 +384,11 @@ def test_what_no_machine_can_run_so_is_not_stored(store):
     ("v1.0.0-cpu", DETECT, ["provider=onednn-bf16"], "its tag v1.0.0-cpu does not say so: v1.0.0-cpu-bf16 would"),
     ("v1.0.0-cpu", DETECT, ["provider=onednn"], ""),
     ("v1.0.0-cpu-amx-bf16", DETECT, ["provider=onednn-bf16"], ""),
+    ("v1.0.0-cpu-fp32", DETECT, ["provider=onednn-bf16"], "does not say so: v1.0.0-cpu-bf16 would"),
+    ("v1.0.0-gpu-cu118", DETECT, ["provider=onednn-bf16"], "says gpu-cu118, and the version runs on the CPU (provider "
+                                                           "onednn-bf16): v1.0.0-cpu-bf16 would say so"),
+    ("v1.0.0-cpu-fp16", DETECT, [], "says fp16, and the model is fp32: is it the right file?"),
+    ("v1.0.0-cpu-fp16", MINIATURE / "detect-fp16.onnx", [], ""),
 ])
 def test_the_tag_says_the_precision(store, tag, model, options, words):
     """A machine without bf16, which lets fp32 stand in: a sentence of its own."""
