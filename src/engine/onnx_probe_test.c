@@ -522,11 +522,9 @@ static void numbers_that_are_no_scale_are_counted(void **state)
 /* Only what rounds is asked for its scale: a Mul may multiply with 0. */
 static void broken_scales_are_counted_where_they_are_used(void **state)
 {
-    static const char *const users[][2] = {{"QuantizeLinear", "good"},
-                                           {"QuantizeLinear", "bad"},
-                                           {"Mul", "bad"},
-                                           {"DequantizeLinear", "bad"},
-                                           {"DequantizeLinear", "good"}};
+    static const char *const users[][3] = {{"QuantizeLinear", "x", "good"},   {"QuantizeLinear", "x", "bad"},
+                                           {"QuantizeLinear", "bad", "good"}, {"Mul", "x", "bad"},
+                                           {"DequantizeLinear", "x", "bad"},  {"DequantizeLinear", "x", "good"}};
     const float scales[2][2] = {{0.5f, 1.0f}, {0.5f, 0.0f}};
     struct buffer graph = part();
     size_t i;
@@ -547,8 +545,8 @@ static void broken_scales_are_counted_where_they_are_used(void **state)
         char output[8];
 
         snprintf(output, sizeof(output), "y%zu", i);
-        put_text(&node, NODE_INPUT, "x");
         put_text(&node, NODE_INPUT, users[i][1]);
+        put_text(&node, NODE_INPUT, users[i][2]);
         put_text(&node, NODE_OUTPUT, output);
         put_text(&node, NODE_OP_TYPE, users[i][0]);
         put_part(&graph, GRAPH_NODE, &node);
