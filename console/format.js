@@ -22,6 +22,8 @@ export function percent(share, digits = 3) {
 export function bytes(value) {
     if (!known(value) || value <= 0)
         return "–";
+    if (value < 1e7)
+        return `${(value / 1e6).toFixed(1)} MB`; // 1.5 and .5 were 2 and 1
     return value < 1e9 ? `${Math.round(value / 1e6)} MB` : `${(value / 1e9).toFixed(1)} GB`;
 }
 

@@ -567,6 +567,7 @@ def test_what_runs_a_version_is_told(browser, tmp_path):
         open_page(browser, serve, "#/versions")  # those that are not served say what they will ask for
         for tag, provider in (("v1", engine["provider"]), ("v2", "onednn"), ("v3", "onednn-bf16"), ("v4", "cpu")):
             browser.wait(selector=f"[id='b-tiny:{tag}'] td[data-label='Engine']", text=provider)
+        browser.wait(selector="[id='b-tiny:v4'] td[data-label='Size']", text=f"{(MINIATURE / 'detect.onnx').stat().st_size / 1e6:.1f} MB")
         browser.keep("versions-engines")
         assert browser.axe() == []
         assert browser.errors() == []
