@@ -256,13 +256,17 @@ def test_labels_of_mirrored_frames_leave_the_others_nothing_to_be_compared_with(
     with models.traffic(on_answer=lambda found: ids.append(found.headers["X-Request-Id"])) as traffic:
         models.reach("Progressing", 1)
         client = models.serve.client()
-        for _ in range(300):
+        for given in range(3000):  # which frames have both answers is drawn: how many labels it takes differs
             until(lambda: ids, "an answer")
             assert client.ask("POST", f"/v1/feedback/{ids.pop(0)}", json.dumps(truth)).status == 202
+            if given < 250 or given % 50:
+                continue
+            found = models.get()
+            missed, = [guard for guard in found["guards"] if guard["metric"] == "missed"]
+            if found["phase"] != "Progressing" or (missed["verdict"] != "unknown" and found["labels"]["counted"] >= 250):
+                break
         client.close()
-        found = until(lambda: ((now := models.get())["phase"] != "Progressing" or now["labels"]["counted"] >= 250) and now, "labels")
     assert found["phase"] == "Progressing", found["why"]
-    missed, = [guard for guard in found["guards"] if guard["metric"] == "missed"]
     assert missed["verdict"] == "no harm" and missed["lower"] < .001, missed
     assert not traffic.errors
 
