@@ -10,7 +10,8 @@ const struct kernel_convolution *kernel_convolution_for(const struct onednn_conv
 {
 #ifdef KERNEL_VECTORS
     const enum onednn_type dst = convolution->dst.type;
-    static const struct kernel_convolution *const all[] = {&kernel_stem, &kernel_pointwise, &kernel_winograd};
+    static const struct kernel_convolution *const all[] = {&kernel_stem_bytes, &kernel_stem, &kernel_pointwise,
+                                                           &kernel_winograd};
     size_t i;
 
     if (dst != ONEDNN_F32 && dst != ONEDNN_BF16)

@@ -2,9 +2,9 @@
  * kernel_convolution.h - convolutions of our own, for the shapes at which they beat oneDNN's.  Depends on onednn.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Each is a table of functions and has a file of its own (kernel_pointwise.c, kernel_stem.c, kernel_winograd.c). They
- * take the description, the layouts and the addresses that oneDNN's take, and compute the same, so that a plan may have
- * either. Immutable; nothing is allocated while one runs, and nothing fails.
+ * Each is a table of functions and has a file of its own (kernel_pointwise.c, kernel_stem.c, kernel_stem_bytes.c,
+ * kernel_winograd.c). They take the description, the layouts and the addresses that oneDNN's take, and compute the
+ * same, so that a plan may have either. Immutable; nothing is allocated while one runs, and nothing fails.
  */
 #ifndef ENGINE_KERNEL_CONVOLUTION_H
 #define ENGINE_KERNEL_CONVOLUTION_H
@@ -31,7 +31,7 @@ struct kernel_convolution {
                 const struct kernel_batch *batch, int threads);
 };
 
-extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_winograd;
+extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd;
 
 /* The one to take; NULL: oneDNN's. */
 const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures);

@@ -225,6 +225,96 @@ static void test_stem(void **state)
             }
 }
 
+/* Half a unit of bf16 is 1 / 256 of a number at the most; what weights of 16 bits and SiLU's guess add to that. */
+#define ROUNDED_TO_BF16 (1.0 / 256 + 2e-5)
+#define OF_SILU         2.5e-4
+
+static struct onednn_convolution stem_of_bytes(int kernel, int stride, int pad, int64_t out, int64_t height,
+                                               int64_t width)
+{
+    return (struct onednn_convolution){
+        .src = {ONEDNN_U8, 3, height, width, 1},
+        .dst = {ONEDNN_BF16, out, (height + 2 * pad - kernel) / stride + 1, (width + 2 * pad - kernel) / stride + 1,
+                LANES},
+        .groups = 1,
+        .window = {{kernel, kernel}, {stride, stride}, {1, 1}, {pad, pad}, {pad, pad}},
+        .has_bias = true,
+    };
+}
+
+/* Even and odd numbers of products in a row, and every way to end a row of the picture. */
+static void test_stem_of_bytes(void **state)
+{
+    static const int windows[][3] = {{3, 2, 1}, {6, 2, 2}, {3, 1, 1}, {7, 2, 3}, {2, 1, 0}};
+    static const int64_t out[] = {16, 48, 20};
+    int64_t height, width;
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512() || !onednn_has_bf16() || !__builtin_cpu_supports("avx512vnni"))
+        skip();
+    for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+        for (height = 7; height < 10; height++)
+            for (width = 40; width < 75; width += 5) {
+                const int *w = windows[i];
+                struct onednn_convolution c = stem_of_bytes(w[0], w[1], w[2], out[width % 3], height, width);
+
+                c.has_bias = width % 2;
+                c.activation.op = height % 2 ? GRAPH_SILU : height % 4 ? GRAPH_REMOVED : GRAPH_RELU;
+                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_stem_bytes);
+                check(&kernel_stem_bytes, &c, 1 + height % 3, 1 + (int)height % 2,
+                      ROUNDED_TO_BF16 + (height % 2 ? OF_SILU : 0.0));
+                c.dst.block = 0;
+                assert_int_equal(kernel_stem_bytes.pays(&c, 1), c.dst.channels % LANES == 0);
+                if (c.dst.channels % LANES == 0)
+                    check(&kernel_stem_bytes, &c, 2, 1, ROUNDED_TO_BF16 + (height % 2 ? OF_SILU : 0.0));
+                c.dst.width = 19; /* fewer than it computes at once */
+                assert_false(kernel_stem_bytes.pays(&c, 1));
+            }
+}
+
+/* Weights for which there is no scale, or a tiny one; and what rounding takes from the others, where the bias leaves
+ * nothing else. */
+static void test_weights_of_a_stem_of_bytes(void **state)
+{
+    const struct onednn_convolution c = stem_of_bytes(3, 2, 1, 16, 40, 40);
+    static uint8_t src[3 * 40 * 40] __attribute__((aligned(64)));
+    static uint16_t dst[20 * 20 * LANES] __attribute__((aligned(64)));
+    float weights[16 * 27], bias[LANES] __attribute__((aligned(64)));
+    const struct kernel_batch batch = {1, sizeof(src), sizeof(dst), 0};
+    char *packed, *scratch;
+    int i, o;
+
+    (void)state;
+    if (!kernel_has_avx512() || !onednn_has_bf16() || !__builtin_cpu_supports("avx512vnni"))
+        skip();
+    memset(src, 255, sizeof(src));
+    for (i = 0; i < 16 * 27; i++)
+        weights[i] = i / 27 == 0 ? 0.0f : i / 27 == 1 ? 1e-44f : i / 27 == 2 ? -1e36f : any_number();
+    weights[3 * 27 + 5] = (float)NAN;
+    weights[4 * 27 + 6] = (float)INFINITY;
+    for (o = 0; o < LANES; o++)
+        for (i = 0, bias[o] = o < 5 ? 2.0f : 0.0f; i < 27 && o >= 5; i++)
+            bias[o] -= weights[o * 27 + i];
+    packed = room(kernel_stem_bytes.weights_bytes(&c));
+    scratch = room(kernel_stem_bytes.scratch_bytes(&c, 1, 1));
+    kernel_stem_bytes.pack(&c, weights, packed);
+    kernel_stem_bytes.run(
+        &c, &(struct onednn_addresses){.src = src, .weights = packed, .bias = bias, .dst = dst, .scratch = scratch},
+        &batch, 1);
+    for (o = 0; o < LANES; o++) {
+        const double got = (double)get(&c.dst, (const char *)dst, o, 10, 10);
+
+        if (o < 3)
+            assert_true(fabs(got - (o < 2 ? 2.0 : -27e36)) <= (o < 2 ? 0.0 : 27e36 / 256));
+        else if (o < 5)
+            assert_true(isnan(got));
+        else
+            assert_true(fabs(got) <= 27.0 / 65534);
+    }
+    free(packed), free(scratch);
+}
+
 static struct onednn_convolution shape_of(int64_t in, int64_t out, int64_t height, int64_t width, int pad,
                                           enum onednn_type type)
 {
@@ -396,6 +486,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stem),
+        cmocka_unit_test(test_stem_of_bytes),
+        cmocka_unit_test(test_weights_of_a_stem_of_bytes),
         cmocka_unit_test(test_pointwise),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_in_groups),

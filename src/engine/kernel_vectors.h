@@ -49,6 +49,22 @@ AVX512_INLINE void store_block(enum onednn_type type, void *to, __m512 x)
         _mm256_store_si256(to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
+/* Two blocks, the second next_bytes behind the first: bf16 takes one rounding for both. */
+AVX512_INLINE void store_two_blocks(enum onednn_type type, void *to, int64_t next_bytes, const __m512 x[2])
+{
+    char *const next = (char *)to + next_bytes;
+
+    if (type == ONEDNN_F32) {
+        store_block(type, to, x[0]);
+        store_block(type, next, x[1]);
+    } else {
+        const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(x[1], x[0]);
+
+        _mm256_store_si256((__m256i *)to, _mm512_castsi512_si256(both));
+        _mm256_store_si256((__m256i *)(void *)next, _mm512_extracti64x4_epi64(both, 1));
+    }
+}
+
 /* x / (1 + e^-x), to some units in the last place of fp32, or to a tenth of one of bf16 where that is what it is
  * rounded to. e^-x is 2^n 2^f, n an integer and f in [-1/2, 1/2], where 2^f is a polynomial: of the fifth degree, off
  * by 7.5e-8, or of the third, off by 7.5e-5 (least greatest relative error, by Remez's exchange). The quotient is a
