@@ -90,6 +90,14 @@ static void add(struct walk *walk, struct record *record)
     walk->fresh = true;
 }
 
+static void add_draw(struct walk *walk, const struct traffic_request *request, enum judge_arm arm, double share)
+{
+    struct record record = {.kind = RECORD_DRAW, .arm = arm, .share = share};
+
+    snprintf(record.camera, sizeof(record.camera), "c%d", request->camera);
+    add(walk, &record);
+}
+
 static void add_request(struct walk *walk, const struct traffic_request *request, enum judge_arm arm, double share)
 {
     static struct record record; /* large, and most of it is not used */
@@ -240,6 +248,8 @@ static void ask(struct walk *walk, const struct traffic_request *request)
     struct asked *heap = walk->asked;
     int at = walk->asked_count;
 
+    if (share > 0 && share < 1)
+        add_draw(walk, request, arm, share);
     if (at == MOST_ASKED)
         return;
     walk->asked_count++;

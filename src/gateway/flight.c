@@ -547,6 +547,8 @@ static void watch_request(struct flight *flight, int entry, bool drawn, bool is_
                                         .peer = http_exchange_peer(flight->exchange)};
 
     if (of->on_trial) {
+        if (drawn)
+            tap_push_draw(thread, of, flight->assigned, flight->key);
         flight->sighting = sighting_new(of, flight->request_id, flight->key);
         if (flight->sighting) {
             flight->sighting->is_prediction = request_kind_of(copy.head) != REQUEST_OTHER;

@@ -249,14 +249,15 @@ struct gateway_feedback {
     struct gateway_box boxes[];
 };
 
-enum gateway_sighting_kind { GATEWAY_SAW_REQUEST, GATEWAY_SAW_FEEDBACK };
+enum gateway_sighting_kind { GATEWAY_SAW_REQUEST, GATEWAY_SAW_DRAW, GATEWAY_SAW_FEEDBACK };
 
-/* What the judge is told: a request of a model on trial with its answers, or what somebody says of one that was. */
+/* What the judge is told: a request of a model on trial with its answers; before it, where versions were drawn for,
+ * that it was, and which (model, key, drawn, shares, own.tag); or what somebody says of one that was. */
 struct gateway_sighting {
     enum gateway_sighting_kind kind;
     char request_id[64];
-    uint64_t time_ms; /* wall clock, when it was over */
-    /* a request */
+    uint64_t time_ms; /* wall clock, when it was over, drawn, or posted */
+    /* a request, a draw */
     char model[ROUTE_MAX_TEXT + 1];
     char key[ROUTE_MAX_TEXT + 1]; /* the camera; "" */
     uint64_t revision;            /* of the route */
@@ -296,7 +297,7 @@ MUST_USE enum serin_errc gateway_check_classes(const struct gateway_feedback *fe
  * from any thread. */
 void gateway_want_pictures(struct gateway *gateway, int slot, bool wanted);
 
-/* Takes a sighting, from the threads in turn, of each the oldest first; NULL where none waits. At most 1024 wait on
+/* Takes a sighting, from the threads in turn, of each the oldest first; NULL where none waits. At most 2048 wait on
  * each thread, and 16 MiB of answers; what comes then is dropped and counted. Of bodies 16 MiB wait besides; where
  * there are more the sighting comes without. Free it with gateway_sighting_free. From one thread only.
  */

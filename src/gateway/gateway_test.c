@@ -4,6 +4,7 @@
  */
 #include "gateway/gateway.c"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -335,6 +336,64 @@ static void a_trial_without_its_hold_is_stable(void **state)
     gateway_close(gateway);
 }
 
+static void expect_draw(struct gateway *gateway, double share)
+{
+    struct gateway_sighting *draw = gateway_take_sighting(gateway), *request = gateway_take_sighting(gateway);
+
+    assert_true(draw && draw->kind == GATEWAY_SAW_DRAW && draw->drawn && fabs(draw->trial_share - share) < 1e-12);
+    assert_true(request && request->kind == GATEWAY_SAW_REQUEST && request->drawn);
+    assert_string_equal(draw->own.tag, request->own.tag);
+    assert_string_equal(draw->model, "a");
+    assert_null(gateway_take_sighting(gateway));
+    gateway_sighting_free(draw);
+    gateway_sighting_free(request);
+}
+
+/* Stable has no replica: what is drawn for it is refused. */
+static void publish_trial(struct gateway *gateway, uint32_t stable, uint32_t canary)
+{
+    struct gateway_table *table = table_new();
+
+    add_model(table, "a", false, true);
+    table->entries[0].on_trial = true;
+    table->entries[0].route.versions[STABLE].weight = stable;
+    table->entries[0].route.versions[CANARY].weight = canary;
+    publish(gateway, table);
+}
+
+static void expect_no_draw(struct gateway *gateway)
+{
+    struct gateway_sighting *request = gateway_take_sighting(gateway);
+
+    assert_true(request && request->kind == GATEWAY_SAW_REQUEST);
+    assert_null(gateway_take_sighting(gateway));
+    gateway_sighting_free(request);
+}
+
+/* The judge counts those: an answer may be long in coming, or never come. */
+static void each_draw_is_told_when_it_is_made_and_nothing_else_is_one(void **state)
+{
+    struct gateway *gateway = gateway_on("127.0.0.1:0", 1);
+    int i;
+
+    (void)state;
+    gateway_hold_trial(gateway, 0, 3600000);
+    publish_trial(gateway, 300, 100);
+    for (i = 0; i < REQUESTS; i++) {
+        (void)ask(connect_tcp(gateway), "POST /v1/predict/a");
+        expect_draw(gateway, .25);
+    }
+    publish_trial(gateway, 300, 300);
+    (void)ask(connect_tcp(gateway), "POST /v1/predict/a");
+    expect_draw(gateway, .5);
+    (void)ask(connect_tcp(gateway), "POST /v2/models/a/versions/canary/infer"); /* it names the version */
+    expect_no_draw(gateway);
+    publish_trial(gateway, 300, 0); /* there is nothing to draw */
+    (void)ask(connect_tcp(gateway), "POST /v1/predict/a");
+    expect_no_draw(gateway);
+    gateway_close(gateway);
+}
+
 static void a_lease_that_nobody_has_is_refused(void **state)
 {
     struct gateway *gateway = gateway_on("127.0.0.1:0", 1);
@@ -358,6 +417,7 @@ int main(void)
         cmocka_unit_test(an_outage_is_not_doubled),
         cmocka_unit_test(threads_share_a_unix_socket),
         cmocka_unit_test(a_trial_without_its_hold_is_stable),
+        cmocka_unit_test(each_draw_is_told_when_it_is_made_and_nothing_else_is_one),
         cmocka_unit_test(a_lease_that_nobody_has_is_refused),
     };
 

@@ -16,7 +16,7 @@
 #include <pthread.h>
 
 #define MAX_THREADS      64
-#define TAP_SIGHTINGS    1024 /* a power of two */
+#define TAP_SIGHTINGS    2048 /* a power of two; a request has two at most */
 #define TAP_BYTES        ((size_t)16 << 20)
 #define TAP_PICTURES     ((size_t)16 << 20) /* bytes of bodies */
 #define EJECT_FAILURES   5                  /* of one endpoint in a row */
@@ -264,7 +264,9 @@ struct gateway_sighting *sighting_new(const struct gateway_entry *entry, const c
 void sighting_set(struct gateway_answer *answer, int status, double latency_ms, struct bytes *body); /* shares body */
 /* Gives it to the judge; false where there is no room: then it is freed. */
 bool tap_push(struct thread *thread, struct gateway_sighting *sighting);
-/* The same, with a counter of slot for those without room; NULL is fine. */
+/* Tells of the draw that gave a request that version, where there was something to draw. */
+void tap_push_draw(struct thread *thread, const struct gateway_entry *entry, const char *tag, const char *key);
+/* As tap_push, with a counter of slot for those without room; NULL is fine. */
 void tap_push_request(struct thread *thread, int slot, struct gateway_sighting *sighting);
 
 /* feedback.c */

@@ -92,6 +92,20 @@ bool tap_push(struct thread *thread, struct gateway_sighting *sighting)
     return true;
 }
 
+/* Whether there is room does not depend on which version was drawn, so a draw that has none is not missed. */
+void tap_push_draw(struct thread *thread, const struct gateway_entry *entry, const char *tag, const char *key)
+{
+    const double share = route_share_on_trial(&entry->route, key[0]);
+    struct gateway_sighting *sighting;
+
+    if (share <= 0 || share >= 1 || !(sighting = sighting_new(entry, "", key)))
+        return;
+    sighting->kind = GATEWAY_SAW_DRAW;
+    sighting->drawn = true;
+    snprintf(sighting->own.tag, sizeof(sighting->own.tag), "%s", tag);
+    (void)tap_push(thread, sighting);
+}
+
 void tap_push_request(struct thread *thread, int slot, struct gateway_sighting *sighting)
 {
     if (sighting && !tap_push(thread, sighting))

@@ -427,12 +427,12 @@ static void cell_fold(struct judge *judge, struct cell *cell)
 {
     struct guard *guard = cell->guard;
     const bool level = guard->shape == SHAPE_LEVEL || guard->shape == SHAPE_HALF;
-    const double rho = level ? 0 : judge->rho;
+    const double drawn_rho = guard->given->metric ? judge->rho : judge->sizes_rho, rho = level ? 0 : drawn_rho;
     const double needed = cell_needed(judge, cell);
     int i;
 
     for (i = 0; i < guard->side_count; i++) {
-        fold_side(guard, cell, i, judge->rho);
+        fold_side(guard, cell, i, drawn_rho);
         if (i < guard->harm_sides && !cell->harmed && cell->sides[i].bet.best >= needed) {
             cell->harmed = true;
             cell->harmed_t_s = judge->t_s;

@@ -125,7 +125,9 @@ struct judge {
     int cell_count, dirty_count;
     struct cell **cells, **dirty;
     struct units drawn, paired; /* units.h; drawn is unused where each request is a unit */
-    double rho;                 /* of what waits in drawn cells */
+    double rho;                 /* of what waits in drawn cells, but for the sizes of the arms */
+    double sizes_rho;           /* of what waits there: draws are heard before the answers to older ones */
+    bool has_draws;             /* the sizes are those of the draws, since these are told */
     double t_s, step_t_s;
     int step;
     double step_units; /* of the canary, in this step */

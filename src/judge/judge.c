@@ -147,7 +147,7 @@ enum serin_errc judge_new(const struct judge_options *options, struct judge **re
         return error_set(error, SERIN_NOMEM, "no memory for a judge");
     judge->options = *options;
     judge->guard_count = options->guard_count;
-    judge->rho = -1;
+    judge->rho = judge->sizes_rho = -1;
     judge->gap_s = judge->label_t_s = (double)NAN;
     cells = options->guard_count + 1;
     for (i = 0; i < options->guard_count; i++)

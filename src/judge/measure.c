@@ -109,17 +109,24 @@ static double truth_value(enum measure measure, const struct record_truth *truth
 
 /* ---- into cells ---- */
 
+static void forget_factors(struct guard *guard)
+{
+    int i;
+
+    for (i = 0; i < guard->side_count; i++)
+        guard->sides[i].have_factors = false;
+}
+
 static void set_rho(struct judge *judge, double rho)
 {
-    int i, k;
+    int i;
 
     if (rho == judge->rho)
         return;
     judge_fold_all(judge);
     judge->rho = rho;
-    for (i = 0; i <= judge->guard_count; i++)
-        for (k = 0; k < judge->guards[i].side_count; k++)
-            judge->guards[i].sides[k].have_factors = false;
+    for (i = 0; i < judge->guard_count; i++)
+        forget_factors(&judge->guards[i]);
 }
 
 static void add_drawn(struct judge *judge, const struct place *place, struct cell *cell, int side, double x)
@@ -192,13 +199,43 @@ static void find_place(struct judge *judge, const struct record *record, struct 
     }
 }
 
+/* The sizes of the arms: each unit that was drawn, at_s, counts once. */
+static void count_unit(struct judge *judge, const struct record *record, int camera, double at_s)
+{
+    struct guard *sizes = &judge->guards[judge->guard_count];
+    double rho = record->share;
+    bool first = true;
+
+    if (judge->options.unit != JUDGE_REQUEST) {
+        const struct draw *draw =
+            units_draw(&judge->drawn, camera, UNITS_SIZES, record->arm, record->share, at_s, &first);
+
+        rho = draw ? draw->rho : 0;
+    }
+    if (!first || !(rho > 0 && record->share < 1)) /* all traffic is watched, and compared with nothing */
+        return;
+    if (rho != judge->sizes_rho) {
+        judge_fold_all(judge);
+        judge->sizes_rho = rho;
+        forget_factors(sizes);
+    }
+    cell_add(judge, sizes->whole, record->arm, -1, 1);
+}
+
+/* By the time of its answer the slower version's would be missing, and most where it cannot keep up. */
+static void take_draw(struct judge *judge, const struct record *record)
+{
+    judge->has_draws = true;
+    count_unit(judge, record, judge->options.unit == JUDGE_REQUEST ? 0 : names_number(&judge->cameras, record->camera),
+               judge->t_s - record->draw.age_s);
+}
+
 /* Finds the draw of a drawn record. */
 static void find_draw(struct judge *judge, struct place *place, enum units_stream stream)
 {
     const struct record *record = place->record;
-    struct cell *sizes = judge->guards[judge->guard_count].whole;
     bool first = true;
-    double at_s;
+    double at_s = judge->t_s;
 
     place->drawn = record->share > 0;
     if (!place->drawn)
@@ -209,21 +246,14 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
         place->camera = names_number(&judge->cameras, record->camera);
         /* A draw is of the time in which the frame was asked. By the time of its answer, what began in one block and
          * was slow would stand for the next, and only where that went to the other version: slow ones for both. */
-        at_s = judge->t_s -
-               (stream == UNITS_LABELS ? record->label.age_s : fmax(0, (double)record->request.total_ms) / 1000);
+        at_s -= stream == UNITS_LABELS ? record->label.age_s : fmax(0, (double)record->request.total_ms) / 1000;
         place->draw = units_draw(&judge->drawn, place->camera, stream, record->arm, record->share, at_s, &first);
-        if (!place->draw) {
-            place->drawn = false;
-            return;
-        }
     }
-    if (first && stream == UNITS_REQUESTS) {
-        if (place->draw)
-            set_rho(judge, place->draw->rho);
-        if (record->share < 1) /* all traffic is watched, and compared with nothing */
-            cell_add(judge, sizes, record->arm, -1, 1);
+    if (stream == UNITS_REQUESTS && !judge->has_draws) /* a file that has none */
+        count_unit(judge, record, place->camera, at_s);
+    place->drawn = judge->options.unit == JUDGE_REQUEST || place->draw;
+    if (place->drawn && first && stream == UNITS_REQUESTS)
         judge->step_units += record->arm == JUDGE_CANARY;
-    }
 }
 
 static void learn_scale(struct guard *guard, double value)
@@ -436,6 +466,9 @@ void measure_record(struct judge *judge, const struct record *record)
     case RECORD_CHOICE:
         judge->step_seen++;
         take_choice(judge, record);
+        break;
+    case RECORD_DRAW:
+        take_draw(judge, record);
         break;
     case RECORD_GAUGE:
         gauges_add(judge, record);

@@ -235,16 +235,14 @@ void judge_read(const struct judge *judge, int index, struct judge_reading *ret)
 void judge_sample_ratio(const struct judge *judge, struct judge_sample_ratio *ret)
 {
     const struct cell *cell = judge->guards[judge->guard_count].whole;
-    const double both = (double)(cell->count[JUDGE_STABLE] + cell->count[JUDGE_CANARY]);
+    const double canary = (double)cell->count[JUDGE_CANARY] - cell->waiting[JUDGE_CANARY].n; /* as of the last look */
+    const double both = canary + (double)cell->count[JUDGE_STABLE] - cell->waiting[JUDGE_STABLE].n;
 
     *ret = (struct judge_sample_ratio){
         .log_e = fmax(bet_log_e(&cell->sides[0].bet), bet_log_e(&cell->sides[1].bet)),
         .log_e_needed = cell->guard->log_alpha_whole,
-        .expected =
-            both > 0
-                ? ((double)cell->count[JUDGE_CANARY] - cell->weight[JUDGE_CANARY] + cell->weight[JUDGE_STABLE]) / both
-                : (double)NAN,
-        .seen = both > 0 ? (double)cell->count[JUDGE_CANARY] / both : (double)NAN,
+        .expected = both > 0 ? (canary - cell->weight[JUDGE_CANARY] + cell->weight[JUDGE_STABLE]) / both : (double)NAN,
+        .seen = both > 0 ? canary / both : (double)NAN,
         .alarm = cell->harmed,
     };
 }

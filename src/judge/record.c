@@ -289,6 +289,19 @@ static void read_label(struct reader *outer, struct record *record)
     close_object(outer, &reader, record->label.both ? two : one);
 }
 
+static void read_draw(struct reader *outer, struct record *record)
+{
+    static const char *const known[] = {"age", "arm", "share", "camera", NULL};
+    struct reader reader = open_object(outer, "draw", take(outer, "draw"));
+
+    record->kind = RECORD_DRAW;
+    record->draw.age_s = take_number(&reader, "age", 0, MAX_TIME_S, 0);
+    record->arm = take_arm(&reader);
+    record->share = take_number(&reader, "share", 0, 1, (double)NAN);
+    take_camera(&reader, record);
+    close_object(outer, &reader, known);
+}
+
 static void read_gauge(struct reader *outer, struct record *record)
 {
     static const char *const known[] = {"arm", "memory_mb", "gpu_memory_mb", "requests", NULL};
@@ -416,6 +429,7 @@ static void read_record(struct reader *reader, struct record *record)
     static const char *const pair[] = {"t", "pair", "slice", "parts", NULL};
     static const char *const label[] = {"t", "label", "slice", "parts", NULL};
     static const char *const choice[] = {"t", "choice", "slice", NULL};
+    static const char *const draw[] = {"t", "draw", NULL};
     static const char *const gauge[] = {"t", "gauge", NULL}, *const step[] = {"t", "step", NULL};
     static const char *const look[] = {"t", "look", NULL}, *const accept[] = {"t", "accept", NULL};
     static const char *const golden[] = {"t", "golden", NULL};
@@ -436,6 +450,9 @@ static void read_record(struct reader *reader, struct record *record)
         known = choice;
         record->kind = RECORD_CHOICE;
         record->choice = take_word(reader, "choice", choices, "must be stable, canary, both or neither");
+    } else if (json_object_get(reader->object, "draw")) {
+        known = draw;
+        read_draw(reader, record);
     } else if (json_object_get(reader->object, "gauge")) {
         known = gauge;
         read_gauge(reader, record);
@@ -456,7 +473,7 @@ static void read_record(struct reader *reader, struct record *record)
         record->kind = RECORD_ACCEPT;
         copy_text(reader, "accept", take(reader, "accept"), record->accept, RECORD_MAX_GUARD);
     } else {
-        fail(reader, "record", "has none of arm, pair, label, choice, gauge, golden, step, look, accept");
+        fail(reader, "record", "has none of arm, pair, label, choice, draw, gauge, golden, step, look, accept");
     }
     if (record->kind <= RECORD_CHOICE)
         read_slices(reader, record);

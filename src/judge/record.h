@@ -17,6 +17,7 @@
  *     {"t":9,"label":{"camera":"c7","stable":{"found":4,"missed":0,"wrong":0},
  *      "canary":{"found":3,"missed":1,"wrong":0}}}
  *     {"t":9,"choice":"stable"}        (or canary, both, neither)
+ *     {"t":1.4,"draw":{"age":0.01,"arm":"canary","share":0.01,"camera":"c7"}}
  *     {"t":10,"gauge":{"arm":"stable","memory_mb":412,"gpu_memory_mb":900,"requests":10432}}
  *     {"t":0,"golden":{"stable":0.512,"canary":0.518}}
  *     {"t":10,"step":1}    {"t":10.1,"look":true}    {"t":11,"accept":"lost"}
@@ -45,6 +46,7 @@ enum record_kind {
     RECORD_PAIR,    /* both arms' answers to one frame, or stable's twice (noise); or that the second failed */
     RECORD_LABEL,   /* the truth about a frame has come, and how the arm (or both) had done */
     RECORD_CHOICE,  /* a person has said which answer of a pair is right */
+    RECORD_DRAW,    /* a request was given to an arm; how it ended is a RECORD_REQUEST, when it has */
     RECORD_GAUGE,   /* memory of the workers of an arm */
     RECORD_GOLDEN,  /* what the golden set said of both, before the rollout */
     RECORD_STEP,    /* a step begins: its number from 0 */
@@ -86,8 +88,8 @@ struct record_part { /* "class" "person", "size" "small" */
 struct record {
     enum record_kind kind;
     double t_s;
-    /* request, label: the arm that the draw gave, with its probability of canary at that time. Where a person or a rule
-     * named the version there was no draw: share is 0, and no test uses it. */
+    /* request, draw, label: the arm that the draw gave, with its probability of canary at that time. Where a person or
+     * a rule named the version there was no draw: share is 0, and no test uses it. */
     enum judge_arm arm;
     double share;
     char camera[RECORD_MAX_VALUE + 1]; /* the key of assignment; "" */
@@ -110,6 +112,9 @@ struct record {
             bool both;    /* both arms answered this frame: truth[0] and truth[1]; else truth[arm] */
             struct record_truth truth[2];
         } label;
+        struct {
+            double age_s; /* how long before t_s it was made */
+        } draw;
         enum { RECORD_NEITHER, RECORD_STABLE_RIGHT, RECORD_CANARY_RIGHT, RECORD_BOTH } choice;
         struct {
             double memory_mb, gpu_memory_mb; /* negative: not known */

@@ -130,7 +130,7 @@ static void put_arm(struct out *out, enum judge_arm arm)
         TEXT(out, "\"stable\"");
 }
 
-static void put_draw(struct out *out, const struct record *record)
+static void put_arm_and_share(struct out *out, const struct record *record)
 {
     put_arm(out, record->arm);
     TEXT(out, ",\"share\":");
@@ -177,7 +177,7 @@ static void put_request(struct out *out, const struct record *record)
     int i;
 
     *out->at++ = ',';
-    put_draw(out, record);
+    put_arm_and_share(out, record);
     put_camera(out, record, true);
     COUNT(out, ",\"status\":", (uint64_t)request->status);
     if (request->fallback)
@@ -217,17 +217,31 @@ static void put_pair(struct out *out, const struct record *record)
     *out->at++ = '}';
 }
 
+static void put_age(struct out *out, double age_s)
+{
+    if (!(age_s > 0))
+        return;
+    TEXT(out, "\"age\":");
+    put_fixed(out, age_s, 3);
+    *out->at++ = ',';
+}
+
+static void put_draw(struct out *out, const struct record *record)
+{
+    TEXT(out, ",\"draw\":{");
+    put_age(out, record->draw.age_s);
+    put_arm_and_share(out, record);
+    put_camera(out, record, true);
+    *out->at++ = '}';
+}
+
 static void put_label(struct out *out, const struct record *record)
 {
     TEXT(out, ",\"label\":{");
-    if (record->label.age_s > 0) {
-        TEXT(out, "\"age\":");
-        put_fixed(out, record->label.age_s, 3);
-        *out->at++ = ',';
-    }
+    put_age(out, record->label.age_s);
     put_camera(out, record, false);
     if (!record->label.both) {
-        put_draw(out, record);
+        put_arm_and_share(out, record);
         *out->at++ = ',';
     }
     put_truths(out, record, record->label.truth);
@@ -333,6 +347,9 @@ size_t record_write(const struct record *record, char line[RECORD_MAX_LINE])
         put(&out, choices[record->choice], strlen(choices[record->choice]));
         *out.at++ = '"';
         break;
+    case RECORD_DRAW:
+        put_draw(&out, record);
+        break;
     case RECORD_GAUGE:
         put_gauge(&out, record);
         break;
@@ -388,6 +405,11 @@ static void round_text(char *text)
     }
 }
 
+static void round_age(double *age_s)
+{
+    *age_s = *age_s > 0 ? rounded(*age_s, 3) : 0;
+}
+
 static void round_time(float *time_ms)
 {
     if (*time_ms >= 0)
@@ -428,7 +450,9 @@ void record_round(struct record *record)
             record->pair.score_shift = 0;
         }
     } else if (record->kind == RECORD_LABEL) {
-        record->label.age_s = record->label.age_s > 0 ? rounded(record->label.age_s, 3) : 0;
+        round_age(&record->label.age_s);
+    } else if (record->kind == RECORD_DRAW) {
+        round_age(&record->draw.age_s);
     } else if (record->kind == RECORD_GOLDEN) {
         for (i = 0; i < 2; i++)
             record->golden.map[i] = isnan(record->golden.map[i]) ? (double)NAN : rounded(record->golden.map[i], 9);

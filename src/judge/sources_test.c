@@ -531,6 +531,123 @@ static void test_a_split_that_is_not_the_draw_is_an_alarm(void **state)
     judge_free(judge);
 }
 
+#define LATE 1000 /* records, of 10 ms: a stable version that cannot keep up answers by so much later */
+
+/* A stream of draws, as right as `wrong` is 1, of which stable's are answered late and the canary's at once; the share
+ * rises in its middle. Until an answer that is not to hold, or its end. */
+static enum judge_answer draw_and_answer_late(enum judge_unit unit, double wrong, struct judge_sample_ratio *ret)
+{
+    static const char *const metrics[] = {"detections"};
+    static struct record late[LATE];
+    struct judge_decision decision = {.answer = JUDGE_HOLD};
+    enum judge_arm arms[50] = {JUDGE_STABLE};
+    double drawn[2] = {0, 0};
+    struct judge *judge;
+    int i;
+
+    seed = 9;
+    start(1, metrics);
+    options.guards[0].required = false;
+    options.min_evidence[0] = 1e9;
+    options.unit = unit;
+    options.block_s = 10;
+    judge = make();
+    for (i = 0; i < 60 * LATE && decision.answer == JUDGE_HOLD; i++) {
+        const double share = i < 30 * LATE ? .1 : .3;
+        struct record answer = request(i * .01, share), draw = {.kind = RECORD_DRAW, .t_s = i * .01, .share = share};
+
+        if (unit == JUDGE_REQUEST || i % LATE < 50) /* else a camera keeps its version for a block */
+            arms[i % 50] = chance() < wrong * share ? JUDGE_CANARY : JUDGE_STABLE;
+        drawn[JUDGE_CANARY] += arms[i % 50] == JUDGE_CANARY;
+        drawn[JUDGE_STABLE] += arms[i % 50] == JUDGE_STABLE;
+        answer.arm = draw.arm = arms[i % 50];
+        snprintf(answer.camera, sizeof(answer.camera), "c%d", i % 50);
+        memcpy(draw.camera, answer.camera, sizeof(draw.camera));
+        judge_add(judge, &draw);
+        if (answer.arm == JUDGE_CANARY)
+            judge_add(judge, &answer);
+        if (i >= LATE && late[i % LATE].arm == JUDGE_STABLE) {
+            late[i % LATE].t_s = i * .01;
+            late[i % LATE].request.total_ms = LATE * 10;
+            judge_add(judge, &late[i % LATE]);
+        }
+        late[i % LATE] = answer;
+        if (i % 10 == 9)
+            judge_look(judge, i * .01, &decision);
+    }
+    judge_sample_ratio(judge, ret);
+    assert_true(fabs(ret->seen - drawn[JUDGE_CANARY] / (drawn[0] + drawn[1])) < .005);
+    judge_free(judge);
+    return decision.answer;
+}
+
+static void test_a_stable_that_cannot_keep_up_is_no_wrong_split(void **state)
+{
+    static const enum judge_unit units[] = {JUDGE_REQUEST, JUDGE_KEY_BLOCK};
+    struct judge_sample_ratio ratio;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        assert_int_equal(draw_and_answer_late(units[i], 1, &ratio), JUDGE_HOLD);
+        assert_true(!ratio.alarm && fabs(ratio.expected - .2) < 1e-9);
+        assert_int_equal(draw_and_answer_late(units[i], 1.5, &ratio), JUDGE_STOP_AND_ASK);
+        assert_true(ratio.alarm && ratio.seen > 1.1 * ratio.expected);
+    }
+}
+
+/* A camera is a coin: it counts once for each rise of the share, whoever answers when. */
+static void test_a_camera_is_drawn_once_for_a_share(void **state)
+{
+    static const char *const metrics[] = {"detections"};
+    struct judge_sample_ratio ratio;
+    struct judge_decision decision;
+    struct judge *judge;
+    int i;
+
+    (void)state;
+    start(1, metrics);
+    options.unit = JUDGE_KEY;
+    judge = make();
+    for (i = 0; i < 400; i++) {
+        struct record draw = {.kind = RECORD_DRAW, .t_s = i, .share = i < 200 ? .1 : .4};
+
+        draw.arm = i % 4 == 0 || (i >= 200 && i % 4 == 1) ? JUDGE_CANARY : JUDGE_STABLE;
+        snprintf(draw.camera, sizeof(draw.camera), "c%d", i % 4);
+        judge_add(judge, &draw);
+    }
+    judge_look(judge, 400, &decision);
+    judge_sample_ratio(judge, &ratio);
+    /* Four at first; of the three that stable had one more, at a third. */
+    assert_true(fabs(ratio.seen - 2. / 7) < 1e-9 && fabs(ratio.expected - (4 * .1 + 3 * .3 / .9) / 7) < 1e-9);
+    judge_free(judge);
+}
+
+/* Of a request that nobody drew for, by a rule or a path, and where all are one version's, nothing is counted. */
+static void test_what_nobody_drew_is_in_no_arm(void **state)
+{
+    static const char *const metrics[] = {"detections"};
+    struct judge_sample_ratio ratio;
+    struct judge_decision decision;
+    struct judge *judge;
+    int i;
+
+    (void)state;
+    start(1, metrics);
+    judge = make();
+    for (i = 0; i < 100; i++) {
+        struct record draw = {.kind = RECORD_DRAW, .t_s = i, .arm = JUDGE_CANARY, .share = i % 2};
+        struct record answer = request(i, .5);
+
+        judge_add(judge, &draw);
+        judge_add(judge, &answer); /* where draws are told they are what counts */
+    }
+    judge_look(judge, 100, &decision);
+    judge_sample_ratio(judge, &ratio);
+    assert_true(isnan(ratio.seen) && !ratio.alarm);
+    judge_free(judge);
+}
+
 /* ---- the same again ---- */
 
 static void fill_all(struct record *record)
@@ -757,6 +874,9 @@ int main(void)
         cmocka_unit_test(test_blocks_of_cameras_find_harm_and_prove_its_absence),
         cmocka_unit_test(test_keys_are_drawn_again_by_the_rest_of_the_share),
         cmocka_unit_test(test_a_split_that_is_not_the_draw_is_an_alarm),
+        cmocka_unit_test(test_a_stable_that_cannot_keep_up_is_no_wrong_split),
+        cmocka_unit_test(test_a_camera_is_drawn_once_for_a_share),
+        cmocka_unit_test(test_what_nobody_drew_is_in_no_arm),
         cmocka_unit_test(test_same_records_same_numbers),
         cmocka_unit_test(test_order_within_a_look_does_not_matter),
         cmocka_unit_test(test_absurd_options_are_refused_with_a_sentence),

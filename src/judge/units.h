@@ -14,7 +14,7 @@
 
 #define UNITS_MAX (1 << 18) /* open at once; what comes when they are used up is not counted */
 
-enum units_stream { UNITS_REQUESTS, UNITS_LABELS, UNITS_STREAMS };
+enum units_stream { UNITS_REQUESTS, UNITS_LABELS, UNITS_SIZES, UNITS_STREAMS };
 
 struct cell;
 struct unit {

@@ -1,5 +1,5 @@
 /*
- * observe.c - records of requests, pairs and the choices of kept frames.
+ * observe.c - records of draws, requests, pairs and the choices of kept frames.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A request becomes a record of its own; with a copy's answer it becomes a pair, too; and its boxes are kept for labels
@@ -8,6 +8,7 @@
  */
 #include "serve/observe.h"
 
+#include "base/clock.h"
 #include "serve/answer.h"
 
 #include <stdio.h>
@@ -261,6 +262,30 @@ static void keep(struct observer *observer, const struct gateway_sighting *sight
         observer->unkept++;
 }
 
+/* Of the two that the trial compares; false: another one. */
+static bool find_arm(const struct rollout *rollout, const char *tag, enum judge_arm *ret)
+{
+    *ret = strcmp(tag, rollout->canary) == 0 ? JUDGE_CANARY : JUDGE_STABLE;
+    return *ret == JUDGE_CANARY || strcmp(tag, rollout->stable) == 0;
+}
+
+static void observe_draw(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
+{
+    const uint64_t wall_ms = clock_wall_ms();
+    struct controller_trial trial;
+    struct record record;
+    enum judge_arm arm;
+
+    if (!controller_find(observer->controller, sighting->model, &trial) ||
+        !find_arm(trial.rollout, sighting->own.tag, &arm))
+        return;
+    record = begin_record(RECORD_DRAW, arm, sighting);
+    if (trial.plan->judge.unit == JUDGE_REQUEST)
+        record.camera[0] = '\0'; /* nobody asks for it, and there is a line for each request */
+    record.draw.age_s = wall_ms > sighting->time_ms ? (double)(wall_ms - sighting->time_ms) / 1000 : 0;
+    controller_add(observer->controller, sighting->model, &record, now_s);
+}
+
 static void observe_request(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
 {
     static struct answer own, copies[2]; /* large; all on the control thread */
@@ -270,13 +295,8 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
     bool is_copied = false; /* to the other of the two */
     int i;
 
-    if (!controller_find(observer->controller, sighting->model, &trial))
-        return;
-    if (strcmp(sighting->own.tag, trial.rollout->canary) == 0)
-        arm = JUDGE_CANARY;
-    else if (strcmp(sighting->own.tag, trial.rollout->stable) == 0)
-        arm = JUDGE_STABLE;
-    else
+    if (!controller_find(observer->controller, sighting->model, &trial) ||
+        !find_arm(trial.rollout, sighting->own.tag, &arm))
         return;
     read_answer(&sighting->own, &own);
     tell_request(observer, sighting, arm, &own, now_s);
@@ -333,6 +353,8 @@ void observe(struct observer *observer, const struct gateway_sighting *sighting,
 {
     if (sighting->kind == GATEWAY_SAW_REQUEST)
         observe_request(observer, sighting, now_s);
+    else if (sighting->kind == GATEWAY_SAW_DRAW)
+        observe_draw(observer, sighting, now_s);
     else
         label_join_take(observer, sighting, now_s);
 }

@@ -550,6 +550,7 @@ static void tick(uv_timer_t *clock)
     if (!rollouts->active || rollouts->server->stopping)
         return;
     while (taken++ < MAX_SIGHTINGS && (sighting = gateway_take_sighting(rollouts->server->gateway)) != NULL) {
+        now = rollouts_now(); /* a draw belongs to the block in which it was made */
         observe(&rollouts->observer, sighting, now.now_s);
         gateway_sighting_free(sighting);
     }

@@ -330,6 +330,29 @@ def test_errors_are_found_by_their_guard(models):
     assert "error_rate rose from none to " in last["why"] and last["numbers"]["guard"] == "error_rate"
 
 
+def test_a_stable_that_cannot_keep_up_is_no_wrong_split(models):
+    """Draws are counted when they are made: what the canary has answered and stable has not is no wrong split."""
+    goes_on, alike = threading.Event(), seen(PERSON)
+    models.two(lambda asked: goes_on.wait(DEADLINE_S) and alike, lambda asked: alike)
+    models.put(timeout_ms=60000)
+    models.start(STANDS)
+    models.reach("Progressing", 1)
+
+    with models.traffic(clients=100) as traffic:
+        try:
+            until(lambda: models.stable.count == 100, "all clients to wait for stable")
+            answered = models.canary.count
+            found = until(lambda: (now := models.get())["sample_ratio"]["seen"] and
+                          (abs(now["sample_ratio"]["seen"] - answered / (answered + 100)) < 1e-6 or
+                           now["phase"] != "Progressing") and now, "a look at all of them")
+        finally:
+            goes_on.set()
+        assert found["phase"] == "Progressing" and not found["sample_ratio"]["alarm"], found["judged"]
+        assert abs(found["sample_ratio"]["expected"] - .2) < 1e-6
+        traffic.more(300)
+    assert not traffic.errors and models.get()["phase"] == "Progressing"
+
+
 def test_harm_of_an_advisory_guard_is_noted(models):
     count = itertools.count(1)
     models.two(canary=lambda asked: answer(500) if next(count) % 5 == 0 else answer())
