@@ -2,10 +2,10 @@
  * kernel_stem_bytes.c - the first convolution of a network over the bytes of a picture, two products at a time.
  * SPDX-License-Identifier: Apache-2.0
  *
- * kernel_stem.c in integers, for results that are rounded to bf16: VPDPWSSD multiplies pairs of 16 bits and adds
- * them up in 32 bits, as fast as one product of fp32. Bytes are what they are. Weights are rounded to 16 bits, with a
- * scale for each output channel that makes its largest one 32767: each is off by 1 / 65534 of that at the most, a
- * hundredth of what bf16 would take from it.
+ * kernel_stem.c in integers, for results that are rounded to bf16 or to 8 bits: VPDPWSSD multiplies pairs of 16 bits
+ * and adds them up in 32 bits, as fast as one product of fp32. Bytes are what they are. Weights are rounded to 16 bits,
+ * with a scale for each output channel that makes its largest one 32767: each is off by 1 / 65534 of that at the most,
+ * a hundredth of what bf16 would take from it.
  *
  * A picture's three planes are interleaved as its rows are widened, so that what a row of the window meets is one piece
  * of memory, which is cut into pairs. An odd number is filled up by a weight of zero.
@@ -35,6 +35,7 @@ struct stem {
     const struct kernel_batch *batch;
     int64_t row;                      /* numbers of a widened row */
     int64_t pixel_bytes, block_bytes; /* from a pixel of dst, and from 16 of its channels, to the next */
+    float units, zero;                /* integers: of them in 1.0, and the one for 0.0 */
 };
 
 /* Of the numbers that a row of the window meets. */
@@ -120,10 +121,24 @@ static void pack(const struct onednn_convolution *c, const float *weights, void 
 
 /* ---- sums ---- */
 
+/* Integers of 8 bits, saturated, to two pixels. */
+VNNI_INLINE void store_two_integers(const struct stem *stem, char *to, const __m512 y[2])
+{
+    const __m512 units = _mm512_set1_ps(stem->units), zero = _mm512_set1_ps(stem->zero);
+    const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_fmadd_ps(y[0], units, zero)),
+                                             _mm512_cvtps_epi32(_mm512_fmadd_ps(y[1], units, zero)));
+    /* packing takes four channels of the one and four of the other in turn */
+    const __m256i both = _mm512_castsi512_si256(_mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0), _mm512_packus_epi16(words, words)));
+
+    _mm_store_si128((__m128i *)(void *)to, _mm256_castsi256_si128(both));
+    _mm_store_si128((__m128i *)(void *)(to + stem->pixel_bytes), _mm256_extracti128_si256(both, 1));
+}
+
 /* The results of pixels x (16 width). rows: those of the window, at the first of the pixels. */
-VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride, enum graph_op op,
-                             const struct stem *stem, const int16_t *const *rows, int64_t offset, const float *scales,
-                             const int16_t *weights, const float *bias, char *to)
+VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride, enum onednn_type type,
+                             enum graph_op op, const struct stem *stem, const int16_t *const *rows, int64_t offset,
+                             const float *scales, const int16_t *weights, const float *bias, char *to)
 {
     const struct onednn_convolution *c = stem->convolution;
     const int64_t pairs = pairs_of(c);
@@ -169,9 +184,12 @@ VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride
 
             UNROLL
             for (i = 0; i < 2; i++)
-                y[i] = activate(op, c->activation.alpha, ONEDNN_BF16,
+                y[i] = activate(op, c->activation.alpha, type,
                                 _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[p + i][k]), scale, shift));
-            store_two_blocks(ONEDNN_BF16, to + k * stem->block_bytes + p * stem->pixel_bytes, stem->pixel_bytes, y);
+            if (type == ONEDNN_U8)
+                store_two_integers(stem, to + k * stem->block_bytes + p * stem->pixel_bytes, y);
+            else
+                store_two_blocks(type, to + k * stem->block_bytes + p * stem->pixel_bytes, stem->pixel_bytes, y);
         }
     }
 }
@@ -179,20 +197,22 @@ VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride
 typedef void (*pixels_function)(const struct stem *stem, const int16_t *const *rows, int64_t offset,
                                 const float *scales, const int16_t *weights, const float *bias, char *to);
 
-#define PIXELS(name, pixels, width, stride, op)                                                                        \
+#define PIXELS(name, pixels, width, stride, type, op)                                                                  \
     VNNI static void name(const struct stem *stem, const int16_t *const *rows, int64_t offset, const float *scales,    \
                           const int16_t *weights, const float *bias, char *to)                                         \
     {                                                                                                                  \
-        pixels_body(pixels, width, stride, op, stem, rows, offset, scales, weights, bias, to);                         \
+        pixels_body(pixels, width, stride, type, op, stem, rows, offset, scales, weights, bias, to);                   \
     }
-#define PIXELS_OF(name, op)                                                                                            \
-    PIXELS(name##_1_1, 20, 1, 1, op)                                                                                   \
-    PIXELS(name##_1_2, 20, 1, 2, op)                                                                                   \
-    PIXELS(name##_2_1, 10, 2, 1, op)                                                                                   \
-    PIXELS(name##_2_2, 10, 2, 2, op)                                                                                   \
+#define PIXELS_OF(name, type, op)                                                                                      \
+    PIXELS(name##_1_1, 20, 1, 1, type, op)                                                                             \
+    PIXELS(name##_1_2, 20, 1, 2, type, op)                                                                             \
+    PIXELS(name##_2_1, 10, 2, 1, type, op)                                                                             \
+    PIXELS(name##_2_2, 10, 2, 2, type, op)                                                                             \
     static const pixels_function name[2][2] = {{name##_1_1, name##_1_2}, {name##_2_1, name##_2_2}};
-PIXELS_OF(silu_bf16, GRAPH_SILU)
-PIXELS_OF(other_bf16, stem->convolution->activation.op)
+PIXELS_OF(silu_bf16, ONEDNN_BF16, GRAPH_SILU)
+PIXELS_OF(silu_u8, ONEDNN_U8, GRAPH_SILU)
+PIXELS_OF(other_bf16, ONEDNN_BF16, stem->convolution->activation.op)
+PIXELS_OF(other_u8, ONEDNN_U8, stem->convolution->activation.op)
 
 static void run_row(const struct stem *stem, int64_t picture, int64_t y, const int16_t *const *rows)
 {
@@ -200,7 +220,10 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const i
     const int64_t out = onednn_round_up(c->dst.channels, LANES), blocks = out / LANES;
     const float *scales = stem->addresses->weights, *bias = stem->addresses->bias;
     const int16_t *weights = (const int16_t *)(const void *)(scales + out);
-    const pixels_function(*functions)[2] = c->activation.op == GRAPH_SILU ? silu_bf16 : other_bf16;
+    const bool integers = c->dst.type == ONEDNN_U8;
+    const pixels_function(*functions)[2] = c->activation.op == GRAPH_SILU ? (integers ? silu_u8 : silu_bf16)
+                                           : integers                     ? other_u8
+                                                                          : other_bf16;
     int64_t block, x;
 
     for (block = 0; block < blocks; block += 2) {
@@ -290,12 +313,21 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
                 const struct kernel_batch *batch, int threads)
 {
     const int64_t block_bytes = (int64_t)onednn_type_bytes(c->dst.type) * LANES;
-    struct stem stem = {c, addresses, batch, row_numbers(c), block_bytes, block_bytes};
+    struct stem stem = {.convolution = c,
+                        .addresses = addresses,
+                        .batch = batch,
+                        .row = row_numbers(c),
+                        .pixel_bytes = block_bytes,
+                        .block_bytes = block_bytes};
 
     if (c->dst.block == 0)
         stem.pixel_bytes = c->dst.channels / LANES * block_bytes;
     else
         stem.block_bytes = c->dst.height * c->dst.width * block_bytes;
+    if (c->dst.type == ONEDNN_U8) {
+        stem.units = 1.0f / c->integers.scale;
+        stem.zero = (float)c->integers.zero;
+    }
     onednn_parallel(threads, run_part, &stem);
 }
 
@@ -310,8 +342,8 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     return kernel_has_avx512() && __builtin_cpu_supports("avx512vnni") && !c->transposed && c->groups == 1 &&
            !c->taps && !c->has_residual && w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW &&
            w->stride[0] <= 2 && w->stride[1] <= 2 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
-           c->src.channels == CHANNELS && c->src.block == 1 && c->src.type == ONEDNN_U8 && c->dst.type == ONEDNN_BF16 &&
-           c->dst.width >= MOST_PIXELS &&
+           c->src.channels == CHANNELS && c->src.block == 1 && c->src.type == ONEDNN_U8 &&
+           (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_U8) && c->dst.width >= MOST_PIXELS &&
            (c->dst.block == LANES || (c->dst.block == 0 && c->dst.channels % LANES == 0)) &&
            kernel_activation_known(&c->activation);
 }

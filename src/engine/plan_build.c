@@ -420,6 +420,8 @@ static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct 
 static enum serin_errc build_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
+    const int integers = builder->values[node->outputs[0]].integers;
+    const int output = integers == GRAPH_NONE ? node->outputs[0] : integers;
     const bool has_residual = has_input(node, 3);
     const bool spreads = plan_spreads_taps(builder, node);
     const bool to_floats =
@@ -436,9 +438,9 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     if (rc == SERIN_OK && has_residual)
         rc = picture_to_read(builder, node->inputs[3], &residual);
     if (rc == SERIN_OK)
-        rc = picture_to_write(builder, node->outputs[0], &dst);
+        rc = picture_to_write(builder, output, &dst);
     result = dst;
-    taps = builder->values[node->outputs[0]].layout;
+    taps = builder->values[output].layout;
     if (spreads && rc == SERIN_OK) {
         taps.height = value_of(builder, node->inputs[0])->shape[2];
         taps.width = value_of(builder, node->inputs[0])->shape[3];
@@ -538,6 +540,8 @@ static enum serin_errc build_scaling(struct plan_builder *builder, int at, enum 
     struct plan_step *step = NULL;
     enum serin_errc rc;
 
+    if (builder->values[x].integers != GRAPH_NONE) /* they have been written in its place */
+        return SERIN_OK;
     if (kind == STEP_QUANTIZE && !builder->values[x].has_picture &&
         builder->values[x].source == GRAPH_NONE) { /* as it is: it can be read from there */
         layout = plan_layout_of(builder, x);
@@ -1103,7 +1107,7 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)
-            builder.values[i].parent = builder.values[i].source = GRAPH_NONE;
+            builder.values[i].parent = builder.values[i].source = builder.values[i].integers = GRAPH_NONE;
         rc = build_all(&builder);
     }
     for (i = 0; builder.primitives && i < graph->node_count; i++)

@@ -15,6 +15,8 @@
  * themselves: a concatenation takes its channels from where they are. A concatenation that only plain nodes read is
  * plain itself, since a range of channels is a piece of memory there. What a convolution of integers leaves in floats
  * is brought into the floats' layout at once, so that they have one.
+ * A kernel of our own may write the integers that a QuantizeLinear makes of its floats, where nobody else wants those
+ * (value->integers).
  *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
  * writes fp32, since the boxes are computed from it.
@@ -123,9 +125,15 @@ struct onednn_convolution plan_describe_convolution(const struct plan_builder *b
         .residual_first = node->op == GRAPH_CONV && node->conv.residual_first,
         .quantized = {.scales = node->conv.quantized},
     };
+    const int integers = builder->values[node->outputs[0]].integers;
     int i;
 
     convolution.dst.type = dst_type;
+    if (integers != GRAPH_NONE) {
+        convolution.dst = plan_layout_of(builder, integers);
+        BUG_ON(!graph_scale_of(builder->graph, &builder->graph->nodes[value_of(builder, integers)->producer],
+                               &convolution.integers));
+    }
     if (node->conv.quantized) {
         convolution.dst.block = 0;
         if (!is_eight_bits(value_of(builder, node->outputs[0])->type))
@@ -176,12 +184,47 @@ static bool has_weights(const struct plan_builder *builder, const struct graph_n
     return is_constant_or_missing(builder, node, 1);
 }
 
+/* The integers that a convolution of floats may write in place of its result: nothing else is made of that. */
+static int integers_of(const struct plan_builder *builder, int value)
+{
+    const struct graph_value *of = value_of(builder, value);
+    const struct graph_node *user;
+    struct graph_scale scale;
+
+    if (of->user_count != 1 || of->is_output || builder->plan->options.keep_count)
+        return GRAPH_NONE;
+    user = &builder->graph->nodes[builder->graph->users[of->first_user]];
+    return user->op == GRAPH_QUANTIZE_LINEAR && user->inputs[0] == value &&
+                   graph_scale_of(builder->graph, user, &scale) && of->type == GRAPH_F32
+               ? user->outputs[0]
+               : GRAPH_NONE;
+}
+
+/* One of our own kernels, which may write integers where they are what is asked for. */
+static void choose_kernel(struct plan_builder *builder, int at, enum onednn_type type)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
+    int *integers = &builder->values[node->outputs[0]].integers;
+    struct onednn_convolution convolution;
+
+    *integers = integers_of(builder, node->outputs[0]);
+    if (*integers != GRAPH_NONE) {
+        convolution = plan_describe_convolution(builder, node, type);
+        builder->kernels[at] = kernel_convolution_for(&convolution, pictures);
+        if (builder->kernels[at])
+            return;
+        *integers = GRAPH_NONE;
+    }
+    convolution = plan_describe_convolution(builder, node, type);
+    builder->kernels[at] = kernel_convolution_for(&convolution, pictures);
+}
+
 static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
     const int *inputs = node->inputs;
     enum onednn_type type;
-    struct onednn_convolution convolution;
 
     if (!is_picture_shaped(value_of(builder, inputs[0])) || !is_picture_shaped(value_of(builder, node->outputs[0])) ||
         value_of(builder, inputs[0])->constant || !has_weights(builder, node) ||
@@ -195,9 +238,8 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
     if (value_of(builder, inputs[0])->user_count == 1 && !node->conv.quantized &&
         !builder->values[inputs[0]].makes_picture)
         builder->values[inputs[0]].as_it_comes = true;
-    convolution = plan_describe_convolution(builder, node, type);
     if (!node->conv.quantized)
-        builder->kernels[at] = kernel_convolution_for(&convolution, value_of(builder, inputs[0])->shape[0]);
+        choose_kernel(builder, at, type);
     if (!builder->kernels[at])
         builder->values[inputs[0]].as_it_comes = false;
     return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);

@@ -108,6 +108,7 @@ struct planned_value {
     int64_t parent_channel;
     int source; /* value of whose channels this one is a copy, made only if somebody needs it, or GRAPH_NONE */
     int64_t source_channel;
+    int integers;                /* value of integers that its convolution writes and this one is not, or GRAPH_NONE */
     bool has_picture, has_plain; /* by the steps up to now */
     struct plan_place picture, plain;
     bool has_bytes; /* an input that comes as such */

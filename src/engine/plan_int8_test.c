@@ -185,8 +185,9 @@ static void compare(const char *what, const float *got, const float *want, uint6
         fail_msg("%s: %llu numbers of %llu are off", what, (unsigned long long)off, (unsigned long long)count);
 }
 
-/* Takes graph over. unit: how much one integer's difference may make in the output. */
-static struct counted check(struct graph *graph, int output, enum plan_precision precision, float unit)
+/* Takes graph over. unit: how much one integer's difference may make in the output; bytes: its input is of such. */
+static struct counted check_input(struct graph *graph, int output, enum plan_precision precision, bool bytes,
+                                  float unit)
 {
     struct plan_weights *weights_of_plan = plan_weights_new();
     struct plan *plan = calloc(1, sizeof(*plan));
@@ -203,7 +204,7 @@ static struct counted check(struct graph *graph, int output, enum plan_precision
 
     assert_true(plan && in && want && plain);
     for (i = 0; i < in_count; i++)
-        in[i] = any_number() * 6.0f - 2.0f;
+        in[i] = bytes ? (float)(int)(any_number() * 256.0f) / 255.0f : any_number() * 6.0f - 2.0f;
     graph->outputs[0] = output;
     must(graph_index(graph, &error), &error);
     must(graph_plain_run(graph, (uint64_t)1 << 26, inputs, outputs, &error), &error);
@@ -213,12 +214,16 @@ static struct counted check(struct graph *graph, int output, enum plan_precision
     compare("rewritten", plain, want, count, unit);
     arena_init(&plan->arena, (size_t)1 << 20);
     plan->graph = graph;
-    plan->options = (struct plan_options){.precision = precision, .threads = 1};
+    plan->options = (struct plan_options){.precision = precision, .threads = 1, .bytes = bytes};
     must(plan_build(plan, weights_of_plan, &error), &error);
     must(give_offsets(plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);
     memset(slot->memory, 0xff, plan->slot_bytes);
-    memcpy(plan_slot_input(slot, 0), in, in_count * sizeof(float));
+    if (bytes)
+        for (i = 0; i < in_count; i++)
+            ((uint8_t *)plan_slot_input(slot, 0))[i] = (uint8_t)lrintf(in[i] * 255.0f);
+    else
+        memcpy(plan_slot_input(slot, 0), in, in_count * sizeof(float));
     must(plan_run(slot, &error), &error);
     compare("planned", plan_slot_output(slot, 0), want, count, unit);
     counted = count_steps(plan);
@@ -227,6 +232,11 @@ static struct counted check(struct graph *graph, int output, enum plan_precision
     plan_free(plan);
     plan_weights_free(weights_of_plan);
     return counted;
+}
+
+static struct counted check(struct graph *graph, int output, enum plan_precision precision, float unit)
+{
+    return check_input(graph, output, precision, false, unit);
 }
 
 /* One convolution, whose own activation and quantization is all that may differ. */
@@ -352,6 +362,47 @@ static void test_floats_on_both_sides(void **state)
         assert_int_equal(counted.floats, 2);
         assert_int_equal(counted.plain, 0);
     }
+}
+
+static bool multiplies_16_bits(void)
+{
+#if defined(__x86_64__)
+    return onednn_block() == 16 && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+/* The first convolution, of a picture's bytes, writes the integers itself, unless somebody else wants its numbers. */
+static void test_a_stem_writes_integers(void **state)
+{
+    const int64_t shape[4] = {2, 3, 12, 46}, half[4] = {2, 16, 6, 23};
+    const float scale = 4.0f / 255.0f;
+    int bf16, both, channels;
+
+    (void)state;
+    if (!multiplies_16_bits())
+        skip();
+    for (bf16 = 0; bf16 < (onednn_has_bf16() ? 2 : 1); bf16++)
+        for (both = 0; both < 2; both++)
+            for (channels = 16; channels <= 20; channels += 4) {
+                const struct layer after = {16, 1, 3, 1, true, true, false, GRAPH_SILU};
+                struct graph *graph = start(shape);
+                struct counted counted;
+                int stem, pair[2], x;
+
+                stem = layer(graph, graph->inputs[0], (struct layer){channels, 1, 3, 2, true, true, true, GRAPH_SILU});
+                x = layer(graph, through_integers(graph, stem, GRAPH_U8, scale, 20), after);
+                if (both) {
+                    pair[0] = x;
+                    pair[1] = layer(graph, stem, (struct layer){16, 1, 1, 1, true, true, true, GRAPH_REMOVED});
+                    x = add(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, GRAPH_F32, half);
+                }
+                counted = check_input(graph, x, bf16 ? PLAN_BF16 : PLAN_F32, true, bf16 ? 0.1f : 0.02f);
+                assert_int_equal(counted.integers, 1);
+                assert_int_equal(counted.plain, 0);
+                assert_int_equal(counted.to_integers, both || channels == 20);
+            }
 }
 
 /* Pictures that lie in the memory of another shape become integers one by one. */
@@ -492,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_convolutions_of_integers),
         cmocka_unit_test(test_everything_between_two_convolutions_stays_integers),
         cmocka_unit_test(test_floats_on_both_sides),
+        cmocka_unit_test(test_a_stem_writes_integers),
         cmocka_unit_test(test_pictures_that_a_reshape_made),
         cmocka_unit_test(test_an_activation_between_integers_is_a_table),
         cmocka_unit_test(test_what_does_not_fit_stays_floats),
