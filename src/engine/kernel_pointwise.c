@@ -99,16 +99,20 @@ AVX512_INLINE void pixels_body(const int width, enum onednn_type src, enum onedn
     UNROLL
     for (k = 0; k < width; k++)
         UNROLL
-    for (p = 0; p < PIXELS; p++) {
+    for (p = 0; p < PIXELS; p += 2) {
         const int64_t to = (k * at->pixels + p) * LANES * dst_bytes;
-        __m512 y = sum[p][k];
+        __m512 y[2];
 
-        if (at->before)
-            y = _mm512_add_ps(y, load_block(dst, at->before + to));
-        y = activate(op, at->alpha, dst, y);
-        if (at->after)
-            y = _mm512_add_ps(y, load_block(dst, at->after + to));
-        store_block(dst, at->dst + to, y);
+        UNROLL
+        for (i = 0; i < 2; i++) {
+            y[i] = sum[p + i][k];
+            if (at->before)
+                y[i] = _mm512_add_ps(y[i], load_block(dst, at->before + to + i * LANES * dst_bytes));
+            y[i] = activate(op, at->alpha, dst, y[i]);
+            if (at->after)
+                y[i] = _mm512_add_ps(y[i], load_block(dst, at->after + to + i * LANES * dst_bytes));
+        }
+        store_two_blocks(dst, at->dst + to, LANES * dst_bytes, y);
     }
 }
 
