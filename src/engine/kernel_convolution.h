@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Each is a table of functions and has a file of its own (kernel_pointwise.c, kernel_stem.c, kernel_stem_bytes.c,
- * kernel_winograd.c). They take the description, the layouts and the addresses that oneDNN's take, and compute the
- * same, so that a plan may have either. Immutable; nothing is allocated while one runs, and nothing fails.
+ * kernel_winograd.c, kernel_winograd_int16.c). They take the description, the layouts and the addresses that oneDNN's
+ * take, and compute the same, so that a plan may have either. Immutable; nothing is allocated while one runs, and
+ * nothing fails.
  */
 #ifndef ENGINE_KERNEL_CONVOLUTION_H
 #define ENGINE_KERNEL_CONVOLUTION_H
@@ -22,16 +23,17 @@ struct kernel_convolution {
     /* It can do this on this processor, and is the faster: pictures are those of a batch. */
     bool (*pays)(const struct onednn_convolution *convolution, int64_t pictures);
     size_t (*weights_bytes)(const struct onednn_convolution *convolution);
-    /* weights as ONNX has them, fp32; packed: 64-byte aligned. What it writes depends on the channels, and on src's
-     * type. */
-    void (*pack)(const struct onednn_convolution *convolution, const float *weights, void *packed);
+    /* weights as ONNX has them, fp32, or int8 where src is of 8 bits; packed: 64-byte aligned. What it writes depends
+     * on the channels, and on src's type. */
+    void (*pack)(const struct onednn_convolution *convolution, const void *weights, void *packed);
     size_t (*scratch_bytes)(const struct onednn_convolution *convolution, int64_t pictures, int threads);
     /* bias: out channels rounded up, zeros behind; NULL where there is none. */
     void (*run)(const struct onednn_convolution *convolution, const struct onednn_addresses *addresses,
                 const struct kernel_batch *batch, int threads);
 };
 
-extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd;
+extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd,
+    kernel_winograd_int16;
 
 /* The one to take; NULL: oneDNN's. */
 const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures);

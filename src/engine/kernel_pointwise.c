@@ -33,8 +33,9 @@ static size_t weights_bytes(const struct onednn_convolution *c)
 }
 
 /* fp32: [pair of out blocks][in][32]; bf16: [pair of out blocks][pair of in][32][2]. The last block may be alone. */
-AVX512 static void pack(const struct onednn_convolution *c, const float *weights, void *packed)
+AVX512 static void pack(const struct onednn_convolution *c, const void *from, void *packed)
 {
+    const float *weights = from;
     const int64_t in = onednn_round_up(c->src.channels, LANES), out = onednn_round_up(c->dst.channels, LANES);
     const int64_t paired = out / (2 * LANES) * (2 * LANES);
     float rounded[LANES] __attribute__((aligned(64))) = {0};

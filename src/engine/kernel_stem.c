@@ -61,8 +61,9 @@ static size_t weights_bytes(const struct onednn_convolution *c)
 }
 
 /* [pair of out blocks][row of the window][channel][column][32]; the last block may be alone. */
-static void pack(const struct onednn_convolution *c, const float *weights, void *packed)
+static void pack(const struct onednn_convolution *c, const void *from, void *packed)
 {
+    const float *weights = from;
     const int64_t in = c->src.channels, down = c->window.kernel[0], across = c->window.kernel[1];
     const int64_t paired = onednn_round_up(c->dst.channels, LANES) / (2 * LANES) * (2 * LANES);
     float *to = packed;
