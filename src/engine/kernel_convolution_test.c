@@ -78,6 +78,10 @@ static float get(const struct onednn_image *image, const char *memory, int64_t c
     return f;
 }
 
+/* What fills pictures and weights in place of any numbers; NULL: any. */
+static float (*number_at)(int64_t y, int64_t x);
+static float (*weight_of)(int64_t channel);
+
 /* Fills a picture, the channels of the last block beyond the last true one, too; bf16: cut off. */
 static void fill(const struct onednn_image *image, char *memory)
 {
@@ -87,7 +91,7 @@ static void fill(const struct onednn_image *image, char *memory)
     for (channel = 0; channel < onednn_round_up(image->channels, image->block); channel++)
         for (y = 0; y < image->height; y++)
             for (x = 0; x < image->width; x++) {
-                f = any_number();
+                f = number_at ? number_at(y, x) : any_number();
                 if (image->type == ONEDNN_U8)
                     *(uint8_t *)at(image, memory, channel, y, x) = (uint8_t)(random_state >> 24);
                 else
@@ -135,14 +139,17 @@ static void check(const struct kernel_convolution *kernel, const struct onednn_c
     const size_t src_bytes = onednn_image_bytes(src), dst_bytes = onednn_image_bytes(dst);
     const size_t scratch_bytes = kernel->scratch_bytes(c, pictures, threads), packed_bytes = kernel->weights_bytes(c);
     const struct kernel_batch batch = {pictures, src_bytes, dst_bytes, dst_bytes};
-    float *weights = random_floats(c->dst.channels * c->src.channels * c->window.kernel[0] * c->window.kernel[1]);
+    const int64_t taps = c->window.kernel[0] * c->window.kernel[1], weight_count = dst->channels * src->channels * taps;
+    float *weights = random_floats(weight_count);
     char *from = room(src_bytes * (size_t)pictures), *to = room(dst_bytes * (size_t)pictures), *packed, *scratch;
     char *residual = room(dst_bytes * (size_t)pictures);
     float *bias = aligned_alloc(64, (size_t)onednn_round_up(dst->channels, dst->block) * sizeof(float));
     double largest = 0.0, worst = 0.0, limit;
-    int64_t picture, o, y, x;
+    int64_t picture, o, y, x, i;
 
     assert_non_null(bias);
+    for (i = 0; i < weight_count && weight_of; i++)
+        weights[i] = weight_of(i / taps % src->channels);
     memset(bias, 0, (size_t)onednn_round_up(dst->channels, dst->block) * sizeof(float));
     for (o = 0; o < dst->channels; o++)
         bias[o] = any_number();
@@ -408,19 +415,92 @@ static void test_winograd_in_groups(void **state)
         check(&kernel_winograd, &c, 2, threads, 1e-5);
 }
 
-static void test_winograd_of_bf16(void **state)
+static void test_winograd_int16(void **state)
 {
-    struct onednn_convolution c = shape_of(32, 24, 9, 14, 1, ONEDNN_BF16);
+    static const int64_t channels[][2] = {{16, 16}, {20, 40}, {48, 32}, {80, 80}, {272, 16}, {528, 48}};
+    int64_t height, width;
+    size_t i;
 
     (void)state;
     if (!kernel_has_avx512() || !onednn_has_bf16())
         skip();
-    c.has_residual = true;
-    check(&kernel_winograd_int16, &c, 2, 1, 0.004);
-    c.activation.op = GRAPH_SILU;
-    check(&kernel_winograd_int16, &c, 1, 1, 0.004);
+    for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+        for (height = 3; height < 10; height += i < 4 ? 1 : 4)
+            for (width = 3; width < 18; width += i ? 5 : 1) {
+                struct onednn_convolution c =
+                    shape_of(channels[i][0], channels[i][1], height, width, (int)(height + width) % 2, ONEDNN_BF16);
+
+                c.has_residual = width % 2;
+                c.has_bias = height % 3;
+                c.activation.op = height % 2 ? GRAPH_SILU : GRAPH_REMOVED;
+                if (!onednn_has_amx())
+                    assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_winograd_int16);
+                check(&kernel_winograd_int16, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.008);
+                c.dst.type = ONEDNN_F32;
+                check(&kernel_winograd_int16, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.006);
+            }
+}
+
+static int sign_row, sign_column, wanted_sign; /* of B^T */
+
+/* 1 where two rows of B^T have the wanted sign: of numbers from 0 to 1, none make their product greater. */
+static float greatest_at(int64_t y, int64_t x)
+{
+    static const int signs[6][6] = {{1, 0, -1, 0, 1, 0},  {0, -1, -1, 1, 1, 0}, {0, 1, -1, -1, 1, 0},
+                                    {0, -1, -1, 1, 1, 0}, {0, 1, -1, -1, 1, 0}, {0, 1, 0, -1, 0, 1}};
+
+    return signs[sign_row][y % 6] * signs[sign_column][x % 6] == wanted_sign ? 1.0f : 0.0f;
+}
+
+static float greatest_weight(int64_t channel)
+{
+    return channel % 2 ? 1.0f : 0.999f;
+}
+
+/* Every sum as great as 32 bits have to hold, of as many channels as are ever summed in them. */
+static void test_winograd_int16_at_its_limits(void **state)
+{
+    struct onednn_convolution c = shape_of(144, 16, 6, 6, 0, ONEDNN_BF16);
+
+    (void)state;
+    if (!kernel_has_avx512() || !onednn_has_bf16())
+        skip();
     c.dst.type = ONEDNN_F32;
-    check(&kernel_winograd_int16, &c, 1, 1, 1e-3);
+    number_at = greatest_at;
+    weight_of = greatest_weight;
+    for (sign_row = 0; sign_row < 6; sign_row++)
+        for (sign_column = 0; sign_column < 6; sign_column++)
+            for (wanted_sign = -1; wanted_sign < 2; wanted_sign += 2)
+                check(&kernel_winograd_int16, &c, 1, 1, 4e-3);
+    number_at = NULL;
+    weight_of = NULL;
+}
+
+/* A tile with a number that is none has no results, and the others theirs. */
+static void test_winograd_int16_of_no_number(void **state)
+{
+    const struct onednn_convolution c = shape_of(16, 16, 4, 12, 1, ONEDNN_BF16);
+    static const uint16_t none[] = {0x7f80, 0xff80, 0x7fc0, 0xffc0}; /* infinities, NaNs */
+    const struct kernel_batch batch = {1, onednn_image_bytes(&c.src), onednn_image_bytes(&c.dst), 0};
+    float *weights = random_floats(16 * 16 * 9);
+    char *from = room(batch.src_bytes), *to = room(batch.dst_bytes);
+    char *packed = room(kernel_winograd_int16.weights_bytes(&c));
+    char *scratch = room(kernel_winograd_int16.scratch_bytes(&c, 1, 1));
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512() || !onednn_has_bf16())
+        skip();
+    kernel_winograd_int16.pack(&c, weights, packed);
+    for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        fill(&c.src, from);
+        memcpy(at(&c.src, from, 5, 2, 1), &none[i], sizeof(none[i]));
+        kernel_winograd_int16.run(
+            &c, &(struct onednn_addresses){.src = from, .weights = packed, .dst = to, .scratch = scratch}, &batch, 1);
+        assert_true(isnan(get(&c.dst, to, 0, 0, 0)) && isnan(get(&c.dst, to, 7, 3, 3)));
+        assert_true(isfinite(get(&c.dst, to, 0, 0, 4)) && isfinite(get(&c.dst, to, 15, 3, 11)));
+    }
+    free(weights), free(from), free(to), free(packed), free(scratch);
 }
 
 static void test_activations(void **state)
@@ -527,7 +607,9 @@ int main(void)
         cmocka_unit_test(test_pointwise),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_in_groups),
-        cmocka_unit_test(test_winograd_of_bf16),
+        cmocka_unit_test(test_winograd_int16),
+        cmocka_unit_test(test_winograd_int16_at_its_limits),
+        cmocka_unit_test(test_winograd_int16_of_no_number),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_silu_at_the_ends),
         cmocka_unit_test(test_silu_as_it_is_rounded),

@@ -94,8 +94,9 @@ static float largest_of(const float *weights, int64_t count)
 }
 
 /* The scale of each channel; then [pair of out blocks][row of the window][pair][32][2]; the last block may be alone. */
-static void pack(const struct onednn_convolution *c, const float *weights, void *packed)
+static void pack(const struct onednn_convolution *c, const void *from, void *packed)
 {
+    const float *weights = from;
     const int64_t down = c->window.kernel[0], across = c->window.kernel[1], numbers = CHANNELS * down * across;
     const int64_t out = onednn_round_up(c->dst.channels, LANES), paired = out / (2 * LANES) * (2 * LANES);
     float *scales = packed;
