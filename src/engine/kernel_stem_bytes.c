@@ -18,11 +18,6 @@
 
 #ifdef KERNEL_VECTORS
 
-#define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma")))
-#define VNNI_INLINE                                                                                                    \
-    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,"     \
-                                                       "fma")))
-
 #define CHANNELS       3
 #define MOST_WINDOW    7
 #define MOST_PIXELS    20    /* held in registers with one block of output channels; half as many with two */
@@ -123,7 +118,7 @@ static void pack(const struct onednn_convolution *c, const void *from, void *pac
 /* ---- sums ---- */
 
 /* Integers of 8 bits, saturated, to two pixels. */
-VNNI_INLINE void store_two_integers(const struct stem *stem, char *to, const __m512 y[2])
+AVX512_VNNI_INLINE void store_two_integers(const struct stem *stem, char *to, const __m512 y[2])
 {
     const __m512 units = _mm512_set1_ps(stem->units), zero = _mm512_set1_ps(stem->zero);
     const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_fmadd_ps(y[0], units, zero)),
@@ -137,9 +132,10 @@ VNNI_INLINE void store_two_integers(const struct stem *stem, char *to, const __m
 }
 
 /* The results of pixels x (16 width). rows: those of the window, at the first of the pixels. */
-VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride, enum onednn_type type,
-                             enum graph_op op, const struct stem *stem, const int16_t *const *rows, int64_t offset,
-                             const float *scales, const int16_t *weights, const float *bias, char *to)
+AVX512_VNNI_INLINE void pixels_body(const int pixels, const int width, const int stride, enum onednn_type type,
+                                    enum graph_op op, const struct stem *stem, const int16_t *const *rows,
+                                    int64_t offset, const float *scales, const int16_t *weights, const float *bias,
+                                    char *to)
 {
     const struct onednn_convolution *c = stem->convolution;
     const int64_t pairs = pairs_of(c);
@@ -199,8 +195,8 @@ typedef void (*pixels_function)(const struct stem *stem, const int16_t *const *r
                                 const float *scales, const int16_t *weights, const float *bias, char *to);
 
 #define PIXELS(name, pixels, width, stride, type, op)                                                                  \
-    VNNI static void name(const struct stem *stem, const int16_t *const *rows, int64_t offset, const float *scales,    \
-                          const int16_t *weights, const float *bias, char *to)                                         \
+    AVX512_VNNI static void name(const struct stem *stem, const int16_t *const *rows, int64_t offset,                  \
+                                 const float *scales, const int16_t *weights, const float *bias, char *to)             \
     {                                                                                                                  \
         pixels_body(pixels, width, stride, type, op, stem, rows, offset, scales, weights, bias, to);                   \
     }

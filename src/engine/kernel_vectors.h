@@ -18,6 +18,12 @@
 #define AVX512_INLINE                                                                                                  \
     static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
 
+/* Whoever calls these has asked kernel_has_vnni, too. */
+#define AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma")))
+#define AVX512_VNNI_INLINE                                                                                             \
+    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,"     \
+                                                       "fma")))
+
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -31,6 +37,11 @@ static inline bool kernel_has_avx512(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && onednn_block() == LANES;
+}
+
+static inline bool kernel_has_vnni(void)
+{
+    return kernel_has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
 AVX512_INLINE __m512 load_block(enum onednn_type type, const void *from)

@@ -28,11 +28,6 @@
 
 #ifdef KERNEL_VECTORS
 
-#define AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma")))
-#define AVX512_VNNI_INLINE                                                                                             \
-    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,"     \
-                                                       "fma")))
-
 #define GROUP_BYTES ((int64_t)512 << 10) /* of scratch, half a second-level cache: the weights go through the rest */
 /* |B^T d B| over the greatest number of d less the least, both counted with 0: of each product of two rows of B^T the
  * coefficients of either sign add up to 14.572 at most. */
@@ -666,7 +661,7 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
 static bool pays(const struct onednn_convolution *c, int64_t pictures)
 {
     (void)pictures;
-    if (!winograd_fits(c) || !__builtin_cpu_supports("avx512vnni") || onednn_has_amx())
+    if (!winograd_fits(c) || !kernel_has_vnni() || onednn_has_amx())
         return false;
     return c->src.type == ONEDNN_BF16 && (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32) &&
            c->src.block == LANES && c->dst.block == LANES;
