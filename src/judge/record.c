@@ -12,12 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_TIME_S   1e9 /* thirty years */
-#define MAX_TIME_MS  1e8 /* a day */
-#define MAX_COUNT    1000000
-#define MAX_MEMORY   1e9 /* MB */
-#define MAX_REQUESTS 1e9
-#define MAX_STEP     1000
+#define MAX_STEP 1000
 
 /* An object that is being read: each key that is asked for is counted, so that what is left over is unknown. */
 struct reader {
@@ -191,7 +186,7 @@ static void read_scores(struct reader *reader, struct record_request *request)
             request->scores[request->score_count++] = (float)json_number_value(score);
     }
     if (request->detections < 0)
-        request->detections = (int)(i < MAX_COUNT ? i : MAX_COUNT);
+        request->detections = (int)(i < RECORD_MAX_COUNT ? i : RECORD_MAX_COUNT);
 }
 
 static void read_request(struct reader *reader, struct record *record)
@@ -211,28 +206,28 @@ static void read_request(struct reader *reader, struct record *record)
     if (latency) {
         struct reader times = open_object(reader, "latency_ms", latency);
 
-        request->total_ms = (float)take_number(&times, "total", 0, MAX_TIME_MS, -1);
-        request->queue_ms = (float)take_number(&times, "queue", 0, MAX_TIME_MS, -1);
-        request->inference_ms = (float)take_number(&times, "inference", 0, MAX_TIME_MS, -1);
+        request->total_ms = (float)take_number(&times, "total", 0, RECORD_MAX_TIME_MS, -1);
+        request->queue_ms = (float)take_number(&times, "queue", 0, RECORD_MAX_TIME_MS, -1);
+        request->inference_ms = (float)take_number(&times, "inference", 0, RECORD_MAX_TIME_MS, -1);
         close_object(reader, &times, known);
     }
-    request->detections = (int)take_whole(reader, "detections", MAX_COUNT, -1);
+    request->detections = (int)take_whole(reader, "detections", RECORD_MAX_COUNT, -1);
     read_scores(reader, request);
 }
 
 static void read_matches(struct reader *reader, struct record_matches *matches)
 {
-    matches->agreed = (uint32_t)take_whole(reader, "agreed", MAX_COUNT, 0);
-    matches->lost = (uint32_t)take_whole(reader, "lost", MAX_COUNT, 0);
-    matches->gained = (uint32_t)take_whole(reader, "gained", MAX_COUNT, 0);
-    matches->flipped = (uint32_t)take_whole(reader, "flipped", MAX_COUNT, 0);
+    matches->agreed = (uint32_t)take_whole(reader, "agreed", RECORD_MAX_COUNT, 0);
+    matches->lost = (uint32_t)take_whole(reader, "lost", RECORD_MAX_COUNT, 0);
+    matches->gained = (uint32_t)take_whole(reader, "gained", RECORD_MAX_COUNT, 0);
+    matches->flipped = (uint32_t)take_whole(reader, "flipped", RECORD_MAX_COUNT, 0);
 }
 
 static void read_truth(struct reader *reader, struct record_truth *truth)
 {
-    truth->found = (uint32_t)take_whole(reader, "found", MAX_COUNT, 0);
-    truth->missed = (uint32_t)take_whole(reader, "missed", MAX_COUNT, 0);
-    truth->wrong = (uint32_t)take_whole(reader, "wrong", MAX_COUNT, 0);
+    truth->found = (uint32_t)take_whole(reader, "found", RECORD_MAX_COUNT, 0);
+    truth->missed = (uint32_t)take_whole(reader, "missed", RECORD_MAX_COUNT, 0);
+    truth->wrong = (uint32_t)take_whole(reader, "wrong", RECORD_MAX_COUNT, 0);
 }
 
 static void read_truths(struct reader *reader, const struct record *record, struct record_truth truth[2])
@@ -279,7 +274,7 @@ static void read_label(struct reader *outer, struct record *record)
 
     record->kind = RECORD_LABEL;
     take_camera(&reader, record);
-    record->label.age_s = take_number(&reader, "age", 0, MAX_TIME_S, 0);
+    record->label.age_s = take_number(&reader, "age", 0, RECORD_MAX_TIME_S, 0);
     record->label.both = json_object_get(reader.object, "stable") || json_object_get(reader.object, "canary");
     if (!record->label.both) {
         record->arm = take_arm(&reader);
@@ -295,7 +290,7 @@ static void read_draw(struct reader *outer, struct record *record)
     struct reader reader = open_object(outer, "draw", take(outer, "draw"));
 
     record->kind = RECORD_DRAW;
-    record->draw.age_s = take_number(&reader, "age", 0, MAX_TIME_S, 0);
+    record->draw.age_s = take_number(&reader, "age", 0, RECORD_MAX_TIME_S, 0);
     record->arm = take_arm(&reader);
     record->share = take_number(&reader, "share", 0, 1, (double)NAN);
     take_camera(&reader, record);
@@ -309,9 +304,9 @@ static void read_gauge(struct reader *outer, struct record *record)
 
     record->kind = RECORD_GAUGE;
     record->arm = take_arm(&reader);
-    record->gauge.memory_mb = take_number(&reader, "memory_mb", 0, MAX_MEMORY, -1);
-    record->gauge.gpu_memory_mb = take_number(&reader, "gpu_memory_mb", 0, MAX_MEMORY, -1);
-    record->gauge.requests = take_number(&reader, "requests", 0, MAX_REQUESTS, 0);
+    record->gauge.memory_mb = take_number(&reader, "memory_mb", 0, RECORD_MAX_MEMORY_MB, -1);
+    record->gauge.gpu_memory_mb = take_number(&reader, "gpu_memory_mb", 0, RECORD_MAX_MEMORY_MB, -1);
+    record->gauge.requests = take_number(&reader, "requests", 0, RECORD_MAX_REQUESTS, 0);
     close_object(outer, &reader, known);
 }
 
@@ -437,7 +432,7 @@ static void read_record(struct reader *reader, struct record *record)
     const char *const *known = request;
     struct reader parent = *reader;
 
-    record->t_s = take_number(reader, "t", 0, MAX_TIME_S, (double)NAN);
+    record->t_s = take_number(reader, "t", 0, RECORD_MAX_TIME_S, (double)NAN);
     if (json_object_get(reader->object, "arm")) {
         read_request(reader, record);
     } else if (json_object_get(reader->object, "pair")) {

@@ -39,6 +39,13 @@
 #define RECORD_MAX_VALUE  63
 #define RECORD_MAX_GUARD  31
 
+/* Of numbers; one that is larger is refused in a file, and cut down to it by record_round. */
+#define RECORD_MAX_TIME_S    1e9 /* thirty years */
+#define RECORD_MAX_TIME_MS   1e8 /* a day */
+#define RECORD_MAX_COUNT     1000000
+#define RECORD_MAX_MEMORY_MB 1e9
+#define RECORD_MAX_REQUESTS  1e10 /* of an arm's workers: at 1,000 a second, four months */
+
 enum judge_arm { JUDGE_STABLE, JUDGE_CANARY };
 
 enum record_kind {
@@ -137,8 +144,9 @@ MUST_USE enum serin_errc record_read(const char *line, size_t size, struct recor
  * RECORD_MAX_LINE. */
 size_t record_write(const struct record *record, char line[RECORD_MAX_LINE]);
 
-/* Makes the record what reading its line back would give (numbers rounded as they are written, control characters and
- * what is not UTF-8 as '?'), so that a judge that is running and one that reads the file later see the same. */
+/* Makes the record what reading its line back would give (numbers rounded as they are written and kept within their
+ * limits, whatever a version or a clock has said; control characters and what is not UTF-8 as '?'), so that a judge
+ * that is running and one that reads the file later see the same. */
 void record_round(struct record *record);
 
 #endif

@@ -142,7 +142,8 @@ static void test_the_longest_line_fits(void **state)
     for (i = 0; i < RECORD_MAX_PARTS; i++) {
         memset(record.parts[i].of.name, '"', RECORD_MAX_NAME);
         memset(record.parts[i].of.value, '"', RECORD_MAX_VALUE);
-        record.parts[i].truth[0] = record.parts[i].truth[1] = (struct record_truth){MAX_COUNT, MAX_COUNT, MAX_COUNT};
+        record.parts[i].truth[0] = record.parts[i].truth[1] =
+            (struct record_truth){RECORD_MAX_COUNT, RECORD_MAX_COUNT, RECORD_MAX_COUNT};
     }
     record.part_count = RECORD_MAX_PARTS;
     if (record_read(line, record_write(&record, line), &back, &error) != SERIN_OK)
@@ -181,6 +182,44 @@ static void test_rounding_gives_what_reading_back_gives(void **state)
     }
 }
 
+/* A version's answer may say anything, clocks may leap, and a rollout must find its records readable when it comes
+ * back. */
+static void test_what_is_absurd_is_rounded_to_what_can_be_read(void **state)
+{
+    static const double absurd[] = {-1e300, -87, -.25, .5, 1.5, 87, 2e9, 1e300, (double)INFINITY, (double)NAN};
+    char line[RECORD_MAX_LINE], again[RECORD_MAX_LINE];
+    struct serin_error error;
+    struct record back;
+    int kind;
+    size_t i, size;
+
+    (void)state;
+    for (kind = RECORD_REQUEST; kind <= RECORD_ACCEPT; kind++)
+        for (i = 0; i < sizeof(absurd) / sizeof(absurd[0]); i++) {
+            const float number = (float)absurd[i];
+            struct record record = {.kind = (enum record_kind)kind, .t_s = absurd[i], .share = absurd[i]};
+
+            if (kind == RECORD_REQUEST)
+                record.request = (struct record_request){200, false, number, number, number, 2000000, 1, {number}};
+            else if (kind == RECORD_PAIR)
+                record.pair.jitter = record.pair.score_shift = number;
+            else if (kind == RECORD_LABEL)
+                record.label.age_s = absurd[i];
+            else if (kind == RECORD_DRAW)
+                record.draw.age_s = absurd[i];
+            else if (kind == RECORD_GAUGE)
+                record.gauge.memory_mb = record.gauge.gpu_memory_mb = record.gauge.requests = absurd[i];
+            else if (kind == RECORD_GOLDEN)
+                record.golden.map[0] = record.golden.map[1] = absurd[i];
+            record_round(&record);
+            size = record_write(&record, line);
+            if (record_read(line, size, &back, &error) != SERIN_OK)
+                fail_msg("%.*s: %s", (int)size, line, error.message);
+            assert_int_equal(record_write(&back, again), size);
+            assert_memory_equal(again, line, size);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_what_is_wrong_is_refused_with_the_key),
         cmocka_unit_test(test_the_longest_line_fits),
         cmocka_unit_test(test_rounding_gives_what_reading_back_gives),
+        cmocka_unit_test(test_what_is_absurd_is_rounded_to_what_can_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,9 +387,15 @@ static double rounded(double value, int decimals)
     return copysign((double)llround(fabs(value) * power) / power, value) + 0.0; /* no -0 */
 }
 
-static void round_float(float *value, int decimals)
+/* Within the limits of what is read; what is no number is the lowest. */
+static double limited(double value, double low, double high, int decimals)
 {
-    *value = (float)rounded((double)*value, decimals);
+    return rounded(fmin(high, fmax(low, value)), decimals);
+}
+
+static void round_float(float *value, double low, double high, int decimals)
+{
+    *value = (float)limited((double)*value, low, high, decimals);
 }
 
 static void round_text(char *text)
@@ -407,13 +413,18 @@ static void round_text(char *text)
 
 static void round_age(double *age_s)
 {
-    *age_s = *age_s > 0 ? rounded(*age_s, 3) : 0;
+    *age_s = limited(*age_s, 0, RECORD_MAX_TIME_S, 3);
+}
+
+static void round_memory(double *memory_mb)
+{
+    *memory_mb = *memory_mb >= 0 ? limited(*memory_mb, 0, RECORD_MAX_MEMORY_MB, 3) : -1;
 }
 
 static void round_time(float *time_ms)
 {
     if (*time_ms >= 0)
-        round_float(time_ms, 3);
+        round_float(time_ms, 0, RECORD_MAX_TIME_MS, 3);
     else
         *time_ms = -1;
 }
@@ -422,8 +433,8 @@ void record_round(struct record *record)
 {
     int i;
 
-    record->t_s = rounded(record->t_s, 6);
-    record->share = rounded(record->share, 9);
+    record->t_s = limited(record->t_s, 0, RECORD_MAX_TIME_S, 6);
+    record->share = limited(record->share, 0, 1, 9);
     round_text(record->camera);
     for (i = 0; i < record->slice_count; i++) {
         round_text(record->slices[i].name);
@@ -439,12 +450,14 @@ void record_round(struct record *record)
         round_time(&record->request.inference_ms);
         if (record->request.detections < 0)
             record->request.score_count = 0;
+        if (record->request.detections > RECORD_MAX_COUNT)
+            record->request.detections = RECORD_MAX_COUNT;
         for (i = 0; i < record->request.score_count; i++)
-            round_float(&record->request.scores[i], 4);
+            round_float(&record->request.scores[i], 0, 1, 4);
     } else if (record->kind == RECORD_PAIR) {
         if (record->pair.jitter >= 0) {
-            round_float(&record->pair.jitter, 4);
-            round_float(&record->pair.score_shift, 4);
+            round_float(&record->pair.jitter, 0, 1, 4);
+            round_float(&record->pair.score_shift, -1, 1, 4);
         } else {
             record->pair.jitter = -1;
             record->pair.score_shift = 0;
@@ -455,12 +468,13 @@ void record_round(struct record *record)
         round_age(&record->draw.age_s);
     } else if (record->kind == RECORD_GOLDEN) {
         for (i = 0; i < 2; i++)
-            record->golden.map[i] = isnan(record->golden.map[i]) ? (double)NAN : rounded(record->golden.map[i], 9);
+            record->golden.map[i] =
+                isnan(record->golden.map[i]) ? (double)NAN : limited(record->golden.map[i], 0, 1, 9);
     } else if (record->kind == RECORD_ACCEPT) {
         round_text(record->accept);
     } else if (record->kind == RECORD_GAUGE) {
-        record->gauge.memory_mb = record->gauge.memory_mb >= 0 ? rounded(record->gauge.memory_mb, 3) : -1;
-        record->gauge.gpu_memory_mb = record->gauge.gpu_memory_mb >= 0 ? rounded(record->gauge.gpu_memory_mb, 3) : -1;
-        record->gauge.requests = rounded(record->gauge.requests, 0);
+        round_memory(&record->gauge.memory_mb);
+        round_memory(&record->gauge.gpu_memory_mb);
+        record->gauge.requests = limited(record->gauge.requests, 0, RECORD_MAX_REQUESTS, 0);
     }
 }

@@ -20,10 +20,11 @@ after: {analysis: 1h, undo: 1h}
 """
 
 
-def begin(serve, evidence):
+def begin(serve, evidence, bodies=(BODY, BODY)):
     """A rollout of m from v1 to v2, that has a step of 50 %."""
     models = Models(serve, "m")
-    fakes = [models.add(tag, lambda asked: answer(body=BODY), stable=tag == "v1") for tag in ("v1", "v2")]
+    fakes = [models.add(tag, lambda asked, body=body: answer(body=body), stable=tag == "v1")
+             for tag, body in zip(("v1", "v2"), bodies)]
     serve.api("POST", "rollouts", {"name": "m:v2", "plan": PLAN % evidence})
     until(lambda: get(serve)["phase"] == "Progressing", "the first step")
     return models, fakes
@@ -80,6 +81,25 @@ def test_a_kill_in_mid_rollout_stays_in_the_step(tmp_path):
             assert (after["phase"], after["step"], after["decision"]) == ("Progressing", 1, before["decision"])
             count = canary.count
             until(lambda: serve.client().predict("m").status == 200 and canary.count > count, "the canary")
+        end(serve, models)
+        found = replay(tmp_path)
+        assert found.returncode == 0, found.stdout
+
+
+def test_what_a_version_tells_absurdly_can_be_read_after_a_kill(tmp_path):
+    """Scores in percent, and a time that nothing takes, made a line that no later start could read."""
+    picture = {"shape": [10, 10], "results": [{**BOX, "confidence": 87}], "speed": {"inference": 1e12}, "queue_ms": 1e300}
+    with serving(tmp_path) as serve:
+        models, (_, canary) = begin(serve, 10**9, (BODY, json.dumps({"images": [picture]}).encode()))
+        file, = (tmp_path / "data" / "rollouts").glob("m-*/1.ndjson")
+        until(lambda: serve.client().predict("m").status == 200 and b'"canary","share":0.5,"status":200' in file.read_bytes(),
+              "a record of the canary")
+        serve.kill()
+        serve.start()
+        after = get(serve)
+        assert (after["phase"], after["step"]) == ("Progressing", 1)
+        count = canary.count
+        until(lambda: serve.client().predict("m").status == 200 and canary.count > count, "the canary again")
         end(serve, models)
         found = replay(tmp_path)
         assert found.returncode == 0, found.stdout
