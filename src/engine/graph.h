@@ -30,6 +30,7 @@
 #define GRAPH_MAX_VALUE_BYTES ((uint64_t)4 << 30)  /* one value */
 #define GRAPH_MAX_FOLD_BYTES  ((uint64_t)64 << 20) /* of all that is computed beforehand */
 #define GRAPH_MAX_FOLD_WORK   ((uint64_t)1 << 26)  /* steps of it, as graph_node_work counts */
+#define GRAPH_MAX_BINS        64                   /* of an EXPECTATION */
 #define GRAPH_NONE            (-1)                 /* no value: an optional input left out */
 
 enum graph_type { GRAPH_F32, GRAPH_I64, GRAPH_I32, GRAPH_U8, GRAPH_I8, GRAPH_BOOL };
@@ -100,6 +101,7 @@ enum graph_type { GRAPH_F32, GRAPH_I64, GRAPH_I32, GRAPH_U8, GRAPH_I8, GRAPH_BOO
     X(NOT, "Not", 1, 1, 1, 1, UNARY)                                                                                   \
     X(SILU, "x * sigmoid(x)", 1, 1, 1, 1, FUSED) /* unary, too */                                                      \
     X(LOOKUP, "table", 2, 2, 1, 1, FUSED)                                                                              \
+    X(EXPECTATION, "expectation", 2, 2, 1, 1, FUSED)                                                                   \
     X(ADD, "Add", 2, 2, 1, 1, BINARY)                                                                                  \
     X(SUB, "Sub", 2, 2, 1, 1, BINARY)                                                                                  \
     X(MUL, "Mul", 2, 2, 1, 1, BINARY)                                                                                  \
@@ -230,6 +232,8 @@ enum graph_resize_nearest {
  *                        (scale is a scalar, or has one number for each index along axis; of a
  *                        constant one each number is finite and above FLT_MIN)
  *   LOOKUP               x of 8 bits, table[256] for x's bits as an unsigned number
+ *   EXPECTATION          x[n][part][bin][...], its middle two as one dimension, and weights of the bins, a constant:
+ *                        y[n][part][...], whatever its rank, is the sum over the bins of softmax(x) weight
  *   MATMUL_INTEGER       a, b, a's zero point?, b's?                                           int32
  *   CLIP and the other unary ones   x                                                unary
  *   MOD                                                                              fmod

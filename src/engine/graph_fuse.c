@@ -29,8 +29,7 @@ static const struct graph_value *constant_of(const struct graph *graph, const st
     return value->constant && value->type == GRAPH_F32 ? value : NULL;
 }
 
-/* The node that makes value, where nothing but one node uses it; NULL otherwise. */
-static struct graph_node *only_for_one(const struct graph *graph, int value)
+struct graph_node *graph_maker_for_one(const struct graph *graph, int value)
 {
     const struct graph_value *of;
 
@@ -58,7 +57,7 @@ static enum serin_errc fuse_gate(struct graph *graph, int at, struct serin_error
         return SERIN_OK;
     for (i = 0; i < 2; i++) {
         const int x = mul->inputs[1 - i];
-        struct graph_node *gate = only_for_one(graph, mul->inputs[i]);
+        struct graph_node *gate = graph_maker_for_one(graph, mul->inputs[i]);
 
         if (!gate || gate->inputs[0] != x || (gate->op != GRAPH_SIGMOID && !is_hard_swish_gate(gate)))
             continue;
@@ -84,7 +83,7 @@ static enum serin_errc fuse_normalization(struct graph *graph, int at, struct se
 
     if (bn->op != GRAPH_BATCH_NORMALIZATION)
         return SERIN_OK;
-    conv = only_for_one(graph, bn->inputs[0]);
+    conv = graph_maker_for_one(graph, bn->inputs[0]);
     if (!conv || !is_convolution(conv) || (conv->op == GRAPH_CONV && conv->conv.activation.op != GRAPH_REMOVED) ||
         conv->input_count > 3)
         return SERIN_OK;
@@ -150,7 +149,7 @@ static enum serin_errc fuse_activation(struct graph *graph, int at, bool (*known
 
     if (!graph_op_is_unary(unary->op) || !known(&unary->unary))
         return SERIN_OK;
-    conv = only_for_one(graph, unary->inputs[0]);
+    conv = graph_maker_for_one(graph, unary->inputs[0]);
     if (!conv || conv->op != GRAPH_CONV || conv->conv.activation.op != GRAPH_REMOVED || conv->input_count > 3)
         return SERIN_OK;
     conv->conv.activation = unary->unary;
@@ -176,7 +175,7 @@ static enum serin_errc fuse_residual(struct graph *graph, int at, struct serin_e
     if (add->op != GRAPH_ADD)
         return SERIN_OK;
     for (i = 1; i >= 0; i--) {
-        struct graph_node *conv = only_for_one(graph, add->inputs[i]);
+        struct graph_node *conv = graph_maker_for_one(graph, add->inputs[i]);
         const int residual = add->inputs[1 - i], result = add->outputs[0];
         const char *name = add->name;
         int inputs[4] = {GRAPH_NONE, GRAPH_NONE, GRAPH_NONE, residual};
@@ -224,5 +223,7 @@ enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const struct graph
         if (rc == SERIN_OK)
             rc = graph_index(graph, error);
     }
+    if (rc == SERIN_OK)
+        rc = graph_fuse_head(graph, known, error);
     return rc == SERIN_OK ? graph_fuse_end_int8(graph, error) : rc;
 }

@@ -12,6 +12,8 @@
  *   - a batch normalization behind a convolution goes into its weights and bias
  *   - an activation that takes the place of a convolution's result goes into the convolution
  *   - an addition to a convolution's result of a value of the same shape goes into it as its residual
+ *   - a sigmoid of scores that are put together from several convolutions goes into each of them
+ *   - what makes a distance of a distribution (the head of DFL) becomes one node, EXPECTATION, for each picture
  *   - convolutions between DequantizeLinear and QuantizeLinear work on the integers (struct graph_quantized), what
  * moves numbers or makes one of one moves integers or looks them up (LOOKUP); no integer becomes another one by it and
  * takes out what nobody uses then. known: the activations that a convolution of the caller's can do. Errors:

@@ -12,19 +12,11 @@
  */
 #include "engine/graph_fuse.h"
 
+#include "engine/graph_fuse_inside.h"
+
 #include <string.h>
 
 #define LEAST_GAIN 4 /* pixels for one: with fewer, reading the residual takes what is saved */
-
-static const struct graph_node *only_maker(const struct graph *graph, int value)
-{
-    const struct graph_value *of;
-
-    if (value == GRAPH_NONE)
-        return NULL;
-    of = &graph->values[value];
-    return of->producer == GRAPH_NONE || of->user_count != 1 || of->is_output ? NULL : &graph->nodes[of->producer];
-}
 
 /* Over one pixel, of constant weights, with nothing added to it yet. */
 static bool mixes_channels(const struct graph *graph, const struct graph_node *node)
@@ -51,7 +43,7 @@ static int enlarged_part(const struct graph *graph, const struct graph_node *con
     if (concat->op != GRAPH_CONCAT || concat->axis.axis != 1 || concat->input_count != 2)
         return -1;
     for (part = 0; part < 2; part++) {
-        const struct graph_node *resize = only_maker(graph, concat->inputs[part]);
+        const struct graph_node *resize = graph_maker_for_one(graph, concat->inputs[part]);
         const struct graph_value *small, *large;
 
         if (!resize || resize->op != GRAPH_RESIZE || resize->resize.mode != GRAPH_RESIZE_NEAREST)
@@ -89,7 +81,7 @@ static enum serin_errc split_at(struct graph *graph, int at, struct serin_error 
     int part, first_input, other, weights[2], half, enlarged, inputs[4];
     int64_t channels[2];
 
-    if (!mixes_channels(graph, conv) || !only_maker(graph, conv->inputs[0]))
+    if (!mixes_channels(graph, conv) || !graph_maker_for_one(graph, conv->inputs[0]))
         return SERIN_OK;
     y = &graph->values[conv->outputs[0]];
     concat = &graph->nodes[graph->values[conv->inputs[0]].producer];

@@ -1,5 +1,5 @@
 /*
- * graph_fuse_inside.h - the passes over quantized networks that graph_fuse is made of.  Depends on graph.h.
+ * graph_fuse_inside.h - the passes that graph_fuse is made of.  Depends on graph.h.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Included by graph_fuse*.c only. A quantized file is a network of floats in which QuantizeLinear and DequantizeLinear
@@ -10,6 +10,14 @@
 #define ENGINE_GRAPH_FUSE_INSIDE_H
 
 #include "engine/graph.h"
+
+/* The node that makes value, where nothing but one node uses it; NULL otherwise. */
+struct graph_node *graph_maker_for_one(const struct graph *graph, int value);
+
+/* What follows the last convolutions of a YOLO goes into them, or is done before their pictures are put beside each
+ * other (graph_fuse_head.c). known as in graph_fuse. */
+enum serin_errc graph_fuse_head(struct graph *graph, bool (*known)(const struct graph_unary *activation),
+                                struct serin_error *error);
 
 /* Before everything else: what only moves numbers goes before the DQ, a Q of what a DQ has just made is gone, and
  * convolutions between DQs take the integers. DQs of constants that are left become constants of floats. */

@@ -47,6 +47,7 @@ static plain_kernel *kernel_of(enum graph_op op)
         [GRAPH_DEQUANTIZE_LINEAR] = plain_dequantize,
         [GRAPH_DYNAMIC_QUANTIZE_LINEAR] = plain_dynamic_quantize,
         [GRAPH_LOOKUP] = plain_lookup,
+        [GRAPH_EXPECTATION] = plain_expectation,
     };
 
     if (graph_op_is_unary(op))

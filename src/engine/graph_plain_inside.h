@@ -153,9 +153,9 @@ int64_t plain_quantized(float number, const struct graph_scale *scale, enum grap
 typedef enum serin_errc plain_kernel(const struct plain *plain);
 
 plain_kernel plain_conv, plain_conv_integer, plain_conv_transpose, plain_matmul, plain_matmul_integer, plain_gemm,
-    plain_batch_normalization, plain_pool, plain_resize;              /* graph_plain_layers.c */
-plain_kernel plain_conv_quantized, plain_lookup;                      /* graph_plain_int8.c */
-plain_kernel plain_softmax, plain_reduce, plain_arg_max, plain_top_k; /* graph_plain_reduce.c */
+    plain_batch_normalization, plain_pool, plain_resize;                                 /* graph_plain_layers.c */
+plain_kernel plain_conv_quantized, plain_lookup;                                         /* graph_plain_int8.c */
+plain_kernel plain_softmax, plain_expectation, plain_reduce, plain_arg_max, plain_top_k; /* graph_plain_reduce.c */
 plain_kernel plain_concat, plain_split, plain_slice, plain_pad, plain_reshape, plain_transpose, plain_expand,
     plain_tile, plain_gather, plain_gather_elements, plain_gather_nd; /* graph_plain_moves.c */
 plain_kernel plain_unary, plain_binary, plain_cast, plain_where, plain_quantize, plain_dequantize,

@@ -32,6 +32,30 @@ enum serin_errc plain_softmax(const struct plain *plain)
     return SERIN_OK;
 }
 
+enum serin_errc plain_expectation(const struct plain *plain)
+{
+    const struct graph_value *x = plain_in(plain, 0);
+    const float *in = plain->inputs[0], *weights = plain->inputs[1];
+    const int64_t bins = (int64_t)plain_in(plain, 1)->element_count, inner = plain_product(x, 2, x->rank);
+    int64_t part, i, bin;
+
+    for (part = 0; part < plain_product(x, 0, 2) / bins; part++, in += bins * inner)
+        for (i = 0; i < inner; i++) {
+            double most = -INFINITY, sum = 0, mean = 0;
+
+            for (bin = 0; bin < bins; bin++)
+                most = fmax(most, (double)in[bin * inner + i]);
+            for (bin = 0; bin < bins; bin++) {
+                const double e = exp((double)in[bin * inner + i] - most);
+
+                sum += e;
+                mean += e * (double)weights[bin];
+            }
+            ((float *)plain->outputs[0])[part * inner + i] = (float)(mean / sum);
+        }
+    return SERIN_OK;
+}
+
 /* ---- reductions ---- */
 
 /* The dimensions of x that are reduced, or the others, as a walk over x. */

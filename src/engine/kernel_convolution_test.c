@@ -104,6 +104,8 @@ static double activate_plainly(const struct graph_unary *activation, double x)
 {
     if (activation->op == GRAPH_SILU)
         return x / (1.0 + exp(-x));
+    if (activation->op == GRAPH_SIGMOID)
+        return 1.0 / (1.0 + exp(-x));
     if (activation->op == GRAPH_RELU)
         return fmax(x, 0.0);
     return activation->op == GRAPH_LEAKY_RELU && x < 0.0 ? (double)activation->alpha * x : x;
@@ -349,6 +351,7 @@ static struct onednn_convolution shape_of(int64_t in, int64_t out, int64_t heigh
 static void test_pointwise(void **state)
 {
     static const int64_t channels[][2] = {{16, 16}, {20, 40}, {48, 32}, {80, 84}};
+    static const enum graph_op activations[] = {GRAPH_SILU, GRAPH_REMOVED, GRAPH_SIGMOID};
     size_t i;
     int64_t width;
     int type;
@@ -364,7 +367,7 @@ static void test_pointwise(void **state)
                     .dst = {type == 1 ? ONEDNN_BF16 : ONEDNN_F32, channels[i][1], 1 + width % 2, width, LANES},
                     .groups = 1,
                     .window = {{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},
-                    .activation = {.op = width % 3 ? GRAPH_REMOVED : GRAPH_SILU},
+                    .activation = {.op = activations[width % 3]},
                     .has_bias = width % 4,
                     .has_residual = width % 5 < 3,
                     .residual_first = width % 5 == 1,
@@ -505,8 +508,11 @@ static void test_winograd_int16_of_no_number(void **state)
 
 static void test_activations(void **state)
 {
-    static const struct graph_unary all[] = {
-        {GRAPH_REMOVED, 0, 0}, {GRAPH_SILU, 0, 0}, {GRAPH_RELU, 0, 0}, {GRAPH_LEAKY_RELU, 0.1f, 0}};
+    static const struct graph_unary all[] = {{GRAPH_REMOVED, 0, 0},
+                                             {GRAPH_SILU, 0, 0},
+                                             {GRAPH_SIGMOID, 0, 0},
+                                             {GRAPH_RELU, 0, 0},
+                                             {GRAPH_LEAKY_RELU, 0.1f, 0}};
     static const struct graph_unary unknown = {GRAPH_MISH, 0, 0};
     struct onednn_convolution c = shape_of(16, 16, 8, 8, 1, ONEDNN_F32);
     size_t i;

@@ -109,7 +109,7 @@ AVX512_INLINE void pixels_body(const int width, enum onednn_type src, enum onedn
             y[i] = sum[p + i][k];
             if (at->before)
                 y[i] = _mm512_add_ps(y[i], load_block(dst, at->before + to + i * LANES * dst_bytes));
-            y[i] = activate(op, at->alpha, dst, y[i]);
+            y[i] = activate(op, at->alpha, op == GRAPH_SIGMOID ? src : dst, y[i]); /* bf16 has no more digits */
             if (at->after)
                 y[i] = _mm512_add_ps(y[i], load_block(dst, at->after + to + i * LANES * dst_bytes));
         }
@@ -131,6 +131,9 @@ typedef void (*pixels_function)(const struct addresses_of_pixels *at);
 FUNCTIONS(silu_f32, ONEDNN_F32, ONEDNN_F32, GRAPH_SILU)
 FUNCTIONS(silu_bf16, ONEDNN_BF16, ONEDNN_BF16, GRAPH_SILU)
 FUNCTIONS(silu_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_SILU)
+FUNCTIONS(sigmoid_f32, ONEDNN_F32, ONEDNN_F32, GRAPH_SIGMOID)
+FUNCTIONS(sigmoid_bf16, ONEDNN_BF16, ONEDNN_BF16, GRAPH_SIGMOID)
+FUNCTIONS(sigmoid_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_SIGMOID)
 FUNCTIONS(sum_f32, ONEDNN_F32, ONEDNN_F32, GRAPH_REMOVED)
 FUNCTIONS(sum_bf16, ONEDNN_BF16, ONEDNN_BF16, GRAPH_REMOVED)
 FUNCTIONS(sum_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_REMOVED)
@@ -138,17 +141,20 @@ FUNCTIONS(sum_bf16_to_f32, ONEDNN_BF16, ONEDNN_F32, GRAPH_REMOVED)
 /* NULL where there is none: other activations are rare. */
 static const pixels_function *functions_for(const struct onednn_convolution *c)
 {
-    const bool bf16 = c->src.type == ONEDNN_BF16;
+    const bool to_f32 = c->dst.type == ONEDNN_F32;
 
-    if (c->src.type != ONEDNN_F32 && !bf16)
+    if ((c->src.type != ONEDNN_F32 && c->src.type != ONEDNN_BF16) || (!to_f32 && c->dst.type != c->src.type))
         return NULL;
-    if (c->activation.op != GRAPH_SILU && c->activation.op != GRAPH_REMOVED)
+    switch ((int)c->activation.op) {
+    case GRAPH_SILU:
+        return c->src.type == ONEDNN_F32 ? silu_f32 : to_f32 ? silu_bf16_to_f32 : silu_bf16;
+    case GRAPH_SIGMOID:
+        return c->src.type == ONEDNN_F32 ? sigmoid_f32 : to_f32 ? sigmoid_bf16_to_f32 : sigmoid_bf16;
+    case GRAPH_REMOVED:
+        return c->src.type == ONEDNN_F32 ? sum_f32 : to_f32 ? sum_bf16_to_f32 : sum_bf16;
+    default:
         return NULL;
-    if (c->dst.type == c->src.type)
-        return c->activation.op == GRAPH_SILU ? (bf16 ? silu_bf16 : silu_f32) : bf16 ? sum_bf16 : sum_f32;
-    return !bf16 || c->dst.type != ONEDNN_F32 ? NULL
-           : c->activation.op == GRAPH_SILU   ? silu_bf16_to_f32
-                                              : sum_bf16_to_f32;
+    }
 }
 
 struct work {

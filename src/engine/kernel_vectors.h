@@ -76,26 +76,30 @@ AVX512_INLINE void store_two_blocks(enum onednn_type type, void *to, int64_t nex
     }
 }
 
-/* x / (1 + e^-x), to some units in the last place of fp32. e^-x is 2^n 2^f, n an integer and f in [-1/2, 1/2], where
- * 2^f is a polynomial of the fifth degree, off by 7.5e-8 (least greatest relative error, by Remez's exchange). The
- * quotient is a first guess of 14 bits after one step of Newton's method: a division takes as long as all the rest. */
-AVX512_INLINE __m512 silu_exact(__m512 x)
+/* 2^t to a unit in the last place, where t is from -126 to 126: 2^n 2^f, n an integer and f in [-1/2, 1/2], where 2^f
+ * is a polynomial of the fifth degree, off by 7.5e-8 (least greatest relative error, by Remez's exchange). */
+AVX512_INLINE __m512 power_of_two(__m512 t)
 {
-    __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)), n, f, p, d, q;
+    const __m512 n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), f = _mm512_sub_ps(t, n);
+    __m512 p = _mm512_set1_ps(1.327647199e-3f);
 
-    /* Newton's step may meet no infinity; a NaN stays one, since the second operand is returned */
-    t = _mm512_min_ps(_mm512_set1_ps(126.0f), t);
-    n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    f = _mm512_sub_ps(t, n);
-    p = _mm512_set1_ps(1.327647199e-3f);
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.675541334e-3f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.550713273e-2f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.402211972e-1f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931469671e-1f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.000000072f));
-    d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1.0f));
-    q = _mm512_rcp14_ps(d);
-    return _mm512_mul_ps(x, _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f))));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* 1 / (1 + e^-x), to some units in the last place of fp32: a first guess of 14 bits after one step of Newton's method,
+ * since a division takes as long as all the rest. */
+AVX512_INLINE __m512 sigmoid_exact(__m512 x)
+{
+    /* Newton's step may meet no infinity; a NaN stays one, since the second operand is returned */
+    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)));
+    const __m512 d = _mm512_add_ps(power_of_two(t), _mm512_set1_ps(1.0f)), q = _mm512_rcp14_ps(d);
+
+    return _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2.0f)));
 }
 
 /* The same within 1.8e-4 of itself, a twentieth of a unit of bf16, in fewer steps. -x / ln 2 is rounded down to a
@@ -103,7 +107,7 @@ AVX512_INLINE __m512 silu_exact(__m512 x)
  * two of n's fraction. e to what is left, less ln 2 / 32, is 1 plus that: off by 2.4e-4 at most, in one direction,
  * which 1.000119 in the table halves. Rounding down never leaves an infinity where x is none, and the product with
  * 0.69314706, two units less than ln 2, never what is negative: no finite x becomes NaN. Those that are not do. */
-AVX512_INLINE __m512 silu_rounded(__m512 x)
+AVX512_INLINE __m512 sigmoid_rounded(__m512 x)
 {
     static const float powers[LANES] __attribute__((aligned(64))) = {
         1.02201879f, 1.06726742f, 1.11451936f, 1.1638633f,  1.21539199f, 1.26920199f, 1.32539439f, 1.38407457f,
@@ -117,13 +121,18 @@ AVX512_INLINE __m512 silu_rounded(__m512 x)
     const __m512 power = _mm512_scalef_ps(_mm512_permutexvar_ps(_mm512_castps_si512(places), _mm512_load_ps(powers)),
                                           n); /* takes n's integer part */
 
-    return _mm512_mul_ps(x, _mm512_rcp14_ps(_mm512_fmadd_ps(power, left, _mm512_set1_ps(1.0f))));
+    return _mm512_rcp14_ps(_mm512_fmadd_ps(power, left, _mm512_set1_ps(1.0f)));
 }
 
-/* As exact as a result of type to. */
+/* Both are as exact as a result of type to. */
+AVX512_INLINE __m512 sigmoid_of(enum onednn_type to, __m512 x)
+{
+    return to == ONEDNN_F32 ? sigmoid_exact(x) : sigmoid_rounded(x);
+}
+
 AVX512_INLINE __m512 silu(enum onednn_type to, __m512 x)
 {
-    return to == ONEDNN_F32 ? silu_exact(x) : silu_rounded(x);
+    return _mm512_mul_ps(x, sigmoid_of(to, x));
 }
 
 /* What kernel_activation_known lets through. */
@@ -132,6 +141,8 @@ AVX512_INLINE __m512 activate(enum graph_op op, float alpha, enum onednn_type to
     switch ((int)op) {
     case GRAPH_SILU:
         return silu(to, x);
+    case GRAPH_SIGMOID:
+        return sigmoid_of(to, x);
     case GRAPH_RELU:
         return _mm512_max_ps(_mm512_setzero_ps(), x);
     case GRAPH_LEAKY_RELU:
@@ -143,8 +154,8 @@ AVX512_INLINE __m512 activate(enum graph_op op, float alpha, enum onednn_type to
 
 static inline bool kernel_activation_known(const struct graph_unary *activation)
 {
-    return activation->op == GRAPH_REMOVED || activation->op == GRAPH_SILU || activation->op == GRAPH_RELU ||
-           activation->op == GRAPH_LEAKY_RELU;
+    return activation->op == GRAPH_REMOVED || activation->op == GRAPH_SILU || activation->op == GRAPH_SIGMOID ||
+           activation->op == GRAPH_RELU || activation->op == GRAPH_LEAKY_RELU;
 }
 #endif
 

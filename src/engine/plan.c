@@ -368,6 +368,12 @@ static void run_picture(const struct plan_slot *slot, const struct plan_step *st
     void *to = address(slot, &step->outputs[0], picture);
 
     switch (step->kind) {
+    case STEP_ROWS:
+        kernel_rows(&step->src, from, to, (int64_t)(step->to_stride / sizeof(float)), slot->plan->options.threads);
+        return;
+    case STEP_EXPECTATION:
+        kernel_expectation(&step->src, from, step->rows, step->weights, to, slot->plan->options.threads);
+        return;
     case STEP_COPY_CHANNELS:
         kernel_copy_channels(&step->src, from, step->src_channel, &step->dst, to, step->dst_channel, step->count,
                              step->last);
@@ -416,6 +422,8 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
     case STEP_KERNEL:
         run_kernel(slot, step);
         return SERIN_OK;
+    case STEP_ROWS:
+    case STEP_EXPECTATION:
     case STEP_COPY_CHANNELS:
     case STEP_RESIZE:
     case STEP_SPREAD_TAPS:
@@ -487,6 +495,7 @@ static const char *step_name(enum plan_step_kind kind)
     static const char *const names[] = {
         [STEP_PRIMITIVE] = "primitive",
         [STEP_KERNEL] = "kernel",
+        [STEP_ROWS] = "rows",
         [STEP_COPY_CHANNELS] = "copy of channels",
         [STEP_RESIZE] = "enlargement",
         [STEP_SPREAD_TAPS] = "spreading of taps",
@@ -500,6 +509,7 @@ static const char *step_name(enum plan_step_kind kind)
         [STEP_BINARY] = "arithmetic",
         [STEP_SOFTMAX] = "softmax",
         [STEP_MIX] = "weighted sum",
+        [STEP_EXPECTATION] = "softmax and weighted sum",
         [STEP_DENSE] = "dense layer",
         [STEP_TRANSPOSE] = "transposition",
         [STEP_CHUNKS] = "copy",

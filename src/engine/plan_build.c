@@ -133,12 +133,86 @@ static void lies_at(struct plan_builder *builder, int value, struct plan_place p
     builder->values[value].has_plain = true;
 }
 
+static int64_t product(const int64_t *shape, int from, int to)
+{
+    int64_t all = 1;
+
+    for (; from < to; from++)
+        all *= shape[from];
+    return all;
+}
+
+/* The picture of floats that value, which has no plain form yet, has the numbers of, in their order, where it can be
+ * put into a concatenation over axis row by row; GRAPH_NONE where it cannot. */
+static int picture_in_rows(const struct plan_builder *builder, int value, int axis)
+{
+    const int picture = builder->values[value].flat != GRAPH_NONE ? builder->values[value].flat : value;
+
+    return (axis == 1 || axis == 2) && !builder->values[value].has_plain && !builder->values[picture].has_plain &&
+                   builder->values[picture].makes_picture && value_of(builder, picture)->type == GRAPH_F32
+               ? picture
+               : GRAPH_NONE;
+}
+
+/* Whether value is a concatenation of nothing but pictures, each of which is written picture by picture of a batch. */
+static bool is_made_of_pictures(const struct plan_builder *builder, int value)
+{
+    const int at = value_of(builder, value)->producer;
+    const struct graph_node *node = &builder->graph->nodes[at];
+    int i;
+
+    for (i = 0; i < node->input_count; i++)
+        if (node->op != GRAPH_CONCAT || builder->works_on_pictures[at] ||
+            picture_in_rows(builder, node->inputs[i], node->axis.axis) == GRAPH_NONE)
+            return false;
+    return true;
+}
+
+/* The plain concatenation in whose memory value is written to begin with, and how many bytes into it: there it is one
+ * piece, or one for each picture of a batch, which nobody but the concatenation reads. Not what oneDNN writes: it wants
+ * its memory aligned. */
+static int whole_of(const struct plan_builder *builder, int value, size_t *ret_offset)
+{
+    const struct graph_value *of = value_of(builder, value);
+    int i, k;
+
+    if (of->type != GRAPH_F32 || of->producer == GRAPH_NONE || builder->graph->nodes[of->producer].op == GRAPH_MATMUL)
+        return GRAPH_NONE;
+    for (i = 0; i < of->user_count; i++) {
+        const int user = builder->graph->users[of->first_user + i];
+        const struct graph_node *concat = &builder->graph->nodes[user];
+        const int axis = concat->axis.axis;
+
+        if (concat->op != GRAPH_CONCAT || builder->works_on_pictures[user])
+            continue;
+        if (product(of->shape, 0, axis) != 1 &&
+            (axis != 1 || of->user_count != 1 || of->is_output || builder->plan->options.keep_count ||
+             !is_made_of_pictures(builder, value)))
+            continue;
+        for (*ret_offset = 0, k = 0; concat->inputs[k] != value; k++)
+            *ret_offset += (size_t)product(value_of(builder, concat->inputs[k])->shape, axis, of->rank) * sizeof(float);
+        return concat->outputs[0];
+    }
+    return GRAPH_NONE;
+}
+
 static enum serin_errc plain_to_write(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
     enum serin_errc rc = SERIN_OK;
+    size_t offset;
+    int whole;
 
-    if (!planned->has_plain) {
+    if (planned->has_plain) {
+        *ret = planned->plain;
+        return SERIN_OK;
+    }
+    whole = whole_of(builder, value, &offset);
+    if (whole != GRAPH_NONE) {
+        rc = plain_to_write(builder, whole, &planned->plain);
+        planned->plain.offset += offset;
+        planned->has_plain = rc == SERIN_OK;
+    } else {
         const struct graph_value *of = value_of(builder, value);
 
         rc = add_buffer(builder, graph_value_bytes(of), &planned->plain);
@@ -165,6 +239,8 @@ static enum serin_errc bytes_to_write(struct plan_builder *builder, int value, s
     return rc;
 }
 
+static enum serin_errc picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret);
+
 /* A step that changes the layout: from src, which lies at from, to dst. */
 static enum serin_errc add_reorder(struct plan_builder *builder, const struct onednn_image *src, struct plan_place from,
                                    const struct onednn_image *dst, struct plan_place to, int64_t pictures)
@@ -180,6 +256,26 @@ static enum serin_errc add_reorder(struct plan_builder *builder, const struct on
     step->pictures = pictures;
     step->inputs[0] = from, step->outputs[0] = to;
     step->src = *src, step->dst = *dst;
+    step_end(builder);
+    return SERIN_OK;
+}
+
+/* A step that makes a picture of floats plain, its rows row_stride bytes from each other. */
+static enum serin_errc add_rows(struct plan_builder *builder, int picture, struct plan_place to, size_t row_stride)
+{
+    struct plan_place from;
+    struct plan_step *step = NULL;
+    enum serin_errc rc = picture_to_read(builder, picture, &from);
+
+    if (rc == SERIN_OK)
+        rc = step_begin(builder, STEP_ROWS, GRAPH_NONE, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    BUG_ON(!step);
+    step->pictures = value_of(builder, picture)->shape[0];
+    step->inputs[0] = from, step->outputs[0] = to;
+    step->src = builder->values[picture].layout;
+    step->to_stride = row_stride;
     step_end(builder);
     return SERIN_OK;
 }
@@ -207,8 +303,6 @@ static enum serin_errc add_widening(struct plan_builder *builder, int value, str
     return SERIN_OK;
 }
 
-static enum serin_errc picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret);
-
 static enum serin_errc plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret)
 {
     struct planned_value *planned = &builder->values[value];
@@ -222,7 +316,16 @@ static enum serin_errc plain_to_read(struct plan_builder *builder, int value, st
     }
     if (!planned->has_plain && planned->has_bytes)
         return add_widening(builder, value, ret);
-    if (!planned->has_plain) {
+    if (!planned->has_plain && planned->flat != GRAPH_NONE) {
+        rc = plain_to_read(builder, planned->flat, ret);
+        if (rc == SERIN_OK)
+            lies_at(builder, value, *ret);
+    } else if (!planned->has_plain && of->type == GRAPH_F32) {
+        BUG_ON(!planned->has_picture && planned->source == GRAPH_NONE);
+        rc = plain_to_write(builder, value, ret);
+        if (rc == SERIN_OK)
+            rc = add_rows(builder, value, planned->plain, (size_t)(of->shape[2] * of->shape[3]) * sizeof(float));
+    } else if (!planned->has_plain) {
         struct onednn_image plain = planned->layout;
         struct plan_place from;
 
@@ -692,15 +795,6 @@ static enum serin_errc build_plain(struct plan_builder *builder, int at, enum pl
     return rc;
 }
 
-static int64_t product(const int64_t *shape, int from, int to)
-{
-    int64_t all = 1;
-
-    for (; from < to; from++)
-        all *= shape[from];
-    return all;
-}
-
 /* Runs of memory from one place to another: outer of them. */
 static enum serin_errc add_chunks(struct plan_builder *builder, int at, struct plan_place from, struct plan_place to,
                                   int64_t outer, size_t run_bytes, size_t from_stride, size_t to_stride)
@@ -717,24 +811,7 @@ static enum serin_errc add_chunks(struct plan_builder *builder, int at, struct p
     return SERIN_OK;
 }
 
-/* A picture's numbers into a plain value of the same type, offset bytes into each of its pictures. */
-static enum serin_errc picture_to_plain_part(struct plan_builder *builder, int from, int to, size_t offset)
-{
-    struct plan_place src, dst;
-    struct onednn_image layout;
-    enum serin_errc rc = picture_to_read(builder, from, &src);
-
-    if (rc == SERIN_OK)
-        rc = plain_to_write(builder, to, &dst);
-    if (rc != SERIN_OK)
-        return rc;
-    dst.offset += offset;
-    layout = builder->values[from].layout;
-    layout.type = plain_type(&layout);
-    layout.block = 1;
-    return add_reorder(builder, &builder->values[from].layout, src, &layout, dst, value_of(builder, to)->shape[0]);
-}
-
+/* What is not there to begin with is put there: pictures row by row, what is plain in runs of memory. */
 static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
@@ -742,30 +819,25 @@ static enum serin_errc build_plain_concat(struct plan_builder *builder, int at)
     const int axis = node->axis.axis;
     const int64_t outer = product(y->shape, 0, axis);
     const size_t element = graph_type_bytes(y->type), stride = (size_t)product(y->shape, axis, y->rank) * element;
-    enum serin_errc rc = SERIN_OK;
     struct plan_place from, to;
-    size_t offset = 0;
+    enum serin_errc rc = plain_to_write(builder, node->outputs[0], &to);
     int i;
 
     for (i = 0; i < node->input_count && rc == SERIN_OK; i++) {
         const struct graph_value *x = value_of(builder, node->inputs[i]);
         const size_t run = (size_t)product(x->shape, axis, x->rank) * element;
-        const struct planned_value *part = &builder->values[node->inputs[i]];
+        const int picture = picture_in_rows(builder, node->inputs[i], axis);
 
-        if (axis == 1 && part->makes_picture && !part->has_plain) {
-            rc = picture_to_plain_part(builder, node->inputs[i], node->outputs[0], offset);
-            offset += run;
-            continue;
+        if (picture != GRAPH_NONE) {
+            rc =
+                add_rows(builder, picture, to,
+                         (size_t)(axis == 1 ? product(x->shape, 2, x->rank) : product(y->shape, 2, y->rank)) * element);
+        } else if (run) {
+            rc = plain_to_read(builder, node->inputs[i], &from);
+            if (rc == SERIN_OK && (from.buffer != to.buffer || from.offset != to.offset))
+                rc = add_chunks(builder, at, from, to, outer, run, run, stride);
         }
-        rc = plain_to_read(builder, node->inputs[i], &from);
-        if (rc == SERIN_OK)
-            rc = plain_to_write(builder, node->outputs[0], &to);
-        if (rc != SERIN_OK)
-            break;
-        to.offset += offset;
-        if (run)
-            rc = add_chunks(builder, at, from, to, outer, run, run, stride);
-        offset += run;
+        to.offset += run;
     }
     return rc;
 }
@@ -928,6 +1000,38 @@ static enum serin_errc build_mix(struct plan_builder *builder, int at)
     return SERIN_OK;
 }
 
+/* Of a picture, or of rows that are plain already. */
+static enum serin_errc build_expectation(struct plan_builder *builder, int at)
+{
+    const struct graph_node *node = &builder->graph->nodes[at];
+    const struct graph_value *x = value_of(builder, node->inputs[0]);
+    struct onednn_image layout = {ONEDNN_F32, x->shape[1], 1, product(x->shape, 2, x->rank), 1};
+    struct plan_place from, to;
+    struct plan_step *step = NULL;
+    enum serin_errc rc;
+
+    if (builder->values[node->inputs[0]].makes_picture) {
+        layout = builder->values[node->inputs[0]].layout;
+        rc = picture_to_read(builder, node->inputs[0], &from);
+    } else {
+        rc = plain_to_read(builder, node->inputs[0], &from);
+    }
+    if (rc == SERIN_OK)
+        rc = plain_to_write(builder, node->outputs[0], &to);
+    if (rc == SERIN_OK)
+        rc = step_begin(builder, STEP_EXPECTATION, at, 1, 1, &step);
+    if (rc != SERIN_OK)
+        return rc;
+    BUG_ON(!step);
+    step->inputs[0] = from, step->outputs[0] = to;
+    step->pictures = x->shape[0];
+    step->src = layout;
+    step->rows = (int64_t)value_of(builder, node->inputs[1])->element_count;
+    step->weights = value_of(builder, node->inputs[1])->constant;
+    step_end(builder);
+    return SERIN_OK;
+}
+
 /* x times the weights transposed, as exporters write a classifier's last layer: its bias is a row. */
 static bool is_dense(const struct plan_builder *builder, const struct graph_node *node)
 {
@@ -976,6 +1080,15 @@ static enum plan_step_kind plain_kind(const struct plan_builder *builder, const 
     return STEP_PLAIN;
 }
 
+/* Of a picture to rows, which whoever reads them may want elsewhere than in memory of their own. */
+static bool is_flattening(const struct plan_builder *builder, const struct graph_node *node)
+{
+    const struct graph_value *x = value_of(builder, node->inputs[0]), *y = value_of(builder, node->outputs[0]);
+
+    return builder->values[node->inputs[0]].makes_picture && x->type == GRAPH_F32 && y->rank == 3 &&
+           x->shape[0] == y->shape[0] && x->shape[1] == y->shape[1];
+}
+
 static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
@@ -986,6 +1099,10 @@ static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
 
     switch ((int)node->op) {
     case GRAPH_RESHAPE:
+        if (is_flattening(builder, node)) {
+            builder->values[node->outputs[0]].flat = node->inputs[0];
+            return SERIN_OK;
+        }
         rc = plain_to_read(builder, node->inputs[0], &place);
         if (rc == SERIN_OK)
             lies_at(builder, node->outputs[0], place);
@@ -1013,6 +1130,10 @@ static enum serin_errc build_plain_node(struct plan_builder *builder, int at)
         if (plan_is_mix(builder, node))
             return build_mix(builder, at);
         break;
+    case GRAPH_EXPECTATION:
+        if (value_of(builder, node->outputs[0])->element_count > 0)
+            return build_expectation(builder, at);
+        break;
     default:
         break;
     }
@@ -1037,7 +1158,7 @@ static enum serin_errc build_kept(struct plan_builder *builder)
         for (v = 0; v < builder->graph->value_count; v++)
             if (strcmp(value_of(builder, v)->name, name) == 0 && value_of(builder, v)->type == GRAPH_F32 &&
                 (builder->values[v].has_picture || builder->values[v].has_plain ||
-                 builder->values[v].source != GRAPH_NONE))
+                 builder->values[v].source != GRAPH_NONE || builder->values[v].flat != GRAPH_NONE))
                 break;
         if (v == builder->graph->value_count)
             return error_set(builder->error, SERIN_UNSUPPORTED, "'%.120s' is not there while the network runs", name);
@@ -1107,7 +1228,8 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)
-            builder.values[i].parent = builder.values[i].source = builder.values[i].integers = GRAPH_NONE;
+            builder.values[i].flat = builder.values[i].parent = builder.values[i].source = builder.values[i].integers =
+                GRAPH_NONE;
         rc = build_all(&builder);
     }
     for (i = 0; builder.primitives && i < graph->node_count; i++)

@@ -32,6 +32,7 @@ struct plan_place {
 enum plan_step_kind {
     STEP_PRIMITIVE, /* of oneDNN, a call a picture */
     STEP_KERNEL,    /* a convolution of our own, the batch at once */
+    STEP_ROWS,      /* a picture of floats made plain */
     STEP_COPY_CHANNELS,
     STEP_RESIZE,
     STEP_SPREAD_TAPS,
@@ -45,6 +46,7 @@ enum plan_step_kind {
     STEP_BINARY,
     STEP_SOFTMAX,
     STEP_MIX,
+    STEP_EXPECTATION,
     STEP_DENSE,
     STEP_TRANSPOSE,
     STEP_CHUNKS,  /* concat and split of plain values: runs of memory */
@@ -62,14 +64,14 @@ struct plan_step {
     int input_count, output_count;
     struct plan_place *inputs, *outputs; /* convolutions: src, residual? */
     struct plan_place scratch;
-    const void *weights, *bias; /* PRIMITIVE, KERNEL */
+    const void *weights, *bias; /* PRIMITIVE, KERNEL, MIX, DENSE, EXPECTATION */
     struct onednn_image src, dst;
     int64_t src_channel, dst_channel, count;  /* COPY_CHANNELS; count: elements elsewhere */
     bool last;                                /* COPY_CHANNELS: the block that dst ends with is filled up */
-    int64_t outer, rows, inner;               /* SOFTMAX, MIX, DENSE (rows, in, out) */
+    int64_t outer, rows, inner;               /* SOFTMAX, MIX, DENSE (rows, in, out), EXPECTATION (rows: bins) */
     struct graph_scale scale;                 /* QUANTIZE, DEQUANTIZE */
     const void *table;                        /* LOOKUP */
-    size_t run_bytes, from_stride, to_stride; /* CHUNKS: outer runs */
+    size_t run_bytes, from_stride, to_stride; /* CHUNKS: outer runs; ROWS: to_stride */
 };
 
 struct plan {
@@ -108,7 +110,8 @@ struct planned_value {
     int64_t parent_channel;
     int source; /* value of whose channels this one is a copy, made only if somebody needs it, or GRAPH_NONE */
     int64_t source_channel;
-    int integers;                /* value of integers that its convolution writes and this one is not, or GRAPH_NONE */
+    int integers; /* value of integers that its convolution writes and this one is not, or GRAPH_NONE */
+    int flat; /* picture of which this one is the rows, made only if somebody needs them by themselves, or GRAPH_NONE */
     bool has_picture, has_plain; /* by the steps up to now */
     struct plan_place picture, plain;
     bool has_bytes; /* an input that comes as such */

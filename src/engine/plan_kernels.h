@@ -46,6 +46,15 @@ bool kernel_knows_binary(enum graph_op op); /* ADD, SUB, MUL, DIV */
 void kernel_binary(enum graph_op op, int rank, const int64_t *shape, const int64_t *a_strides, const float *a,
                    const int64_t *b_strides, const float *b, float *to);
 
+/* ---- kernel_rows.c ---- */
+
+/* Each channel of src, of fp32 or bf16 in any block, becomes a row of floats; row_stride: from one row to the next. */
+void kernel_rows(const struct onednn_image *src, const void *from, float *to, int64_t row_stride, int threads);
+/* The same, but of [row][bin] channels: each row is the sum over its bins of softmax weights[bin]. At most
+ * GRAPH_MAX_BINS; rows follow each other. */
+void kernel_expectation(const struct onednn_image *src, const void *from, int64_t bins, const float *weights, float *to,
+                        int threads);
+
 /* ---- plan_kernels_int8.c ---- */
 
 /* A picture of fp32 or bf16, in any block, to integers in block 0, and back to fp32 or bf16. Halves to even. */

@@ -304,15 +304,21 @@ static void test_transposed_convolutions(void **state)
     }
 }
 
-static int add_node(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
+static int add_node_of_rank(struct graph *graph, struct graph_node node, int input_count, int *inputs, int rank,
+                            const int64_t *shape)
 {
     struct serin_error error;
-    int output = graph_add_value(graph, GRAPH_F32, 4, shape);
+    int output = graph_add_value(graph, GRAPH_F32, rank, shape);
 
     node.name = "", node.input_count = input_count, node.output_count = 1;
     node.inputs = inputs, node.outputs = &output;
     must(graph_add_node(graph, &node, &error), &error);
     return output;
+}
+
+static int add_node(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
+{
+    return add_node_of_rank(graph, node, input_count, inputs, 4, shape);
 }
 
 /* A half of a picture that goes into a concatenation beside something else: the whole cannot lie there, because its
@@ -384,6 +390,60 @@ static void test_a_concatenation_for_plain_nodes(void **state)
     }
     graph->outputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, y_shape);
     assert_int_equal(check_graph(graph, false), 0);
+}
+
+static int count_of_steps(const struct plan *plan, enum plan_step_kind kind)
+{
+    int i, count = 0;
+
+    for (i = 0; i < plan->step_count; i++)
+        count += plan->steps[i].kind == kind;
+    return count;
+}
+
+/* Rows of two pictures, beside something else: they are written where they lie in the end, whatever the batch; of what
+ * is plain, that is so for one picture. */
+static void test_rows_are_written_where_they_belong(void **state)
+{
+    int64_t batch;
+
+    (void)state;
+    for (batch = 1; batch <= 2; batch++) {
+        const int64_t x_shape[4] = {batch, 16, 4, 5}, w_shape[4] = {20, 16, 1, 1}, picture[4] = {batch, 20, 4, 5};
+        const int64_t flat[3] = {batch, 20, 20}, pair[3] = {batch, 20, 40}, y_shape[3] = {batch, 40, 40};
+        const struct plan_options options = {.precision = PLAN_F32, .threads = 1};
+        struct graph *graph = graph_new((uint64_t)1 << 20);
+        struct plan_weights *weights = plan_weights_new();
+        struct plan *plan = calloc(1, sizeof(*plan));
+        struct graph_node conv = {.op = GRAPH_CONV}, function = {.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}};
+        struct serin_error error;
+        int rows[2], parts[2], i, at;
+
+        graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
+        conv.conv.groups = 1;
+        conv.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
+        for (i = 0; i < 2; i++) {
+            int inputs[2] = {graph->inputs[0], add_random_constant(graph, 4, w_shape)};
+
+            at = add_node(graph, conv, 2, inputs, picture);
+            rows[i] = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, &at, 3, flat);
+        }
+        parts[0] = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
+        at = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
+        parts[1] = add_node_of_rank(graph, function, 1, &at, 3, pair);
+        graph->outputs[0] =
+            add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, 3, y_shape);
+        check_graph_in(PLAN_BLOCKS, graph, false, weights);
+        check_graph_in(PLAN_TOGETHER, graph, false, weights);
+        plan->graph = graph;
+        plan->options = options;
+        arena_init(&plan->arena, (size_t)1 << 20);
+        must(plan_build(plan, weights, &error), &error);
+        assert_int_equal(count_of_steps(plan, STEP_ROWS), 4);
+        assert_int_equal(count_of_steps(plan, STEP_CHUNKS), batch - 1);
+        plan_free(plan);
+        plan_weights_free(weights);
+    }
 }
 
 /* A convolution over one pixel of pictures that were another shape: so many, so large, are read. */
@@ -736,6 +796,7 @@ int main(void)
         cmocka_unit_test(test_transposed_convolutions),
         cmocka_unit_test(test_half_of_a_split_in_a_concatenation),
         cmocka_unit_test(test_a_concatenation_for_plain_nodes),
+        cmocka_unit_test(test_rows_are_written_where_they_belong),
         cmocka_unit_test(test_pictures_that_a_reshape_made),
         cmocka_unit_test(test_a_dense_layer_whose_bias_is_a_column),
         cmocka_unit_test(test_packed_weights_outlive_what_they_were_made_from),
