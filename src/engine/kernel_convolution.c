@@ -14,6 +14,8 @@ const struct kernel_convolution *kernel_convolution_for(const struct onednn_conv
                                                            &kernel_winograd, &kernel_winograd_int16};
     size_t i;
 
+    if (convolution->quantized.scales)
+        return kernel_winograd_int16.pays(convolution, pictures) ? &kernel_winograd_int16 : NULL;
     if (dst == ONEDNN_U8) /* of floats */
         return kernel_stem_bytes.pays(convolution, pictures) ? &kernel_stem_bytes : NULL;
     if (dst != ONEDNN_F32 && dst != ONEDNN_BF16)

@@ -137,7 +137,7 @@ static void transform_weights(const struct onednn_convolution *c, const void *we
 }
 
 /* Packed as the products read: [point][pair of out blocks][pair of in channels][32][2]; the last block may be alone.
- * Behind that 1 / q, [point][out], times the scale of the channel where weights are integers. */
+ * Behind that 1 / q, [point][out]. */
 static void pack(const struct onednn_convolution *c, const void *weights, void *packed)
 {
     const int64_t in = onednn_round_up(c->src.channels, LANES), out = onednn_round_up(c->dst.channels, LANES);
@@ -170,8 +170,7 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
             const double q = fmin((MOST_SUM - (CHUNK + 1) * LANES) / most[point], (double)MOST_V / largest[point]);
 
             sum[point] = isfinite(q) && q > 0.0 ? q : 1.0;
-            scales[point * out + o] =
-                (float)((is_integers(c->src.type) ? (double)c->quantized.scales->weights[o] : 1.0) / sum[point]);
+            scales[point * out + o] = (float)(1.0 / sum[point]);
         }
         for (i = 0; i < c->src.channels; i++) {
             const int64_t place = place_of(i, in / LANES);
@@ -481,6 +480,7 @@ struct output {
     const struct layer *layer;
     struct strides strides, residual_strides;
     enum onednn_type residual_type;
+    const float *unit; /* of integers: what 1 of each channel's weights stands for; NULL: 1 */
     float y_scale, y_zero, residual_scale;
     int32_t residual_zero;
 };
@@ -515,12 +515,14 @@ AVX512_INLINE __m512 load_residual(const struct output *output, const char *from
 
 /* One block of channels; to and residual: that block of the first picture. */
 AVX512_INLINE void transform_output_body(enum onednn_type type, enum graph_op op, const struct output *output,
-                                         const float *m, const float *bias, const float *scales, const char *residual,
-                                         char *to, const struct kernel_batch *batch, int64_t first, int64_t count)
+                                         int64_t block, const float *m, const float *bias, const float *scales,
+                                         const char *residual, char *to, const struct kernel_batch *batch,
+                                         int64_t first, int64_t count)
 {
     const struct onednn_convolution *c = output->convolution;
     const struct strides *strides = &output->strides, *from = &output->residual_strides;
-    const __m512 shift = bias ? _mm512_load_ps(bias) : _mm512_setzero_ps();
+    const __m512 shift = bias ? _mm512_load_ps(bias + block * LANES) : _mm512_setzero_ps();
+    const __m512 unit = output->unit ? _mm512_loadu_ps(output->unit + block * LANES) : _mm512_set1_ps(1.0f);
     const int64_t m_stride = output->layer->m_stride;
     struct winograd_tile tile = winograd_tile_at(c, first);
     __m512 half[REACH][TILE], row[REACH], y[TILE];
@@ -534,7 +536,7 @@ AVX512_INLINE void transform_output_body(enum onednn_type type, enum graph_op op
             residual ? residual + (size_t)tile.picture * batch->residual_bytes + down * from->row + across * from->pixel
                      : NULL;
         char *out = to + (size_t)tile.picture * batch->dst_bytes + down * strides->row + across * strides->pixel;
-        const __m512 back = _mm512_set1_ps(scales[2 * t + 1]);
+        const __m512 back = _mm512_mul_ps(unit, _mm512_set1_ps(scales[2 * t + 1]));
 
         UNROLL
         for (k = 0; k < REACH; k++) {
@@ -562,16 +564,16 @@ AVX512_INLINE void transform_output_body(enum onednn_type type, enum graph_op op
     }
 }
 
-typedef void (*output_function)(const struct output *output, const float *m, const float *bias, const float *scales,
-                                const char *residual, char *to, const struct kernel_batch *batch, int64_t first,
-                                int64_t count);
+typedef void (*output_function)(const struct output *output, int64_t block, const float *m, const float *bias,
+                                const float *scales, const char *residual, char *to, const struct kernel_batch *batch,
+                                int64_t first, int64_t count);
 
 #define OUTPUT(name, type, op)                                                                                         \
-    AVX512 static void name(const struct output *output, const float *m, const float *bias, const float *scales,       \
-                            const char *residual, char *to, const struct kernel_batch *batch, int64_t first,           \
-                            int64_t count)                                                                             \
+    AVX512 static void name(const struct output *output, int64_t block, const float *m, const float *bias,             \
+                            const float *scales, const char *residual, char *to, const struct kernel_batch *batch,     \
+                            int64_t first, int64_t count)                                                              \
     {                                                                                                                  \
-        transform_output_body(type, op, output, m, bias, scales, residual, to, batch, first, count);                   \
+        transform_output_body(type, op, output, block, m, bias, scales, residual, to, batch, first, count);            \
     }
 OUTPUT(output_silu_bf16, ONEDNN_BF16, GRAPH_SILU)
 OUTPUT(output_silu_u8, ONEDNN_U8, GRAPH_SILU)
@@ -622,8 +624,7 @@ static void run_part(void *data, int part, int parts)
         multiply(l, count, v, u, u_scales, m);
         for (block = 0; block < l->out_blocks; block++)
             work->transform_output(
-                &work->output, m + block * l->group * LANES,
-                addresses->bias ? (const float *)addresses->bias + block * LANES : NULL, scales,
+                &work->output, block, m + block * l->group * LANES, addresses->bias, scales,
                 addresses->residual ? (const char *)addresses->residual + block * work->output.residual_strides.block
                                     : NULL,
                 (char *)addresses->dst + block * work->output.strides.block, work->batch, first, count);
@@ -636,35 +637,39 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
     const struct layer l = measure(c, batch->pictures, threads);
     const struct graph_quantized *scales = c->quantized.scales;
     struct onednn_image residual = c->dst;
-    struct work work = {.convolution = c, .addresses = addresses, .batch = batch, .layer = &l};
+    struct output output = {.convolution = c, .layer = &l, .strides = strides_of(&c->dst)};
+    output_function transform_output = output_other;
 
-    if (scales)
+    if (scales) {
         residual.type = c->quantized.residual;
-    work.output = (struct output){
-        .convolution = c,
-        .layer = &l,
-        .strides = strides_of(&c->dst),
-        .residual_strides = strides_of(&residual),
-        .residual_type = residual.type,
-        .y_scale = scales && is_integers(c->dst.type) ? 1.0f / scales->y.scale : 1.0f,
-        .y_zero = scales && is_integers(c->dst.type) ? (float)scales->y.zero : 0.0f,
-        .residual_scale = scales ? scales->residual.scale : 1.0f,
-        .residual_zero = scales ? scales->residual.zero : 0,
-    };
-    work.transform_output = c->activation.op != GRAPH_SILU ? output_other
-                            : c->dst.type == ONEDNN_BF16   ? output_silu_bf16
-                            : c->dst.type == ONEDNN_U8     ? output_silu_u8
-                                                           : output_other;
-    onednn_parallel(threads, run_part, &work);
+        residual.block = 0;
+        output.unit = scales->weights;
+        output.y_scale = 1.0f / scales->y.scale;
+        output.y_zero = (float)scales->y.zero;
+        output.residual_scale = scales->residual.scale;
+        output.residual_zero = scales->residual.zero;
+    }
+    output.residual_type = residual.type;
+    output.residual_strides = strides_of(&residual);
+    if (c->activation.op == GRAPH_SILU && c->dst.type == ONEDNN_BF16)
+        transform_output = output_silu_bf16;
+    if (c->activation.op == GRAPH_SILU && c->dst.type == ONEDNN_U8)
+        transform_output = output_silu_u8;
+    onednn_parallel(threads, run_part, &(struct work){c, addresses, batch, &l, output, transform_output});
 }
 
 static bool pays(const struct onednn_convolution *c, int64_t pictures)
 {
+    const bool to_floats = c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32;
+
     (void)pictures;
     if (!winograd_fits(c) || !kernel_has_vnni() || onednn_has_amx())
         return false;
-    return c->src.type == ONEDNN_BF16 && (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32) &&
-           c->src.block == LANES && c->dst.block == LANES;
+    if (c->src.type == ONEDNN_BF16)
+        return to_floats && c->src.block == LANES && c->dst.block == LANES;
+    return is_integers(c->src.type) && c->quantized.scales && c->src.block == 0 && c->src.channels % LANES == 0 &&
+           c->dst.channels % LANES == 0 && c->dst.block == (to_floats ? LANES : 0) &&
+           (!c->has_residual || is_integers(c->quantized.residual));
 }
 
 const struct kernel_convolution kernel_winograd_int16 = {.name = "winograd 4x4 int16",

@@ -527,8 +527,8 @@ static enum serin_errc build_convolution(struct plan_builder *builder, int at)
     const int output = integers == GRAPH_NONE ? node->outputs[0] : integers;
     const bool has_residual = has_input(node, 3);
     const bool spreads = plan_spreads_taps(builder, node);
-    const bool to_floats =
-        floats_of_integers(builder, node) && !leaves_layout(&builder->values[node->outputs[0]].layout);
+    const bool to_floats = floats_of_integers(builder, node) && !builder->kernels[at] &&
+                           !leaves_layout(&builder->values[node->outputs[0]].layout);
     const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
     struct plan_place src, residual = {.buffer = GRAPH_NONE}, dst = {.buffer = GRAPH_NONE}, result;
     struct onednn_image taps;

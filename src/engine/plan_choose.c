@@ -134,13 +134,8 @@ struct onednn_convolution plan_describe_convolution(const struct plan_builder *b
         BUG_ON(!graph_scale_of(builder->graph, &builder->graph->nodes[value_of(builder, integers)->producer],
                                &convolution.integers));
     }
-    if (node->conv.quantized) {
-        convolution.dst.block = 0;
-        if (!is_eight_bits(value_of(builder, node->outputs[0])->type))
-            convolution.dst.type = ONEDNN_F32;
-        if (convolution.has_residual)
-            convolution.quantized.residual = plan_layout_of(builder, node->inputs[3]).type;
-    }
+    if (node->conv.quantized && convolution.has_residual)
+        convolution.quantized.residual = plan_layout_of(builder, node->inputs[3]).type;
     if (plan_spreads_taps(builder, node)) {
         convolution.taps = convolution.window.kernel[0] * convolution.window.kernel[1];
         convolution.transposed = false;
@@ -166,9 +161,14 @@ struct onednn_convolution plan_describe_convolution(const struct plan_builder *b
 enum serin_errc plan_make_convolution(const struct plan_builder *builder, const struct graph_node *node,
                                       enum onednn_type dst_type, struct onednn_primitive **ret)
 {
-    const struct onednn_convolution convolution = plan_describe_convolution(builder, node, dst_type);
+    struct onednn_convolution convolution = plan_describe_convolution(builder, node, dst_type);
     enum serin_errc rc;
 
+    if (node->conv.quantized) { /* all channels together, and floats only in fp32 */
+        convolution.dst.block = 0;
+        if (!is_eight_bits(value_of(builder, node->outputs[0])->type))
+            convolution.dst.type = ONEDNN_F32;
+    }
     *ret = NULL;
     rc = onednn_convolution_new(&convolution, ret, builder->error);
     return rc == SERIN_UNSUPPORTED ? SERIN_OK : rc;
@@ -208,7 +208,7 @@ static void choose_kernel(struct plan_builder *builder, int at, enum onednn_type
     int *integers = &builder->values[node->outputs[0]].integers;
     struct onednn_convolution convolution;
 
-    *integers = integers_of(builder, node->outputs[0]);
+    *integers = node->conv.quantized ? GRAPH_NONE : integers_of(builder, node->outputs[0]);
     if (*integers != GRAPH_NONE) {
         convolution = plan_describe_convolution(builder, node, type);
         builder->kernels[at] = kernel_convolution_for(&convolution, pictures);
@@ -238,8 +238,7 @@ static enum serin_errc choose_convolution(struct plan_builder *builder, int at)
     if (value_of(builder, inputs[0])->user_count == 1 && !node->conv.quantized &&
         !builder->values[inputs[0]].makes_picture)
         builder->values[inputs[0]].as_it_comes = true;
-    if (!node->conv.quantized)
-        choose_kernel(builder, at, type);
+    choose_kernel(builder, at, type);
     if (!builder->kernels[at])
         builder->values[inputs[0]].as_it_comes = false;
     return builder->kernels[at] ? SERIN_OK : plan_make_convolution(builder, node, type, &builder->primitives[at]);

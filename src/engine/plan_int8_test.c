@@ -274,7 +274,11 @@ static void test_convolutions_of_integers(void **state)
         y = layer(graph, y, cases[i].layer);
         if (cases[i].to != GRAPH_F32)
             y = through_integers(graph, y, cases[i].to, unit, cases[i].to == GRAPH_U8 ? 100 : -10);
-        counted = check(graph, y, PLAN_F32, cases[i].to == GRAPH_F32 ? 1e-4f : unit);
+        /* Winograd rounds to 16 bits on its way */
+        counted = check(graph, y, PLAN_F32,
+                        cases[i].to != GRAPH_F32     ? unit
+                        : cases[i].layer.kernel == 3 ? 5e-3f
+                                                     : 1e-4f);
         if (counted.integers != 1 || counted.plain || counted.to_integers != 1)
             fail_msg("case %zu: %d convolutions of integers, %d plain steps, %d quantizations", i, counted.integers,
                      counted.plain, counted.to_integers);
@@ -439,7 +443,7 @@ static void test_an_activation_between_integers_is_a_table(void **state)
         pair[1] = move(graph, gate, x, 16, 5, 5);
         x = add(graph, (struct graph_node){.op = GRAPH_MUL}, 2, pair, GRAPH_F32, shape);
         x = through_integers(graph, x, types[1 - k], 3.0f / 255.0f, k ? 20 : -100);
-        counted = check(graph, x, PLAN_F32, 5.0f / 255.0f);
+        counted = check(graph, x, PLAN_F32, 8.0f / 255.0f); /* one of 5 / 255 before SiLU, and a half of 3 / 255 */
         assert_int_equal(counted.tables, 1);
         assert_int_equal(counted.integers, 1);
         assert_int_equal(counted.plain, 0);
