@@ -258,6 +258,7 @@ struct gateway_sighting {
     char request_id[64];
     uint64_t time_ms; /* wall clock, when it was over, drawn, or posted */
     /* a request, a draw */
+    uint64_t drawn_ms; /* wall clock, when its version was chosen */
     char model[ROUTE_MAX_TEXT + 1];
     char key[ROUTE_MAX_TEXT + 1]; /* the camera; "" */
     uint64_t revision;            /* of the route */

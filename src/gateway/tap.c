@@ -20,6 +20,7 @@ struct gateway_sighting *sighting_new(const struct gateway_entry *entry, const c
 
     if (!sighting)
         return NULL;
+    sighting->drawn_ms = clock_wall_ms();
     sighting->trial_share = route_share_on_trial(route, key[0]);
     sighting->alone_share = route_share_alone(route, key[0]);
     sighting->revision = route->revision;

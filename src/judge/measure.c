@@ -245,8 +245,11 @@ static void find_draw(struct judge *judge, struct place *place, enum units_strea
     } else {
         place->camera = names_number(&judge->cameras, record->camera);
         /* A draw is of the time in which the frame was asked. By the time of its answer, what began in one block and
-         * was slow would stand for the next, and only where that went to the other version: slow ones for both. */
-        at_s -= stream == UNITS_LABELS ? record->label.age_s : fmax(0, (double)record->request.total_ms) / 1000;
+         * was slow, or waited for its copies, would stand for the next, and only where that went to the other version:
+         * slow ones for both. */
+        at_s -= stream == UNITS_LABELS      ? record->label.age_s
+                : record->request.age_s > 0 ? record->request.age_s
+                                            : fmax(0, (double)record->request.total_ms) / 1000;
         place->draw = units_draw(&judge->drawn, place->camera, stream, record->arm, record->share, at_s, &first);
     }
     if (stream == UNITS_REQUESTS && !judge->has_draws) /* a file that has none */

@@ -196,6 +196,7 @@ static void read_request(struct reader *reader, struct record *record)
     const json_t *latency;
 
     record->kind = RECORD_REQUEST;
+    request->age_s = take_number(reader, "age", 0, RECORD_MAX_TIME_S, 0);
     record->arm = take_arm(reader);
     record->share = take_number(reader, "share", 0, 1, (double)NAN);
     take_camera(reader, record);
@@ -419,8 +420,8 @@ static void read_parts(struct reader *reader, struct record *record)
 
 static void read_record(struct reader *reader, struct record *record)
 {
-    static const char *const request[] = {"t",          "arm",        "share",  "camera", "status", "fallback",
-                                          "latency_ms", "detections", "scores", "slice",  NULL};
+    static const char *const request[] = {"t",        "age",        "arm",        "share",  "camera", "status",
+                                          "fallback", "latency_ms", "detections", "scores", "slice",  NULL};
     static const char *const pair[] = {"t", "pair", "slice", "parts", NULL};
     static const char *const label[] = {"t", "label", "slice", "parts", NULL};
     static const char *const choice[] = {"t", "choice", "slice", NULL};

@@ -6,7 +6,7 @@
  * a judge that comes back after kill -9, and a replay: there is no other way in. Times are seconds since the rollout
  * began, on one clock that never goes back.
  *
- *     {"t":1.5,"arm":"canary","share":0.01,"camera":"c7","status":200,"fallback":false,
+ *     {"t":1.5,"age":0.04,"arm":"canary","share":0.01,"camera":"c7","status":200,"fallback":false,
  *      "latency_ms":{"total":31.2,"queue":2.1,"inference":20.5},"detections":3,"scores":[0.9,0.8,0.41],
  *      "slice":{"light":"dark"}}
  *     {"t":1.6,"pair":{"camera":"c7","agreed":3,"lost":1,"gained":0,"flipped":0,"jitter":0.04,"score_shift":-0.02,
@@ -72,6 +72,7 @@ struct record_request {
     int detections;                         /* -1: not known */
     int score_count;
     float scores[RECORD_MAX_SCORES];
+    double age_s; /* how long before t_s it was drawn; 0: not told, and total_ms is all that is known of it */
 };
 
 /* Boxes of stable and canary matched greedily at IoU >= .5: of one frame, or of one class or size within it. */

@@ -23,6 +23,7 @@ static void assert_lines_equal(const struct record *record, const char *expected
 static const char *const good[] = {
     "{\"t\":1.5,\"arm\":\"canary\",\"share\":0.01,\"camera\":\"c7\",\"status\":200,\"latency_ms\":{\"total\":31.2,"
     "\"queue\":2.125,\"inference\":20.5},\"detections\":3,\"scores\":[0.9,0.8,0.4125],\"slice\":{\"light\":\"dark\"}}",
+    "{\"t\":9,\"age\":0.25,\"arm\":\"stable\",\"share\":0.5,\"status\":200}",
     "{\"t\":0,\"arm\":\"stable\",\"share\":0.333333333,\"status\":503,\"fallback\":true}",
     "{\"t\":1.000001,\"pair\":{\"camera\":\"c7\",\"agreed\":3,\"lost\":1,\"gained\":0,\"flipped\":2,\"jitter\":0.04,"
     "\"score_shift\":-0.02,\"noise\":true},\"parts\":[{\"class\":\"a \\\"b\\\\\",\"agreed\":2,\"lost\":1,"
@@ -200,7 +201,8 @@ static void test_what_is_absurd_is_rounded_to_what_can_be_read(void **state)
             struct record record = {.kind = (enum record_kind)kind, .t_s = absurd[i], .share = absurd[i]};
 
             if (kind == RECORD_REQUEST)
-                record.request = (struct record_request){200, false, number, number, number, 2000000, 1, {number}};
+                record.request =
+                    (struct record_request){200, false, number, number, number, 2000000, 1, {number}, absurd[i]};
             else if (kind == RECORD_PAIR)
                 record.pair.jitter = record.pair.score_shift = number;
             else if (kind == RECORD_LABEL)

@@ -149,6 +149,15 @@ static void put_camera(struct out *out, const struct record *record, bool comma)
         *out->at++ = ',';
 }
 
+static void put_age(struct out *out, double age_s)
+{
+    if (!(age_s > 0))
+        return;
+    TEXT(out, "\"age\":");
+    put_fixed(out, age_s, 3);
+    *out->at++ = ',';
+}
+
 static void put_times(struct out *out, const struct record_request *request)
 {
     const float times[3] = {request->total_ms, request->queue_ms, request->inference_ms};
@@ -177,6 +186,7 @@ static void put_request(struct out *out, const struct record *record)
     int i;
 
     *out->at++ = ',';
+    put_age(out, request->age_s);
     put_arm_and_share(out, record);
     put_camera(out, record, true);
     COUNT(out, ",\"status\":", (uint64_t)request->status);
@@ -215,15 +225,6 @@ static void put_pair(struct out *out, const struct record *record)
     if (record->pair.unread)
         TEXT(out, ",\"unread\":true");
     *out->at++ = '}';
-}
-
-static void put_age(struct out *out, double age_s)
-{
-    if (!(age_s > 0))
-        return;
-    TEXT(out, "\"age\":");
-    put_fixed(out, age_s, 3);
-    *out->at++ = ',';
 }
 
 static void put_draw(struct out *out, const struct record *record)
@@ -445,6 +446,7 @@ void record_round(struct record *record)
         round_text(record->parts[i].of.value);
     }
     if (record->kind == RECORD_REQUEST) {
+        round_age(&record->request.age_s);
         round_time(&record->request.total_ms);
         round_time(&record->request.queue_ms);
         round_time(&record->request.inference_ms);

@@ -822,15 +822,19 @@ static void test_silence_is_told(void **state)
     judge_free(judge);
 }
 
-/* It would have been the first of the next block, and its version that of the block. */
+/* It would have been the first of the next block, and its version that of the block. The third is heard of late, since
+ * it waited for its copies. */
 static void test_an_answer_that_comes_after_its_block_is_not_of_the_next(void **state)
 {
     static const char *const metrics[] = {"latency_p95"};
     static const struct {
-        double t_s;
+        double t_s, age_s;
         float total_ms;
         enum judge_arm arm;
-    } answers[] = {{9, 50, JUDGE_CANARY}, {10.02, 100, JUDGE_CANARY}, {11, 50, JUDGE_STABLE}};
+    } answers[] = {{9, 0, 50, JUDGE_CANARY},
+                   {10.02, 0, 100, JUDGE_CANARY},
+                   {10.5, .9, 50, JUDGE_CANARY},
+                   {11, .05, 50, JUDGE_STABLE}};
     struct judge_sample_ratio ratio;
     struct judge_decision decision;
     struct judge *judge;
@@ -846,6 +850,7 @@ static void test_an_answer_that_comes_after_its_block_is_not_of_the_next(void **
 
         record.arm = answers[i].arm;
         record.request.total_ms = answers[i].total_ms;
+        record.request.age_s = answers[i].age_s;
         snprintf(record.camera, sizeof(record.camera), "c1");
         judge_add(judge, &record);
     }

@@ -89,8 +89,19 @@ static struct record begin_record(enum record_kind kind, enum judge_arm arm, con
     return record;
 }
 
-static void tell_request(struct observer *observer, const struct gateway_sighting *sighting, enum judge_arm arm,
-                         const struct answer *answer, double now_s)
+/* How long ago its version was drawn; 0 where no block asks for it. */
+static double age_s_of(const struct gateway_sighting *sighting, const struct controller_trial *trial)
+{
+    const uint64_t wall_ms = clock_wall_ms();
+
+    return trial->plan->judge.unit == JUDGE_KEY_BLOCK && wall_ms > sighting->drawn_ms
+               ? (double)(wall_ms - sighting->drawn_ms) / 1000
+               : 0;
+}
+
+static void tell_request(struct observer *observer, const struct gateway_sighting *sighting,
+                         const struct controller_trial *trial, enum judge_arm arm, const struct answer *answer,
+                         double now_s)
 {
     struct record record = begin_record(RECORD_REQUEST, arm, sighting);
     struct record_request *request = &record.request;
@@ -101,6 +112,7 @@ static void tell_request(struct observer *observer, const struct gateway_sightin
         request->status = 0; /* it answers well, and tells nothing: whoever asked got no answer */
     request->fallback = sighting->fell_back;
     request->total_ms = (float)sighting->own.latency_ms;
+    request->age_s = age_s_of(sighting, trial);
     request->queue_ms = (float)answer->queue_ms;
     request->inference_ms = (float)answer->inference_ms;
     request->detections = answer->has_boxes ? answer->detections : -1;
@@ -271,7 +283,6 @@ static bool find_arm(const struct rollout *rollout, const char *tag, enum judge_
 
 static void observe_draw(struct observer *observer, const struct gateway_sighting *sighting, double now_s)
 {
-    const uint64_t wall_ms = clock_wall_ms();
     struct controller_trial trial;
     struct record record;
     enum judge_arm arm;
@@ -282,7 +293,7 @@ static void observe_draw(struct observer *observer, const struct gateway_sightin
     record = begin_record(RECORD_DRAW, arm, sighting);
     if (trial.plan->judge.unit == JUDGE_REQUEST)
         record.camera[0] = '\0'; /* nobody asks for it, and there is a line for each request */
-    record.draw.age_s = wall_ms > sighting->time_ms ? (double)(wall_ms - sighting->time_ms) / 1000 : 0;
+    record.draw.age_s = age_s_of(sighting, &trial);
     controller_add(observer->controller, sighting->model, &record, now_s);
 }
 
@@ -299,7 +310,7 @@ static void observe_request(struct observer *observer, const struct gateway_sigh
         !find_arm(trial.rollout, sighting->own.tag, &arm))
         return;
     read_answer(&sighting->own, &own);
-    tell_request(observer, sighting, arm, &own, now_s);
+    tell_request(observer, sighting, &trial, arm, &own, now_s);
     if (own.has_boxes)
         by_arm[arm] = &own;
     for (i = 0; i < sighting->copy_count; i++) {

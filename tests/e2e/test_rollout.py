@@ -19,6 +19,7 @@ import sqlite3
 import struct
 import termios
 import threading
+import time
 
 import pytest
 import yaml
@@ -353,6 +354,23 @@ def test_a_stable_that_cannot_keep_up_is_no_wrong_split(models):
     assert not traffic.errors and models.get()["phase"] == "Progressing"
 
 
+def test_an_answer_that_waits_for_its_copy_tells_when_it_was_drawn(models):
+    """By block: what was asked in one must not stand for the next."""
+    goes_on, alike = threading.Event(), seen(PERSON)
+    models.two(lambda asked: alike, lambda asked: goes_on.wait(DEADLINE_S) and alike)
+    models.put(timeout_ms=60000)
+    models.start(plan({"mirror": "100%", "min": {"time": "600s"}}, unit={"key": "X-Camera", "block": "1d"}))
+    models.reach("Progressing", 1)
+    records, = (models.serve.folder / "data" / "rollouts").glob(f"{models.name}-*/1.ndjson")
+    with contextlib.closing(models.serve.client()) as client:
+        assert client.predict(models.name, headers={"X-Camera": "c1"}).status == 200
+    answered = time.monotonic()
+    until(lambda: models.canary.count == 1 and time.monotonic() > answered + .05, "a copy that is late")
+    goes_on.set()
+    line, = until(lambda: [line for line in records.read_text().splitlines() if '"status":200' in line], "its record")
+    assert json.loads(line)["age"] >= json.loads(line)["latency_ms"]["total"] / 1000 + .049
+
+
 def test_harm_of_an_advisory_guard_is_noted(models):
     count = itertools.count(1)
     models.two(canary=lambda asked: answer(500) if next(count) % 5 == 0 else answer())
@@ -558,7 +576,7 @@ def test_a_freeze_holds_every_rollout_of_its_model_but_not_a_person(models):
     models.two()
     freeze = f"freezes/{models.name}"
     models.serve.api("PUT", freeze, {"calendar": ALWAYS})
-    models.start(plan(step(20), step(50)))
+    models.start(plan(step(20), step(50, time="600s")))
     with models.traffic() as traffic:
         found = until(lambda: "frozen" in (now := models.get())["waiting"] and now, "the freeze")
         assert found["waiting"].endswith("is frozen, until it is lifted"), found
