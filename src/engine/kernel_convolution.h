@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Each is a table of functions and has a file of its own (kernel_pointwise.c, kernel_stem.c, kernel_stem_bytes.c,
- * kernel_winograd.c, kernel_winograd_int16.c). They take the description, the layouts and the addresses that oneDNN's
- * take, and compute the same, so that a plan may have either. Immutable; nothing is allocated while one runs, and
- * nothing fails.
+ * kernel_winograd.c, kernel_winograd_int16.c, kernel_winograd_stride2.c). They take the description, the layouts and
+ * the addresses that oneDNN's take, and compute the same, so that a plan may have either. Immutable; nothing is
+ * allocated while one runs, and nothing fails.
  */
 #ifndef ENGINE_KERNEL_CONVOLUTION_H
 #define ENGINE_KERNEL_CONVOLUTION_H
@@ -33,7 +33,7 @@ struct kernel_convolution {
 };
 
 extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd,
-    kernel_winograd_int16;
+    kernel_winograd_int16, kernel_winograd_stride2;
 
 /* The one to take; NULL: oneDNN's. */
 const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures);

@@ -480,30 +480,127 @@ static void test_winograd_int16_at_its_limits(void **state)
 }
 
 /* A tile with a number that is none has no results, and the others theirs. */
-static void test_winograd_int16_of_no_number(void **state)
+static void check_no_number(const struct kernel_convolution *kernel, const struct onednn_convolution *convolution)
 {
-    const struct onednn_convolution c = shape_of(16, 16, 4, 12, 1, ONEDNN_BF16);
+    const struct onednn_convolution c = *convolution;                /* to 4 x 12 results */
     static const uint16_t none[] = {0x7f80, 0xff80, 0x7fc0, 0xffc0}; /* infinities, NaNs */
     const struct kernel_batch batch = {1, onednn_image_bytes(&c.src), onednn_image_bytes(&c.dst), 0};
     float *weights = random_floats(16 * 16 * 9);
     char *from = room(batch.src_bytes), *to = room(batch.dst_bytes);
-    char *packed = room(kernel_winograd_int16.weights_bytes(&c));
-    char *scratch = room(kernel_winograd_int16.scratch_bytes(&c, 1, 1));
+    char *packed = room(kernel->weights_bytes(&c)), *scratch = room(kernel->scratch_bytes(&c, 1, 1));
     size_t i;
 
-    (void)state;
-    if (!kernel_has_avx512() || !onednn_has_bf16())
-        skip();
-    kernel_winograd_int16.pack(&c, weights, packed);
+    kernel->pack(&c, weights, packed);
     for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
         fill(&c.src, from);
         memcpy(at(&c.src, from, 5, 2, 1), &none[i], sizeof(none[i]));
-        kernel_winograd_int16.run(
-            &c, &(struct onednn_addresses){.src = from, .weights = packed, .dst = to, .scratch = scratch}, &batch, 1);
+        kernel->run(&c, &(struct onednn_addresses){.src = from, .weights = packed, .dst = to, .scratch = scratch},
+                    &batch, 1);
         assert_true(isnan(get(&c.dst, to, 0, 0, 0)) && isnan(get(&c.dst, to, 7, 3, 3)));
         assert_true(isfinite(get(&c.dst, to, 0, 0, 4)) && isfinite(get(&c.dst, to, 15, 3, 11)));
     }
     free(weights), free(from), free(to), free(packed), free(scratch);
+}
+
+static void test_winograd_int16_of_no_number(void **state)
+{
+    const struct onednn_convolution c = shape_of(16, 16, 4, 12, 1, ONEDNN_BF16);
+
+    (void)state;
+    if (!kernel_has_avx512() || !onednn_has_bf16())
+        skip();
+    check_no_number(&kernel_winograd_int16, &c);
+}
+
+static struct onednn_convolution halving(int64_t in, int64_t out, int64_t height, int64_t width, int pad)
+{
+    return (struct onednn_convolution){
+        .src = {ONEDNN_BF16, in, height, width, LANES},
+        .dst = {ONEDNN_BF16, out, (height + 2 * pad - 3) / 2 + 1, (width + 2 * pad - 3) / 2 + 1, LANES},
+        .groups = 1,
+        .window = {{3, 3}, {2, 2}, {1, 1}, {pad, pad}, {pad, pad}},
+    };
+}
+
+/* Every way to leave the last tile, of even and odd pictures, with and without tiles that are whole. */
+static void test_winograd_stride2(void **state)
+{
+    static const int64_t channels[][2] = {{16, 16}, {20, 40}, {48, 32}, {80, 80}, {272, 16}};
+    int64_t height, width;
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_vnni() || !onednn_has_bf16())
+        skip();
+    for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+        for (height = 3; height < 20; height += i ? 8 : 3)
+            for (width = 3; width < 35; width += i ? 9 : 1) {
+                const int pad = (int)(height + width) % 2;
+                struct onednn_convolution c = halving(channels[i][0], channels[i][1], height, width, pad);
+
+                c.has_bias = height % 3;
+                c.activation.op = height % 2 ? GRAPH_SILU : GRAPH_RELU;
+                check(&kernel_winograd_stride2, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.008);
+                c.dst.type = ONEDNN_F32;
+                check(&kernel_winograd_stride2, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.004);
+            }
+}
+
+static float greatest_number;
+
+/* Greatest where two rows of what transforms even pixels have the wanted sign, and where nothing is transformed. */
+static float greatest_of_stride2(int64_t y, int64_t x)
+{
+    static const int signs[3][5] = {{-1, -1, 1, 1, 0}, {1, -1, -1, 1, 0}, {1, 0, -1, 0, 1}};
+    const int down = y % 2 ? wanted_sign : signs[sign_row][y / 2 % 5];
+    const int across = x % 2 ? 1 : signs[sign_column][x / 2 % 5];
+
+    return down * across == wanted_sign || (y % 2 && x % 2) ? greatest_number : 0.0f;
+}
+
+static void test_winograd_stride2_at_its_limits(void **state)
+{
+    /* 4.5 times 4096 times the first is the last that 16 bits hold: the second takes the next scale */
+    static const float numbers[] = {1.7734375f, 1.78125f};
+    struct onednn_convolution c = halving(144, 16, 9, 9, 0), few = halving(16, 16, 8, 24, 1);
+    int k;
+
+    (void)state;
+    if (!kernel_has_vnni() || !onednn_has_bf16())
+        skip();
+    c.dst.type = ONEDNN_F32;
+    number_at = greatest_of_stride2;
+    weight_of = greatest_weight;
+    for (sign_row = 0; sign_row < 3; sign_row++)
+        for (sign_column = 0; sign_column < 3; sign_column++)
+            for (wanted_sign = -1; wanted_sign < 2; wanted_sign += 2)
+                for (k = 0; k < 2; k++) {
+                    greatest_number = numbers[k];
+                    check(&kernel_winograd_stride2, &c, 1, 1, 1e-3);
+                }
+    number_at = NULL;
+    weight_of = NULL;
+    check_no_number(&kernel_winograd_stride2, &few);
+}
+
+/* What it is for: enough tiles and channels, and none of what it cannot do. */
+static void test_what_winograd_stride2_takes(void **state)
+{
+    struct onednn_convolution c = halving(32, 64, 40, 40, 1), other;
+
+    (void)state;
+    if (!kernel_has_vnni() || !onednn_has_bf16() || onednn_has_amx())
+        skip();
+    assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_winograd_stride2);
+    other = c, other.has_residual = true;
+    assert_null(kernel_convolution_for(&other, 1));
+    other = c, other.src.channels = 16;
+    assert_null(kernel_convolution_for(&other, 1));
+    other = c, other.window.dilation[1] = 2;
+    assert_null(kernel_convolution_for(&other, 1));
+    other = halving(32, 64, 32, 32, 1); /* 16 tiles */
+    assert_null(kernel_convolution_for(&other, 1));
+    assert_ptr_equal(kernel_convolution_for(&other, 2), &kernel_winograd_stride2);
 }
 
 static void test_activations(void **state)
@@ -616,6 +713,9 @@ int main(void)
         cmocka_unit_test(test_winograd_int16),
         cmocka_unit_test(test_winograd_int16_at_its_limits),
         cmocka_unit_test(test_winograd_int16_of_no_number),
+        cmocka_unit_test(test_winograd_stride2),
+        cmocka_unit_test(test_winograd_stride2_at_its_limits),
+        cmocka_unit_test(test_what_winograd_stride2_takes),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_silu_at_the_ends),
         cmocka_unit_test(test_silu_as_it_is_rounded),

@@ -21,9 +21,8 @@
  *
  * A number of bf16 that is not finite makes all results of its tile NaN.
  */
-#include "engine/kernel_winograd.h"
+#include "engine/kernel_winograd_int16.h"
 
-#include <math.h>
 #include <string.h>
 
 #ifdef KERNEL_VECTORS
@@ -32,9 +31,6 @@
 /* |B^T d B| over the greatest number of d less the least, both counted with 0: of each product of two rows of B^T the
  * coefficients of either sign add up to 14.572 at most. */
 #define MOST_GROWTH 14.58f
-#define MOST_V      32767.0f
-#define MOST_SUM    65535.0 /* of |u|: times 32768 it is below 2^31 */
-#define CHUNK       4       /* pairs of blocks, of which one sum of 32 bits is made */
 
 struct layer {
     int64_t in_blocks, out_blocks; /* of channels */
@@ -156,7 +152,7 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
         memset(sum, 0, sizeof(sum));
         memset(largest, 0, sizeof(largest));
         for (i = 0; i < c->src.channels; i++) {
-            const bool begins = i % (CHUNK * 2 * LANES) == 0 && i + LANES < in; /* not the last block alone */
+            const bool begins = winograd_sum_begins(i, in);
 
             transform_weights(c, weights, o, i, u);
             for (point = 0; point < POINTS; point++) {
@@ -166,10 +162,7 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
             }
         }
         for (point = 0; point < POINTS; point++) {
-            /* what rounding adds to a sum is half of one for each channel */
-            const double q = fmin((MOST_SUM - (CHUNK + 1) * LANES) / most[point], (double)MOST_V / largest[point]);
-
-            sum[point] = isfinite(q) && q > 0.0 ? q : 1.0;
+            sum[point] = winograd_unit(most[point], largest[point]);
             scales[point * out + o] = (float)(1.0 / sum[point]);
         }
         for (i = 0; i < c->src.channels; i++) {
@@ -184,21 +177,6 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
 }
 
 /* ---- input ---- */
-
-AVX512_INLINE float from_bf16(uint16_t bits)
-{
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int32_t)bits << 16)));
-}
-
-/* The greatest of 32, counted as unsigned. */
-AVX512_INLINE uint16_t greatest_of(__m512i x)
-{
-    const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
-    const __m128i quarter = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i least_of_not = _mm_minpos_epu16(_mm_xor_si128(quarter, _mm_set1_epi16(-1)));
-
-    return (uint16_t)~_mm_extract_epi16(least_of_not, 0);
-}
 
 /* s and 1 / s of each tile: scales[2 t], scales[2 t + 1]. */
 AVX512 static void find_scales(const struct onednn_convolution *c, const struct layer *l, const struct strides *strides,
@@ -233,8 +211,7 @@ AVX512 static void find_scales(const struct onednn_convolution *c, const struct 
         }
     }
     for (t = 0; t < count; t++) {
-        const uint16_t highest = greatest_of(ranges[t].highest), lowest = greatest_of(ranges[t].lowest);
-        const float range = from_bf16(highest) - (lowest >> 15 ? from_bf16(lowest) : 0.0f);
+        const float range = winograd_range(ranges[t].highest, ranges[t].lowest);
         const float scale = MOST_V / MOST_GROWTH / range;
 
         scales[2 * t] = scale < 1e30f ? scale : 1e30f; /* the range of very small numbers, or of none */
@@ -408,9 +385,6 @@ AVX512_VNNI_INLINE void product_body(const int tiles, const int width, int64_t i
     }
 }
 
-typedef void (*product_function)(int64_t in_blocks, int64_t group, const int16_t *v, const int16_t *u,
-                                 const float *scales, float *m);
-
 #define PRODUCT(tiles, width)                                                                                          \
     AVX512_VNNI static void pairs_##tiles##_##width(int64_t in_blocks, int64_t group, const int16_t *v,                \
                                                     const int16_t *u, const float *scales, float *m)                   \
@@ -433,7 +407,7 @@ PRODUCTS(12)
 PRODUCTS(13)
 PRODUCTS(14)
 
-static const product_function products[MOST_TILES + 1][2] = {
+const winograd_product winograd_products[MOST_TILES + 1][2] = {
     {NULL, NULL},
     {pairs_1_1, pairs_1_2},
     {pairs_2_1, pairs_2_2},
@@ -464,8 +438,8 @@ static void multiply(const struct layer *l, int64_t count, const int16_t *v, con
             for (part = 0; part < parts; part++) {
                 const int64_t first = count * part / parts, next = count * (part + 1) / parts;
 
-                products[next - first][width - 1](l->in_blocks, l->group, v + first * 2 * LANES, u, scales,
-                                                  m + (out * l->group + first) * LANES);
+                winograd_products[next - first][width - 1](l->in_blocks, l->group, v + first * 2 * LANES, u, scales,
+                                                           m + (out * l->group + first) * LANES);
             }
             u += l->in_blocks * LANES * width * LANES;
             scales += width * LANES;
