@@ -163,6 +163,13 @@ struct work {
     const struct kernel_batch *batch;
 };
 
+/* Where a part begins: not at a picture's last group where that is computed together with some of the one before, for
+ * two threads would write the same. */
+static int64_t part_begins(const struct onednn_convolution *c, int64_t groups, int64_t group)
+{
+    return c->src.height * c->src.width % PIXELS && group % groups == groups - 1 ? group + 1 : group;
+}
+
 static void run_part(void *data, int part, int parts)
 {
     const struct work *work = data;
@@ -173,10 +180,11 @@ static void run_part(void *data, int part, int parts)
     const int64_t all = work->batch->pictures * groups, out_blocks = onednn_round_up(c->dst.channels, LANES) / LANES;
     const size_t src_bytes = onednn_type_bytes(c->src.type), dst_bytes = onednn_type_bytes(c->dst.type);
     struct addresses_of_pixels at = {.in_blocks = onednn_round_up(c->src.channels, LANES) / LANES, .pixels = pixels};
+    const int64_t end = part_begins(c, groups, all * (part + 1) / parts);
     int64_t group, out;
 
     BUG_ON(!functions);
-    for (group = all * part / parts; group < all * (part + 1) / parts; group++) {
+    for (group = part_begins(c, groups, all * part / parts); group < end; group++) {
         const size_t picture = (size_t)(group / groups);
         const int64_t wanted = group % groups * PIXELS, first = wanted + PIXELS > pixels ? pixels - PIXELS : wanted;
 
