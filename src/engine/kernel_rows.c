@@ -1,5 +1,5 @@
 /*
- * kernel_rows.c - pictures made plain, and what is worked out on the way: the expectations of distributions.
+ * kernel_rows.c - pictures made plain, matrices transposed, and on the way the expectations of distributions.
  * SPDX-License-Identifier: Apache-2.0
  *
  * A row is a channel, pixel by pixel, as ONNX has it. In blocks of channels it is a column, so that tiles of 16 pixels
@@ -169,6 +169,13 @@ static void rows_part(void *data, int part, int parts)
 void kernel_rows(const struct onednn_image *src, const void *from, float *to, int64_t row_stride, int threads)
 {
     onednn_parallel(threads, rows_part, &(struct picture){src, from, to, row_stride, 0, NULL});
+}
+
+void kernel_transpose_matrix(int64_t rows, int64_t columns, int64_t column_stride, const void *from, void *to)
+{
+    const struct onednn_image columns_of = {ONEDNN_F32, column_stride, 1, columns, 0};
+
+    rows_of(&columns_of, from, 0, rows, 0, columns, to, columns);
 }
 
 /* ---- expectations ---- */

@@ -50,7 +50,10 @@ void kernel_binary(enum graph_op op, int rank, const int64_t *shape, const int64
 
 /* Each channel of src, of fp32 or bf16 in any block, becomes a row of floats; row_stride: from one row to the next. */
 void kernel_rows(const struct onednn_image *src, const void *from, float *to, int64_t row_stride, int threads);
-/* The same, but of [row][bin] channels: each row is the sum over its bins of softmax weights[bin]. At most
+/* A matrix of numbers of 4 bytes: to[row][column] = from[column * column_stride + row]. column_stride is at least rows.
+ */
+void kernel_transpose_matrix(int64_t rows, int64_t columns, int64_t column_stride, const void *from, void *to);
+/* Like kernel_rows, but of [row][bin] channels: each row is the sum over its bins of softmax weights[bin]. At most
  * GRAPH_MAX_BINS; rows follow each other. */
 void kernel_expectation(const struct onednn_image *src, const void *from, int64_t bins, const float *weights, float *to,
                         int threads);

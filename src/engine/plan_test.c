@@ -725,13 +725,14 @@ static void test_mix_and_dense(void **state)
 static void test_transpose(void **state)
 {
     static const int64_t shape[4] = {3, 17, 5, 40}; /* of x */
-    static const int permutations[][4] = {{0, 1, 2, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}, {3, 2, 1, 0}, {1, 0, 3, 2}};
+    static const int permutations[][4] = {{0, 1, 2, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}, {3, 2, 1, 0}, {1, 0, 3, 2},
+                                          {0, 2, 3, 1}, {0, 3, 1, 2}, {2, 3, 0, 1}, {1, 2, 3, 0}};
     const int64_t strides[4] = {17 * 5 * 40, 5 * 40, 40, 1};
     float *x = random_floats(3 * 17 * 5 * 40), *y = random_floats(3 * 17 * 5 * 40);
     size_t p;
 
     (void)state;
-    for (p = 0; p < 5; p++) {
+    for (p = 0; p < sizeof(permutations) / sizeof(permutations[0]); p++) {
         const int *perm = permutations[p];
         const int64_t to[4] = {shape[perm[0]], shape[perm[1]], shape[perm[2]], shape[perm[3]]};
         int64_t index[4] = {0}, at = 0;
