@@ -583,6 +583,32 @@ static void test_winograd_stride2_at_its_limits(void **state)
     check_no_number(&kernel_winograd_stride2, &few);
 }
 
+/* A weight that is none spoils its output channel, and no other. */
+static void test_winograd_stride2_of_no_weight(void **state)
+{
+    const struct onednn_convolution c = halving(16, 16, 8, 24, 1);
+    const struct kernel_batch batch = {1, onednn_image_bytes(&c.src), onednn_image_bytes(&c.dst), 0};
+    float *weights = random_floats(16 * 16 * 9);
+    char *from = room(batch.src_bytes), *to = room(batch.dst_bytes);
+    char *packed = room(kernel_winograd_stride2.weights_bytes(&c));
+    char *scratch = room(kernel_winograd_stride2.scratch_bytes(&c, 1, 1));
+    int64_t o, x;
+
+    (void)state;
+    if (!kernel_has_vnni() || !onednn_has_bf16())
+        skip();
+    weights[3 * 16 * 9 + 50] = (float)NAN;
+    weights[7 * 16 * 9 + 70] = (float)INFINITY;
+    fill(&c.src, from);
+    kernel_winograd_stride2.pack(&c, weights, packed);
+    kernel_winograd_stride2.run(
+        &c, &(struct onednn_addresses){.src = from, .weights = packed, .dst = to, .scratch = scratch}, &batch, 1);
+    for (o = 0; o < 16; o++)
+        for (x = 0; x < 12; x++)
+            assert_true(isnan(get(&c.dst, to, o, 2, x)) == (o == 3 || o == 7));
+    free(weights), free(from), free(to), free(packed), free(scratch);
+}
+
 /* What it is for: enough tiles and channels, and none of what it cannot do. */
 static void test_what_winograd_stride2_takes(void **state)
 {
@@ -715,6 +741,7 @@ int main(void)
         cmocka_unit_test(test_winograd_int16_of_no_number),
         cmocka_unit_test(test_winograd_stride2),
         cmocka_unit_test(test_winograd_stride2_at_its_limits),
+        cmocka_unit_test(test_winograd_stride2_of_no_weight),
         cmocka_unit_test(test_what_winograd_stride2_takes),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_silu_at_the_ends),

@@ -15,6 +15,8 @@
  * scale is a power of two, so that adding a number without smaller places rounds to integers in the low bits. Of two
  * neighbouring channels, which are 32 bits of a picture, either half is cut out as a number of fp32, and both are put
  * together again as integers: the order of channels never changes.
+ *
+ * The weights take four and a half times the memory of the file's.
  */
 #include "engine/kernel_winograd_int16.h"
 
@@ -84,79 +86,122 @@ static size_t weights_bytes(const struct onednn_convolution *c)
            (size_t)(PLACES * onednn_round_up(c->dst.channels, LANES)) * sizeof(float);
 }
 
-/* The taps of a row or column at each place. */
-static void transform_taps(const double g[3], double to[PHASES])
+/* What each place has of the taps of a row or column. */
+AVX512_INLINE void transform_taps(const __m512 g[3], __m512 to[PHASES])
 {
     /* 1, p for each point p, over the product of its differences from the others */
-    static const double G[EVEN][2] = {
-        {2.0 / 3, 2.0 / 3}, {-2.0 / 3, 2.0 / 3}, {-4.0 / 3, -2.0 / 3}, {4.0 / 3, -2.0 / 3}, {0, 1}};
+    const __m512 two = _mm512_set1_ps(2.0f / 3), four = _mm512_set1_ps(4.0f / 3);
+    const __m512 last = _mm512_mul_ps(two, g[2]);
     int i;
 
-    for (i = 0; i < PHASES; i++)
-        to[i] = i < EVEN ? G[i][0] * g[0] + G[i][1] * g[2] : g[1];
+    to[0] = _mm512_fmadd_ps(two, g[0], last);
+    to[1] = _mm512_fnmadd_ps(two, g[0], last);
+    to[2] = _mm512_fnmsub_ps(four, g[0], last);
+    to[3] = _mm512_fmsub_ps(four, g[0], last);
+    to[4] = g[2];
+    UNROLL
+    for (i = EVEN; i < PHASES; i++)
+        to[i] = g[1];
 }
 
-static void transform_weights(const float *g, double u[PLACES])
+/* From input channel i to 16 output channels; what there is not is 0. */
+AVX512 static void transform_weights(const struct onednn_convolution *c, const float *weights, int64_t o, int64_t i,
+                                     __m512 taps[3][3], __m512 u[PLACES])
 {
-    double half[PHASES][3], taps[3], to[PHASES];
-    int r, c;
+    const int64_t there = i < c->src.channels ? least(LANES, c->dst.channels - o) : 0;
+    float numbers[9][LANES] __attribute__((aligned(64))) = {{0}};
+    __m512 half[PHASES][3], to[PHASES];
+    int64_t lane;
+    int r, k;
 
-    for (c = 0; c < 3; c++) {
+    for (lane = 0; lane < there; lane++)
+        for (k = 0; k < 9; k++)
+            numbers[k][lane] = weights[((o + lane) * c->src.channels + i) * 9 + k];
+    for (k = 0; k < 3; k++) {
         for (r = 0; r < 3; r++)
-            taps[r] = (double)g[r * 3 + c];
-        transform_taps(taps, to);
+            taps[k][r] = _mm512_load_ps(numbers[r * 3 + k]);
+        transform_taps(taps[k], to);
         for (r = 0; r < PHASES; r++)
-            half[r][c] = to[r];
+            half[r][k] = to[r];
     }
     for (r = 0; r < PHASES; r++)
         transform_taps(half[r], u + r * PHASES);
 }
 
-/* Transformed pixels are at most a half as great where one direction is not transformed: they are doubled. */
-static double doubled(int place)
+/* q of each place and of 16 output channels; NaN where a weight is not finite. */
+AVX512 static void find_units(const struct onednn_convolution *c, const float *weights, int64_t o,
+                              float units[PLACES][LANES])
 {
-    return (place / PHASES < EVEN ? 1.0 : 2.0) * (place % PHASES < EVEN ? 1.0 : 2.0);
+    const int64_t in = onednn_round_up(c->src.channels, LANES);
+    __m512 sum[PLACES], most[PLACES], largest[PLACES], u[PLACES], taps[3][3], poison = _mm512_setzero_ps();
+    int64_t i;
+    int place, lane;
+
+    for (place = 0; place < PLACES; place++)
+        sum[place] = most[place] = largest[place] = _mm512_setzero_ps();
+    for (i = 0; i < c->src.channels; i++) {
+        const __m512 before = _mm512_set1_ps(winograd_sum_begins(i, in) ? 0.0f : 1.0f);
+
+        transform_weights(c, weights, o, i, taps, u);
+        for (place = 0; place < 9; place++)
+            poison = _mm512_fmadd_ps(_mm512_setzero_ps(), taps[place / 3][place % 3], poison);
+        for (place = 0; place < PLACES; place++) {
+            const __m512 size = _mm512_abs_ps(u[place]);
+
+            sum[place] = _mm512_fmadd_ps(before, sum[place], size);
+            most[place] = _mm512_max_ps(most[place], sum[place]);
+            largest[place] = _mm512_max_ps(largest[place], size);
+        }
+    }
+    for (place = 0; place < PLACES; place++) {
+        float mosts[LANES] __attribute__((aligned(64))), sizes[LANES] __attribute__((aligned(64)));
+
+        _mm512_store_ps(mosts, most[place]);
+        _mm512_store_ps(sizes, largest[place]);
+        for (lane = 0; lane < LANES; lane++)
+            mosts[lane] = (float)winograd_unit((double)mosts[lane], (double)sizes[lane]);
+        _mm512_store_ps(units[place], _mm512_add_ps(poison, _mm512_load_ps(mosts)));
+    }
+}
+
+/* Transformed pixels are less than half as great for each direction that is not transformed: they are doubled. */
+static float doubled(int place)
+{
+    return (place / PHASES < EVEN ? 1.0f : 2.0f) * (place % PHASES < EVEN ? 1.0f : 2.0f);
 }
 
 /* Packed as the products read: [pair of out blocks][place][pair of in channels][32][2]; the last block may be alone.
  * Behind that what sums are multiplied by, [pair of out blocks][place][32]. */
-static void pack(const struct onednn_convolution *c, const void *from, void *packed)
+AVX512 static void pack(const struct onednn_convolution *c, const void *weights, void *packed)
 {
-    const float *weights = from;
     const int64_t in = onednn_round_up(c->src.channels, LANES), out = onednn_round_up(c->dst.channels, LANES);
     const int64_t paired = out / (2 * LANES) * (2 * LANES);
     int16_t *to = packed;
     float *scales = (float *)(void *)((char *)packed + (size_t)weights_count(c) * sizeof(int16_t));
-    double u[PLACES], most[PLACES], sum[PLACES], largest[PLACES];
+    float units[PLACES][LANES] __attribute__((aligned(64)));
+    __m512 one[PLACES], next[PLACES], taps[3][3];
     int64_t o, i;
     int place;
 
     memset(packed, 0, weights_bytes(c));
-    for (o = 0; o < c->dst.channels; o++) {
+    for (o = 0; o < out; o += LANES) {
         const int64_t width = o < paired ? 2 * LANES : LANES, first = o < paired ? o / width * width : paired;
 
-        memset(most, 0, sizeof(most));
-        memset(sum, 0, sizeof(sum));
-        memset(largest, 0, sizeof(largest));
-        for (i = 0; i < c->src.channels; i++) {
-            const bool begins = winograd_sum_begins(i, in);
-
-            transform_weights(weights + (o * c->src.channels + i) * 9, u);
+        find_units(c, weights, o, units);
+        for (place = 0; place < PLACES; place++)
+            _mm512_store_ps(scales + first * PLACES + place * width + o - first,
+                            _mm512_div_ps(_mm512_set1_ps(1.0f / doubled(place)), _mm512_load_ps(units[place])));
+        for (i = 0; i < c->src.channels; i += 2) {
+            transform_weights(c, weights, o, i, taps, one);
+            transform_weights(c, weights, o, i + 1, taps, next);
             for (place = 0; place < PLACES; place++) {
-                sum[place] = (begins ? 0.0 : sum[place]) + fabs(u[place]);
-                most[place] = fmax(most[place], sum[place]);
-                largest[place] = fmax(largest[place], fabs(u[place]));
+                const __m512 unit = _mm512_load_ps(units[place]);
+
+                _mm512_store_si512(to + (first * PLACES + place * width) * in + (i / 2 * width + o - first) * 2,
+                                   _mm512_mask_blend_epi16(
+                                       0xaaaaaaaa, _mm512_cvtps_epi32(_mm512_mul_ps(one[place], unit)),
+                                       _mm512_slli_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(next[place], unit)), 16)));
             }
-        }
-        for (place = 0; place < PLACES; place++) {
-            sum[place] = winograd_unit(most[place], largest[place]);
-            scales[first * PLACES + place * width + o - first] = (float)(1.0 / sum[place] / doubled(place));
-        }
-        for (i = 0; i < c->src.channels; i++) {
-            transform_weights(weights + (o * c->src.channels + i) * 9, u);
-            for (place = 0; place < PLACES; place++)
-                to[(first * PLACES + place * width) * in + (i / 2 * width + o - first) * 2 + i % 2] =
-                    (int16_t)lrint(u[place] * sum[place]);
         }
     }
 }
