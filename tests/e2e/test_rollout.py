@@ -425,10 +425,10 @@ def test_harm_that_is_found_after_the_promotion_undoes_it(models):
 def test_pause_and_resume(models):
     models.two()
     models.start(plan(step(20, time="0.5s")))
+    models.reach("Progressing")  # and there it stays without traffic
+    assert models.say("pause", "lunch")["phase"] == "Paused"
+    assert models.weight() == pytest.approx(.2)
     with models.traffic() as traffic:
-        models.reach("Progressing")
-        assert models.say("pause", "lunch")["phase"] == "Paused"
-        assert models.weight() == pytest.approx(.2)
         traffic.more(400)
         found = models.get()
         assert found["phase"] == "Paused" and found["why"] == "lunch" and models.weight() == pytest.approx(.2)
