@@ -44,12 +44,6 @@ struct strides {
     int64_t pixel, row, block; /* bytes */
 };
 
-/* Of one tile while its pixels are looked at: of each lane the greatest number as a signed integer, which is the
- * greatest if one is positive, and as an unsigned one, which is the least if one is negative. */
-struct range {
-    __m512i highest, lowest;
-};
-
 static bool is_integers(enum onednn_type type)
 {
     return type == ONEDNN_U8 || type == ONEDNN_S8;
@@ -83,10 +77,10 @@ static struct layer measure(const struct onednn_convolution *c, int64_t pictures
     return l;
 }
 
-/* Transformed pixels, sums, ranges, and two numbers for each tile. */
+/* Transformed pixels, sums, and two numbers for each tile. */
 static size_t scratch_of_thread(const struct layer *l)
 {
-    return (size_t)(POINTS * (l->v_stride * 2 + l->m_stride * 4)) + (size_t)l->group * sizeof(struct range) +
+    return (size_t)(POINTS * (l->v_stride * 2 + l->m_stride * 4)) +
            (size_t)onednn_round_up(2 * l->group, LANES) * sizeof(float);
 }
 
@@ -178,40 +172,46 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
 
 /* ---- input ---- */
 
+/* A row's pixels, whose blocks of 16 are looked at: highest is the greatest number as a signed integer, which is the
+ * greatest if one is positive, and lowest as an unsigned one, which is the least if one is negative. */
+AVX512_INLINE void look_at(const char *from, __mmask16 which, __m512i *highest, __m512i *lowest)
+{
+    const __m512i d = which == 0xffff ? _mm512_loadu_si512(from) : _mm512_maskz_loadu_epi32(which, from);
+
+    *highest = _mm512_max_epi16(*highest, d);
+    *lowest = _mm512_max_epu16(*lowest, d);
+}
+
 /* s and 1 / s of each tile: scales[2 t], scales[2 t + 1]. */
 AVX512 static void find_scales(const struct onednn_convolution *c, const struct layer *l, const struct strides *strides,
-                               const char *from, size_t picture_bytes, int64_t first, int64_t count,
-                               struct range *ranges, float *scales)
+                               const char *from, size_t picture_bytes, int64_t first, int64_t count, float *scales)
 {
-    struct winograd_tile tile;
+    struct winograd_tile tile = winograd_tile_at(c, first);
     int64_t block, t, y, x;
 
-    for (block = 0; block < l->in_blocks; block++, from += strides->block) {
-        tile = winograd_tile_at(c, first);
-        for (t = 0; t < count; t++, winograd_tile_step(c, &tile)) {
-            const int64_t top = tile.down * TILE - c->window.pad_begin[0];
-            const int64_t left = tile.across * TILE - c->window.pad_begin[1];
-            const int64_t end_y = least(top + REACH, c->src.height), end_x = least(left + REACH, c->src.width);
-            const int64_t begin_x = left < 0 ? 0 : left;
-            __m512i highest = block ? ranges[t].highest : _mm512_setzero_si512();
-            __m512i lowest = block ? ranges[t].lowest : _mm512_setzero_si512();
+    for (t = 0; t < count; t++, winograd_tile_step(c, &tile)) {
+        const int64_t top = tile.down * TILE - c->window.pad_begin[0];
+        const int64_t left = tile.across * TILE - c->window.pad_begin[1];
+        const int64_t begin_y = top < 0 ? 0 : top, end_y = least(top + REACH, c->src.height);
+        const int64_t begin_x = left < 0 ? 0 : left, end_x = least(left + REACH, c->src.width);
+        const char *pixels =
+            from + (size_t)tile.picture * picture_bytes + begin_y * strides->row + begin_x * strides->pixel;
+        __m512i highest = _mm512_setzero_si512(), lowest = _mm512_setzero_si512();
 
-            for (y = top < 0 ? 0 : top; y < end_y; y++) {
-                const char *row = from + (size_t)tile.picture * picture_bytes + y * strides->row;
+        for (block = 0; block < l->in_blocks; block++, pixels += strides->block) {
+            const char *row = pixels;
 
-                for (x = begin_x; x < end_x; x += 2) {
-                    const __m512i d = _mm512_maskz_loadu_epi32(x + 1 < end_x ? 0xffff : 0xff, row + x * strides->pixel);
-
-                    highest = _mm512_max_epi16(highest, d);
-                    lowest = _mm512_max_epu16(lowest, d);
+            for (y = begin_y; y < end_y; y++, row += strides->row)
+                if (end_x - begin_x == REACH) {
+                    look_at(row, 0xffff, &highest, &lowest);
+                    look_at(row + 64, 0xffff, &highest, &lowest);
+                    look_at(row + 128, 0xffff, &highest, &lowest);
+                } else {
+                    for (x = begin_x; x < end_x; x += 2)
+                        look_at(row + (x - begin_x) * strides->pixel, x + 1 < end_x ? 0xffff : 0xff, &highest, &lowest);
                 }
-            }
-            ranges[t].highest = highest;
-            ranges[t].lowest = lowest;
         }
-    }
-    for (t = 0; t < count; t++) {
-        const float range = winograd_range(ranges[t].highest, ranges[t].lowest);
+        const float range = winograd_range(highest, lowest);
         const float scale = MOST_V / MOST_GROWTH / range;
 
         scales[2 * t] = scale < 1e30f ? scale : 1e30f; /* the range of very small numbers, or of none */
@@ -577,8 +577,7 @@ static void run_part(void *data, int part, int parts)
     char *scratch = (char *)addresses->scratch + (size_t)part * scratch_of_thread(l);
     int16_t *v = (int16_t *)(void *)scratch;
     float *m = (float *)(void *)(scratch + POINTS * l->v_stride * 2);
-    struct range *ranges = (struct range *)(void *)(m + POINTS * l->m_stride);
-    float *scales = (float *)(void *)(ranges + l->group);
+    float *scales = m + POINTS * l->m_stride;
     int64_t first, block, t;
 
     if (is_integers(c->src.type))
@@ -590,7 +589,7 @@ static void run_part(void *data, int part, int parts)
         const int64_t count = least(l->group, end - first);
 
         if (c->src.type == ONEDNN_BF16)
-            find_scales(c, l, &src, addresses->src, work->batch->src_bytes, first, count, ranges, scales);
+            find_scales(c, l, &src, addresses->src, work->batch->src_bytes, first, count, scales);
         for (block = 0; block < l->in_blocks; block += 2)
             input_for(c->src.type, block + 1 < l->in_blocks ? 2 : 1)(
                 c, l, &src, (const char *)addresses->src + block * src.block, work->batch->src_bytes, first, count,
