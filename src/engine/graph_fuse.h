@@ -22,8 +22,8 @@ MUST_USE enum serin_errc graph_fuse(struct graph *graph, bool (*known)(const str
                                     struct serin_error *error);
 
 /* After graph_fuse: a convolution over one pixel, of an enlarged picture beside another one, is done to each by itself,
- * and what is enlarged is the result (residual_first). Where that is rounded to bf16 it costs accuracy (.1 points of
- * mAP50-95, yolov8n): for fp32. Errors as above. */
+ * and what is enlarged is the result (residual_first), which is not to be rounded to bf16: that costs .1 points of
+ * mAP50-95 (yolov8n). Errors as above. */
 MUST_USE enum serin_errc graph_fuse_enlarged(struct graph *graph, struct serin_error *error);
 
 /* The scale of a QuantizeLinear or DequantizeLinear of 8 bits; false where it has several, or none beforehand. */

@@ -111,10 +111,21 @@ static double activate_plainly(const struct graph_unary *activation, double x)
     return activation->op == GRAPH_LEAKY_RELU && x < 0.0 ? (double)activation->alpha * x : x;
 }
 
+/* How a residual lies. */
+static struct onednn_image residual_of(const struct onednn_convolution *c)
+{
+    struct onednn_image residual = c->dst;
+
+    if (c->residual_first)
+        residual.type = ONEDNN_F32;
+    return residual;
+}
+
 static double one_result(const struct onednn_convolution *c, const char *src, const float *weights, const float *bias,
                          const char *residual, int64_t o, int64_t y, int64_t x)
 {
     const struct graph_window *w = &c->window;
+    const struct onednn_image added = residual_of(c);
     double sum = bias ? (double)bias[o] : 0.0;
     int64_t i, ky, kx;
 
@@ -129,9 +140,9 @@ static double one_result(const struct onednn_convolution *c, const char *src, co
                            (double)weights[((o * c->src.channels + i) * w->kernel[0] + ky) * w->kernel[1] + kx];
             }
     if (c->has_residual && c->residual_first)
-        sum += (double)get(&c->dst, residual, o, y, x);
+        sum += (double)get(&added, residual, o, y, x);
     sum = activate_plainly(&c->activation, sum);
-    return c->has_residual && !c->residual_first ? sum + (double)get(&c->dst, residual, o, y, x) : sum;
+    return c->has_residual && !c->residual_first ? sum + (double)get(&added, residual, o, y, x) : sum;
 }
 
 static void check(const struct kernel_convolution *kernel, const struct onednn_convolution *c, int64_t pictures,
@@ -140,11 +151,13 @@ static void check(const struct kernel_convolution *kernel, const struct onednn_c
     const struct onednn_image *src = &c->src, *dst = &c->dst;
     const size_t src_bytes = onednn_image_bytes(src), dst_bytes = onednn_image_bytes(dst);
     const size_t scratch_bytes = kernel->scratch_bytes(c, pictures, threads), packed_bytes = kernel->weights_bytes(c);
-    const struct kernel_batch batch = {pictures, src_bytes, dst_bytes, dst_bytes};
     const int64_t taps = c->window.kernel[0] * c->window.kernel[1], weight_count = dst->channels * src->channels * taps;
     float *weights = random_floats(weight_count);
     char *from = room(src_bytes * (size_t)pictures), *to = room(dst_bytes * (size_t)pictures), *packed, *scratch;
-    char *residual = room(dst_bytes * (size_t)pictures);
+    const struct onednn_image added = residual_of(c);
+    const size_t added_bytes = onednn_image_bytes(&added);
+    const struct kernel_batch batch = {pictures, src_bytes, dst_bytes, added_bytes};
+    char *residual = room(added_bytes * (size_t)pictures);
     float *bias = aligned_alloc(64, (size_t)onednn_round_up(dst->channels, dst->block) * sizeof(float));
     double largest = 0.0, worst = 0.0, limit;
     int64_t picture, o, y, x, i;
@@ -161,7 +174,7 @@ static void check(const struct kernel_convolution *kernel, const struct onednn_c
     check_guard(packed, packed_bytes);
     for (picture = 0; picture < pictures; picture++) {
         fill(src, from + (size_t)picture * src_bytes);
-        fill(dst, residual + (size_t)picture * dst_bytes);
+        fill(&added, residual + (size_t)picture * added_bytes);
     }
     kernel->run(c,
                 &(struct onednn_addresses){.src = from,
@@ -184,7 +197,7 @@ static void check(const struct kernel_convolution *kernel, const struct onednn_c
                     if (o >= dst->channels) /* fills up the block: finite */
                         continue;
                     want = one_result(c, from + (size_t)picture * src_bytes, weights, c->has_bias ? bias : NULL,
-                                      residual + (size_t)picture * dst_bytes, o, y, x);
+                                      residual + (size_t)picture * added_bytes, o, y, x);
                     if (dst->type == ONEDNN_U8) {
                         got = (got * 255.0 - c->integers.zero) * (double)c->integers.scale;
                         want = fmin(fmax(want, -c->integers.zero * (double)c->integers.scale),

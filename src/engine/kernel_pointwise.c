@@ -60,8 +60,9 @@ AVX512 static void pack(const struct onednn_convolution *c, const void *from, vo
 
 struct addresses_of_pixels {
     const char *src, *weights;
-    const char *before, *after; /* the activation: the residual where it is added, NULL where not */
-    const float *bias;          /* NULL for none */
+    const float *before; /* the activation: the residual where it is added, NULL where not */
+    const char *after;
+    const float *bias; /* NULL for none */
     char *dst;
     int64_t in_blocks, pixels; /* of a picture */
     float alpha;
@@ -101,14 +102,14 @@ AVX512_INLINE void pixels_body(const int width, enum onednn_type src, enum onedn
     for (k = 0; k < width; k++)
         UNROLL
     for (p = 0; p < PIXELS; p += 2) {
-        const int64_t to = (k * at->pixels + p) * LANES * dst_bytes;
+        const int64_t number = (k * at->pixels + p) * LANES, to = number * dst_bytes;
         __m512 y[2];
 
         UNROLL
         for (i = 0; i < 2; i++) {
             y[i] = sum[p + i][k];
             if (at->before)
-                y[i] = _mm512_add_ps(y[i], load_block(dst, at->before + to + i * LANES * dst_bytes));
+                y[i] = _mm512_add_ps(y[i], _mm512_load_ps(at->before + number + i * LANES));
             y[i] = activate(op, at->alpha, op == GRAPH_SIGMOID ? src : dst, y[i]); /* bf16 has no more digits */
             if (at->after)
                 y[i] = _mm512_add_ps(y[i], load_block(dst, at->after + to + i * LANES * dst_bytes));
@@ -192,16 +193,15 @@ static void run_part(void *data, int part, int parts)
         at.weights = addresses->weights;
         for (out = 0; out < out_blocks; out += 2) {
             const int width = out + 2 <= out_blocks ? 2 : 1;
-            const size_t to = (size_t)((out * pixels + first) * LANES) * dst_bytes;
-            const char *residual;
+            const size_t number = (size_t)((out * pixels + first) * LANES), to = number * dst_bytes;
+            const char *residual = addresses->residual;
 
             at.bias = addresses->bias ? (const float *)addresses->bias + out * LANES : NULL;
             at.dst = (char *)addresses->dst + picture * work->batch->dst_bytes + to;
-            residual = addresses->residual
-                           ? (const char *)addresses->residual + picture * work->batch->residual_bytes + to
-                           : NULL;
-            at.before = c->residual_first ? residual : NULL;
-            at.after = c->residual_first ? NULL : residual;
+            if (residual)
+                residual += picture * work->batch->residual_bytes;
+            at.before = residual && c->residual_first ? (const float *)(const void *)residual + number : NULL;
+            at.after = residual && !c->residual_first ? residual + to : NULL;
             functions[width - 1](&at);
             at.weights += (size_t)(width * at.in_blocks * LANES * LANES) * src_bytes;
         }

@@ -576,6 +576,8 @@ enum serin_errc onednn_convolution_new(const struct onednn_convolution *convolut
 
     if (has_integers(convolution))
         residual.type = convolution->quantized.residual;
+    else if (convolution->residual_first)
+        residual.type = ONEDNN_F32;
     status = describe(&convolution->src, depthwise || convolution->src.block != 1, &primitive->src) &&
                      describe(&convolution->dst, true, &primitive->dst) &&
                      (!convolution->has_bias || descriptor_init(&primitive->bias, 1, bias_shape, dnnl_f32, dnnl_x)) &&

@@ -53,7 +53,7 @@ struct onednn_convolution {
     struct graph_window window;
     struct graph_unary activation; /* one that onednn_knows */
     bool has_bias, has_residual;   /* the residual is laid out as dst */
-    bool residual_first;           /* it is added before the activation; never with quantized scales */
+    bool residual_first;           /* it is fp32, and added before the activation; never with quantized scales */
     struct onednn_quantized quantized;
     struct graph_scale integers; /* what dst stands for where it is of 8 bits and src a float's: our own kernels only */
     int taps; /* not 0: dst's channels are [tap][out], and the weights are a transposed convolution's of so many taps */

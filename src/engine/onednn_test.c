@@ -184,6 +184,7 @@ static void check_convolution(const struct onednn_convolution *c)
     float *x = random_floats(src->channels * src->height * src->width), *bias = random_floats(dst->channels);
     float *w = random_floats(dst->channels * src->channels / c->groups * taps), *residual = random_floats(count);
     float *want = random_floats(count), *got, *wide;
+    struct onednn_image added = *dst;
     struct onednn_primitive *primitive = NULL;
     struct serin_error error;
     void *at_src, *at_dst, *at_residual, *packed;
@@ -194,7 +195,9 @@ static void check_convolution(const struct onednn_convolution *c)
     wide = room(onednn_bias_count(primitive) * sizeof(float));
     memcpy(wide, bias, (size_t)dst->channels * sizeof(float));
     at_src = to_layout(src, x);
-    at_residual = to_layout(dst, residual);
+    if (c->residual_first)
+        added.type = ONEDNN_F32;
+    at_residual = to_layout(&added, residual);
     at_dst = room(onednn_image_bytes(dst));
     run(primitive, (struct onednn_addresses){.src = at_src,
                                              .weights = packed,

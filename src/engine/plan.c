@@ -131,7 +131,7 @@ enum serin_errc plan_new(const struct graph *graph, const struct tensor *inputs,
     rc = graph_shape(graph, inputs, &plan->graph, error);
     if (rc == SERIN_OK)
         rc = graph_fuse(plan->graph, onednn_knows, error);
-    if (rc == SERIN_OK && options->precision == PLAN_F32)
+    if (rc == SERIN_OK)
         rc = graph_fuse_enlarged(plan->graph, error);
     if (rc == SERIN_OK)
         rc = plan_build(plan, weights, error);

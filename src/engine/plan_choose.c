@@ -19,7 +19,8 @@
  * (value->integers).
  *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
- * writes fp32, since the boxes are computed from it.
+ * writes fp32, since the boxes are computed from it. Half a sum that waits for the other half is fp32, too
+ * (value->wide).
  */
 #include "engine/graph_fuse.h"
 #include "engine/plan_inside.h"
@@ -56,7 +57,7 @@ struct onednn_image plan_layout_of(const struct plan_builder *builder, int value
     const struct graph_value *of = value_of(builder, value);
 
     return (struct onednn_image){
-        .type = type_of(builder, of->type),
+        .type = builder->values[value].wide ? ONEDNN_F32 : type_of(builder, of->type),
         .channels = of->shape[1],
         .height = of->shape[2],
         .width = of->shape[3],
@@ -552,11 +553,28 @@ int plan_root_of(const struct plan_builder *builder, int value, int64_t *ret_cha
     return value;
 }
 
+/* Half a sum that is enlarged before the other half is added to it. */
+static void keep_halves_wide(struct plan_builder *builder)
+{
+    int at;
+
+    for (at = 0; at < builder->graph->node_count; at++) {
+        const struct graph_node *node = &builder->graph->nodes[at];
+
+        if (node->op == GRAPH_CONV && node->conv.residual_first) {
+            const struct graph_node *resize = &builder->graph->nodes[value_of(builder, node->inputs[3])->producer];
+
+            builder->values[node->inputs[3]].wide = builder->values[resize->inputs[0]].wide = true;
+        }
+    }
+}
+
 enum serin_errc plan_choose(struct plan_builder *builder)
 {
     enum serin_errc rc = SERIN_OK;
     int i;
 
+    keep_halves_wide(builder);
     for (i = 0; i < builder->graph->node_count && rc == SERIN_OK; i++)
         rc = choose(builder, i);
     if (rc != SERIN_OK)

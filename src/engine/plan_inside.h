@@ -112,6 +112,7 @@ struct planned_value {
     int64_t source_channel;
     int integers; /* value of integers that its convolution writes and this one is not, or GRAPH_NONE */
     int flat; /* picture of which this one is the rows, made only if somebody needs them by themselves, or GRAPH_NONE */
+    bool wide;                   /* fp32 in a plan of bf16, too */
     bool has_picture, has_plain; /* by the steps up to now */
     struct plan_place picture, plain;
     bool has_bytes; /* an input that comes as such */
