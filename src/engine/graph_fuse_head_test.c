@@ -25,7 +25,8 @@ enum variant {
     LAST_SOFTMAX,      /* exchanged to the end, where the softmax is, and back */
     PAIRED_TWICE_USED, /* what lies together is an output, too */
     SCORES_TWICE_USED,
-    WRONG_SOFTMAX, /* over the parts */
+    WRONG_SOFTMAX,  /* over the parts */
+    WRONG_EXCHANGE, /* with the pixels */
     WITH_ACTIVATION,
     VARIANTS
 };
@@ -116,6 +117,7 @@ static int add_distances(struct graph *graph, int x, enum variant variant)
 {
     const int64_t split[4] = {BATCH, PARTS, BINS, PIXELS}, exchanged[4] = {BATCH, BINS, PARTS, PIXELS};
     const int64_t last[4] = {BATCH, PIXELS, PARTS, BINS}, one[4] = {BATCH, 1, PARTS, PIXELS};
+    const int64_t mixed[4] = {BATCH, BINS, PIXELS, PARTS}, one_mixed[4] = {BATCH, 1, PIXELS, PARTS};
     const int64_t y[3] = {BATCH, PARTS, PIXELS};
     int inputs[2];
 
@@ -123,12 +125,14 @@ static int add_distances(struct graph *graph, int x, enum variant variant)
     if (variant == LAST_SOFTMAX) {
         x = softmax(graph, transpose(graph, x, last, 0, 3, 1, 2), 3, last);
         inputs[0] = transpose(graph, x, exchanged, 0, 3, 2, 1);
+    } else if (variant == WRONG_EXCHANGE) {
+        inputs[0] = softmax(graph, transpose(graph, x, mixed, 0, 2, 3, 1), 1, mixed);
     } else {
         x = transpose(graph, x, exchanged, 0, 2, 1, 3);
         inputs[0] = softmax(graph, x, variant == WRONG_SOFTMAX ? 2 : 1, exchanged);
     }
     inputs[1] = random_constant(graph, 1, BINS);
-    return reshape(graph, add(graph, convolution(), 2, inputs, 4, one), 3, y);
+    return reshape(graph, add(graph, convolution(), 2, inputs, 4, variant == WRONG_EXCHANGE ? one_mixed : one), 3, y);
 }
 
 /* Distances and scores of all levels, from one input for each: y[n][PARTS + CLASSES][PIXELS]. */
@@ -225,7 +229,8 @@ static void test_heads(void **state)
     (void)state;
     for (variant = 0; variant < VARIANTS; variant++) {
         struct graph *graph = make_head((enum variant)variant);
-        const bool distances = variant != WRONG_SOFTMAX && variant != PAIRED_TWICE_USED;
+        const bool wrong = variant == WRONG_SOFTMAX || variant == WRONG_EXCHANGE;
+        const bool distances = !wrong && variant != PAIRED_TWICE_USED;
         const bool scores = variant != SCORES_TWICE_USED && variant != PAIRED_TWICE_USED && variant != WITH_ACTIVATION;
         struct serin_error error;
 
@@ -236,8 +241,8 @@ static void test_heads(void **state)
             for (i = 0; i < (int)graph->values[graph->outputs[k]].element_count; i++)
                 assert_true(fabsf(before[k][i] - after[k][i]) <= 1e-6f * fmaxf(1.0f, fabsf(before[k][i])));
         assert_int_equal(count_of(graph, GRAPH_SIGMOID), !scores);
-        assert_int_equal(count_of(graph, GRAPH_SOFTMAX), variant == WRONG_SOFTMAX);
-        assert_int_equal(count_of(graph, GRAPH_EXPECTATION), variant == WRONG_SOFTMAX ? 0 : distances ? LEVELS : 1);
+        assert_int_equal(count_of(graph, GRAPH_SOFTMAX), wrong);
+        assert_int_equal(count_of(graph, GRAPH_EXPECTATION), wrong ? 0 : distances ? LEVELS : 1);
         assert_int_equal(count_of(graph, GRAPH_SPLIT), variant == PAIRED_TWICE_USED);
         assert_int_equal(count_of(graph, GRAPH_CONCAT), variant == PAIRED_TWICE_USED ? 2 + LEVELS : 3);
         graph_free(graph);
