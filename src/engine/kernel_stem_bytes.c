@@ -336,11 +336,11 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     const struct graph_window *w = &c->window;
 
     (void)pictures;
-    return kernel_has_avx512() && __builtin_cpu_supports("avx512vnni") && !c->transposed && c->groups == 1 &&
-           !c->taps && !c->has_residual && w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW &&
-           w->stride[0] <= 2 && w->stride[1] <= 2 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
-           c->src.channels == CHANNELS && c->src.block == 1 && c->src.type == ONEDNN_U8 &&
-           (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_U8) && c->dst.width >= MOST_PIXELS &&
+    return kernel_has_vnni() && !c->transposed && c->groups == 1 && !c->taps && !c->has_residual &&
+           w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 &&
+           w->dilation[0] == 1 && w->dilation[1] == 1 && c->src.channels == CHANNELS && c->src.block == 1 &&
+           c->src.type == ONEDNN_U8 && (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_U8) &&
+           c->dst.width >= MOST_PIXELS &&
            (c->dst.block == LANES || (c->dst.block == 0 && c->dst.channels % LANES == 0)) &&
            kernel_activation_known(&c->activation);
 }
