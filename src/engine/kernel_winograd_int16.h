@@ -43,7 +43,7 @@ extern const winograd_product winograd_products[MOST_TILES + 1][2];
 
 AVX512_INLINE float winograd_from_bf16(uint16_t bits)
 {
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int32_t)bits << 16)));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128((int32_t)((uint32_t)bits << 16))));
 }
 
 /* The greatest of 32, counted as unsigned. */
