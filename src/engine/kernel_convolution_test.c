@@ -512,6 +512,13 @@ static void check_no_number(const struct kernel_convolution *kernel, const struc
         assert_true(isnan(get(&c.dst, to, 0, 0, 0)) && isnan(get(&c.dst, to, 7, 3, 3)));
         assert_true(isfinite(get(&c.dst, to, 0, 0, 4)) && isfinite(get(&c.dst, to, 15, 3, 11)));
     }
+    fill(&c.src, from);
+    weights[5 * 16 * 9 + 7] = NAN; /* of one output channel */
+    kernel_winograd_int16.pack(&c, weights, packed);
+    kernel_winograd_int16.run(
+        &c, &(struct onednn_addresses){.src = from, .weights = packed, .dst = to, .scratch = scratch}, &batch, 1);
+    assert_true(isnan(get(&c.dst, to, 5, 0, 0)) && isnan(get(&c.dst, to, 5, 3, 11)));
+    assert_true(isfinite(get(&c.dst, to, 4, 0, 0)) && isfinite(get(&c.dst, to, 15, 3, 11)));
     free(weights), free(from), free(to), free(packed), free(scratch);
 }
 

@@ -114,6 +114,11 @@ static int64_t place_of(int64_t channel, int64_t in_blocks)
     return block / 2 * 2 * LANES + lane / 4 * 8 + block % 2 * 4 + lane % 4;
 }
 
+static double greater(double one, double other) /* fmax is a call, for the sake of NaN */
+{
+    return one > other ? one : other;
+}
+
 static void transform_weights(const struct onednn_convolution *c, const void *weights, int64_t o, int64_t i,
                               double u[POINTS])
 {
@@ -141,6 +146,7 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
     memset(packed, 0, weights_bytes(c));
     for (o = 0; o < c->dst.channels; o++) {
         const int64_t width = o < paired ? 2 * LANES : LANES, first = o < paired ? o / width * width : paired;
+        double poison = 0.0;
 
         memset(most, 0, sizeof(most));
         memset(sum, 0, sizeof(sum));
@@ -151,19 +157,20 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
             transform_weights(c, weights, o, i, u);
             for (point = 0; point < POINTS; point++) {
                 sum[point] = (begins ? 0.0 : sum[point]) + fabs(u[point]);
-                most[point] = fmax(most[point], sum[point]);
-                largest[point] = fmax(largest[point], fabs(u[point]));
+                most[point] = greater(most[point], sum[point]);
+                largest[point] = greater(largest[point], fabs(u[point]));
+                poison += u[point] - u[point]; /* NaN where it is no number: there is no integer for that */
             }
         }
         for (point = 0; point < POINTS; point++) {
             sum[point] = winograd_unit(most[point], largest[point]);
-            scales[point * out + o] = (float)(1.0 / sum[point]);
+            scales[point * out + o] = (float)(1.0 / sum[point] + poison);
         }
         for (i = 0; i < c->src.channels; i++) {
             const int64_t place = place_of(i, in / LANES);
 
             transform_weights(c, weights, o, i, u);
-            for (point = 0; point < POINTS; point++)
+            for (point = 0; point < POINTS && poison == 0.0; point++)
                 to[point * in * out + first * in + (place / 2 * width + o - first) * 2 + place % 2] =
                     (int16_t)lrint(u[point] * sum[point]);
         }
