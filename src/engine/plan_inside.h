@@ -1,6 +1,6 @@
 /*
- * plan_inside.h - what the parts of a plan share: plan_choose.c, plan_build.c, which makes the steps, and plan.c, which
- * runs them. SPDX-License-Identifier: Apache-2.0
+ * plan_inside.h - what the parts of a plan share: plan_choose.c, plan_build.c and its parts, which make the steps, and
+ * plan.c, which runs them. SPDX-License-Identifier: Apache-2.0
  *
  * Included by those only. Depends on plan.h, onednn.h.
  */
@@ -152,6 +152,15 @@ static inline bool is_constant_or_missing(const struct plan_builder *builder, co
                                        value_of(builder, node->inputs[input])->type == GRAPH_F32);
 }
 
+static inline int64_t product_of_sizes(const int64_t *shape, int from, int to)
+{
+    int64_t all = 1;
+
+    for (; from < to; from++)
+        all *= shape[from];
+    return all;
+}
+
 static inline int64_t channels_of(const struct plan_builder *builder, int value)
 {
     return value_of(builder, value)->shape[1];
@@ -181,6 +190,43 @@ int plan_root_of(const struct plan_builder *builder, int value, int64_t *ret_cha
 
 /* Fills works_on_pictures, and of the values makes_picture, layout and parent. */
 MUST_USE enum serin_errc plan_choose(struct plan_builder *builder);
+
+/* ---- plan_forms.c ---- */
+
+/* A buffer of a slot, from the step that is being made on. */
+MUST_USE enum serin_errc plan_add_buffer(struct plan_builder *builder, uint64_t bytes, struct plan_place *ret);
+/* Begins a step that plan_step_end puts at the end of the list. */
+MUST_USE enum serin_errc plan_step_begin(struct plan_builder *builder, enum plan_step_kind kind, int node,
+                                         int input_count, int output_count, struct plan_step **ret);
+void plan_step_end(struct plan_builder *builder);
+/* Where value is written as a picture, and where it lies as one for those who read it; and as a plain value. */
+MUST_USE enum serin_errc plan_picture_to_write(struct plan_builder *builder, int value, struct plan_place *ret);
+MUST_USE enum serin_errc plan_picture_to_read(struct plan_builder *builder, int value, struct plan_place *ret);
+MUST_USE enum serin_errc plan_plain_to_write(struct plan_builder *builder, int value, struct plan_place *ret);
+MUST_USE enum serin_errc plan_plain_to_read(struct plan_builder *builder, int value, struct plan_place *ret);
+/* An input of fp32 as the caller has it: a byte each. */
+MUST_USE enum serin_errc plan_bytes_to_write(struct plan_builder *builder, int value, struct plan_place *ret);
+/* value lies where something else does: its memory, with the strides of its own shape. */
+void plan_lies_at(struct plan_builder *builder, int value, struct plan_place place);
+/* The picture of floats that value, which has no plain form yet, has the numbers of, in their order, where it can be
+ * put into a concatenation over axis row by row; GRAPH_NONE where it cannot. */
+int plan_picture_in_rows(const struct plan_builder *builder, int value, int axis);
+/* A step that changes the layout: from src, which lies at from, to dst. */
+MUST_USE enum serin_errc plan_add_reorder(struct plan_builder *builder, const struct onednn_image *src,
+                                          struct plan_place from, const struct onednn_image *dst, struct plan_place to,
+                                          int64_t pictures);
+/* A step that makes a picture of floats plain, its rows row_stride bytes from each other. */
+MUST_USE enum serin_errc plan_add_rows(struct plan_builder *builder, int picture, struct plan_place to,
+                                       size_t row_stride);
+/* Channels [from_channel, + count) of one picture to to_channel of another; last: nothing comes behind them. */
+MUST_USE enum serin_errc plan_add_copy(struct plan_builder *builder, int from, int64_t from_channel, int to,
+                                       int64_t to_channel, int64_t count, bool last);
+
+/* ---- plan_pictures.c, plan_plain.c ---- */
+
+MUST_USE enum serin_errc plan_build_picture_node(struct plan_builder *builder, int at);
+MUST_USE enum serin_errc plan_add_scratch(struct plan_builder *builder, struct plan_step *step);
+MUST_USE enum serin_errc plan_build_plain_node(struct plan_builder *builder, int at);
 
 /* ---- plan_build.c ---- */
 
