@@ -235,6 +235,7 @@ static enum serin_errc lease_take(const struct engine *engine, const struct tens
 
     pthread_mutex_lock(&network->lock);
     rc = plan_for(engine, inputs, threads, &planned, error);
+    BUG_ON(rc == SERIN_OK && !planned);
     if (rc == SERIN_OK && planned->free) {
         *ret = planned->free;
         planned->free = planned->free->next;

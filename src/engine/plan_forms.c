@@ -339,6 +339,7 @@ enum serin_errc plan_add_copy(struct plan_builder *builder, int from, int64_t fr
         rc = plan_step_begin(builder, STEP_COPY_CHANNELS, value_of(builder, to)->producer, 1, 1, &step);
     if (rc != SERIN_OK)
         return rc;
+    BUG_ON(!step);
     step->inputs[0] = src, step->outputs[0] = dst;
     step->pictures = value_of(builder, to)->shape[0];
     step->src = builder->values[from].layout, step->dst = builder->values[to].layout;
