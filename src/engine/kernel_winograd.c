@@ -7,7 +7,7 @@
  * 14 tiles x 2 blocks of 16 output channels in registers: a number of the input is broadcast, a block of weights is a
  * vector. The border of the picture reads zeros; of the tiles at the end only what lies in the picture is written.
  *
- * Against a direct sum a decimal digit is lost: 1e-6 of the greatest result becomes some 1e-6.
+ * Within 1e-5 of the greatest result.
  *
  * The weights take four times the memory of the file's. No AVX2 form: oneDNN's convolutions do that.
  */

@@ -12,7 +12,7 @@
  * (of d's transform to 16 bits, say) shows a third as much in the results as with the 1 and 2 of the paper, as the
  * norms of the three matrices tell: rows of B^T have an absolute sum of at most 5.12 in place of 10.
  *
- * Included by kernel_winograd.c and kernel_winograd_int16.c only.
+ * Included by the kernels of Winograd only.
  */
 #ifndef ENGINE_KERNEL_WINOGRAD_H
 #define ENGINE_KERNEL_WINOGRAD_H
