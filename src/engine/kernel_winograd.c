@@ -190,38 +190,10 @@ typedef void (*product_function)(int64_t in_blocks, int64_t group, const float *
         product_body(tiles, width, in_blocks, group, v, u, m);                                                         \
     }
 #define PRODUCTS(tiles) PRODUCT(tiles, 1) PRODUCT(tiles, 2)
-PRODUCTS(1)
-PRODUCTS(2)
-PRODUCTS(3)
-PRODUCTS(4)
-PRODUCTS(5)
-PRODUCTS(6)
-PRODUCTS(7)
-PRODUCTS(8)
-PRODUCTS(9)
-PRODUCTS(10)
-PRODUCTS(11)
-PRODUCTS(12)
-PRODUCTS(13)
-PRODUCTS(14)
+EACH_COUNT_OF_TILES(PRODUCTS)
 
-static const product_function products[MOST_TILES + 1][2] = {
-    {NULL, NULL},
-    {product_1_1, product_1_2},
-    {product_2_1, product_2_2},
-    {product_3_1, product_3_2},
-    {product_4_1, product_4_2},
-    {product_5_1, product_5_2},
-    {product_6_1, product_6_2},
-    {product_7_1, product_7_2},
-    {product_8_1, product_8_2},
-    {product_9_1, product_9_2},
-    {product_10_1, product_10_2},
-    {product_11_1, product_11_2},
-    {product_12_1, product_12_2},
-    {product_13_1, product_13_2},
-    {product_14_1, product_14_2},
-};
+#define ROW(tiles) {product_##tiles##_1, product_##tiles##_2},
+static const product_function products[MOST_TILES + 1][2] = {{NULL, NULL}, EACH_COUNT_OF_TILES(ROW)};
 
 static void multiply(const struct layer *l, int64_t count, const float *v, const float *u, float *m)
 {
@@ -355,7 +327,7 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
 static bool pays(const struct onednn_convolution *c, int64_t pictures)
 {
     (void)pictures;
-    return winograd_fits(c) && c->src.type == ONEDNN_F32 && c->dst.type == ONEDNN_F32 && c->src.block == LANES &&
+    return winograd_fits(c, 1) && c->src.type == ONEDNN_F32 && c->dst.type == ONEDNN_F32 && c->src.block == LANES &&
            c->dst.block == LANES;
 }
 

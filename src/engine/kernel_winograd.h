@@ -25,6 +25,10 @@
 #define POINTS     36
 #define MOST_TILES 14 /* in registers, with 2 blocks of output channels: 28 sums, 2 weights, a broadcast */
 
+/* what(n) for each number of tiles that a product is made for. */
+#define EACH_COUNT_OF_TILES(what)                                                                                      \
+    what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) what(10) what(11) what(12) what(13) what(14)
+
 #define POINT_A 0.70710678118654752
 #define POINT_B 1.41421356237309505
 
@@ -74,13 +78,13 @@ static inline int64_t winograd_group(int64_t tiles, int threads, int64_t bytes_o
     return parts_of(share, parts_of(share, most < 2 * MOST_TILES ? 2 * MOST_TILES : most)); /* all of the same size */
 }
 
-static inline bool winograd_fits(const struct onednn_convolution *c)
+static inline bool winograd_fits(const struct onednn_convolution *c, int stride)
 {
     const struct graph_window *w = &c->window;
 
     return kernel_has_avx512() && !c->transposed && !c->residual_first && c->groups == 1 && !c->taps &&
-           w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 &&
-           w->dilation[1] == 1 && kernel_activation_known(&c->activation);
+           w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == stride && w->stride[1] == stride &&
+           w->dilation[0] == 1 && w->dilation[1] == 1 && kernel_activation_known(&c->activation);
 }
 
 /* G g G^T */

@@ -93,15 +93,9 @@ static size_t scratch_bytes(const struct onednn_convolution *c, int64_t pictures
 
 /* ---- weights ---- */
 
-static int64_t weights_count(const struct onednn_convolution *c)
-{
-    return POINTS * onednn_round_up(c->src.channels, LANES) * onednn_round_up(c->dst.channels, LANES);
-}
-
 static size_t weights_bytes(const struct onednn_convolution *c)
 {
-    return (size_t)weights_count(c) * sizeof(int16_t) +
-           (size_t)(POINTS * onednn_round_up(c->dst.channels, LANES)) * sizeof(float);
+    return winograd_weights_bytes(c, POINTS);
 }
 
 /* The place of an input channel among the 16-bit numbers of a tile, or of one output channel's weights. */
@@ -138,7 +132,7 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
     const int64_t in = onednn_round_up(c->src.channels, LANES), out = onednn_round_up(c->dst.channels, LANES);
     const int64_t paired = out / (2 * LANES) * (2 * LANES);
     int16_t *to = packed;
-    float *scales = (float *)(void *)((char *)packed + (size_t)weights_count(c) * sizeof(int16_t));
+    float *scales = (float *)(void *)((char *)packed + (size_t)winograd_weights_count(c, POINTS) * sizeof(int16_t));
     double u[POINTS], most[POINTS], sum[POINTS], largest[POINTS];
     int64_t o, i;
     int point;
@@ -179,22 +173,12 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
 
 /* ---- input ---- */
 
-/* A row's pixels, whose blocks of 16 are looked at: highest is the greatest number as a signed integer, which is the
- * greatest if one is positive, and lowest as an unsigned one, which is the least if one is negative. */
-AVX512_INLINE void look_at(const char *from, __mmask16 which, __m512i *highest, __m512i *lowest)
-{
-    const __m512i d = which == 0xffff ? _mm512_loadu_si512(from) : _mm512_maskz_loadu_epi32(which, from);
-
-    *highest = _mm512_max_epi16(*highest, d);
-    *lowest = _mm512_max_epu16(*lowest, d);
-}
-
 /* s and 1 / s of each tile: scales[2 t], scales[2 t + 1]. */
 AVX512 static void find_scales(const struct onednn_convolution *c, const struct layer *l, const struct strides *strides,
                                const char *from, size_t picture_bytes, int64_t first, int64_t count, float *scales)
 {
     struct winograd_tile tile = winograd_tile_at(c, first);
-    int64_t block, t, y, x;
+    int64_t t;
 
     for (t = 0; t < count; t++, winograd_tile_step(c, &tile)) {
         const int64_t top = tile.down * TILE - c->window.pad_begin[0];
@@ -203,22 +187,10 @@ AVX512 static void find_scales(const struct onednn_convolution *c, const struct 
         const int64_t begin_x = left < 0 ? 0 : left, end_x = least(left + REACH, c->src.width);
         const char *pixels =
             from + (size_t)tile.picture * picture_bytes + begin_y * strides->row + begin_x * strides->pixel;
-        __m512i highest = _mm512_setzero_si512(), lowest = _mm512_setzero_si512();
-
-        for (block = 0; block < l->in_blocks; block++, pixels += strides->block) {
-            const char *row = pixels;
-
-            for (y = begin_y; y < end_y; y++, row += strides->row)
-                if (end_x - begin_x == REACH) {
-                    look_at(row, 0xffff, &highest, &lowest);
-                    look_at(row + 64, 0xffff, &highest, &lowest);
-                    look_at(row + 128, 0xffff, &highest, &lowest);
-                } else {
-                    for (x = begin_x; x < end_x; x += 2)
-                        look_at(row + (x - begin_x) * strides->pixel, x + 1 < end_x ? 0xffff : 0xff, &highest, &lowest);
-                }
-        }
-        const float range = winograd_range(highest, lowest);
+        const int64_t height = end_y - begin_y, width = end_x - begin_x;
+        const float range = width == REACH
+                                ? winograd_range(pixels, height, REACH, l->in_blocks, strides->row, strides->block)
+                                : winograd_range(pixels, height, width, l->in_blocks, strides->row, strides->block);
         const float scale = MOST_V / MOST_GROWTH / range;
 
         scales[2 * t] = scale < 1e30f ? scale : 1e30f; /* the range of very small numbers, or of none */
@@ -399,38 +371,10 @@ AVX512_VNNI_INLINE void product_body(const int tiles, const int width, int64_t i
         product_body(tiles, width, in_blocks, group, v, u, scales, m);                                                 \
     }
 #define PRODUCTS(tiles) PRODUCT(tiles, 1) PRODUCT(tiles, 2)
-PRODUCTS(1)
-PRODUCTS(2)
-PRODUCTS(3)
-PRODUCTS(4)
-PRODUCTS(5)
-PRODUCTS(6)
-PRODUCTS(7)
-PRODUCTS(8)
-PRODUCTS(9)
-PRODUCTS(10)
-PRODUCTS(11)
-PRODUCTS(12)
-PRODUCTS(13)
-PRODUCTS(14)
+EACH_COUNT_OF_TILES(PRODUCTS)
 
-const winograd_product winograd_products[MOST_TILES + 1][2] = {
-    {NULL, NULL},
-    {pairs_1_1, pairs_1_2},
-    {pairs_2_1, pairs_2_2},
-    {pairs_3_1, pairs_3_2},
-    {pairs_4_1, pairs_4_2},
-    {pairs_5_1, pairs_5_2},
-    {pairs_6_1, pairs_6_2},
-    {pairs_7_1, pairs_7_2},
-    {pairs_8_1, pairs_8_2},
-    {pairs_9_1, pairs_9_2},
-    {pairs_10_1, pairs_10_2},
-    {pairs_11_1, pairs_11_2},
-    {pairs_12_1, pairs_12_2},
-    {pairs_13_1, pairs_13_2},
-    {pairs_14_1, pairs_14_2},
-};
+#define ROW(tiles) {pairs_##tiles##_1, pairs_##tiles##_2},
+const winograd_product winograd_products[MOST_TILES + 1][2] = {{NULL, NULL}, EACH_COUNT_OF_TILES(ROW)};
 
 static void multiply(const struct layer *l, int64_t count, const int16_t *v, const int16_t *u, const float *scales,
                      float *m)
@@ -580,7 +524,7 @@ static void run_part(void *data, int part, int parts)
     const struct strides src = strides_of(&c->src);
     const int64_t end = l->tiles * (part + 1) / parts;
     const int16_t *u = addresses->weights;
-    const float *u_scales = (const float *)(const void *)(u + weights_count(c));
+    const float *u_scales = (const float *)(const void *)(u + winograd_weights_count(c, POINTS));
     char *scratch = (char *)addresses->scratch + (size_t)part * scratch_of_thread(l);
     int16_t *v = (int16_t *)(void *)scratch;
     float *m = (float *)(void *)(scratch + POINTS * l->v_stride * 2);
@@ -643,7 +587,7 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
     const bool to_floats = c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32;
 
     (void)pictures;
-    if (!winograd_fits(c) || !kernel_has_vnni() || onednn_has_amx())
+    if (!winograd_fits(c, 1) || !kernel_has_vnni() || onednn_has_amx())
         return false;
     if (c->src.type == ONEDNN_BF16)
         return to_floats && c->src.block == LANES && c->dst.block == LANES;

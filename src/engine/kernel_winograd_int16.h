@@ -30,6 +30,18 @@ static inline double winograd_unit(double most, double largest)
     return isfinite(q) && q > 0.0 ? q : 1.0;
 }
 
+/* Weights of so many places, and behind them a scale for each place and output channel. */
+static inline int64_t winograd_weights_count(const struct onednn_convolution *c, int places)
+{
+    return places * onednn_round_up(c->src.channels, LANES) * onednn_round_up(c->dst.channels, LANES);
+}
+
+static inline size_t winograd_weights_bytes(const struct onednn_convolution *c, int places)
+{
+    return (size_t)winograd_weights_count(c, places) * sizeof(int16_t) +
+           (size_t)(places * onednn_round_up(c->dst.channels, LANES)) * sizeof(float);
+}
+
 #ifdef KERNEL_VECTORS
 
 /* m[out][tile] = the sum over in of v[in][tile] u[in][out] / q[out], of tiles that lie group apart in blocks. v:
@@ -56,12 +68,25 @@ AVX512_INLINE uint16_t winograd_greatest(__m512i x)
     return (uint16_t)~_mm_extract_epi16(least_of_not, 0);
 }
 
-/* The greatest number less the least, both counted with 0, of numbers of bf16 of which highest and lowest have the
- * greatest as signed and as unsigned integers, beginning with 0. */
-AVX512_INLINE float winograd_range(__m512i highest, __m512i lowest)
+/* The greatest number less the least, both counted with 0, of so many pixels of bf16 in all blocks of channels. */
+AVX512_INLINE float winograd_range(const char *from, int64_t height, int64_t width, int64_t in_blocks,
+                                   int64_t row_bytes, int64_t block_bytes)
 {
-    const uint16_t most = winograd_greatest(highest), least_one = winograd_greatest(lowest);
+    const __mmask16 last = width % 2 ? 0xff : 0xffff;           /* two pixels are looked at together */
+    __m512i highest = _mm512_setzero_si512(), lowest = highest; /* as signed integers, and as unsigned ones */
+    uint16_t most, least_one;
+    int64_t block, y, x;
 
+    for (block = 0; block < in_blocks; block++, from += block_bytes)
+        for (y = 0; y < height; y++)
+            for (x = 0; x < width; x += 2) {
+                const char *at = from + y * row_bytes + x * 2 * LANES;
+                const __m512i d = _mm512_maskz_loadu_epi32(x + 2 < width ? 0xffff : last, at);
+
+                highest = _mm512_max_epi16(highest, d);
+                lowest = _mm512_max_epu16(lowest, d);
+            }
+    most = winograd_greatest(highest), least_one = winograd_greatest(lowest);
     return winograd_from_bf16(most) - (least_one >> 15 ? winograd_from_bf16(least_one) : 0.0f);
 }
 

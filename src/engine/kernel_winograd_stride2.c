@@ -75,15 +75,9 @@ static size_t scratch_bytes(const struct onednn_convolution *c, int64_t pictures
 
 /* ---- weights ---- */
 
-static int64_t weights_count(const struct onednn_convolution *c)
-{
-    return PLACES * onednn_round_up(c->src.channels, LANES) * onednn_round_up(c->dst.channels, LANES);
-}
-
 static size_t weights_bytes(const struct onednn_convolution *c)
 {
-    return (size_t)weights_count(c) * sizeof(int16_t) +
-           (size_t)(PLACES * onednn_round_up(c->dst.channels, LANES)) * sizeof(float);
+    return winograd_weights_bytes(c, PLACES);
 }
 
 /* What each place has of the taps of a row or column. */
@@ -177,7 +171,7 @@ AVX512 static void pack(const struct onednn_convolution *c, const void *weights,
     const int64_t in = onednn_round_up(c->src.channels, LANES), out = onednn_round_up(c->dst.channels, LANES);
     const int64_t paired = out / (2 * LANES) * (2 * LANES);
     int16_t *to = packed;
-    float *scales = (float *)(void *)((char *)packed + (size_t)weights_count(c) * sizeof(int16_t));
+    float *scales = (float *)(void *)((char *)packed + (size_t)winograd_weights_count(c, PLACES) * sizeof(int16_t));
     float units[PLACES][LANES] __attribute__((aligned(64)));
     __m512 one[PLACES], next[PLACES], taps[3][3];
     int64_t o, i;
@@ -240,22 +234,9 @@ AVX512_INLINE struct scale scale_of(const bool whole, const struct region *regio
     const int64_t height = whole ? SPAN : region->end_y - region->begin_y;
     const int64_t width = whole ? SPAN : region->end_x - region->begin_x;
     const char *from = region->from + region->begin_y * region->row_bytes + region->begin_x * PIXEL_BYTES;
-    const __mmask16 last = width % 2 ? 0xff : 0xffff;
-    __m512i highest = _mm512_setzero_si512(), lowest = highest;
+    const float range = winograd_range(from, height, width, in_blocks, region->row_bytes, region->block_bytes);
     struct scale scale = {1.0f, NAN};
-    int64_t block, y, x;
-    float range;
 
-    for (block = 0; block < in_blocks; block++, from += region->block_bytes)
-        for (y = 0; y < height; y++)
-            for (x = 0; x < width; x += 2) {
-                const char *at = from + y * region->row_bytes + x * PIXEL_BYTES;
-                const __m512i d = _mm512_maskz_loadu_epi32(x + 2 < width ? 0xffff : last, at);
-
-                highest = _mm512_max_epi16(highest, d);
-                lowest = _mm512_max_epu16(lowest, d);
-            }
-    range = winograd_range(highest, lowest);
     if (range < 1e30f) { /* not a NaN either */
         const float most = MOST_V / GROWTH / (range > 1e-30f ? range : 1e-30f);
         uint32_t bits;
@@ -492,7 +473,7 @@ static void run_part(void *data, int part, int parts)
     const output_function transform_output =
         c->dst.type == ONEDNN_BF16 && c->activation.op == GRAPH_SILU ? output_silu_bf16 : output_other;
     const int16_t *u = addresses->weights;
-    const float *u_scales = (const float *)(const void *)(u + weights_count(c));
+    const float *u_scales = (const float *)(const void *)(u + winograd_weights_count(c, PLACES));
     char *scratch = (char *)addresses->scratch + (size_t)part * scratch_of_thread(l);
     int16_t *v = (int16_t *)(void *)scratch;
     float *m = (float *)(void *)(scratch + PLACES * l->v_stride * 2);
@@ -535,15 +516,9 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
 
 static bool pays(const struct onednn_convolution *c, int64_t pictures)
 {
-    const struct graph_window *w = &c->window;
-
-    if (c->src.channels <= LANES || winograd_tiles(c, pictures) < FEWEST_TILES)
-        return false;
-    return kernel_has_vnni() && !onednn_has_amx() && !c->transposed && !c->has_residual && c->groups == 1 && !c->taps &&
-           w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 2 && w->stride[1] == 2 && w->dilation[0] == 1 &&
-           w->dilation[1] == 1 && c->src.type == ONEDNN_BF16 && c->src.block == LANES &&
-           (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32) && c->dst.block == LANES &&
-           kernel_activation_known(&c->activation);
+    return winograd_fits(c, 2) && kernel_has_vnni() && !onednn_has_amx() && !c->has_residual &&
+           c->src.channels > LANES && winograd_tiles(c, pictures) >= FEWEST_TILES && c->src.type == ONEDNN_BF16 &&
+           c->src.block == LANES && (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32) && c->dst.block == LANES;
 }
 
 const struct kernel_convolution kernel_winograd_stride2 = {.name = "winograd stride 2",
