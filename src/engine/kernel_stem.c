@@ -27,8 +27,8 @@ struct stem {
     const struct onednn_convolution *convolution;
     const struct onednn_addresses *addresses;
     const struct kernel_batch *batch;
-    int64_t row;                      /* floats of a widened row of one channel */
-    int64_t pixel_bytes, block_bytes; /* from a pixel of dst, and from 16 of its channels, to the next */
+    int64_t row; /* floats of a widened row of one channel */
+    struct kernel_strides dst;
 };
 
 /* All that the last pixels of a row reach, even those that are only there to fill up the registers. */
@@ -119,7 +119,7 @@ AVX512_INLINE void pixels_body(const int pixels, const int width, const int stri
         UNROLL
     for (p = 0; p < pixels; p++)
         if (p < count) {
-            const int64_t at = k * stem->block_bytes + p * stem->pixel_bytes;
+            const int64_t at = k * stem->dst.block + p * stem->dst.pixel;
             __m512 y = activate(op, c->activation.alpha, type, sum[p][k]);
 
             if (residual)
@@ -163,7 +163,7 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const f
         const pixels_function function = functions[width - 1][c->window.stride[1] - 1];
 
         for (x = 0; x < c->dst.width; x += pixels) {
-            const size_t at = (size_t)(block * stem->block_bytes + (y * c->dst.width + x) * stem->pixel_bytes);
+            const size_t at = (size_t)(block * stem->dst.block + (y * c->dst.width + x) * stem->dst.pixel);
 
             function(stem, taps, x * c->window.stride[1], (const float *)addresses->weights + block * weights_of_block,
                      addresses->bias ? (const float *)addresses->bias + block * LANES : NULL,
@@ -232,13 +232,8 @@ static void run_part(void *data, int part, int parts)
 static void run(const struct onednn_convolution *c, const struct onednn_addresses *addresses,
                 const struct kernel_batch *batch, int threads)
 {
-    const int64_t block_bytes = (int64_t)onednn_type_bytes(c->dst.type) * LANES;
-    struct stem stem = {c, addresses, batch, row_floats(c), block_bytes, block_bytes};
+    struct stem stem = {c, addresses, batch, row_floats(c), kernel_strides_of(&c->dst)};
 
-    if (c->dst.block == 0)
-        stem.pixel_bytes = c->dst.channels / LANES * block_bytes;
-    else
-        stem.block_bytes = c->dst.height * c->dst.width * block_bytes;
     onednn_parallel(threads, run_part, &stem);
 }
 

@@ -28,9 +28,9 @@ struct stem {
     const struct onednn_convolution *convolution;
     const struct onednn_addresses *addresses;
     const struct kernel_batch *batch;
-    int64_t row;                      /* numbers of a widened row */
-    int64_t pixel_bytes, block_bytes; /* from a pixel of dst, and from 16 of its channels, to the next */
-    float units, zero;                /* integers: of them in 1.0, and the one for 0.0 */
+    int64_t row; /* numbers of a widened row */
+    struct kernel_strides dst;
+    float units, zero; /* integers: of them in 1.0, and the one for 0.0 */
 };
 
 /* Of the numbers that a row of the window meets. */
@@ -128,7 +128,7 @@ AVX512_VNNI_INLINE void store_two_integers(const struct stem *stem, char *to, co
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0), _mm512_packus_epi16(words, words)));
 
     _mm_store_si128((__m128i *)(void *)to, _mm256_castsi256_si128(both));
-    _mm_store_si128((__m128i *)(void *)(to + stem->pixel_bytes), _mm256_extracti128_si256(both, 1));
+    _mm_store_si128((__m128i *)(void *)(to + stem->dst.pixel), _mm256_extracti128_si256(both, 1));
 }
 
 /* The results of pixels x (16 width). rows: those of the window, at the first of the pixels. */
@@ -184,9 +184,9 @@ AVX512_VNNI_INLINE void pixels_body(const int pixels, const int width, const int
                 y[i] = activate(op, c->activation.alpha, type,
                                 _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[p + i][k]), scale, shift));
             if (type == ONEDNN_U8)
-                store_two_integers(stem, to + k * stem->block_bytes + p * stem->pixel_bytes, y);
+                store_two_integers(stem, to + k * stem->dst.block + p * stem->dst.pixel, y);
             else
-                store_two_blocks(type, to + k * stem->block_bytes + p * stem->pixel_bytes, stem->pixel_bytes, y);
+                store_two_blocks(type, to + k * stem->dst.block + p * stem->dst.pixel, stem->dst.pixel, y);
         }
     }
 }
@@ -232,7 +232,7 @@ static void run_row(const struct stem *stem, int64_t picture, int64_t y, const i
             function(stem, rows, x * c->window.stride[1] * CHANNELS, scales + block * LANES,
                      weights + block * LANES * weights_of_channel(c), bias ? bias + block * LANES : NULL,
                      (char *)stem->addresses->dst + (size_t)picture * stem->batch->dst_bytes +
-                         (size_t)(block * stem->block_bytes + (y * c->dst.width + x) * stem->pixel_bytes));
+                         (size_t)(block * stem->dst.block + (y * c->dst.width + x) * stem->dst.pixel));
         }
     }
 }
@@ -309,18 +309,12 @@ static void run_part(void *data, int part, int parts)
 static void run(const struct onednn_convolution *c, const struct onednn_addresses *addresses,
                 const struct kernel_batch *batch, int threads)
 {
-    const int64_t block_bytes = (int64_t)onednn_type_bytes(c->dst.type) * LANES;
     struct stem stem = {.convolution = c,
                         .addresses = addresses,
                         .batch = batch,
                         .row = row_numbers(c),
-                        .pixel_bytes = block_bytes,
-                        .block_bytes = block_bytes};
+                        .dst = kernel_strides_of(&c->dst)};
 
-    if (c->dst.block == 0)
-        stem.pixel_bytes = c->dst.channels / LANES * block_bytes;
-    else
-        stem.block_bytes = c->dst.height * c->dst.width * block_bytes;
     if (c->dst.type == ONEDNN_U8) {
         stem.units = 1.0f / c->integers.scale;
         stem.zero = (float)c->integers.zero;

@@ -39,6 +39,23 @@ static inline bool kernel_has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && onednn_block() == LANES;
 }
 
+/* Bytes from a pixel, a row, and 16 channels of a picture to the next. */
+struct kernel_strides {
+    int64_t pixel, row, block;
+};
+
+static inline struct kernel_strides kernel_strides_of(const struct onednn_image *image)
+{
+    const int64_t bytes = (int64_t)onednn_type_bytes(image->type);
+    const int64_t pixel = (image->block ? image->block : image->channels) * bytes;
+
+    return (struct kernel_strides){
+        .pixel = pixel,
+        .row = image->width * pixel,
+        .block = image->block ? image->height * image->width * pixel : LANES * bytes,
+    };
+}
+
 static inline bool kernel_has_vnni(void)
 {
     return kernel_has_avx512() && __builtin_cpu_supports("avx512vnni");

@@ -39,26 +39,9 @@ struct layer {
     int64_t v_stride, m_stride;    /* numbers from one of the 36 products to the next */
 };
 
-/* What lies around a block of channels. */
-struct strides {
-    int64_t pixel, row, block; /* bytes */
-};
-
 static bool is_integers(enum onednn_type type)
 {
     return type == ONEDNN_U8 || type == ONEDNN_S8;
-}
-
-static struct strides strides_of(const struct onednn_image *image)
-{
-    const int64_t bytes = (int64_t)onednn_type_bytes(image->type),
-                  block = image->block ? image->block : image->channels;
-
-    return (struct strides){
-        .pixel = block * bytes,
-        .row = image->width * block * bytes,
-        .block = image->block ? image->height * image->width * block * bytes : LANES * bytes,
-    };
 }
 
 static struct layer measure(const struct onednn_convolution *c, int64_t pictures, int threads)
@@ -174,8 +157,9 @@ static void pack(const struct onednn_convolution *c, const void *weights, void *
 /* ---- input ---- */
 
 /* s and 1 / s of each tile: scales[2 t], scales[2 t + 1]. */
-AVX512 static void find_scales(const struct onednn_convolution *c, const struct layer *l, const struct strides *strides,
-                               const char *from, size_t picture_bytes, int64_t first, int64_t count, float *scales)
+AVX512 static void find_scales(const struct onednn_convolution *c, const struct layer *l,
+                               const struct kernel_strides *strides, const char *from, size_t picture_bytes,
+                               int64_t first, int64_t count, float *scales)
 {
     struct winograd_tile tile = winograd_tile_at(c, first);
     int64_t t;
@@ -212,7 +196,7 @@ AVX512_INLINE __m512 load_pixel(enum onednn_type type, const char *from, __m512i
 /* Tiles [first, first + count) of a pair of blocks of channels, or of one; from: the first block of the first picture.
  * Of a tile's six columns the first two were the last two of the tile before it in the row. */
 AVX512_INLINE void transform_input_body(enum onednn_type type, const int blocks, const struct onednn_convolution *c,
-                                        const struct layer *l, const struct strides *strides, const char *from,
+                                        const struct layer *l, const struct kernel_strides *strides, const char *from,
                                         size_t picture_bytes, int64_t first, int64_t count, const float *scales,
                                         int16_t *v)
 {
@@ -279,13 +263,13 @@ AVX512_INLINE void transform_input_body(enum onednn_type type, const int blocks,
     }
 }
 
-typedef void (*input_function)(const struct onednn_convolution *c, const struct layer *l, const struct strides *strides,
-                               const char *from, size_t picture_bytes, int64_t first, int64_t count,
-                               const float *scales, int16_t *v);
+typedef void (*input_function)(const struct onednn_convolution *c, const struct layer *l,
+                               const struct kernel_strides *strides, const char *from, size_t picture_bytes,
+                               int64_t first, int64_t count, const float *scales, int16_t *v);
 
 #define INPUT(name, type, blocks)                                                                                      \
     AVX512 static void name##_##blocks(const struct onednn_convolution *c, const struct layer *l,                      \
-                                       const struct strides *strides, const char *from, size_t picture_bytes,          \
+                                       const struct kernel_strides *strides, const char *from, size_t picture_bytes,   \
                                        int64_t first, int64_t count, const float *scales, int16_t *v)                  \
     {                                                                                                                  \
         transform_input_body(type, blocks, c, l, strides, from, picture_bytes, first, count, scales, v);               \
@@ -403,7 +387,7 @@ static void multiply(const struct layer *l, int64_t count, const int16_t *v, con
 struct output {
     const struct onednn_convolution *convolution;
     const struct layer *layer;
-    struct strides strides, residual_strides;
+    struct kernel_strides strides, residual_strides;
     enum onednn_type residual_type;
     const float *unit; /* of integers: what 1 of each channel's weights stands for; NULL: 1 */
     float y_scale, y_zero, residual_scale;
@@ -445,7 +429,7 @@ AVX512_INLINE void transform_output_body(enum onednn_type type, enum graph_op op
                                          int64_t first, int64_t count)
 {
     const struct onednn_convolution *c = output->convolution;
-    const struct strides *strides = &output->strides, *from = &output->residual_strides;
+    const struct kernel_strides *strides = &output->strides, *from = &output->residual_strides;
     const __m512 shift = bias ? _mm512_load_ps(bias + block * LANES) : _mm512_setzero_ps();
     const __m512 unit = output->unit ? _mm512_loadu_ps(output->unit + block * LANES) : _mm512_set1_ps(1.0f);
     const int64_t m_stride = output->layer->m_stride;
@@ -521,7 +505,7 @@ static void run_part(void *data, int part, int parts)
     const struct layer *l = work->layer;
     const struct onednn_convolution *c = work->convolution;
     const struct onednn_addresses *addresses = work->addresses;
-    const struct strides src = strides_of(&c->src);
+    const struct kernel_strides src = kernel_strides_of(&c->src);
     const int64_t end = l->tiles * (part + 1) / parts;
     const int16_t *u = addresses->weights;
     const float *u_scales = (const float *)(const void *)(u + winograd_weights_count(c, POINTS));
@@ -561,7 +545,7 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
     const struct layer l = measure(c, batch->pictures, threads);
     const struct graph_quantized *scales = c->quantized.scales;
     struct onednn_image residual = c->dst;
-    struct output output = {.convolution = c, .layer = &l, .strides = strides_of(&c->dst)};
+    struct output output = {.convolution = c, .layer = &l, .strides = kernel_strides_of(&c->dst)};
     output_function transform_output = output_other;
 
     if (scales) {
@@ -574,7 +558,7 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
         output.residual_zero = scales->residual.zero;
     }
     output.residual_type = residual.type;
-    output.residual_strides = strides_of(&residual);
+    output.residual_strides = kernel_strides_of(&residual);
     if (c->activation.op == GRAPH_SILU && c->dst.type == ONEDNN_BF16)
         transform_output = output_silu_bf16;
     if (c->activation.op == GRAPH_SILU && c->dst.type == ONEDNN_U8)
