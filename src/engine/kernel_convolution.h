@@ -19,7 +19,8 @@ struct kernel_batch {
 };
 
 struct kernel_convolution {
-    const char *name; /* for people */
+    const char *name;     /* for people */
+    bool weights_of_bf16; /* where src is bf16; others have more digits */
     /* It can do this on this processor, and is the faster: pictures are those of a batch. */
     bool (*pays)(const struct onednn_convolution *convolution, int64_t pictures);
     size_t (*weights_bytes)(const struct onednn_convolution *convolution);

@@ -233,6 +233,7 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
 }
 
 const struct kernel_convolution kernel_pointwise = {.name = "pointwise",
+                                                    .weights_of_bf16 = true,
                                                     .pays = pays,
                                                     .weights_bytes = weights_bytes,
                                                     .pack = pack,

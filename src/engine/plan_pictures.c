@@ -8,6 +8,7 @@
 
 #include "base/siphash.h"
 #include "engine/graph_fuse.h"
+#include "engine/round_weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,34 @@ static uint64_t digest_of(const struct graph_value *constant)
     return siphash(key, constant->constant, (size_t)graph_value_bytes(constant));
 }
 
+/* Of floats, as step's convolution multiplies them; transposed ones have an output channel's weights apart. */
+static bool takes_weights_of_bf16(const struct plan_builder *builder, const struct plan_step *step)
+{
+    return step->src.type == ONEDNN_BF16 && builder->graph->nodes[step->node].op == GRAPH_CONV &&
+           (!step->kernel || step->kernel->weights_of_bf16);
+}
+
+/* All output channels of constant; NULL without memory. */
+static float *rounded_weights(const struct graph_value *constant)
+{
+    const int64_t count = product_of_sizes(constant->shape, 1, constant->rank);
+    float *rounded = malloc((size_t)graph_value_bytes(constant));
+    int64_t o;
+
+    for (o = 0; rounded && o < constant->shape[0]; o++)
+        round_weights(count, (const float *)constant->constant + o * count, rounded + o * count);
+    return rounded;
+}
+
 /* step's convolution is by its kernel or its primitive. */
 static enum serin_errc packed_weights(struct plan_builder *builder, const struct graph_value *constant,
                                       struct plan_step *step)
 {
     const uint64_t digest = digest_of(constant);
     struct plan_weights *weights = builder->weights;
+    const void *numbers = constant->constant;
     enum serin_errc rc = SERIN_OK;
+    float *rounded = NULL;
     void *bytes;
     size_t size;
     int i;
@@ -50,12 +72,17 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
     }
     size = step->kernel ? step->kernel->weights_bytes(step->convolution) : onednn_weights_bytes(step->primitive);
     bytes = aligned_alloc(64, (size + 63) / 64 * 64);
-    if (!bytes)
+    if (bytes && takes_weights_of_bf16(builder, step))
+        numbers = rounded = rounded_weights(constant);
+    if (!bytes || !numbers) {
+        free(bytes);
         return no_memory(builder);
+    }
     if (step->kernel)
-        step->kernel->pack(step->convolution, constant->constant, bytes);
+        step->kernel->pack(step->convolution, numbers, bytes);
     else
-        rc = onednn_pack(step->primitive, constant->constant, bytes, builder->error);
+        rc = onednn_pack(step->primitive, numbers, bytes, builder->error);
+    free(rounded);
     if (rc != SERIN_OK) {
         free(bytes);
         return rc;
