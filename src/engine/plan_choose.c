@@ -20,7 +20,7 @@
  *
  * bf16 ends where pictures do: a convolution whose result goes only to plain nodes (directly or in a concatenation)
  * writes fp32, since the boxes are computed from it. Half a sum that waits for the other half is fp32, too
- * (value->wide).
+ * (value->wide), and so is what the last convolutions of the distances of larger objects read.
  */
 #include "engine/graph_fuse.h"
 #include "engine/plan_inside.h"
@@ -569,12 +569,48 @@ static void keep_halves_wide(struct plan_builder *builder)
     }
 }
 
+/* The convolution of floats, with nothing added to it, of which value is the result that one node alone reads; NULL
+ * where that is not so. */
+static const struct graph_node *convolution_for_one(const struct plan_builder *builder, int value)
+{
+    const struct graph_value *of = value_of(builder, value);
+    const struct graph_node *node;
+
+    if (of->producer == GRAPH_NONE || of->user_count != 1 || of->is_output)
+        return NULL;
+    node = &builder->graph->nodes[of->producer];
+    return node->op == GRAPH_CONV && !node->conv.quantized && !has_input(node, 3) ? node : NULL;
+}
+
+/* What the last convolutions before distances read, and their weights: not of the largest picture, which takes three
+ * times the time of all others, and whose distances count in the smallest units. */
+static void keep_distributions_wide(struct plan_builder *builder)
+{
+    const struct graph *graph = builder->graph;
+    uint64_t largest = 0;
+    int at;
+
+    for (at = 0; at < graph->node_count; at++)
+        if (graph->nodes[at].op == GRAPH_EXPECTATION &&
+            value_of(builder, graph->nodes[at].inputs[0])->element_count > largest)
+            largest = value_of(builder, graph->nodes[at].inputs[0])->element_count;
+    for (at = 0; at < graph->node_count; at++) {
+        const int bins = graph->nodes[at].op == GRAPH_EXPECTATION ? graph->nodes[at].inputs[0] : GRAPH_NONE;
+        const struct graph_node *last = bins == GRAPH_NONE ? NULL : convolution_for_one(builder, bins);
+
+        if (last && value_of(builder, bins)->element_count < largest && convolution_for_one(builder, last->inputs[0]))
+            builder->values[last->inputs[0]].wide = builder->values[bins].wide = true;
+    }
+}
+
 enum serin_errc plan_choose(struct plan_builder *builder)
 {
     enum serin_errc rc = SERIN_OK;
     int i;
 
     keep_halves_wide(builder);
+    if (builder->block != 0) /* tiles of bf16 are ten times as fast as fp32 */
+        keep_distributions_wide(builder);
     for (i = 0; i < builder->graph->node_count && rc == SERIN_OK; i++)
         rc = choose(builder, i);
     if (rc != SERIN_OK)

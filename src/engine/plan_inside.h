@@ -93,6 +93,7 @@ struct plan_pack {
     uint64_t digest;                         /* of the constant: its address may be that of a plan that is gone */
     const struct kernel_convolution *kernel; /* or */
     struct onednn_primitive *packer;
+    enum onednn_type type; /* of the pictures that they are multiplied by */
     void *bytes;
 };
 

@@ -57,6 +57,7 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
 
     for (i = 0; i < weights->count; i++)
         if (weights->packs[i].digest == digest && weights->packs[i].kernel == step->kernel &&
+            weights->packs[i].type == step->src.type &&
             (step->kernel || onednn_packs_alike(weights->packs[i].packer, step->primitive))) {
             step->weights = weights->packs[i].bytes;
             return SERIN_OK;
@@ -88,7 +89,11 @@ static enum serin_errc packed_weights(struct plan_builder *builder, const struct
         return rc;
     }
     weights->packs[weights->count++] =
-        (struct plan_pack){digest, step->kernel, step->kernel ? NULL : onednn_primitive_share(step->primitive), bytes};
+        (struct plan_pack){.digest = digest,
+                           .kernel = step->kernel,
+                           .packer = step->kernel ? NULL : onednn_primitive_share(step->primitive),
+                           .type = step->src.type,
+                           .bytes = bytes};
     step->weights = bytes;
     return SERIN_OK;
 }

@@ -1,0 +1,239 @@
+/*
+ * plan_bf16_test.c - what a plan of bf16 keeps in more digits, and how it rounds weights.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/plan.c"
+
+#include "engine/graph_inside.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static uint32_t random_state = 1;
+
+static float any_number(void)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
+}
+
+static void must(enum serin_errc rc, const struct serin_error *error)
+{
+    if (rc != SERIN_OK)
+        fail_msg("%s", error->message);
+}
+
+/* ---- graphs by hand ---- */
+
+static struct graph *start(const int64_t *shape)
+{
+    struct graph *graph = graph_new((uint64_t)1 << 22);
+
+    assert_non_null(graph);
+    graph->has_shapes = true;
+    graph->input_count = 1;
+    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, shape);
+    return graph;
+}
+
+static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs, int rank,
+               const int64_t *shape)
+{
+    struct serin_error error;
+    int output = graph_add_value(graph, GRAPH_F32, rank, shape);
+
+    node.name = "", node.input_count = input_count, node.output_count = 1;
+    node.inputs = inputs, node.outputs = &output;
+    must(graph_add_node(graph, &node, &error), &error);
+    return output;
+}
+
+static int weights_of(struct graph *graph, const int64_t *shape)
+{
+    const float size = 1.0f / sqrtf((float)(shape[1] * shape[2] * shape[3]));
+    void *bytes;
+    const int weights = graph_add_constant(graph, GRAPH_F32, 4, shape, &bytes);
+    uint64_t i;
+
+    for (i = 0; i < graph->values[weights].element_count; i++)
+        ((float *)bytes)[i] = size * any_number();
+    return weights;
+}
+
+/* side: of the window; padded so that only stride makes pictures smaller. */
+static int convolution(struct graph *graph, int x, int weights, int32_t stride, enum graph_op activation)
+{
+    const int64_t *from = graph->values[x].shape, *w = graph->values[weights].shape;
+    const int64_t shape[4] = {from[0], w[0], from[2] / stride, from[3] / stride};
+    const int32_t side = (int32_t)w[2], pad = side / 2;
+    struct graph_node node = {.op = GRAPH_CONV};
+    int inputs[2] = {x, weights};
+
+    node.conv.groups = 1;
+    node.conv.window = (struct graph_window){{side, side}, {stride, stride}, {1, 1}, {pad, pad}, {pad, pad}};
+    node.conv.activation.op = activation;
+    return add(graph, node, 2, inputs, 4, shape);
+}
+
+/* ---- plans ---- */
+
+struct planned {
+    struct plan *plan;
+    struct plan_weights *weights;
+    struct plan_slot *slot;
+};
+
+static struct planned make_plan(struct graph *graph, enum plan_layout layout)
+{
+    struct planned planned = {.plan = calloc(1, sizeof(struct plan)), .weights = plan_weights_new()};
+    struct serin_error error;
+
+    assert_non_null(planned.plan);
+    must(graph_index(graph, &error), &error);
+    arena_init(&planned.plan->arena, (size_t)1 << 20);
+    planned.plan->graph = graph;
+    planned.plan->options = (struct plan_options){.precision = PLAN_BF16, .threads = 1, .layout = layout};
+    must(plan_build(planned.plan, planned.weights, &error), &error);
+    must(give_offsets(planned.plan, &error), &error);
+    must(plan_slot_new(planned.plan, &planned.slot, &error), &error);
+    return planned;
+}
+
+/* The graph stays. */
+static void planned_done(struct planned *planned)
+{
+    plan_slot_free(planned->slot);
+    planned->plan->graph = NULL;
+    plan_free(planned->plan);
+    plan_weights_free(planned->weights);
+}
+
+/* ---- what stays fp32 ---- */
+
+enum { LEVELS = 3, BINS = 16, IN = 32 };
+
+/* A head of distributions, its levels 16, 8 and 4 pixels a side, whose last convolutions have the same weights. */
+static struct graph *make_head(int last[LEVELS])
+{
+    const int64_t shape[4] = {1, IN, 16, 16}, w_shape[4] = {IN, IN, 3, 3}, last_shape[4] = {4 * BINS, IN, 1, 1};
+    const int64_t bins_shape[1] = {BINS};
+    struct graph *graph = start(shape);
+    const int shared = weights_of(graph, last_shape);
+    int inputs[2], x = graph->inputs[0], level, i;
+    void *bins;
+
+    inputs[1] = graph_add_constant(graph, GRAPH_F32, 1, bins_shape, &bins);
+    for (i = 0; i < BINS; i++)
+        ((float *)bins)[i] = (float)i;
+    for (level = 0; level < LEVELS; level++) {
+        const int64_t y_shape[3] = {1, 4, (int64_t)256 >> 2 * level};
+        int branch;
+
+        x = convolution(graph, x, weights_of(graph, w_shape), level ? 2 : 1, GRAPH_SILU);
+        branch = convolution(graph, x, weights_of(graph, w_shape), 1, GRAPH_SILU);
+        inputs[0] = convolution(graph, branch, shared, 1, GRAPH_REMOVED);
+        last[level] = inputs[0];
+        graph->outputs[level] = add(graph, (struct graph_node){.op = GRAPH_EXPECTATION}, 2, inputs, 3, y_shape);
+    }
+    graph->output_count = LEVELS;
+    return graph;
+}
+
+static const struct plan_step *step_of(const struct plan *plan, int value)
+{
+    int i;
+
+    for (i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].node == plan->graph->values[value].producer)
+            return &plan->steps[i];
+    fail();
+    return NULL;
+}
+
+static void test_distributions_of_all_levels_but_the_largest_are_wide(void **state)
+{
+    float picture[IN * 256], want[LEVELS][4 * 256];
+    struct planned planned;
+    struct graph *graph;
+    struct serin_error error;
+    const void *inputs[1] = {picture};
+    void *outputs[LEVELS];
+    int last[LEVELS], level, i;
+
+    (void)state;
+    if (!onednn_has_bf16())
+        skip();
+    graph = make_head(last);
+    planned = make_plan(graph, PLAN_BLOCKS);
+    for (i = 0; i < IN * 256; i++)
+        ((float *)plan_slot_input(planned.slot, 0))[i] = picture[i] = 4.0f * any_number();
+    for (level = 0; level < LEVELS; level++)
+        outputs[level] = want[level];
+    must(graph_plain_run(graph, (uint64_t)1 << 26, inputs, outputs, &error), &error);
+    must(plan_run(planned.slot, &error), &error);
+    for (level = 0; level < LEVELS; level++) {
+        const struct plan_step *step = step_of(planned.plan, last[level]);
+        const float *got = plan_slot_output(planned.slot, level);
+
+        assert_int_equal(step->src.type, level ? ONEDNN_F32 : ONEDNN_BF16);
+        assert_int_equal(step->dst.type, ONEDNN_F32);
+        for (i = 0; i < 4 * 256 >> 2 * level; i++)
+            assert_true(fabsf(got[i] - want[level][i]) < 0.05f);
+    }
+    planned_done(&planned);
+    graph_free(graph);
+}
+
+/* ---- weights ---- */
+
+/* Errors of results whose inputs are all 1 are those that the weights' sums have. */
+static void test_sums_of_weights_stay(void **state)
+{
+    enum { OUT = 32, CHANNELS = 64, PIXELS = 16 };
+    const int64_t shape[4] = {1, CHANNELS, 4, 4}, w_shape[4] = {OUT, CHANNELS, 1, 1};
+    static const enum plan_layout layouts[] = {PLAN_BLOCKS, PLAN_TOGETHER};
+    size_t k;
+
+    (void)state;
+    if (!onednn_has_bf16())
+        skip();
+    for (k = 0; k < 2; k++) {
+        struct graph *graph = start(shape);
+        const int weights = weights_of(graph, w_shape);
+        struct serin_error error;
+        struct planned planned;
+        const float *got, *numbers;
+        double squares = 0.0;
+        int o, i;
+
+        graph->outputs[0] = convolution(graph, graph->inputs[0], weights, 1, GRAPH_REMOVED);
+        graph->output_count = 1;
+        planned = make_plan(graph, layouts[k]);
+        for (i = 0; i < CHANNELS * PIXELS; i++)
+            ((float *)plan_slot_input(planned.slot, 0))[i] = 1.0f;
+        must(plan_run(planned.slot, &error), &error);
+        got = plan_slot_output(planned.slot, 0), numbers = graph->values[weights].constant;
+        for (o = 0; o < OUT; o++, numbers += CHANNELS) {
+            double sum = 0.0;
+
+            for (i = 0; i < CHANNELS; i++)
+                sum += (double)numbers[i];
+            squares += ((double)got[o * PIXELS] - sum) * ((double)got[o * PIXELS] - sum);
+        }
+        assert_true(sqrt(squares / OUT) < 2e-4); /* 1e-3 where each goes to the nearest */
+        planned_done(&planned);
+        graph_free(graph);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distributions_of_all_levels_but_the_largest_are_wide),
+        cmocka_unit_test(test_sums_of_weights_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
