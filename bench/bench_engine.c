@@ -199,7 +199,7 @@ static void print_steps(const struct planned *planned, const char *name, const s
 {
     int i;
 
-    for (i = 0; i < settings->runs && plan_run(planned->slot, NULL) == SERIN_OK; i++)
+    for (i = 0; i < settings->runs && plan_run(planned->slot, NULL, NULL) == SERIN_OK; i++)
         ;
     printf("%s:\n", name);
     plan_print(planned->plan, planned->slot, stdout);
@@ -237,11 +237,11 @@ static enum serin_errc contestant_run(struct contestant *contestant, const struc
     enum serin_errc rc;
 
     if (contestant->engine) {
-        rc = engine_run(contestant->engine, &contestant->input, settings->threads, &contestant->outputs, error);
+        rc = engine_run(contestant->engine, &contestant->input, NULL, settings->threads, &contestant->outputs, error);
         *ret = contestant->outputs.tensors[0];
         return rc;
     }
-    rc = plan_run(contestant->planned.slot, error);
+    rc = plan_run(contestant->planned.slot, NULL, error);
     *ret = planned_output(&contestant->planned);
     return rc;
 }

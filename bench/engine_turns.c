@@ -104,7 +104,7 @@ static enum serin_errc run(const struct contender *contender, const struct tenso
     onednn_set_threads(threads);
     if (contender->floor)
         return convolution_floor_run(contender->floor, error);
-    rc = engine_run(contender->engine, input, threads, &outputs, error);
+    rc = engine_run(contender->engine, input, NULL, threads, &outputs, error);
     if (rc == SERIN_OK)
         engine_outputs_done(contender->engine, &outputs);
     return rc;

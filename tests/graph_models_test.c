@@ -193,7 +193,7 @@ static enum serin_errc run(struct trial *trial, const uint8_t *bytes, size_t siz
     for (i = 0; i < trial->engine->interface.input_count; i++)
         if (!make_input(trial, i, settings))
             return error_set(error, SERIN_NOMEM, "no memory for the input");
-    rc = engine_run(trial->engine, trial->inputs, trial->engine->threads, &trial->expected, error);
+    rc = engine_run(trial->engine, trial->inputs, NULL, trial->engine->threads, &trial->expected, error);
     if (rc)
         return rc;
     trial->ran = true;

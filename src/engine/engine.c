@@ -102,8 +102,9 @@ void engine_close(struct engine *engine)
     free(engine);
 }
 
-enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs, int threads,
-                           struct engine_outputs *ret, struct serin_error *error)
+enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs,
+                           const struct engine_selection *selection, int threads, struct engine_outputs *ret,
+                           struct serin_error *error)
 {
     int i, d;
 
@@ -117,7 +118,7 @@ enum serin_errc engine_run(const struct engine *engine, const struct tensor *inp
             BUG_ON(inputs[i].shape[d] <= 0 || (spec->shape[d] >= 0 && inputs[i].shape[d] != spec->shape[d]));
     }
     memset(ret, 0, sizeof(*ret));
-    return engine->backend->run(engine, inputs, threads, ret, error);
+    return engine->backend->run(engine, inputs, selection, threads, ret, error);
 }
 
 void engine_outputs_done(const struct engine *engine, struct engine_outputs *outputs)

@@ -41,6 +41,14 @@ struct tensor {
     void *values;                   /* inputs: the caller's, unchanged; outputs: the run's */
 };
 
+/* Where a run's answer matters: of an output [pictures][channels][places], the places of a picture at which one of the
+ * channels [first_score, first_score + score_count) is above a threshold, or no number. */
+struct engine_selection {
+    int output;
+    int64_t first_score, score_count;
+    float above;
+};
+
 struct engine_options {
     const char *provider; /* one of PROVIDERS (base/providers.h) but "auto", which is for who knows what to try */
     int threads;          /* >= 1, for all runs together */
@@ -68,8 +76,9 @@ struct engine_backend {
     const char *name;
     enum serin_errc (*open)(const uint8_t *bytes, size_t size_bytes, const struct engine_options *options,
                             struct engine *engine, struct serin_error *error);
-    enum serin_errc (*run)(const struct engine *engine, const struct tensor *inputs, int threads,
-                           struct engine_outputs *ret, struct serin_error *error);
+    enum serin_errc (*run)(const struct engine *engine, const struct tensor *inputs,
+                           const struct engine_selection *selection, int threads, struct engine_outputs *ret,
+                           struct serin_error *error);
     void (*outputs_done)(const struct engine *engine, struct engine_outputs *outputs);
     void (*close)(struct engine *engine); /* half-open is fine */
 };
@@ -90,10 +99,12 @@ MUST_USE enum serin_errc engine_open(const uint8_t *bytes, size_t size_bytes, co
                                      struct engine **ret, struct serin_error *error);
 void engine_close(struct engine *engine); /* NULL is fine */
 
-/* inputs: interface.input_count tensors, in that order. threads: least_threads to threads; runs at the same time should
+/* inputs: interface.input_count tensors, in that order. selection: NULL where everything matters; else a backend may
+ * leave anything in the other channels of other places. threads: least_threads to threads; runs at the same time should
  * not have more than threads together. ret is the caller's: engine_outputs_done. */
-MUST_USE enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs, int threads,
-                                    struct engine_outputs *ret, struct serin_error *error);
+MUST_USE enum serin_errc engine_run(const struct engine *engine, const struct tensor *inputs,
+                                    const struct engine_selection *selection, int threads, struct engine_outputs *ret,
+                                    struct serin_error *error);
 void engine_outputs_done(const struct engine *engine, struct engine_outputs *outputs);
 
 extern const struct engine_backend engine_onnxruntime, engine_onednn;

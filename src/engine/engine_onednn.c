@@ -382,8 +382,9 @@ static void describe_output(const struct engine *engine, struct lease *lease, in
     ret->values = lease->halves[output];
 }
 
-static enum serin_errc network_run(const struct engine *engine, const struct tensor *inputs, int threads,
-                                   struct engine_outputs *ret, struct serin_error *error)
+static enum serin_errc network_run(const struct engine *engine, const struct tensor *inputs,
+                                   const struct engine_selection *selection, int threads, struct engine_outputs *ret,
+                                   struct serin_error *error)
 {
     const struct graph *graph;
     struct lease *lease;
@@ -397,7 +398,7 @@ static enum serin_errc network_run(const struct engine *engine, const struct ten
     graph = plan_graph(lease->planned->plan);
     for (i = 0; i < engine->interface.input_count; i++)
         fill_input(&inputs[i], &graph->values[graph->inputs[i]], plan_slot_input(lease->slot, i));
-    rc = plan_run(lease->slot, error);
+    rc = plan_run(lease->slot, selection, error);
     for (i = 0; i < ret->count && rc == SERIN_OK; i++) {
         if (graph->values[graph->outputs[i]].rank > ENGINE_MAX_RANK)
             rc = error_set(error, SERIN_MODEL, "output '%s' came with %d dimensions, the limit is %d",

@@ -59,7 +59,7 @@ static double sum_with(const struct engine *engine, int64_t batch, int threads)
     float *values = pictures(batch);
 
     input.values = values;
-    if (engine_run(engine, &input, threads, &outputs, &error) != SERIN_OK) {
+    if (engine_run(engine, &input, NULL, threads, &outputs, &error) != SERIN_OK) {
         free(values);
         fprintf(stderr, "%s\n", error.message);
         return -1.0;
@@ -221,8 +221,8 @@ static void test_fp16_is_widened_and_narrowed(void **state)
         values[i] = half_from_float((float)(i * 7919 % 255) / 255.0f);
     assert_int_equal(open_model("detect-fp16", "onednn", 1, &engine, &error), SERIN_OK);
     assert_int_equal(open_model("detect-fp16", "cpu", 1, &other, &error), SERIN_OK);
-    assert_int_equal(engine_run(engine, &input, 1, &ours, &error), SERIN_OK);
-    assert_int_equal(engine_run(other, &input, 1, &theirs, &error), SERIN_OK);
+    assert_int_equal(engine_run(engine, &input, NULL, 1, &ours, &error), SERIN_OK);
+    assert_int_equal(engine_run(other, &input, NULL, 1, &theirs, &error), SERIN_OK);
     assert_int_equal(ours.tensors[0].type, TENSOR_F16);
     assert_int_equal(ours.tensors[0].rank, theirs.tensors[0].rank);
     for (i = 0; i < ours.tensors[0].shape[1] * ours.tensors[0].shape[2]; i++) {
@@ -276,8 +276,8 @@ static void test_bytes_for_floats(void **state)
     }
     floats.values = values;
     bytes.type = TENSOR_U8, bytes.values = picture;
-    if (engine_run(engine, &floats, 1, &want, &error) != SERIN_OK ||
-        engine_run(engine, &bytes, 1, &got, &error) != SERIN_OK)
+    if (engine_run(engine, &floats, NULL, 1, &want, &error) != SERIN_OK ||
+        engine_run(engine, &bytes, NULL, 1, &got, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     for (k = 0; k < want.tensors[0].rank; k++) {
         assert_int_equal(got.tensors[0].shape[k], want.tensors[0].shape[k]);

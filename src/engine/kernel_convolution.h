@@ -12,14 +12,20 @@
 
 #include "engine/onednn.h"
 
+#define KERNEL_ROWS 4 /* rows of dst that are computed together, or not */
+
 /* A batch: src, dst and residual of addresses are the first picture's; the others follow at these distances. */
 struct kernel_batch {
     int64_t pictures;
     size_t src_bytes, dst_bytes, residual_bytes;
+    /* Of one picture, only these rows of dst are needed: [first_row, end_row), from one multiple of KERNEL_ROWS to
+     * another one, or to the end. Others may be written, too. end_row 0: all rows of all pictures. */
+    int64_t first_row, end_row;
 };
 
 struct kernel_convolution {
     const char *name;     /* for people */
+    bool takes_rows;      /* of a batch; otherwise it takes none but all */
     bool weights_of_bf16; /* where src is bf16; others have more digits */
     /* It can do this on this processor, and is the faster: pictures are those of a batch. */
     bool (*pays)(const struct onednn_convolution *convolution, int64_t pictures);

@@ -164,11 +164,29 @@ struct work {
     const struct kernel_batch *batch;
 };
 
+/* Groups of pixels, the last of which may reach into what follows: not so at the end of a picture, where it begins
+ * before its time. */
+struct groups {
+    int64_t first_pixel, of_picture, all;
+};
+
+static struct groups groups_of(const struct onednn_convolution *c, const struct kernel_batch *batch)
+{
+    const int64_t first_row = batch->end_row ? batch->first_row : 0;
+    const int64_t end_row = batch->end_row ? batch->end_row : c->src.height;
+    const int64_t count = ((end_row - first_row) * c->src.width + PIXELS - 1) / PIXELS;
+
+    return (struct groups){first_row * c->src.width, count, batch->pictures * count};
+}
+
 /* Where a part begins: not at a picture's last group where that is computed together with some of the one before, for
  * two threads would write the same. */
-static int64_t part_begins(const struct onednn_convolution *c, int64_t groups, int64_t group)
+static int64_t part_begins(const struct onednn_convolution *c, const struct groups *groups, int64_t group)
 {
-    return c->src.height * c->src.width % PIXELS && group % groups == groups - 1 ? group + 1 : group;
+    const int64_t last = groups->of_picture - 1;
+    const bool ends_picture = groups->first_pixel + groups->of_picture * PIXELS > c->src.height * c->src.width;
+
+    return ends_picture && last > 0 && group % groups->of_picture == last ? group + 1 : group;
 }
 
 static void run_part(void *data, int part, int parts)
@@ -177,17 +195,19 @@ static void run_part(void *data, int part, int parts)
     const struct onednn_convolution *c = work->convolution;
     const struct onednn_addresses *addresses = work->addresses;
     const pixels_function *functions = functions_for(c);
-    const int64_t pixels = c->src.height * c->src.width, groups = (pixels + PIXELS - 1) / PIXELS;
-    const int64_t all = work->batch->pictures * groups, out_blocks = onednn_round_up(c->dst.channels, LANES) / LANES;
+    const struct groups groups = groups_of(c, work->batch);
+    const int64_t pixels = c->src.height * c->src.width;
+    const int64_t out_blocks = onednn_round_up(c->dst.channels, LANES) / LANES;
     const size_t src_bytes = onednn_type_bytes(c->src.type), dst_bytes = onednn_type_bytes(c->dst.type);
     struct addresses_of_pixels at = {.in_blocks = onednn_round_up(c->src.channels, LANES) / LANES, .pixels = pixels};
-    const int64_t end = part_begins(c, groups, all * (part + 1) / parts);
+    const int64_t end = part_begins(c, &groups, groups.all * (part + 1) / parts);
     int64_t group, out;
 
     BUG_ON(!functions);
-    for (group = part_begins(c, groups, all * part / parts); group < end; group++) {
-        const size_t picture = (size_t)(group / groups);
-        const int64_t wanted = group % groups * PIXELS, first = wanted + PIXELS > pixels ? pixels - PIXELS : wanted;
+    for (group = part_begins(c, &groups, groups.all * part / parts); group < end; group++) {
+        const size_t picture = (size_t)(group / groups.of_picture);
+        const int64_t wanted = groups.first_pixel + group % groups.of_picture * PIXELS;
+        const int64_t first = wanted + PIXELS > pixels ? pixels - PIXELS : wanted;
 
         at.src = (const char *)addresses->src + picture * work->batch->src_bytes + (size_t)(first * LANES) * src_bytes;
         at.weights = addresses->weights;
@@ -233,6 +253,7 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
 }
 
 const struct kernel_convolution kernel_pointwise = {.name = "pointwise",
+                                                    .takes_rows = true,
                                                     .weights_of_bf16 = true,
                                                     .pays = pays,
                                                     .weights_bytes = weights_bytes,

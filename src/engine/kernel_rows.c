@@ -142,18 +142,18 @@ struct picture {
     const void *from;
     float *to;
     int64_t row_stride;
-    int64_t bins; /* of expectations */
+    int64_t first_pixel, pixels; /* to be looked at */
+    int64_t bins;                /* of expectations */
     const float *weights;
 };
 
 /* Pixels [ret, *ret_end) are this part's: whole strips. */
 static int64_t own_pixels(const struct picture *picture, int64_t strip, int part, int parts, int64_t *ret_end)
 {
-    const int64_t pixels = picture->src->height * picture->src->width, strips = (pixels + strip - 1) / strip;
-    const int64_t end = strips * (part + 1) / parts * strip;
+    const int64_t strips = (picture->pixels + strip - 1) / strip, end = strips * (part + 1) / parts * strip;
 
-    *ret_end = end < pixels ? end : pixels;
-    return strips * part / parts * strip;
+    *ret_end = picture->first_pixel + (end < picture->pixels ? end : picture->pixels);
+    return picture->first_pixel + strips * part / parts * strip;
 }
 
 static void rows_part(void *data, int part, int parts)
@@ -168,7 +168,10 @@ static void rows_part(void *data, int part, int parts)
 
 void kernel_rows(const struct onednn_image *src, const void *from, float *to, int64_t row_stride, int threads)
 {
-    onednn_parallel(threads, rows_part, &(struct picture){src, from, to, row_stride, 0, NULL});
+    struct picture picture = {
+        .src = src, .from = from, .to = to, .row_stride = row_stride, .pixels = src->height * src->width};
+
+    onednn_parallel(threads, rows_part, &picture);
 }
 
 void kernel_transpose_matrix(int64_t rows, int64_t columns, int64_t column_stride, const void *from, void *to)
@@ -263,11 +266,53 @@ static void expectation_part(void *data, int part, int parts)
         }
 }
 
-void kernel_expectation(const struct onednn_image *src, const void *from, int64_t bins, const float *weights, float *to,
-                        int threads)
+void kernel_expectation(const struct onednn_image *src, const void *from, int64_t first_row, int64_t end_row,
+                        int64_t bins, const float *weights, float *to, int threads)
 {
-    struct picture picture = {src, from, to, src->height * src->width, bins, weights};
+    struct picture picture = {.src = src,
+                              .from = from,
+                              .to = to,
+                              .row_stride = src->height * src->width,
+                              .first_pixel = first_row * src->width,
+                              .pixels = (end_row - first_row) * src->width,
+                              .bins = bins,
+                              .weights = weights};
 
     BUG_ON(bins < 1 || bins > GRAPH_MAX_BINS || src->channels % bins);
     onednn_parallel(threads, expectation_part, &picture);
+}
+
+/* ---- thresholds ---- */
+
+/* run numbers of each pixel, at pixel floats from each other. */
+BODY is_above_body(int64_t run, int64_t pixels, int64_t pixel, const float *from, float above, uint8_t *any)
+{
+    int found = *any;
+    int64_t p, c;
+
+    for (p = 0; p < pixels; p++)
+        for (c = 0; c < run; c++)
+            found |= !(from[p * pixel + c] <= above);
+    *any = found != 0;
+}
+
+FOR_PROCESSORS(is_above, (int64_t run, int64_t pixels, int64_t pixel, const float *from, float above, uint8_t *any),
+               (run, pixels, pixel, from, above, any))
+
+void kernel_rows_above(const struct onednn_image *src, const void *from, float above, uint8_t *rows)
+{
+    const int64_t block = block_of(src);
+    int64_t y, c;
+
+    BUG_ON(src->type != ONEDNN_F32);
+    memset(rows, 0, (size_t)src->height);
+    for (c = 0; c < src->channels; c += block) {
+        const bool whole = src->channels - c >= block; /* then pixels follow each other without a gap */
+        const int64_t pixels = whole ? 1 : src->width, run = whole ? src->width * block : src->channels - c;
+
+        for (y = 0; y < src->height; y++)
+            if (!rows[y])
+                is_above(run, pixels, block, (const float *)(const void *)number_at(src, from, c, y * src->width),
+                         above, &rows[y]);
+    }
 }

@@ -112,7 +112,7 @@ static void check_expectations(const struct onednn_image *image, int threads)
             continue;
         for (p = 0; p < (int64_t)(sizeof(to) / sizeof(to[0])); p++)
             to[p] = UNTOUCHED;
-        kernel_expectation(image, from, bins, weights, to, threads);
+        kernel_expectation(image, from, 0, image->height, bins, weights, to, threads);
         for (row = 0; row < image->channels / bins; row++)
             for (p = 0; p < pixels; p++) {
                 double sum = 0.0, mean = 0.0;
@@ -151,7 +151,7 @@ static void test_expectations_at_the_ends(void **state)
             for (bin = 0; bin < 16; bin++)
                 put(&image, bin, p, bin == p % 16 ? 3e38f : p < 16 ? -3e38f : -INFINITY);
         put(&image, 3, 19, NAN);
-        kernel_expectation(&image, from, 16, weights, to, 1);
+        kernel_expectation(&image, from, 0, image.height, 16, weights, to, 1);
         for (p = 0; p < 19; p++)
             assert_true(fabsf(to[p] - (float)(p % 16)) < 1e-5f);
         assert_true(isnan(to[19]));

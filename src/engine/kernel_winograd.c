@@ -287,13 +287,13 @@ static void run_part(void *data, int part, int parts)
     const struct onednn_addresses *addresses = work->addresses;
     const int64_t src_block = c->src.height * c->src.width * LANES;
     const int64_t dst_block = c->dst.height * c->dst.width * LANES * (int64_t)sizeof(float);
-    const int64_t end = l->tiles * (part + 1) / parts;
+    const struct winograd_range tiles = winograd_share(c, work->batch, part, parts);
     float *v = (float *)(void *)((char *)addresses->scratch + (size_t)part * scratch_of_thread(l));
     float *m = v + POINTS * l->v_stride;
     int64_t first, block;
 
-    for (first = l->tiles * part / parts; first < end; first += l->group) {
-        const int64_t count = least(l->group, end - first);
+    for (first = tiles.first; first < tiles.end; first += l->group) {
+        const int64_t count = least(l->group, tiles.end - first);
 
         for (block = 0; block < l->in_blocks; block++)
             transform_input(c, l, (const float *)addresses->src + block * src_block, work->batch->src_bytes, first,
@@ -332,6 +332,7 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
 }
 
 const struct kernel_convolution kernel_winograd = {.name = "winograd 4x4",
+                                                   .takes_rows = true,
                                                    .pays = pays,
                                                    .weights_bytes = weights_bytes,
                                                    .pack = pack,

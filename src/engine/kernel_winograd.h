@@ -20,8 +20,8 @@
 #include "engine/kernel_convolution.h"
 #include "engine/kernel_vectors.h"
 
-#define TILE       4 /* results a side */
-#define REACH      6 /* pixels a side that they depend on */
+#define TILE       KERNEL_ROWS /* results a side */
+#define REACH      6           /* pixels a side that they depend on */
 #define POINTS     36
 #define MOST_TILES 14 /* in registers, with 2 blocks of output channels: 28 sums, 2 weights, a broadcast */
 
@@ -68,6 +68,21 @@ static inline void winograd_tile_step(const struct onednn_convolution *c, struct
 static inline int64_t winograd_tiles(const struct onednn_convolution *c, int64_t pictures)
 {
     return pictures * parts_of(c->dst.height, TILE) * parts_of(c->dst.width, TILE);
+}
+
+/* [first, end): the tiles that are a part's. */
+struct winograd_range {
+    int64_t first, end;
+};
+
+static inline struct winograd_range winograd_share(const struct onednn_convolution *c, const struct kernel_batch *batch,
+                                                   int part, int parts)
+{
+    const int64_t across = parts_of(c->dst.width, TILE);
+    const int64_t first = batch->end_row ? batch->first_row / TILE * across : 0;
+    const int64_t end = batch->end_row ? parts_of(batch->end_row, TILE) * across : winograd_tiles(c, batch->pictures);
+
+    return (struct winograd_range){first + (end - first) * part / parts, first + (end - first) * (part + 1) / parts};
 }
 
 /* How many of a thread's tiles are worked on together, so that what lies between the transforms takes about bytes. */

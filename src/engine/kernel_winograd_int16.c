@@ -506,7 +506,7 @@ static void run_part(void *data, int part, int parts)
     const struct onednn_convolution *c = work->convolution;
     const struct onednn_addresses *addresses = work->addresses;
     const struct kernel_strides src = kernel_strides_of(&c->src);
-    const int64_t end = l->tiles * (part + 1) / parts;
+    const struct winograd_range tiles = winograd_share(c, work->batch, part, parts);
     const int16_t *u = addresses->weights;
     const float *u_scales = (const float *)(const void *)(u + winograd_weights_count(c, POINTS));
     char *scratch = (char *)addresses->scratch + (size_t)part * scratch_of_thread(l);
@@ -520,8 +520,8 @@ static void run_part(void *data, int part, int parts)
             scales[2 * t] = MOST_V / MOST_GROWTH / 255.0f;
             scales[2 * t + 1] = MOST_GROWTH * 255.0f / MOST_V * c->quantized.scales->x.scale;
         }
-    for (first = l->tiles * part / parts; first < end; first += l->group) {
-        const int64_t count = least(l->group, end - first);
+    for (first = tiles.first; first < tiles.end; first += l->group) {
+        const int64_t count = least(l->group, tiles.end - first);
 
         if (c->src.type == ONEDNN_BF16)
             find_scales(c, l, &src, addresses->src, work->batch->src_bytes, first, count, scales);
@@ -581,6 +581,7 @@ static bool pays(const struct onednn_convolution *c, int64_t pictures)
 }
 
 const struct kernel_convolution kernel_winograd_int16 = {.name = "winograd 4x4 int16",
+                                                         .takes_rows = true,
                                                          .pays = pays,
                                                          .weights_bytes = weights_bytes,
                                                          .pack = pack,

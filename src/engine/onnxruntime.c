@@ -360,7 +360,8 @@ static void onnxruntime_outputs_done(const struct engine *engine, struct engine_
             api->ReleaseValue(outputs->handles[i]);
 }
 
-static enum serin_errc onnxruntime_run(const struct engine *engine, const struct tensor *inputs, int threads,
+static enum serin_errc onnxruntime_run(const struct engine *engine, const struct tensor *inputs,
+                                       const struct engine_selection *selection, int threads,
                                        struct engine_outputs *ret, struct serin_error *error)
 {
     const struct engine_interface *interface = &engine->interface;
@@ -370,7 +371,7 @@ static enum serin_errc onnxruntime_run(const struct engine *engine, const struct
     enum serin_errc rc = SERIN_OK;
     int i;
 
-    (void)threads; /* the session's */
+    (void)threads, (void)selection; /* threads are the session's */
     for (i = 0; i < interface->input_count && rc == SERIN_OK; i++) {
         input_names[i] = interface->inputs[i].name;
         rc = check(api->CreateTensorWithDataAsOrtValue(session->memory, inputs[i].values, tensor_bytes(&inputs[i]),

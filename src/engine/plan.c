@@ -28,6 +28,7 @@ struct plan_slot {
     const void **inputs; /* of the step at work, for graph_plain_node */
     void **outputs;
     uint64_t *step_ns;
+    uint8_t *selected; /* rows of each level of plan->selectable, picture by picture */
 };
 
 struct plan_weights *plan_weights_new(void)
@@ -248,8 +249,9 @@ enum serin_errc plan_slot_new(const struct plan *plan, struct plan_slot **ret, s
         slot->inputs = calloc((size_t)inputs, sizeof(*slot->inputs));
         slot->outputs = calloc((size_t)outputs, sizeof(*slot->outputs));
         slot->step_ns = calloc((size_t)plan->step_count + 1, sizeof(*slot->step_ns));
+        slot->selected = calloc(plan->selectable.row_count + 1, sizeof(*slot->selected));
     }
-    if (!slot || !slot->memory || !slot->calls || !slot->inputs || !slot->outputs || !slot->step_ns)
+    if (!slot || !slot->memory || !slot->calls || !slot->inputs || !slot->outputs || !slot->step_ns || !slot->selected)
         rc = error_set(error, SERIN_NOMEM, "no memory for a run of %zu bytes", plan->slot_bytes);
     for (i = 0; i < plan->step_count && rc == SERIN_OK; i++)
         if (plan->steps[i].primitive)
@@ -275,6 +277,7 @@ void plan_slot_free(struct plan_slot *slot)
     free(slot->inputs);
     free(slot->outputs);
     free(slot->step_ns);
+    free(slot->selected);
     free(slot);
 }
 
@@ -344,21 +347,34 @@ static enum serin_errc run_plain(struct plan_slot *slot, const struct plan_step 
                             error);
 }
 
-static void run_kernel(const struct plan_slot *slot, const struct plan_step *step)
+/* Pictures from that one on, and of dst the rows [first_row, end_row), or all where that is 0. */
+static void run_kernel(const struct plan_slot *slot, const struct plan_step *step, int64_t picture, int64_t pictures,
+                       int64_t first_row, int64_t end_row)
 {
     const bool has_residual = step->input_count > 1;
     const struct onednn_addresses addresses = {
-        .src = address(slot, &step->inputs[0], 0),
+        .src = address(slot, &step->inputs[0], picture),
         .weights = step->weights,
         .bias = step->bias,
-        .residual = has_residual ? address(slot, &step->inputs[1], 0) : NULL,
-        .dst = address(slot, &step->outputs[0], 0),
+        .residual = has_residual ? address(slot, &step->inputs[1], picture) : NULL,
+        .dst = address(slot, &step->outputs[0], picture),
         .scratch = step->scratch.buffer == GRAPH_NONE ? NULL : address(slot, &step->scratch, 0),
     };
-    const struct kernel_batch batch = {step->pictures, step->inputs[0].picture_bytes, step->outputs[0].picture_bytes,
-                                       has_residual ? step->inputs[1].picture_bytes : 0};
+    const struct kernel_batch batch = {.pictures = pictures,
+                                       .src_bytes = step->inputs[0].picture_bytes,
+                                       .dst_bytes = step->outputs[0].picture_bytes,
+                                       .residual_bytes = has_residual ? step->inputs[1].picture_bytes : 0,
+                                       .first_row = first_row,
+                                       .end_row = end_row};
 
     step->kernel->run(step->convolution, &addresses, &batch, slot->plan->options.threads);
+}
+
+static void run_expectation(const struct plan_slot *slot, const struct plan_step *step, int64_t picture,
+                            int64_t first_row, int64_t end_row)
+{
+    kernel_expectation(&step->src, address(slot, &step->inputs[0], picture), first_row, end_row, step->rows,
+                       step->weights, address(slot, &step->outputs[0], picture), slot->plan->options.threads);
 }
 
 /* What a step does for one picture. */
@@ -372,7 +388,7 @@ static void run_picture(const struct plan_slot *slot, const struct plan_step *st
         kernel_rows(&step->src, from, to, (int64_t)(step->to_stride / sizeof(float)), slot->plan->options.threads);
         return;
     case STEP_EXPECTATION:
-        kernel_expectation(&step->src, from, step->rows, step->weights, to, slot->plan->options.threads);
+        run_expectation(slot, step, picture, 0, step->src.height);
         return;
     case STEP_COPY_CHANNELS:
         kernel_copy_channels(&step->src, from, step->src_channel, &step->dst, to, step->dst_channel, step->count,
@@ -420,7 +436,7 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
             rc = onednn_call_run(slot->calls[(*call)++], error);
         return rc;
     case STEP_KERNEL:
-        run_kernel(slot, step);
+        run_kernel(slot, step, 0, step->pictures, 0, 0);
         return SERIN_OK;
     case STEP_ROWS:
     case STEP_EXPECTATION:
@@ -470,9 +486,65 @@ static enum serin_errc run_step(struct plan_slot *slot, const struct plan_step *
     return rc;
 }
 
-enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error)
+/* ---- selected rows ---- */
+
+static void select_rows(const struct plan_slot *slot, float above)
+{
+    const struct plan_selectable *selectable = &slot->plan->selectable;
+    int64_t picture;
+    int i;
+
+    for (i = 0; i < selectable->level_count; i++) {
+        const struct plan_level *level = &selectable->levels[i];
+
+        for (picture = 0; picture < selectable->pictures; picture++)
+            kernel_rows_above(&level->layout, address(slot, &level->place, picture), above,
+                              slot->selected + level->rows + picture * level->layout.height);
+    }
+}
+
+/* The next rows of a picture, from *end on, that step is needed for: false where there are none. */
+static bool next_rows(const struct plan_slot *slot, const struct plan_step *step, int64_t picture, int64_t *first,
+                      int64_t *end)
+{
+    const struct plan_level *level = &slot->plan->selectable.levels[step->level];
+    const int64_t height = level->layout.height;
+    const uint8_t *selected = slot->selected + level->rows + picture * height;
+    int64_t row;
+    bool needed = false;
+
+    for (*first = *end; *end < height; *end += KERNEL_ROWS) {
+        needed = false;
+        for (row = *end - step->reach; row < *end + KERNEL_ROWS + step->reach && !needed; row++)
+            needed = row >= 0 && row < height && selected[row];
+        if (!needed && *first < *end)
+            break;
+        if (!needed)
+            *first = *end + KERNEL_ROWS;
+    }
+    *end = *end < height ? *end : height;
+    return *first < *end;
+}
+
+static void run_selected(const struct plan_slot *slot, const struct plan_step *step)
+{
+    int64_t picture, first, end;
+
+    for (picture = 0; picture < step->pictures; picture++)
+        for (first = end = 0; next_rows(slot, step, picture, &first, &end);)
+            if (step->kind == STEP_KERNEL)
+                run_kernel(slot, step, picture, 1, first, end);
+            else
+                run_expectation(slot, step, picture, first, end);
+}
+
+enum serin_errc plan_run(struct plan_slot *slot, const struct engine_selection *selection, struct serin_error *error)
 {
     const struct plan *plan = slot->plan;
+    const struct plan_selectable *selectable = &plan->selectable;
+    const bool selects = selection && selectable->level_count > 0 && selectable->output == selection->output &&
+                         selectable->first_score == selection->first_score &&
+                         selectable->score_count == selection->score_count;
     enum serin_errc rc = SERIN_OK;
     uint64_t before, now;
     int i, call = 0;
@@ -480,7 +552,12 @@ enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error)
     onednn_set_threads(plan->options.threads);
     before = clock_now_ns();
     for (i = 0; i < plan->step_count && rc == SERIN_OK; i++) {
-        rc = run_step(slot, &plan->steps[i], &call, error);
+        if (selects && i == selectable->first_step)
+            select_rows(slot, selection->above);
+        if (selects && plan->steps[i].level != GRAPH_NONE)
+            run_selected(slot, &plan->steps[i]);
+        else
+            rc = run_step(slot, &plan->steps[i], &call, error);
         now = clock_now_ns();
         slot->step_ns[i] = now - before < slot->step_ns[i] || !slot->step_ns[i] ? now - before : slot->step_ns[i];
         before = now;

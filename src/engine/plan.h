@@ -72,7 +72,9 @@ const void *plan_slot_output(const struct plan_slot *slot, int output);
 /* Of options.keep, likewise. */
 const float *plan_slot_kept(const struct plan_slot *slot, int kept, uint64_t *ret_count);
 
-/* Errors: SERIN_MODEL where the data itself is wrong (an index beyond its dimension), SERIN_ENGINE. */
-MUST_USE enum serin_errc plan_run(struct plan_slot *slot, struct serin_error *error);
+/* selection: as engine_run has it; rows of pixels around selected places are computed. Errors: SERIN_MODEL where the
+ * data itself is wrong (an index beyond its dimension), SERIN_ENGINE. */
+MUST_USE enum serin_errc plan_run(struct plan_slot *slot, const struct engine_selection *selection,
+                                  struct serin_error *error);
 
 #endif

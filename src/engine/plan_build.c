@@ -79,6 +79,7 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
     int i;
 
     builder.values = calloc((size_t)graph->value_count + 1, sizeof(*builder.values));
+    builder.needs = calloc((size_t)graph->value_count + 1, sizeof(*builder.needs));
     builder.works_on_pictures = calloc((size_t)graph->node_count + 1, sizeof(*builder.works_on_pictures));
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     builder.primitives = calloc((size_t)graph->node_count + 1, sizeof(*builder.primitives));
@@ -88,18 +89,23 @@ enum serin_errc plan_build(struct plan *plan, struct plan_weights *weights, stru
     plan->outputs = arena_new(&plan->arena, struct plan_place, (size_t)graph->output_count);
     plan->kept = arena_new(&plan->arena, struct plan_place, (size_t)plan->options.keep_count);
     plan->kept_counts = arena_new(&plan->arena, uint64_t, (size_t)plan->options.keep_count);
-    if (!builder.values || !builder.works_on_pictures || !builder.primitives || !builder.kernels || !plan->inputs ||
-        !plan->outputs || !plan->kept || !plan->kept_counts) {
+    if (!builder.values || !builder.needs || !builder.works_on_pictures || !builder.primitives || !builder.kernels ||
+        !plan->inputs || !plan->outputs || !plan->kept || !plan->kept_counts) {
         rc = no_memory(&builder);
     } else {
         for (i = 0; i < graph->value_count; i++)
             builder.values[i].flat = builder.values[i].parent = builder.values[i].source = builder.values[i].integers =
                 GRAPH_NONE;
-        rc = build_all(&builder);
+        rc = plan_select_order(&builder);
+        if (rc == SERIN_OK)
+            rc = build_all(&builder);
+        if (rc == SERIN_OK)
+            plan_select_steps(&builder);
     }
     for (i = 0; builder.primitives && i < graph->node_count; i++)
         onednn_primitive_free(builder.primitives[i]);
     free(builder.values);
+    free(builder.needs);
     free(builder.works_on_pictures);
     free(builder.primitives);
     free(builder.kernels);

@@ -62,7 +62,8 @@ enum serin_errc plan_step_begin(struct plan_builder *builder, enum plan_step_kin
                                .pictures = 1,
                                .input_count = input_count,
                                .output_count = output_count,
-                               .scratch = {.buffer = GRAPH_NONE}};
+                               .scratch = {.buffer = GRAPH_NONE},
+                               .level = GRAPH_NONE};
     step->inputs = arena_new(&plan->arena, struct plan_place, (size_t)input_count);
     step->outputs = arena_new(&plan->arena, struct plan_place, (size_t)output_count);
     if (!step->inputs || !step->outputs)

@@ -1,6 +1,6 @@
 /*
- * plan_inside.h - what the parts of a plan share: plan_choose.c, plan_build.c and its parts, which make the steps, and
- * plan.c, which runs them. SPDX-License-Identifier: Apache-2.0
+ * plan_inside.h - what the parts of a plan share: plan_select.c, plan_choose.c, plan_build.c and its parts, which make
+ * the steps, and plan.c, which runs them. SPDX-License-Identifier: Apache-2.0
  *
  * Included by those only. Depends on plan.h, onednn.h.
  */
@@ -72,10 +72,35 @@ struct plan_step {
     struct graph_scale scale;                 /* QUANTIZE, DEQUANTIZE */
     const void *table;                        /* LOOKUP */
     size_t run_bytes, from_stride, to_stride; /* CHUNKS: outer runs; ROWS: to_stride */
+    /* KERNEL, EXPECTATION: of plan->selectable, whose selected rows are enough; GRAPH_NONE: it has none. And how many
+     * rows around them, and around what is computed with them, are needed, too. */
+    int level;
+    int64_t reach;
+};
+
+#define PLAN_MAX_LEVELS 8
+
+/* A picture of scores, as it lies before what depends on them. */
+struct plan_level {
+    int scores; /* value */
+    struct plan_place place;
+    struct onednn_image layout; /* fp32 */
+    size_t rows;                /* of a slot's selected rows, the first picture's first */
+};
+
+/* A selection that some steps can make use of (plan_select.c). */
+struct plan_selectable {
+    int output;
+    int64_t first_score, score_count, pictures;
+    int level_count; /* 0: there is none */
+    struct plan_level levels[PLAN_MAX_LEVELS];
+    int first_step; /* that has a level */
+    size_t row_count;
 };
 
 struct plan {
     struct graph *graph; /* with shapes, rewritten */
+    struct plan_selectable selectable;
     struct plan_options options;
     struct plan_step *steps;
     int step_count, step_capacity;
@@ -120,11 +145,20 @@ struct planned_value {
     struct plan_place bytes;
 };
 
+/* Who needs a value: nobody, those who look at selected places only, or others. Those are rows of a level's picture and
+ * so many around them, or places of all levels beside each other. */
+struct plan_need {
+    enum { PLAN_NEEDS_NOTHING, PLAN_NEEDS_PLACES, PLAN_NEEDS_ROWS, PLAN_NEEDS_ALL } kind;
+    int level;
+    int64_t reach;
+};
+
 struct plan_builder {
     struct plan *plan;
     struct graph *graph;
     struct plan_weights *weights;
     struct planned_value *values;
+    struct plan_need *needs;                   /* by value */
     bool *works_on_pictures;                   /* by node */
     struct onednn_primitive **primitives;      /* of convolutions and pools, until a step takes them over */
     const struct kernel_convolution **kernels; /* of convolutions that are none of oneDNN's */
@@ -228,6 +262,14 @@ MUST_USE enum serin_errc plan_add_copy(struct plan_builder *builder, int from, i
 MUST_USE enum serin_errc plan_build_picture_node(struct plan_builder *builder, int at);
 MUST_USE enum serin_errc plan_add_scratch(struct plan_builder *builder, struct plan_step *step);
 MUST_USE enum serin_errc plan_build_plain_node(struct plan_builder *builder, int at);
+
+/* ---- plan_select.c ---- */
+
+/* Finds the graph's scores, and in needs who needs what, and moves nodes that rows of pictures are enough for behind
+ * the scores. */
+MUST_USE enum serin_errc plan_select_order(struct plan_builder *builder);
+/* Once there are steps: those that can do with selected rows know it. */
+void plan_select_steps(struct plan_builder *builder);
 
 /* ---- plan_build.c ---- */
 

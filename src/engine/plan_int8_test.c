@@ -224,7 +224,7 @@ static struct counted check_input(struct graph *graph, int output, enum plan_pre
             ((uint8_t *)plan_slot_input(slot, 0))[i] = (uint8_t)lrintf(in[i] * 255.0f);
     else
         memcpy(plan_slot_input(slot, 0), in, in_count * sizeof(float));
-    must(plan_run(slot, &error), &error);
+    must(plan_run(slot, NULL, &error), &error);
     compare("planned", plan_slot_output(slot, 0), want, count, unit);
     counted = count_steps(plan);
     free(in), free(want), free(plain);

@@ -54,9 +54,12 @@ void kernel_rows(const struct onednn_image *src, const void *from, float *to, in
  */
 void kernel_transpose_matrix(int64_t rows, int64_t columns, int64_t column_stride, const void *from, void *to);
 /* Like kernel_rows, but of [row][bin] channels: each row is the sum over its bins of softmax weights[bin]. At most
- * GRAPH_MAX_BINS; rows follow each other. */
-void kernel_expectation(const struct onednn_image *src, const void *from, int64_t bins, const float *weights, float *to,
-                        int threads);
+ * GRAPH_MAX_BINS; rows follow each other. Of src, and of each, the pixels of rows [first_row, end_row) of the picture.
+ */
+void kernel_expectation(const struct onednn_image *src, const void *from, int64_t first_row, int64_t end_row,
+                        int64_t bins, const float *weights, float *to, int threads);
+/* rows[y]: whether any channel of a pixel of row y of src, which is of fp32, is above a number, or is none itself. */
+void kernel_rows_above(const struct onednn_image *src, const void *from, float above, uint8_t *rows);
 
 /* ---- plan_kernels_int8.c ---- */
 

@@ -135,7 +135,7 @@ static void check_model(const char *name, int64_t batch, int64_t side_px, enum p
         inputs[0] = picture;
         must(graph_plain_run(plain, (uint64_t)1 << 30, inputs, want, &error), &error);
         free(picture);
-        must(plan_run(slot, &error), &error);
+        must(plan_run(slot, NULL, &error), &error);
         for (i = 0; i < plain->output_count; i++) {
             const double off = difference(&plain->values[plain->outputs[i]], plan_slot_output(slot, i), want[i]);
 
@@ -245,7 +245,7 @@ static int check_graph_in(enum plan_layout layout, struct graph *graph, bool byt
     want = random_floats((int64_t)y->element_count);
     outputs[0] = want;
     must(graph_plain_run(graph, (uint64_t)1 << 24, inputs, outputs, &error), &error);
-    must(plan_run(slot, &error), &error);
+    must(plan_run(slot, NULL, &error), &error);
     assert_true(difference(y, plan_slot_output(slot, 0), want) < 1e-5);
     free(want);
     free(picture);

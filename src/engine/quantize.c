@@ -514,7 +514,7 @@ enum serin_errc quantizer_look(struct quantizer *quantizer, int pass, const void
 
     memcpy(plan_slot_input(quantizer->slot, 0), input,
            (size_t)(quantizer->takes_bytes ? x->element_count : graph_value_bytes(x)));
-    rc = plan_run(quantizer->slot, error);
+    rc = plan_run(quantizer->slot, NULL, error);
     for (i = 0; i < quantizer->tensor_count && rc == SERIN_OK; i++) {
         struct quantize_group *group = &quantizer->groups[quantizer->tensors[i].group];
         const float *numbers = plan_slot_kept(quantizer->slot, i, &count);

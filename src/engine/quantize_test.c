@@ -172,7 +172,7 @@ static float *outputs_of(const uint8_t *bytes, size_t size, uint64_t *ret_count,
     must(plan_new(graph, &input, &options, weights, &plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);
     fill(&input, 0, plan_slot_input(slot, 0));
-    must(plan_run(slot, &error), &error);
+    must(plan_run(slot, NULL, &error), &error);
     *ret_count = plan_graph(plan)->values[plan_graph(plan)->outputs[0]].element_count;
     for (*ret_integers = 0, i = 0; i < plan_graph(plan)->node_count; i++)
         *ret_integers +=

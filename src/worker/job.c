@@ -116,7 +116,7 @@ enum serin_errc network_warm_up(struct network *network, struct serin_error *err
     memset(network->gathered[0].memory, 0, batch * network->slot_bytes);
     for (;;) {
         rc = yolo_run(network->yolo, &whole, yolo_picture_type(network->yolo), network->gathered[0].memory, batch,
-                      threads, &outputs, error);
+                      YOLO_EVERYTHING, threads, &outputs, error);
         if (rc != SERIN_OK)
             return error_prefix(error, rc, "warming up with a batch of %zu and %d thread%s", batch, threads,
                                 threads == 1 ? "" : "s");
@@ -236,6 +236,22 @@ static void *batch_tensor(const struct network *network, const struct batch_run 
     return gathered->memory;
 }
 
+/* Of those that the results of a batch are read with. */
+static float least_conf(const struct batch_run *run)
+{
+    float least = 1.0f;
+    int i;
+
+    for (i = 0; i < run->count; i++) {
+        const struct job *job = (struct job *)run->items[i];
+
+        if (job->work)
+            return YOLO_EVERYTHING;
+        least = job->options->conf < least ? job->options->conf : least;
+    }
+    return least;
+}
+
 void network_run(void *user, const struct batch_run *run)
 {
     const struct network *network = user;
@@ -252,8 +268,8 @@ void network_run(void *user, const struct batch_run *run)
     int i;
 
     if (outputs && tensor)
-        rc = yolo_run(network->yolo, &first->letterbox, job_type(network, first), tensor, batch, run->threads,
-                      &outputs->outputs, &error);
+        rc = yolo_run(network->yolo, &first->letterbox, job_type(network, first), tensor, batch, least_conf(run),
+                      run->threads, &outputs->outputs, &error);
     else
         rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
     ms = clock_ms_since(start) / (double)pictures;

@@ -423,6 +423,16 @@ enum serin_errc head_decode(const struct head *head, const struct head_output *o
     return rc;
 }
 
+struct engine_selection head_selection(const struct head *head, float conf)
+{
+    return (struct engine_selection){
+        .output = head->output,
+        .first_score = BOX_VALUES,
+        .score_count = head->kind == HEAD_YOLOV8 ? head->class_count : 0,
+        .above = head->half ? half_round(conf) : conf,
+    };
+}
+
 void head_read_extras(const struct head *head, const struct head_output *output, int32_t anchor, float *extras)
 {
     int i;

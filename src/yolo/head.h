@@ -62,6 +62,10 @@ struct head_filter {
     size_t class_count;
 };
 
+/* The places of the output that head_decode looks at for this threshold: no others' boxes and extras are read. Without
+ * scores where the head has none of its own. */
+struct engine_selection head_selection(const struct head *head, float conf);
+
 /* One picture's share of an output, as float32: rows x columns as the output has them behind the batch. */
 struct head_output {
     const float *values;

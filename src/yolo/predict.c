@@ -212,12 +212,14 @@ static enum serin_errc check_outputs(const struct serin_yolo *yolo, const struct
 }
 
 enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, enum tensor_type type,
-                         void *tensor, size_t batch, int threads, struct engine_outputs *ret, struct serin_error *error)
+                         void *tensor, size_t batch, float conf, int threads, struct engine_outputs *ret,
+                         struct serin_error *error)
 {
+    const struct engine_selection selection = head_selection(&yolo->head, conf);
     const struct tensor input = {
         .type = type, .rank = 4, .shape = {(int64_t)batch, 3, box->input_height, box->input_width}, .values = tensor};
     struct engine_outputs outputs = {0};
-    enum serin_errc rc = engine_run(yolo->engine, &input, threads, &outputs, error);
+    enum serin_errc rc = engine_run(yolo->engine, &input, conf < 0 ? NULL : &selection, threads, &outputs, error);
 
     if (rc == SERIN_OK)
         rc = check_outputs(yolo, &outputs, batch, error);
@@ -344,8 +346,8 @@ enum serin_errc yolo_predict_batch(struct serin_yolo *yolo, const struct prepare
     if (rc == SERIN_OK) {
         uint64_t start = clock_now_ns();
 
-        rc = yolo_run(yolo, &pictures[0].letterbox, yolo->picture_type, scratch->input, batch, yolo->engine->threads,
-                      &outputs, error);
+        rc = yolo_run(yolo, &pictures[0].letterbox, yolo->picture_type, scratch->input, batch, options->conf,
+                      yolo->engine->threads, &outputs, error);
         inference_ms = clock_ms_since(start) / (double)count;
     }
     for (i = 0; i < count && rc == SERIN_OK; i++) {

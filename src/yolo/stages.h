@@ -35,10 +35,12 @@ MUST_USE enum serin_errc yolo_prepare(const struct serin_yolo *yolo, const struc
                                       const struct letterbox *box, void *tensor, struct serin_error *error);
 
 /* tensor: batch pictures one behind the other, all of box's input size; a model of fixed batch needs exactly that.
- * type: yolo_picture_type, or the interface's. threads: as engine_run. The outputs' shapes have been checked when it
- * returns. ret is the caller's: engine_outputs_done. */
+ * type: yolo_picture_type, or the interface's. conf: the least of the options that yolo_finish will be called with, so
+ * that boxes below it need not be made; YOLO_EVERYTHING where the outputs themselves are wanted. threads: as
+ * engine_run. The outputs' shapes have been checked when it returns. ret is the caller's: engine_outputs_done. */
+#define YOLO_EVERYTHING (-1.0f)
 MUST_USE enum serin_errc yolo_run(const struct serin_yolo *yolo, const struct letterbox *box, enum tensor_type type,
-                                  void *tensor, size_t batch, int threads, struct engine_outputs *ret,
+                                  void *tensor, size_t batch, float conf, int threads, struct engine_outputs *ret,
                                   struct serin_error *error);
 
 /* index: of the picture in the batch. The result is the caller's: serin_result_free; its speed is left 0. */

@@ -188,7 +188,7 @@ static void run_twice(const struct graph *graph, bool exact, struct plan_slot *s
             memcpy(plan_slot_input(slot, i), inputs.at[i], (size_t)graph_value_bytes(value));
         }
         error.code = SERIN_OK;
-        planned = plan_run(slot, &error);
+        planned = plan_run(slot, NULL, &error);
         check_error(planned, &error);
         plain = graph_plain_run(graph, 4 * MAX_BYTES, (const void *const *)inputs.at, want.at, &error);
         check_error(plain, &error);
