@@ -659,7 +659,7 @@ void plan_print(const struct plan *plan, const struct plan_slot *slot, FILE *fil
             fprintf(file, "  [");
             for (d = 0; d < y->rank; d++)
                 fprintf(file, "%s%" PRId64, d ? "," : "", y->shape[d]);
-            fprintf(file, "] %s", node->name);
+            fprintf(file, "] %s%s", node->name, step->level == GRAPH_NONE ? "" : " (rows that are selected)");
         }
         fprintf(file, "\n");
     }

@@ -302,28 +302,32 @@ enum serin_errc plan_select_order(struct plan_builder *builder)
 
 /* ---- steps ---- */
 
+/* Whether the scores of a level lie where a run can look at them, from step before on. */
+static bool can_be_seen(struct plan_builder *builder, struct plan_level *level, int before)
+{
+    const struct planned_value *scores = &builder->values[level->scores];
+    struct plan_buffer *buffer;
+
+    level->place = scores->picture;
+    level->layout = scores->layout;
+    if (!scores->has_picture || scores->layout.type != ONEDNN_F32 || scores->picture.buffer == GRAPH_NONE ||
+        (scores->layout.block == 0 && scores->parent != GRAPH_NONE))
+        return false;
+    buffer = &builder->plan->buffers[scores->picture.buffer];
+    if (buffer->last < before)
+        buffer->last = before;
+    return buffer->first < before;
+}
+
 void plan_select_steps(struct plan_builder *builder)
 {
     struct plan *plan = builder->plan;
     struct plan_selectable *selectable = &plan->selectable;
+    bool seen = true;
     int i;
 
     selectable->first_step = plan->step_count;
-    for (i = 0; i < selectable->level_count; i++) {
-        struct plan_level *level = &selectable->levels[i];
-        const struct planned_value *scores = &builder->values[level->scores];
-
-        level->place = scores->picture;
-        level->layout = scores->layout;
-        level->rows = selectable->row_count;
-        selectable->row_count += (size_t)(selectable->pictures * scores->layout.height);
-        if (!scores->has_picture || scores->layout.type != ONEDNN_F32 || scores->picture.buffer == GRAPH_NONE ||
-            (scores->layout.block == 0 && scores->parent != GRAPH_NONE)) {
-            selectable->level_count = 0;
-            return;
-        }
-    }
-    for (i = 0; i < plan->step_count && selectable->level_count > 0; i++) {
+    for (i = plan->step_count - 1; i >= 0 && selectable->level_count > 0; i--) {
         struct plan_step *step = &plan->steps[i];
         const struct plan_need *need;
 
@@ -334,14 +338,14 @@ void plan_select_steps(struct plan_builder *builder)
             continue;
         step->level = need->level;
         step->reach = need->reach;
-        if (i < selectable->first_step)
-            selectable->first_step = i;
+        selectable->first_step = i;
     }
     for (i = 0; i < selectable->level_count; i++) {
-        struct plan_buffer *buffer = &plan->buffers[selectable->levels[i].place.buffer];
+        struct plan_level *level = &selectable->levels[i];
 
-        BUG_ON(buffer->first >= selectable->first_step && selectable->first_step < plan->step_count);
-        if (buffer->last < selectable->first_step)
-            buffer->last = selectable->first_step;
+        seen = can_be_seen(builder, level, selectable->first_step) && seen;
+        level->rows = selectable->row_count;
+        selectable->row_count += (size_t)(selectable->pictures * level->layout.height);
     }
+    selectable->level_count = seen ? selectable->level_count : 0;
 }

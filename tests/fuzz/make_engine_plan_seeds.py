@@ -3,7 +3,7 @@
 
     make_engine_plan_seeds.py FOLDER [COUNT [FIRST-SEED]]      needs onnx 1.18 or later
 
-The tree's own are those of COUNT 24. For a long run: 2000 of them elsewhere, then build/tests/fuzz/replay_engine_plan
+The tree's own are those of COUNT 24, and some with heads. For a long run: 2000 of them elsewhere, then build/tests/fuzz/replay_engine_plan
 FOLDER, of a build with sanitizers. Weights are zeros, since the target overwrites them.
 SPDX-License-Identifier: Apache-2.0
 """
@@ -17,14 +17,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 CHANNELS = [1, 2, 3, 4, 5, 8, 15, 16, 16, 16, 17, 24, 32, 32, 32, 48]
 
+HEADS = [302, 340, 576, 577]  # of the tree: in these a row that is needed and left out shows
+
 
 class Network:
-    def __init__(self, seed):
+    def __init__(self, seed, sides=(4, 6, 8, 9)):
         self.random = random.Random(seed)
         self.nodes, self.constants, self.shapes, self.order, self.used = [], [], {}, [], set()
         self.inputs = []
         batch = self.random.choice([1, 1, 2, 3])
-        side = self.random.choice([4, 6, 8, 9])
+        side = self.random.choice(sides)
         for i in range(self.random.choice([1, 1, 1, 2])):
             shape = [batch, self.random.choice(CHANNELS), side, side + i]
             self.inputs.append((self.value(shape, f"x{i}"), shape))
@@ -297,9 +299,9 @@ class Network:
         n, c, h, w = self.shapes[x]
         return self.add("Pad", [x, self.constant(None, np.array([0, 0, 1, 0, 0, 0, 0, 2], np.int64))], [n, c, h + 1, w + 2])
 
-    def distribution(self):
+    def distribution(self, x=None):
         """DFL: boxes as expectations."""
-        x = self.pick(test=lambda s: s[1] % 4 == 0 and s[1] >= 8)
+        x = x or self.pick(test=lambda s: s[1] % 4 == 0 and s[1] >= 8)
         if not x:
             return None
         n, c, h, w = self.shapes[x]
@@ -309,13 +311,62 @@ class Network:
         y = self.add("Conv", [y, self.constant([1, c // 4, 1, 1])], [n, 1, 4, h * w])
         return self.add("Reshape", [y, self.constant(None, np.array([n, 4, h * w], np.int64))], [n, 4, h * w])
 
+    # ---- heads ----
+
+    def layer(self, x, out, k, stride=1, silu=True):
+        n, c, h, w = self.shapes[x]
+        shape = [n, out, (h - 1) // stride + 1, (w - 1) // stride + 1]
+        y = self.add("Conv", [x, self.constant([out, c, k, k]), self.constant([out])], shape, strides=[stride] * 2, pads=[k // 2] * 4,
+                     kernel_shape=[k, k])
+        return self.add("Mul", [y, self.add("Sigmoid", [y], shape)], shape) if silu else y
+
+    def branch(self, x, out):
+        """Some convolutions, of which sometimes somebody else uses one."""
+        for k in self.random.choice([[], [3], [3, 3], [3, 3], [5, 3], [3, 1, 3]]):
+            x = self.layer(x, self.random.choice([2, 3, 4]), k)
+            if self.random.random() < .1:
+                self.used.discard(self.add("Abs", [x], self.shapes[x]))
+        return self.layer(x, out, 1, silu=False)
+
+    def uneven(self, x):
+        """From -1 to 1: weights are above zero, and scores would all be 1."""
+        y = self.layer(x, 3, 3, silu=False)
+        return self.add("Sin", [y], self.shapes[y])
+
+    def joined(self, pictures):
+        flat = []
+        for x in pictures:
+            n, c, h, w = self.shapes[x]
+            flat.append(self.add("Reshape", [x, self.constant(None, np.array([n, c, h * w], np.int64))], [n, c, h * w]))
+        return self.add("Concat", flat, [n, c, sum(self.shapes[x][2] for x in flat)], axis=2)
+
+    def head(self):
+        """Scores, boxes, and perhaps more, of two or three levels, as detectors end."""
+        r = self.random
+        levels, bins, classes = [self.layer(self.inputs[0][0], 4, 1)], r.choice([1, 1, 4]), r.choice([1, 2, 3])
+        for _ in range(r.choice([1, 2])):
+            levels.append(self.layer(levels[-1], r.choice([3, 4]), 3, stride=2))
+        boxes = self.joined([self.branch(x, 4 * bins) for x in levels])
+        scores = self.joined([self.branch(self.uneven(x), classes) for x in levels])
+        n, _, places = self.shapes[boxes]
+        if bins > 1:
+            self.shapes[boxes] = [n, 4 * bins, 1, places]
+            boxes = self.distribution(boxes)
+        boxes = self.add(r.choice(["Mul", "Sub", "Add"]), [boxes, self.constant([1, places])], [n, 4, places])
+        parts = [boxes, self.add("Sigmoid", [scores], [n, classes, places])]
+        if r.random() < .5:
+            parts.append(self.joined([self.branch(x, 3) for x in levels]))
+        self.add("Concat", parts, [n, sum(self.shapes[x][1] for x in parts), places], axis=1)
+
     # ---- all ----
 
-    def make(self):
+    def make(self, head=False):
         kinds = ([self.conv] * 8 + [self.quantized] * 3 + [self.concat] * 4 + [self.split] * 4 + [self.pool, self.resize, self.transposed, self.binary] * 2 +
                  [self.activation, self.reshape, self.reshape, self.transpose, self.softmax, self.product, self.gemm, self.reduce,
                   self.pad, self.slice, self.distribution])
-        for _ in range(self.random.choice([2, 4, 8, 12])):
+        if head:
+            self.head()
+        for _ in range(0 if head else self.random.choice([2, 4, 8, 12])):
             self.random.choice(kinds)()
         loose = [v for v in self.order if v not in self.used and not v.startswith("x")]
         kept = [v for v in self.order if v in self.used and not v.startswith("x") and self.random.random() < .1]
@@ -343,6 +394,11 @@ def main():
         if model is None or count <= 100 and not 400 < model.ByteSize() < 4000:
             continue
         with open(os.path.join(folder, f"random-{seed - 1}"), "wb") as out:
+            out.write(model.SerializeToString())
+        made, bytes_made = made + 1, bytes_made + model.ByteSize()
+    for seed in HEADS if count <= 100 else range(first, first + count // 3):
+        model = Network(seed, (9, 12, 13, 16)).make(head=True)
+        with open(os.path.join(folder, f"head-{seed}"), "wb") as out:
             out.write(model.SerializeToString())
         made, bytes_made = made + 1, bytes_made + model.ByteSize()
     print(made, "networks,", bytes_made, "bytes")
