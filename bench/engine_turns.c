@@ -3,12 +3,13 @@
  * lets engines of several programs take turns.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   engine_turns THREADS BATCH PIXELS MODEL.onnx NAME...
+ *   engine_turns THREADS BATCH PIXELS MODEL.onnx NAME... [-- PICTURE.jpg...]
  *
- * A name is a provider, or floor-fp32, floor-bf16, floor-int8 (convolution_floor.h). Says "ready NAME" or "without
- * NAME: why" of each, then "gflop N" (of the batch) and "go". Then each line of stdin is a name that is ready: it runs
- * the network once, on noise, and answers with "CPU WALL", milliseconds of processor (of all threads) and of the clock.
- * Free dimensions beside the batch are PIXELS.
+ * A name is a provider, or floor-fp32, floor-bf16, floor-int8 (convolution_floor.h), or PROVIDER:CONF, which is asked
+ * for what is found above that score. Says "ready NAME" or "without NAME: why" of each, then "gflop N" (of the batch)
+ * and "go". Then each line of stdin is a name that is ready: it runs the network once, on noise or its next picture,
+ * and answers with "CPU WALL", milliseconds of processor (of all threads) and of the clock. Free dimensions beside the
+ * batch are PIXELS.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -17,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/graph_fuse.h"
 #include "engine/onednn.h"
+#include "yolo/stages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +27,22 @@
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 
-enum { MAX_CONTENDERS = 16, NAME_BYTES = 32 };
+enum { MAX_CONTENDERS = 16, MAX_PICTURES = 128, NAME_BYTES = 32 };
 
 struct contender {
     char name[NAME_BYTES];
     struct engine *engine;           /* this, */
-    struct convolution_floor *floor; /* or this */
+    struct convolution_floor *floor; /* or this, */
+    struct serin_yolo *yolo;         /* or this */
+    float conf;
+    int turns;
+};
+
+/* What there is to run on: tensors of one shape. */
+struct inputs {
+    struct tensor tensor;
+    void *values[MAX_PICTURES];
+    int count;
 };
 
 static const struct {
@@ -66,6 +78,41 @@ static void *make_input(const struct tensor_spec *spec, int64_t batch, int64_t p
     return ret->values;
 }
 
+/* A letterboxed picture as the model declares its input. */
+static enum serin_errc read_picture(const char *path, const struct tensor *input, void **ret, struct serin_error *error)
+{
+    struct serin_image image = {0};
+    struct letterbox box;
+    enum serin_errc rc = serin_image_decode_file(path, NULL, &image, error);
+
+    if (rc == SERIN_OK)
+        rc = letterbox_plan(image.width, image.height, (int32_t)input->shape[3], (int32_t)input->shape[2], false, 32,
+                            &box, error);
+    if (rc == SERIN_OK) {
+        *ret = calloc((size_t)(3 * input->shape[2] * input->shape[3]), tensor_type_bytes(input->type));
+        rc = *ret ? letterbox_to_tensor(&image, &box, input->type == TENSOR_F16 ? PIXEL_F16 : PIXEL_F32, *ret, error)
+                  : error_set(error, SERIN_NOMEM, "no memory for %s", path);
+    }
+    serin_image_free(&image);
+    return rc;
+}
+
+static enum serin_errc make_inputs(const struct tensor_spec *spec, int64_t batch, int64_t pixels, char **paths,
+                                   struct inputs *ret, struct serin_error *error)
+{
+    enum serin_errc rc = SERIN_OK;
+
+    if (!make_input(spec, batch, pixels, &ret->tensor))
+        return error_set(error, SERIN_NOMEM, "no memory for a batch of %d", (int)batch);
+    for (; *paths && ret->count < MAX_PICTURES && rc == SERIN_OK; paths++) {
+        if (batch != 1 || (spec->type != TENSOR_F32 && spec->type != TENSOR_F16))
+            return error_set(error, SERIN_INVALID, "pictures are for batches of one, of fp32 or fp16");
+        rc = read_picture(*paths, &ret->tensor, &ret->values[ret->count], error);
+        ret->count += rc == SERIN_OK;
+    }
+    return rc;
+}
+
 static bool fused_silu(const struct graph_unary *activation)
 {
     return activation->op == GRAPH_SILU;
@@ -87,26 +134,42 @@ static enum serin_errc open_contender(struct contender *contender, const uint8_t
                                       const struct graph *fused, struct serin_error *error)
 {
     const struct engine_options options = {.provider = contender->name, .threads = threads};
+    const char *conf = strchr(contender->name, ':');
+    struct serin_open_options asking;
+    char provider[NAME_BYTES];
     int i;
 
     for (i = 0; i < FLOORS; i++)
         if (strcmp(contender->name, floors[i].name) == 0)
             return convolution_floor_new(fused, floors[i].precision, &contender->floor, error);
+    if (conf) {
+        snprintf(provider, sizeof(provider), "%.*s", (int)(conf - contender->name), contender->name);
+        serin_open_options_init(&asking);
+        asking.provider = provider, asking.threads = threads;
+        contender->conf = strtof(conf + 1, NULL);
+        return serin_yolo_open_memory(bytes, size, &asking, &contender->yolo, error);
+    }
     return engine_open(bytes, size, &options, &contender->engine, error);
 }
 
 static enum serin_errc run(const struct contender *contender, const struct tensor *input, int threads,
                            struct serin_error *error)
 {
+    const struct letterbox box = {.input_width = (int32_t)input->shape[3], .input_height = (int32_t)input->shape[2]};
+    const struct engine *engine = contender->yolo ? yolo_engine(contender->yolo) : contender->engine;
     struct engine_outputs outputs;
     enum serin_errc rc;
 
     onednn_set_threads(threads);
     if (contender->floor)
         return convolution_floor_run(contender->floor, error);
-    rc = engine_run(contender->engine, input, NULL, threads, &outputs, error);
+    if (contender->yolo)
+        rc = yolo_run(contender->yolo, &box, input->type, input->values, (size_t)input->shape[0], contender->conf,
+                      threads, &outputs, error);
+    else
+        rc = engine_run(engine, input, NULL, threads, &outputs, error);
     if (rc == SERIN_OK)
-        engine_outputs_done(contender->engine, &outputs);
+        engine_outputs_done(engine, &outputs);
     return rc;
 }
 
@@ -118,9 +181,10 @@ static double processor_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-static enum serin_errc take_turns(const struct contender *contenders, int count, const struct tensor *input,
-                                  int threads, struct serin_error *error)
+static enum serin_errc take_turns(struct contender *contenders, int count, const struct inputs *inputs, int threads,
+                                  struct serin_error *error)
 {
+    struct tensor input = inputs->tensor;
     char line[NAME_BYTES + 2];
     enum serin_errc rc = SERIN_OK;
 
@@ -134,9 +198,11 @@ static enum serin_errc take_turns(const struct contender *contenders, int count,
             ;
         if (i == count)
             return error_set(error, SERIN_INVALID, "'%s' is none of the names that are ready", line);
+        if (inputs->count > 0)
+            input.values = inputs->values[contenders[i].turns++ % inputs->count];
         processor = processor_ms();
         start = clock_now_ns();
-        rc = run(&contenders[i], input, threads, error);
+        rc = run(&contenders[i], &input, threads, error);
         if (rc == SERIN_OK)
             printf("%.4f %.4f\n", processor_ms() - processor, clock_ms_since(start));
         fflush(stdout);
@@ -151,14 +217,18 @@ int main(int argc, char **argv)
     struct contender contenders[MAX_CONTENDERS];
     struct graph *read = NULL, *graph = NULL;
     struct serin_error error = {0};
-    struct tensor input = {0};
+    struct inputs inputs = {0};
     uint8_t *bytes = NULL;
     size_t size = 0;
-    int i, count = 0;
+    int i, names = 5, count = 0;
     enum serin_errc rc;
 
-    if (threads < 1 || batch < 1 || pixels < 1 || argc - 5 > MAX_CONTENDERS) {
-        fprintf(stderr, "engine_turns THREADS BATCH PIXELS MODEL.onnx NAME...  (%d names at most)\n", MAX_CONTENDERS);
+    while (names < argc && strcmp(argv[names], "--") != 0)
+        names++;
+    if (threads < 1 || batch < 1 || pixels < 1 || names - 5 > MAX_CONTENDERS) {
+        fprintf(stderr,
+                "engine_turns THREADS BATCH PIXELS MODEL.onnx NAME... [-- PICTURE.jpg...]  (%d names at most)\n",
+                MAX_CONTENDERS);
         return 2;
     }
     memset(contenders, 0, sizeof(contenders));
@@ -166,13 +236,14 @@ int main(int argc, char **argv)
     rc = file_read(argv[4], MAX_FILE_BYTES, &bytes, &size, &error);
     if (rc == SERIN_OK)
         rc = graph_read(bytes, size, &read, &error);
-    if (rc == SERIN_OK && !make_input(&read->interface.inputs[0], batch, pixels, &input))
-        rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %d", batch);
     if (rc == SERIN_OK)
-        rc = graph_shape(read, &input, &graph, &error);
+        rc = make_inputs(&read->interface.inputs[0], batch, pixels, argv + (names < argc ? names + 1 : argc), &inputs,
+                         &error);
+    if (rc == SERIN_OK)
+        rc = graph_shape(read, &inputs.tensor, &graph, &error);
     if (rc == SERIN_OK)
         rc = graph_fuse(graph, fused_silu, &error);
-    for (i = 5; i < argc && rc == SERIN_OK; i++) {
+    for (i = 5; i < names && rc == SERIN_OK; i++) {
         struct contender *contender = &contenders[count];
 
         snprintf(contender->name, sizeof(contender->name), "%s", argv[i]);
@@ -186,17 +257,20 @@ int main(int argc, char **argv)
     if (rc == SERIN_OK) {
         printf("gflop %.4f\ngo\n", gflop_of(graph));
         fflush(stdout);
-        rc = take_turns(contenders, count, &input, threads, &error);
+        rc = take_turns(contenders, count, &inputs, threads, &error);
     }
     if (rc != SERIN_OK)
         fprintf(stderr, "engine_turns: %s: %s\n", argv[4], error.message);
     for (i = 0; i < count; i++) {
         engine_close(contenders[i].engine);
         convolution_floor_free(contenders[i].floor);
+        serin_yolo_close(contenders[i].yolo);
     }
     graph_free(graph);
     graph_free(read);
-    free(input.values);
+    for (i = 0; i < inputs.count; i++)
+        free(inputs.values[i]);
+    free(inputs.tensor.values);
     free(bytes);
     return rc == SERIN_OK ? 0 : 1;
 }
