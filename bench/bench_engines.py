@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""One network in several engines, turn by turn: ONNX Runtime, OpenVINO and serin's own, and the convolutions alone.
+"""One network in several engines, turn by turn: ONNX Runtime, OpenVINO and serin's own, and the convolutions alone. Then trained networks on
+photographs, whole and asked for what is found above a score.
 
     bench_engines.py BUILD [NETWORK ...]       all where none is named: yolov8n yolov8s yolov8n-seg yolov8n-pose yolov8n-cls yolov8n-obb
     BENCH_SHORT=1                              yolov8n, one picture, one core: a minute
@@ -41,6 +42,12 @@ COLUMNS = {
     "bf16": {"OpenVINO": "openvino-bf16", "serin": "onednn-bf16", "convolutions": "floor-bf16"},
     "int8": {"ONNX Runtime": "int8 cpu", "OpenVINO": "openvino-int8", "serin": "int8 onednn", "convolutions": "floor-int8"},
 }
+
+# On photographs: what is found above .25 is what `serin serve` asks for where nobody says another score.
+TRAINED = ["yolov8n", "yolov8s", "yolov8n-seg"]
+FOUND = {"ONNX Runtime fp32": "cpu", **{f"serin {precision}{text}": name + conf for precision, name in (
+    ("fp32", "onednn"), ("bf16", "onednn-bf16"), ("int8", "int8 onednn")) for text, conf in (("", ""), (", found", ":.25"))}}
+MOST_PHOTOGRAPHS = 32
 
 
 class Program:
@@ -87,17 +94,17 @@ def find(name, forms):
     return None
 
 
-def quantize(network):
-    """Makes NETWORK-int8.onnx where it is missing; a line that says why not."""
-    source, pictures = find(network, ("-dynamic", "")), DATA / "coco128" / "images"
-    if find(network, ("-int8",)) or not source:
+def quantize(network, source, name):
+    """Makes NAME.onnx where it is missing; a line that says why not."""
+    pictures = DATA / "coco128" / "images"
+    if find(name, ("",)) or not source:
         return []
     if not pictures.exists():
         return [f"{network}: no file quantized, and no {pictures} to do it with"]
     progress(f"quantizing {network} ...")
     MODELS.mkdir(parents=True, exist_ok=True)
     ended = subprocess.run([BUILD / "serin", "quantize", "--model", source, "--data", pictures, "--images", "16", "--imgsz",
-                            str(NETWORKS.get(network, 640)), "--output", MODELS / f"{network}-int8.onnx"], capture_output=True, text=True, check=False)
+                            str(NETWORKS.get(network, 640)), "--output", MODELS / f"{name}.onnx"], capture_output=True, text=True, check=False)
     return [f"{network}: not quantized: {ended.stderr.strip().splitlines()[-1]}"] if ended.returncode else []
 
 
@@ -114,6 +121,19 @@ def start(python, network, batch, cores):
         programs.append(Program([BUILD / "bench" / "engine_turns", *rest, *contenders["turns"]], cores, prefix))
         if python:
             programs.append(Program([python, ROOT / "bench" / "peers" / "openvino_turns.py", *rest, *contenders["openvino"]], cores))
+    return programs, missing + [why for program in programs for why in program.without]
+
+
+def start_photographs(network, cores):
+    """The programs for a trained network on photographs."""
+    source, photographs = DATA / "models" / f"{network}.onnx", sorted((DATA / "coco128" / "images").glob("*.jpg"))[:MOST_PHOTOGRAPHS]
+    if not source.exists() or not photographs:
+        return [], [f"{network} on photographs: no {source if photographs else DATA / 'coco128'}"]
+    missing, programs = quantize(network, source, f"{network}-trained-int8"), []
+    for path, prefix in ((source, ""), (MODELS / f"{network}-trained-int8.onnx", "int8 ")):
+        names = [name.removeprefix("int8 ") for name in FOUND.values() if name.startswith("int8 ") == bool(prefix)]
+        if path.exists():
+            programs.append(Program([BUILD / "bench" / "engine_turns", len(cores), 1, NETWORKS[network], path, *names, "--", *photographs], cores, prefix))
     return programs, missing + [why for program in programs for why in program.without]
 
 
@@ -174,6 +194,13 @@ def report(cases, cores):
                 [f"{precision} {head}" for precision in COLUMNS for head in ("GFLOP/s", "ONNX Runtime", "OpenVINO", "convolutions")], rows)
 
 
+def report_photographs(cases):
+    print_table(f"Milliseconds of processor of a photograph, one core; found: only what has a score above .25:", ["network", *FOUND], [
+        [case["network"], *(cell(median(case["measured"], name, 0)) for name in FOUND.values())] for case in cases])
+    print_table("How many times that ONNX Runtime takes in fp32:", ["network", *list(FOUND)[1:]], [
+        [case["network"], *(cell(times(case["measured"], "cpu", name, 0), 2) for name in list(FOUND.values())[1:])] for case in cases])
+
+
 def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -185,7 +212,9 @@ def main():
     usable = sorted(os.sched_getaffinity(0))
     networks = sys.argv[2:] or list(NETWORKS)[:1 if SHORT else None]
     python = peer_environment.install("openvino", OPENVINO)
-    missing, cases = [why for network in networks for why in quantize(network)], []
+    missing, cases, photographs = [], [], []
+    for network in networks:
+        missing += quantize(network, find(network, ("-dynamic", "")), f"{network}-int8")
     for cores in (1,) if SHORT or len(usable) < 2 else (1, 2):
         for network in networks:
             for batch in (1,) if SHORT else (1, 8):
@@ -197,6 +226,14 @@ def main():
                     cases.append({"network": network, "batch": batch, "cores": cores, "gflop": gflop, "measured": measure(programs, batch)})
                 for program in programs:
                     program.stop()
+    for network in (name for name in networks if name in TRAINED):
+        programs, lacks = start_photographs(network, set(usable[-1:]))
+        missing += lacks
+        if programs:
+            progress(f"{network} on photographs ...")
+            photographs.append({"network": network, "photographs": True, "measured": measure(programs, 1)})
+        for program in programs:
+            program.stop()
     for why in dict.fromkeys(missing):
         print(f"left out: {why}")
     if not cases:
@@ -206,8 +243,10 @@ def main():
     print(f"\n{cpu_name()}; OpenVINO {OPENVINO[0].partition('==')[2] if python else 'is not there'}; load {os.getloadavg()[0]:.1f} at the end")
     for cores in sorted({case["cores"] for case in cases}):
         report([case for case in cases if case["cores"] == cores], cores)
+    if photographs:
+        report_photographs(photographs)
     if OUT:
-        pathlib.Path(OUT).write_text("".join(json.dumps(case) + "\n" for case in cases))
+        pathlib.Path(OUT).write_text("".join(json.dumps(case) + "\n" for case in cases + photographs))
 
 
 main()

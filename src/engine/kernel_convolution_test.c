@@ -315,7 +315,7 @@ static void test_weights_of_a_stem_of_bytes(void **state)
     static uint8_t src[3 * 40 * 40] __attribute__((aligned(64)));
     static uint16_t dst[20 * 20 * LANES] __attribute__((aligned(64)));
     float weights[16 * 27], bias[LANES] __attribute__((aligned(64)));
-    const struct kernel_batch batch = {.pictures = 1};
+    const struct kernel_batch batch = {.pictures = 1, .src_bytes = sizeof(src), .dst_bytes = sizeof(dst)};
     char *packed, *scratch;
     int i, o;
 
@@ -498,7 +498,8 @@ static void check_no_number(const struct kernel_convolution *kernel, const struc
 {
     const struct onednn_convolution c = *convolution;                /* to 4 x 12 results */
     static const uint16_t none[] = {0x7f80, 0xff80, 0x7fc0, 0xffc0}; /* infinities, NaNs */
-    const struct kernel_batch batch = {.pictures = 1};
+    const struct kernel_batch batch = {
+        .pictures = 1, .src_bytes = onednn_image_bytes(&c.src), .dst_bytes = onednn_image_bytes(&c.dst)};
     float *weights = random_floats(16 * 16 * 9);
     char *from = room(batch.src_bytes), *to = room(batch.dst_bytes);
     char *packed = room(kernel->weights_bytes(&c)), *scratch = room(kernel->scratch_bytes(&c, 1, 1));
@@ -608,7 +609,8 @@ static void test_winograd_stride2_at_its_limits(void **state)
 static void test_winograd_stride2_of_no_weight(void **state)
 {
     const struct onednn_convolution c = halving(16, 16, 8, 24, 1);
-    const struct kernel_batch batch = {.pictures = 1};
+    const struct kernel_batch batch = {
+        .pictures = 1, .src_bytes = onednn_image_bytes(&c.src), .dst_bytes = onednn_image_bytes(&c.dst)};
     float *weights = random_floats(16 * 16 * 9);
     char *from = room(batch.src_bytes), *to = room(batch.dst_bytes);
     char *packed = room(kernel_winograd_stride2.weights_bytes(&c));
