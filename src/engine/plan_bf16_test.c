@@ -172,7 +172,7 @@ static void test_distributions_of_all_levels_but_the_largest_are_wide(void **sta
     for (level = 0; level < LEVELS; level++)
         outputs[level] = want[level];
     must(graph_plain_run(graph, (uint64_t)1 << 26, inputs, outputs, &error), &error);
-    must(plan_run(planned.slot, &error), &error);
+    must(plan_run(planned.slot, NULL, &error), &error);
     for (level = 0; level < LEVELS; level++) {
         const struct plan_step *step = step_of(planned.plan, last[level]);
         const float *got = plan_slot_output(planned.slot, level);
@@ -213,7 +213,7 @@ static void test_sums_of_weights_stay(void **state)
         planned = make_plan(graph, layouts[k]);
         for (i = 0; i < CHANNELS * PIXELS; i++)
             ((float *)plan_slot_input(planned.slot, 0))[i] = 1.0f;
-        must(plan_run(planned.slot, &error), &error);
+        must(plan_run(planned.slot, NULL, &error), &error);
         got = plan_slot_output(planned.slot, 0), numbers = graph->values[weights].constant;
         for (o = 0; o < OUT; o++, numbers += CHANNELS) {
             double sum = 0.0;
