@@ -135,7 +135,10 @@ static void print_table(FILE *out, const json_t *list)
 
     if (json_array_size(list) == 0)
         fputs("no freeze calendars: 'serin freeze set MODEL FILE' makes one\n", out);
-    json_array_foreach(list, i, freeze) print_row(out, freeze);
+    json_array_foreach(list, i, freeze)
+    {
+        print_row(out, freeze);
+    }
 }
 
 static int list(const struct freeze_settings *settings)
