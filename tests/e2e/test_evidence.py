@@ -103,7 +103,7 @@ def test_a_copy_that_lacks_a_credential_is_no_failure(models):
     with models.traffic() as traffic:
         models.reach("Progressing")
         until(lambda: models.canary.count > 200, "copies")
-        found = models.get()
+        found = until(lambda: "begun" not in (now := models.get())["waiting"] and now, "a look of the judge")
     assert found["phase"] == "Progressing" and slices(models, "mirror_error_rate") == {"": 0}
     assert "no good answer of the canary has been seen" in found["judged"] and not traffic.errors
     assert re.search(r"; 0 of \d+ copies were answered, the last: status 401, and copies carry no credentials$", found["waiting"])
