@@ -210,12 +210,15 @@ static void needs_of_rows(struct plan_builder *builder, const struct graph_node 
     } else if (node->op != GRAPH_EXPECTATION && node->op != GRAPH_RESHAPE) {
         first.kind = PLAN_NEEDS_ALL;
     }
-    for (i = 0; i < node->input_count; i++)
-        if (node->inputs[i] != GRAPH_NONE)
-            add_need(builder, node->inputs[i],
-                     !is_picture_of(builder, node->inputs[i], need.level) ? (struct plan_need){.kind = PLAN_NEEDS_ALL}
-                     : i == 0                                             ? first
-                                                                          : rest);
+    for (i = 0; i < node->input_count; i++) {
+        struct plan_need of_input = {.kind = PLAN_NEEDS_ALL};
+
+        if (node->inputs[i] == GRAPH_NONE)
+            continue;
+        if (is_picture_of(builder, node->inputs[i], need.level))
+            of_input = i == 0 ? first : rest;
+        add_need(builder, node->inputs[i], of_input);
+    }
 }
 
 static void needs_of_node(struct plan_builder *builder, const struct graph_node *node)
