@@ -10,9 +10,9 @@ const struct kernel_convolution *kernel_convolution_for(const struct onednn_conv
 {
 #ifdef KERNEL_VECTORS
     const enum onednn_type dst = convolution->dst.type;
-    static const struct kernel_convolution *const all[] = {&kernel_stem_bytes,     &kernel_stem,
-                                                           &kernel_pointwise,      &kernel_winograd,
-                                                           &kernel_winograd_int16, &kernel_winograd_stride2};
+    static const struct kernel_convolution *const all[] = {
+        &kernel_stem_bytes,       &kernel_stem,  &kernel_pointwise, &kernel_winograd, &kernel_winograd_int16,
+        &kernel_winograd_stride2, &kernel_direct};
     size_t i;
 
     if (convolution->quantized.scales)

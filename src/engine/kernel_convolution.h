@@ -2,10 +2,10 @@
  * kernel_convolution.h - convolutions of our own, for the shapes at which they beat oneDNN's.  Depends on onednn.h.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Each is a table of functions and has a file of its own (kernel_pointwise.c, kernel_stem.c, kernel_stem_bytes.c,
- * kernel_winograd.c, kernel_winograd_int16.c, kernel_winograd_stride2.c). They take the description, the layouts and
- * the addresses that oneDNN's take, and compute the same, so that a plan may have either. Immutable; nothing is
- * allocated while one runs, and nothing fails.
+ * Each is a table of functions and has a file of its own (kernel_direct.c, kernel_pointwise.c, kernel_stem.c,
+ * kernel_stem_bytes.c, kernel_winograd.c, kernel_winograd_int16.c, kernel_winograd_stride2.c). They take the
+ * description, the layouts and the addresses that oneDNN's take, and compute the same, so that a plan may have either.
+ * Immutable; nothing is allocated while one runs, and nothing fails.
  */
 #ifndef ENGINE_KERNEL_CONVOLUTION_H
 #define ENGINE_KERNEL_CONVOLUTION_H
@@ -39,7 +39,7 @@ struct kernel_convolution {
                 const struct kernel_batch *batch, int threads);
 };
 
-extern const struct kernel_convolution kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd,
+extern const struct kernel_convolution kernel_direct, kernel_pointwise, kernel_stem, kernel_stem_bytes, kernel_winograd,
     kernel_winograd_int16, kernel_winograd_stride2;
 
 /* The one to take; NULL: oneDNN's. */

@@ -644,12 +644,46 @@ static void test_what_winograd_stride2_takes(void **state)
     other = c, other.has_residual = true;
     assert_null(kernel_convolution_for(&other, 1));
     other = c, other.src.channels = 16;
-    assert_null(kernel_convolution_for(&other, 1));
+    assert_ptr_equal(kernel_convolution_for(&other, 1), &kernel_direct);
     other = c, other.window.dilation[1] = 2;
     assert_null(kernel_convolution_for(&other, 1));
     other = halving(32, 64, 32, 32, 1); /* 16 tiles */
     assert_null(kernel_convolution_for(&other, 1));
     assert_ptr_equal(kernel_convolution_for(&other, 2), &kernel_winograd_stride2);
+}
+
+/* Every way that a window leaves the picture, channels that fill no block, and rows that ten results do not fill. */
+static void test_direct(void **state)
+{
+    static const int windows[][2] = {{3, 1}, {3, 0}, {2, 0}, {5, 2}, {7, 3}};
+    static const int64_t out[] = {16, 48, 20, 32};
+    int64_t height, width;
+    size_t i;
+
+    (void)state;
+    if (!kernel_has_avx512())
+        skip();
+    for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
+        for (height = 7; height < 11; height++)
+            for (width = 26; width < 70; width += 7) {
+                const int *w = windows[i];
+                const bool narrow = onednn_has_bf16() && height % 2 == 0;
+                const enum onednn_type type = narrow ? ONEDNN_BF16 : ONEDNN_F32;
+                const struct onednn_convolution c = {
+                    .src = {type, width % 3 ? 16 : 9, height, width, LANES},
+                    .dst = {type, out[height % 4], (height + 2 * w[1] - w[0]) / 2 + 1,
+                            (width + 2 * w[1] - w[0]) / 2 + 1, LANES},
+                    .groups = 1,
+                    .window = {{w[0], w[0]}, {2, 2}, {1, 1}, {w[1], w[1]}, {w[1], w[1]}},
+                    .activation = {.op = width % 2 ? GRAPH_SILU : GRAPH_RELU},
+                    .has_bias = width % 4,
+                };
+
+                if (onednn_has_amx() && narrow)
+                    continue;
+                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_direct);
+                check(&kernel_direct, &c, 1 + height % 3, 1 + (int)width % 2, narrow ? 0.004 : 2e-6);
+            }
 }
 
 static void test_activations(void **state)
@@ -766,6 +800,7 @@ int main(void)
         cmocka_unit_test(test_winograd_stride2_at_its_limits),
         cmocka_unit_test(test_winograd_stride2_of_no_weight),
         cmocka_unit_test(test_what_winograd_stride2_takes),
+        cmocka_unit_test(test_direct),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_silu_at_the_ends),
         cmocka_unit_test(test_silu_as_it_is_rounded),
