@@ -2,16 +2,15 @@
  * kernel_direct.c - convolutions of stride 2 over one block of channels: sums over the window stay in registers.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Ten neighbouring results x 2 blocks of 16 output channels are kept while the window's numbers go by, as in
- * kernel_pointwise.c: a number of a pixel, or in bf16 a pair of them, is broadcast, the weights to two blocks are two
- * vectors. A row of the window is one piece of memory in the blocked layout, pixel after pixel.
+ * Ten neighbouring results x 2 blocks of 16 output channels are kept while the window's numbers go by
+ * (kernel_broadcast.h). A row of the window is one piece of memory in the blocked layout, pixel after pixel.
  *
  * Where results need what lies outside of the picture, their pixels are copied first, with zeros around them; all
  * others are read where they lie. The last results of a row are computed together with some before them, a second
  * time.
  */
+#include "engine/kernel_broadcast.h"
 #include "engine/kernel_convolution.h"
-#include "engine/kernel_vectors.h"
 
 #include <string.h>
 
@@ -46,47 +45,27 @@ static size_t scratch_bytes(const struct onednn_convolution *c, int64_t pictures
     return (size_t)threads * scratch_of_thread(c);
 }
 
-/* ---- weights ---- */
-
-/* Of one output channel, with those that fill up the block of input channels. */
-static int64_t weights_of_channel(const struct onednn_convolution *c)
+/* Those of one output channel, with what fills up the block of input channels. */
+static int64_t numbers_of(const struct onednn_convolution *c)
 {
     return (int64_t)c->window.kernel[0] * c->window.kernel[1] * LANES;
 }
 
 static size_t weights_bytes(const struct onednn_convolution *c)
 {
-    return (size_t)(onednn_round_up(c->dst.channels, LANES) * weights_of_channel(c)) * onednn_type_bytes(c->src.type);
+    return broadcast_weights_bytes(c->src.type, numbers_of(c), c->dst.channels);
 }
 
-/* [pair of out blocks][row of the window][its pixel][in][32], or in bf16 [pair of in][32][2]. The last block may be
- * alone. */
 AVX512 static void pack(const struct onednn_convolution *c, const void *from, void *packed)
 {
     const float *weights = from;
-    const int64_t taps = (int64_t)c->window.kernel[0] * c->window.kernel[1], of_channel = weights_of_channel(c);
-    const int64_t paired = onednn_round_up(c->dst.channels, LANES) / (2 * LANES) * (2 * LANES);
-    float rounded[LANES] __attribute__((aligned(64))) = {0};
-    uint16_t halves[LANES] __attribute__((aligned(64)));
     int64_t o, i, tap;
 
     memset(packed, 0, weights_bytes(c));
-    for (o = 0; o < c->dst.channels; o++) {
-        const int64_t width = o < paired ? 2 * LANES : LANES, first = o < paired ? o / width * width : paired;
-
+    for (o = 0; o < c->dst.channels; o++)
         for (i = 0; i < c->src.channels; i++)
-            for (tap = 0; tap < taps; tap++, weights++) {
-                const int64_t number = tap * LANES + i;
-
-                if (c->src.type == ONEDNN_F32) {
-                    ((float *)packed)[first * of_channel + number * width + o % width] = *weights;
-                    continue;
-                }
-                rounded[0] = *weights;
-                store_block(ONEDNN_BF16, halves, _mm512_load_ps(rounded));
-                ((uint16_t *)packed)[first * of_channel + (number / 2 * width + o % width) * 2 + i % 2] = halves[0];
-            }
-    }
+            for (tap = 0; tap < numbers_of(c) / LANES; tap++, weights++)
+                broadcast_pack(c->src.type, numbers_of(c), c->dst.channels, o, tap * LANES + i, *weights, packed);
 }
 
 /* ---- sums ---- */
@@ -104,34 +83,12 @@ AVX512_INLINE void pixels_body(const int width, const enum onednn_type type, enu
     const struct onednn_convolution *c = direct->convolution;
     const int64_t bytes = type == ONEDNN_F32 ? 4 : 2, of_row = c->window.kernel[1] * LANES * bytes;
     const char *weights = at->weights;
-    __m512 sum[PIXELS][2], w[2];
-    int64_t i;
-    int row, p, k;
+    __m512 sum[PIXELS][2];
+    int row, p, k, i;
 
-    UNROLL
-    for (k = 0; k < width; k++)
-        UNROLL
-    for (p = 0; p < PIXELS; p++)
-        sum[p][k] = at->bias ? _mm512_load_ps(at->bias + k * LANES) : _mm512_setzero_ps();
-    for (row = 0; row < c->window.kernel[0]; row++) {
-        const char *from = at->rows[row];
-
-        for (i = 0; i < of_row; i += 4, from += 4, weights += width * LANES * 4) {
-            UNROLL
-            for (k = 0; k < width; k++)
-                w[k] = _mm512_load_ps(weights + k * LANES * 4);
-            UNROLL
-            for (p = 0; p < PIXELS; p++) {
-                const __m512 x = _mm512_set1_ps(*(const float *)(const void *)(from + p * STRIDE * LANES * bytes));
-
-                UNROLL
-                for (k = 0; k < width; k++)
-                    sum[p][k] = type == ONEDNN_F32 ? _mm512_fmadd_ps(x, w[k], sum[p][k])
-                                                   : _mm512_dpbf16_ps(sum[p][k], (__m512bh)_mm512_castps_si512(x),
-                                                                      (__m512bh)_mm512_castps_si512(w[k]));
-            }
-        }
-    }
+    broadcast_begin(PIXELS, width, at->bias, sum);
+    for (row = 0; row < c->window.kernel[0]; row++)
+        weights = broadcast_add(PIXELS, width, type, at->rows[row], STRIDE * LANES * bytes, of_row, weights, sum);
     UNROLL
     for (k = 0; k < width; k++)
         UNROLL
@@ -220,7 +177,7 @@ static void run_row(const struct direct *direct, int64_t picture, int64_t y, cha
             at.bias = addresses->bias ? (const float *)addresses->bias + block * LANES : NULL;
             at.dst = to + block * direct->dst.block + x * direct->dst.pixel;
             functions[width - 1](direct, &at);
-            at.weights += (size_t)(width * LANES * weights_of_channel(c)) * onednn_type_bytes(c->src.type);
+            at.weights += broadcast_weights_bytes(c->src.type, numbers_of(c), width * LANES);
         }
     }
 }
