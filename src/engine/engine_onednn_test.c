@@ -4,14 +4,10 @@
  */
 #include "engine/engine_onednn.c"
 
-#include "base/file.h"
+#include "engine/graph_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <dirent.h>
 #include <math.h>
-
-#include <cmocka.h>
 
 enum { SIDE = 32, MAX_BATCH = MAX_PLANS + 4 };
 
@@ -19,16 +15,10 @@ static enum serin_errc open_model(const char *name, const char *provider, int th
                                   struct serin_error *error)
 {
     const struct engine_options options = {.provider = provider, .threads = threads};
-    const char *folder = getenv("SERIN_SOURCE_DIR");
-    uint8_t *bytes = NULL;
-    enum serin_errc rc;
-    char path[512];
     size_t size;
+    uint8_t *bytes = read_model_bytes(name, &size);
+    const enum serin_errc rc = engine_open(bytes, size, &options, ret, error);
 
-    snprintf(path, sizeof(path), "%s/examples/models/miniature/%s.onnx", folder ? folder : ".", name);
-    if (file_read(path, (size_t)1 << 26, &bytes, &size, error) != SERIN_OK)
-        fail_msg("%s", error->message);
-    rc = engine_open(bytes, size, &options, ret, error);
     free(bytes);
     return rc;
 }
@@ -108,14 +98,14 @@ static void test_threads_share_an_engine(void **state)
     int i;
 
     (void)state;
-    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
+    if (open_model("miniature/detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     for (i = 1; i < 7; i++) {
         want[i] = sum_of_run(engine, i);
         assert_true(want[i] > 0.0);
     }
     engine_close(engine);
-    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
+    if (open_model("miniature/detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     for (i = 0; i < 4; i++) {
         runners[i] = (struct runner){engine, want, i, 0};
@@ -165,7 +155,7 @@ static void test_a_run_takes_the_threads_that_it_is_given(void **state)
     int threads;
 
     (void)state;
-    assert_int_equal(open_model("detect", "onednn", 4, &engine, &error), SERIN_OK);
+    assert_int_equal(open_model("miniature/detect", "onednn", 4, &engine, &error), SERIN_OK);
     assert_int_equal(engine->threads, 4);
     assert_int_equal(engine->least_threads, 1);
     want = sum_with(engine, 1, 4);
@@ -191,7 +181,7 @@ static void test_plans_are_bounded(void **state)
     int i;
 
     (void)state;
-    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
+    if (open_model("miniature/detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     first = sum_of_run(engine, 1);
     for (i = 2; i <= MAX_BATCH; i++)
@@ -219,8 +209,8 @@ static void test_fp16_is_widened_and_narrowed(void **state)
     (void)state;
     for (i = 0; i < count; i++)
         values[i] = half_from_float((float)(i * 7919 % 255) / 255.0f);
-    assert_int_equal(open_model("detect-fp16", "onednn", 1, &engine, &error), SERIN_OK);
-    assert_int_equal(open_model("detect-fp16", "cpu", 1, &other, &error), SERIN_OK);
+    assert_int_equal(open_model("miniature/detect-fp16", "onednn", 1, &engine, &error), SERIN_OK);
+    assert_int_equal(open_model("miniature/detect-fp16", "cpu", 1, &other, &error), SERIN_OK);
     assert_int_equal(engine_run(engine, &input, NULL, 1, &ours, &error), SERIN_OK);
     assert_int_equal(engine_run(other, &input, NULL, 1, &theirs, &error), SERIN_OK);
     assert_int_equal(ours.tensors[0].type, TENSOR_F16);
@@ -244,10 +234,10 @@ static void test_what_it_refuses(void **state)
     struct engine *engine = NULL;
 
     (void)state;
-    assert_int_equal(open_model("detect-nms", "onednn", 1, &engine, &error), SERIN_UNSUPPORTED);
+    assert_int_equal(open_model("miniature/detect-nms", "onednn", 1, &engine, &error), SERIN_UNSUPPORTED);
     assert_string_equal(error.message, "oneDNN cannot run this network (the provider cpu may): node '/NonZero': the "
                                        "operator NonZero is not known here");
-    assert_int_equal(open_model("detect", "onednn-int4", 1, &engine, &error), SERIN_INVALID);
+    assert_int_equal(open_model("miniature/detect", "onednn-int4", 1, &engine, &error), SERIN_INVALID);
     assert_string_equal(error.message,
                         "unknown provider 'onednn-int4': it is one of cpu|cuda|tensorrt|auto|onednn|onednn-bf16");
 }
@@ -267,7 +257,7 @@ static void test_bytes_for_floats(void **state)
 
     (void)state;
     assert_true(values && picture);
-    if (open_model("detect", "onednn", 1, &engine, &error) != SERIN_OK)
+    if (open_model("miniature/detect", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     assert_true(engine->takes_bytes);
     for (i = 0; i < count; i++) {
@@ -291,7 +281,7 @@ static void test_bytes_for_floats(void **state)
     engine_outputs_done(engine, &want);
     engine_outputs_done(engine, &got);
     engine_close(engine);
-    if (open_model("detect-uint8in", "onednn", 1, &engine, &error) != SERIN_OK)
+    if (open_model("miniature/detect-uint8in", "onednn", 1, &engine, &error) != SERIN_OK)
         fail_msg("%s", error.message);
     assert_false(engine->takes_bytes); /* they are what they are there */
     engine_close(engine);

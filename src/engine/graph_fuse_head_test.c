@@ -4,15 +4,11 @@
  */
 #include "engine/graph_fuse_head.c"
 
+#include "engine/graph_fixture.h"
 #include "engine/graph_fuse.h"
-#include "engine/graph_inside.h"
 #include "engine/graph_plain.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
 
 enum { BATCH = 2, LEVELS = 2, PARTS = 3, BINS = 5, CLASSES = 4, IN = 2, PIXELS = 5 * 4 + 2 * 2 };
 
@@ -31,49 +27,15 @@ enum variant {
     VARIANTS
 };
 
-static uint32_t random_state;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 22) - 2.0f;
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
-
 static bool all_known(const struct graph_unary *activation)
 {
     (void)activation;
     return true;
 }
 
-static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs, int rank,
-               const int64_t *shape)
+static int weights(struct graph *graph, int64_t out, int64_t in)
 {
-    int output = graph_add_value(graph, GRAPH_F32, rank, shape);
-    struct serin_error error;
-
-    node.name = "", node.input_count = input_count, node.output_count = 1;
-    node.inputs = inputs, node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
-}
-
-static int random_constant(struct graph *graph, int64_t out, int64_t in)
-{
-    const int64_t shape[4] = {out, in, 1, 1};
-    void *bytes;
-    int value = graph_add_constant(graph, GRAPH_F32, 4, shape, &bytes);
-    int64_t i;
-
-    assert_true(value != GRAPH_NONE);
-    for (i = 0; i < out * in; i++)
-        ((float *)bytes)[i] = any_number();
-    return value;
+    return random_constant(graph, 4, (const int64_t[]){out, in, 1, 1}, 0.0f, 2.0f);
 }
 
 static struct graph_node convolution(void)
@@ -87,7 +49,7 @@ static struct graph_node convolution(void)
 
 static int reshape(struct graph *graph, int x, int rank, const int64_t *shape)
 {
-    return add(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, &x, rank, shape);
+    return add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, &x, rank, shape);
 }
 
 static int transpose(struct graph *graph, int x, const int64_t *shape, int a, int b, int c, int d)
@@ -96,7 +58,7 @@ static int transpose(struct graph *graph, int x, const int64_t *shape, int a, in
 
     node.transpose.count = 4;
     memcpy(node.transpose.permutation, (const int[]){a, b, c, d}, 4 * sizeof(int));
-    return add(graph, node, 1, &x, 4, shape);
+    return add_node(graph, node, 1, &x, 4, shape);
 }
 
 static int softmax(struct graph *graph, int x, int over, const int64_t *shape)
@@ -104,12 +66,12 @@ static int softmax(struct graph *graph, int x, int over, const int64_t *shape)
     struct graph_node node = {.op = GRAPH_SOFTMAX};
 
     node.softmax.first = over, node.softmax.last = over + 1;
-    return add(graph, node, 1, &x, 4, shape);
+    return add_node(graph, node, 1, &x, 4, shape);
 }
 
 static int concat(struct graph *graph, int count, int *inputs, int axis, int rank, const int64_t *shape)
 {
-    return add(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = axis}, count, inputs, rank, shape);
+    return add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = axis}, count, inputs, rank, shape);
 }
 
 /* PARTS mean values of distributions over BINS: [n][PARTS * BINS][pixels] to [n][PARTS][pixels]. */
@@ -131,8 +93,9 @@ static int add_distances(struct graph *graph, int x, enum variant variant)
         x = transpose(graph, x, exchanged, 0, 2, 1, 3);
         inputs[0] = softmax(graph, x, variant == WRONG_SOFTMAX ? 2 : 1, exchanged);
     }
-    inputs[1] = random_constant(graph, 1, BINS);
-    return reshape(graph, add(graph, convolution(), 2, inputs, 4, variant == WRONG_EXCHANGE ? one_mixed : one), 3, y);
+    inputs[1] = weights(graph, 1, BINS);
+    return reshape(graph, add_node(graph, convolution(), 2, inputs, 4, variant == WRONG_EXCHANGE ? one_mixed : one), 3,
+                   y);
 }
 
 /* Distances and scores of all levels, from one input for each: y[n][PARTS + CLASSES][PIXELS]. */
@@ -158,12 +121,12 @@ static struct graph *make_head(enum variant variant)
         for (k = 0; k < 2; k++) {
             const int64_t shape[4] = {BATCH, channels[k], height, width};
             const int64_t flat_shape[3] = {BATCH, channels[k], height * width};
-            int inputs[2] = {graph->inputs[level], random_constant(graph, channels[k], IN)};
+            int inputs[2] = {graph->inputs[level], weights(graph, channels[k], IN)};
             struct graph_node conv = convolution();
 
             if (variant == WITH_ACTIVATION)
                 conv.conv.activation.op = GRAPH_RELU;
-            pair[k] = add(graph, conv, 2, inputs, 4, shape);
+            pair[k] = add_node(graph, conv, 2, inputs, 4, shape);
             if (!paired)
                 flat[k][level] = reshape(graph, pair[k], 3, flat_shape);
         }
@@ -188,8 +151,8 @@ static struct graph *make_head(enum variant variant)
     if (variant == SCORES_TWICE_USED)
         graph->outputs[graph->output_count++] = joined[1];
     parts[0] = add_distances(graph, joined[0], variant);
-    parts[1] = add(graph, (struct graph_node){.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}}, 1, &joined[1], 3,
-                   graph->values[joined[1]].shape);
+    parts[1] = add_node(graph, (struct graph_node){.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}}, 1, &joined[1],
+                        3, graph->values[joined[1]].shape);
     graph->outputs[graph->output_count++] = concat(graph, 2, parts, 1, 3, y_shape);
     must(graph_index(graph, &error), &error);
     return graph;
@@ -214,7 +177,7 @@ static void run(const struct graph *graph, void *const *outputs)
 
     random_state = 9;
     for (i = 0; i < LEVELS * ROOM; i++)
-        x[i] = any_number();
+        x[i] = 2.0f * any_number();
     must(graph_plain_run(graph, (uint64_t)1 << 24, inputs, outputs, &error), &error);
 }
 

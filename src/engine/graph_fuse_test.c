@@ -4,30 +4,12 @@
  */
 #include "engine/graph_fuse.c"
 
-#include "engine/graph_inside.h"
+#include "engine/graph_fixture.h"
 #include "engine/graph_plain.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
 
 enum { CHANNELS = 8, SIDE = 6 };
 
 static const int64_t picture[4] = {1, CHANNELS, SIDE, SIDE};
-static uint32_t random_state;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
 
 static bool all_known(const struct graph_unary *activation)
 {
@@ -37,66 +19,32 @@ static bool all_known(const struct graph_unary *activation)
 /* A graph whose value 0 is its input, a picture. */
 static struct graph *start(void)
 {
-    struct graph *graph = calloc(1, sizeof(*graph));
-
-    assert_non_null(graph);
-    arena_init(&graph->arena, (size_t)1 << 20);
-    graph->has_shapes = true;
-    graph->input_count = 1;
-    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, picture);
     random_state = 7;
-    return graph;
-}
-
-static int constant(struct graph *graph, int rank, const int64_t *shape, float least)
-{
-    void *bytes;
-    int value = graph_add_constant(graph, GRAPH_F32, rank, shape, &bytes);
-    uint64_t i;
-
-    assert_true(value != GRAPH_NONE);
-    for (i = 0; i < graph->values[value].element_count; i++)
-        ((float *)bytes)[i] = least + any_number();
-    return value;
-}
-
-/* The result of a new node, a picture. */
-static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs)
-{
-    int output = graph_add_value(graph, GRAPH_F32, 4, picture);
-    struct serin_error error;
-
-    node.name = "";
-    node.input_count = input_count;
-    node.output_count = 1;
-    node.inputs = inputs;
-    node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
+    return start_graph(4, picture);
 }
 
 static int convolution(struct graph *graph, int x, enum graph_op op, int64_t groups, bool has_bias)
 {
     const int64_t shape[4] = {CHANNELS, CHANNELS / groups, 3, 3}, count = CHANNELS;
-    int inputs[3] = {x, constant(graph, 4, shape, 0.0f), GRAPH_NONE};
+    int inputs[3] = {x, random_constant(graph, 4, shape, 0.0f, 1.0f), GRAPH_NONE};
     struct graph_node node = {.op = op};
 
     if (has_bias)
-        inputs[2] = constant(graph, 1, &count, 0.0f);
+        inputs[2] = random_constant(graph, 1, &count, 0.0f, 1.0f);
     node.conv.window = (struct graph_window){{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
     node.conv.groups = groups;
-    return add(graph, node, has_bias ? 3 : 2, inputs);
+    return add_node(graph, node, has_bias ? 3 : 2, inputs, 4, picture);
 }
 
 static int normalization(struct graph *graph, int x)
 {
     const int64_t count = CHANNELS;
-    int inputs[5] = {x, constant(graph, 1, &count, 0.0f), constant(graph, 1, &count, 0.0f),
-                     constant(graph, 1, &count, 0.0f), constant(graph, 1, &count, 1.5f)};
+    int inputs[5] = {x, random_constant(graph, 1, &count, 0.0f, 1.0f), random_constant(graph, 1, &count, 0.0f, 1.0f),
+                     random_constant(graph, 1, &count, 0.0f, 1.0f), random_constant(graph, 1, &count, 1.5f, 1.0f)};
     struct graph_node node = {.op = GRAPH_BATCH_NORMALIZATION};
 
     node.batch_normalization.epsilon = 1e-3f;
-    return add(graph, node, 5, inputs);
+    return add_node(graph, node, 5, inputs, 4, picture);
 }
 
 static int unary(struct graph *graph, int x, enum graph_op op, float alpha, float beta)
@@ -104,14 +52,14 @@ static int unary(struct graph *graph, int x, enum graph_op op, float alpha, floa
     struct graph_node node = {.op = op};
 
     node.unary = (struct graph_unary){op, alpha, beta};
-    return add(graph, node, 1, &x);
+    return add_node(graph, node, 1, &x, 4, picture);
 }
 
 static int binary(struct graph *graph, enum graph_op op, int a, int b)
 {
     int inputs[2] = {a, b};
 
-    return add(graph, (struct graph_node){.op = op}, 2, inputs);
+    return add_node(graph, (struct graph_node){.op = op}, 2, inputs, 4, picture);
 }
 
 static int silu(struct graph *graph, int x)
@@ -253,17 +201,6 @@ static void test_what_others_need_is_left_alone(void **state)
     check(graph, 2);
 }
 
-static int add_shaped(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
-{
-    int output = graph_add_value(graph, GRAPH_F32, 4, shape);
-    struct serin_error error;
-
-    node.name = "", node.input_count = input_count, node.output_count = 1;
-    node.inputs = inputs, node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
-}
-
 /* As the necks of YOLOs: what is small is enlarged and mixed with what is large, in either order. With more results
  * than the small one has channels twice over, or with another user of the concatenation, it stays as it is. */
 static void test_what_is_enlarged_is_mixed_before(void **state)
@@ -278,30 +215,30 @@ static void test_what_is_enlarged_is_mixed_before(void **state)
         const int64_t w_shape[4] = {CHANNELS, CHANNELS, 3, 3}, mix_shape[4] = {out, 2 * CHANNELS, 1, 1};
         struct graph *graph = start();
         struct graph_node conv = {.op = GRAPH_CONV}, resize = {.op = GRAPH_RESIZE}, concat = {.op = GRAPH_CONCAT};
-        int inputs[3] = {0, constant(graph, 4, w_shape, 0.0f), GRAPH_NONE}, large = unary(graph, 0, GRAPH_TANH, 0, 0);
-        int parts[2], y;
+        int inputs[3] = {0, random_constant(graph, 4, w_shape, 0.0f, 1.0f), GRAPH_NONE};
+        int large = unary(graph, 0, GRAPH_TANH, 0, 0), parts[2], y;
 
         conv.conv.groups = 1;
         conv.conv.window = (struct graph_window){{3, 3}, {2, 2}, {1, 1}, {1, 1}, {0, 0}};
-        y = add_shaped(graph, conv, 2, inputs, small);
+        y = add_node(graph, conv, 2, inputs, 4, small);
         resize.resize.mode = GRAPH_RESIZE_NEAREST;
         resize.resize.coordinate = GRAPH_RESIZE_ASYMMETRIC;
         resize.resize.nearest = GRAPH_NEAREST_FLOOR;
         resize.resize.scales[0] = resize.resize.scales[1] = 1.0f;
         resize.resize.scales[2] = resize.resize.scales[3] = 2.0f;
-        parts[which == OTHER_ORDER] = add_shaped(graph, resize, 1, &y, picture);
+        parts[which == OTHER_ORDER] = add_node(graph, resize, 1, &y, 4, picture);
         parts[which != OTHER_ORDER] = large;
         concat.axis.axis = 1;
-        inputs[0] = add_shaped(graph, concat, 2, parts, both);
-        inputs[1] = constant(graph, 4, mix_shape, 0.0f);
-        inputs[2] = constant(graph, 1, &out, 0.0f);
+        inputs[0] = add_node(graph, concat, 2, parts, 4, both);
+        inputs[1] = random_constant(graph, 4, mix_shape, 0.0f, 1.0f);
+        inputs[2] = random_constant(graph, 1, &out, 0.0f, 1.0f);
         conv.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
-        y = add_shaped(graph, conv, 3, inputs, y_shape);
+        y = add_node(graph, conv, 3, inputs, 4, y_shape);
         if (which == TWO_USERS)
-            graph->outputs[graph->output_count++] = add_shaped(
-                graph, (struct graph_node){.op = GRAPH_TANH, .unary = {.op = GRAPH_TANH}}, 1, &inputs[0], both);
+            graph->outputs[graph->output_count++] = add_node(
+                graph, (struct graph_node){.op = GRAPH_TANH, .unary = {.op = GRAPH_TANH}}, 1, &inputs[0], 4, both);
         finish(graph,
-               add_shaped(graph, (struct graph_node){.op = GRAPH_RELU, .unary = {.op = GRAPH_RELU}}, 1, &y, y_shape));
+               add_node(graph, (struct graph_node){.op = GRAPH_RELU, .unary = {.op = GRAPH_RELU}}, 1, &y, 4, y_shape));
         assert_int_equal(check(graph, which == TWO_USERS ? 6 : 5), which == MANY_RESULTS || which == TWO_USERS);
     }
 }

@@ -5,35 +5,14 @@
 #include "engine/kernel_convolution.h"
 #include "engine/kernel_vectors.h"
 
+#include "engine/graph_fixture.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #ifdef KERNEL_VECTORS
 
 #define GUARD 0x5a /* behind everything that a kernel writes */
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
-}
-
-static float *random_floats(int64_t count)
-{
-    float *floats = malloc((size_t)count * sizeof(float));
-    int64_t i;
-
-    assert_non_null(floats);
-    for (i = 0; i < count; i++)
-        floats[i] = any_number();
-    return floats;
-}
 
 /* bytes, filled with NaNs, and 64 of guard behind them. */
 static char *room(size_t bytes)

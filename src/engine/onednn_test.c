@@ -4,29 +4,9 @@
  */
 #include "engine/onednn.c"
 
+#include "engine/graph_fixture.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
-}
-
-static float *random_floats(int64_t count)
-{
-    float *floats = malloc((size_t)count * sizeof(float));
-    int64_t i;
-
-    assert_non_null(floats);
-    for (i = 0; i < count; i++)
-        floats[i] = any_number();
-    return floats;
-}
 
 static void *room(size_t bytes)
 {
@@ -35,12 +15,6 @@ static void *room(size_t bytes)
     assert_non_null(memory);
     memset(memory, 0, (bytes + 127) / 64 * 64);
     return memory;
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
 }
 
 static void run(const struct onednn_primitive *primitive, struct onednn_addresses addresses)

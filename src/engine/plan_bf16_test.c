@@ -4,62 +4,15 @@
  */
 #include "engine/plan.c"
 
-#include "engine/graph_inside.h"
+#include "engine/graph_fixture.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
 
 /* ---- graphs by hand ---- */
 
-static struct graph *start(const int64_t *shape)
-{
-    struct graph *graph = graph_new((uint64_t)1 << 22);
-
-    assert_non_null(graph);
-    graph->has_shapes = true;
-    graph->input_count = 1;
-    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, shape);
-    return graph;
-}
-
-static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs, int rank,
-               const int64_t *shape)
-{
-    struct serin_error error;
-    int output = graph_add_value(graph, GRAPH_F32, rank, shape);
-
-    node.name = "", node.input_count = input_count, node.output_count = 1;
-    node.inputs = inputs, node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
-}
-
 static int weights_of(struct graph *graph, const int64_t *shape)
 {
-    const float size = 1.0f / sqrtf((float)(shape[1] * shape[2] * shape[3]));
-    void *bytes;
-    const int weights = graph_add_constant(graph, GRAPH_F32, 4, shape, &bytes);
-    uint64_t i;
-
-    for (i = 0; i < graph->values[weights].element_count; i++)
-        ((float *)bytes)[i] = size * any_number();
-    return weights;
+    return random_constant(graph, 4, shape, 0.0f, 1.0f / sqrtf((float)(shape[1] * shape[2] * shape[3])));
 }
 
 /* side: of the window; padded so that only stride makes pictures smaller. */
@@ -74,7 +27,7 @@ static int convolution(struct graph *graph, int x, int weights, int32_t stride, 
     node.conv.groups = 1;
     node.conv.window = (struct graph_window){{side, side}, {stride, stride}, {1, 1}, {pad, pad}, {pad, pad}};
     node.conv.activation.op = activation;
-    return add(graph, node, 2, inputs, 4, shape);
+    return add_node(graph, node, 2, inputs, 4, shape);
 }
 
 /* ---- plans ---- */
@@ -119,7 +72,7 @@ static struct graph *make_head(int last[LEVELS])
 {
     const int64_t shape[4] = {1, IN, 16, 16}, w_shape[4] = {IN, IN, 3, 3}, last_shape[4] = {4 * BINS, IN, 1, 1};
     const int64_t bins_shape[1] = {BINS};
-    struct graph *graph = start(shape);
+    struct graph *graph = start_graph(4, shape);
     const int shared = weights_of(graph, last_shape);
     int inputs[2], x = graph->inputs[0], level, i;
     void *bins;
@@ -135,7 +88,7 @@ static struct graph *make_head(int last[LEVELS])
         branch = convolution(graph, x, weights_of(graph, w_shape), 1, GRAPH_SILU);
         inputs[0] = convolution(graph, branch, shared, 1, GRAPH_REMOVED);
         last[level] = inputs[0];
-        graph->outputs[level] = add(graph, (struct graph_node){.op = GRAPH_EXPECTATION}, 2, inputs, 3, y_shape);
+        graph->outputs[level] = add_node(graph, (struct graph_node){.op = GRAPH_EXPECTATION}, 2, inputs, 3, y_shape);
     }
     graph->output_count = LEVELS;
     return graph;
@@ -200,7 +153,7 @@ static void test_sums_of_weights_stay(void **state)
     if (!onednn_has_bf16())
         skip();
     for (k = 0; k < 2; k++) {
-        struct graph *graph = start(shape);
+        struct graph *graph = start_graph(4, shape);
         const int weights = weights_of(graph, w_shape);
         struct serin_error error;
         struct planned planned;

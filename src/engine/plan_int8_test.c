@@ -8,51 +8,12 @@
 #include "engine/plan.c"
 #include "engine/plan_kernels_int8.c"
 
-#include "engine/graph_inside.h"
+#define LEAST_NUMBER 0.0f
+#include "engine/graph_fixture.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 24);
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
 
 /* ---- graphs by hand ---- */
-
-static struct graph *start(const int64_t *shape)
-{
-    struct graph *graph = graph_new((uint64_t)1 << 22);
-
-    assert_non_null(graph);
-    graph->has_shapes = true;
-    graph->input_count = graph->output_count = 1;
-    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, shape);
-    return graph;
-}
-
-static int add(struct graph *graph, struct graph_node node, int input_count, int *inputs, enum graph_type type,
-               const int64_t *shape)
-{
-    struct serin_error error;
-    int output = graph_add_value(graph, type, 4, shape);
-
-    node.name = "", node.input_count = input_count, node.output_count = 1;
-    node.inputs = inputs, node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
-}
 
 static int scalar(struct graph *graph, enum graph_type type, float number)
 {
@@ -73,8 +34,8 @@ static int through_integers(struct graph *graph, int value, enum graph_type type
     int64_t shape[GRAPH_MAX_RANK];
 
     memcpy(shape, graph->values[value].shape, sizeof(shape));
-    inputs[0] = add(graph, (struct graph_node){.op = GRAPH_QUANTIZE_LINEAR}, 3, inputs, type, shape);
-    return add(graph, (struct graph_node){.op = GRAPH_DEQUANTIZE_LINEAR}, 3, inputs, GRAPH_F32, shape);
+    inputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_QUANTIZE_LINEAR}, 3, inputs, 4, shape);
+    return add_node(graph, (struct graph_node){.op = GRAPH_DEQUANTIZE_LINEAR}, 3, inputs, 4, shape);
 }
 
 struct layer {
@@ -91,18 +52,15 @@ static int weights(struct graph *graph, const struct layer *layer, const int64_t
     int inputs[2];
     uint64_t i;
 
-    inputs[0] = graph_add_constant(graph, layer->has_floats ? GRAPH_F32 : GRAPH_I8, 4, shape, &bytes);
-    for (i = 0; i < graph->values[inputs[0]].element_count; i++)
-        if (layer->has_floats)
-            ((float *)bytes)[i] = any_number() * 0.5f - 0.25f;
-        else
-            ((int8_t *)bytes)[i] = (int8_t)(any_number() * 255.0f - 127.5f);
     if (layer->has_floats)
-        return inputs[0];
+        return random_constant(graph, 4, shape, -0.25f, 0.5f);
+    inputs[0] = graph_add_constant(graph, GRAPH_I8, 4, shape, &bytes);
+    for (i = 0; i < graph->values[inputs[0]].element_count; i++)
+        ((int8_t *)bytes)[i] = (int8_t)(any_number() * 255.0f - 127.5f);
     inputs[1] = graph_add_constant(graph, GRAPH_F32, 1, &scales, &scale);
     for (i = 0; i < (uint64_t)scales; i++)
         ((float *)scale)[i] = (0.2f + any_number()) * 0.5f / 127.0f / sqrtf((float)(shape[1] * shape[2] * shape[3]));
-    return add(graph, (struct graph_node){.op = GRAPH_DEQUANTIZE_LINEAR}, 2, inputs, GRAPH_F32, shape);
+    return add_node(graph, (struct graph_node){.op = GRAPH_DEQUANTIZE_LINEAR}, 2, inputs, 4, shape);
 }
 
 static int layer(struct graph *graph, int x, struct layer layer)
@@ -112,33 +70,28 @@ static int layer(struct graph *graph, int x, struct layer layer)
     const int64_t to[4] = {from[0], layer.out, (from[2] - 1) / layer.stride + 1, (from[3] - 1) / layer.stride + 1};
     struct graph_node node = {.op = GRAPH_CONV};
     int inputs[3], y;
-    void *bytes;
-    int64_t i;
 
     inputs[0] = x;
     inputs[1] = weights(graph, &layer, shape);
-    if (layer.has_bias) {
-        inputs[2] = graph_add_constant(graph, GRAPH_F32, 1, &layer.out, &bytes);
-        for (i = 0; i < layer.out; i++)
-            ((float *)bytes)[i] = any_number() - 0.5f;
-    }
+    if (layer.has_bias)
+        inputs[2] = random_constant(graph, 1, &layer.out, -0.5f, 1.0f);
     node.conv.groups = layer.groups;
     node.conv.window = (struct graph_window){{layer.kernel, layer.kernel},
                                              {layer.stride, layer.stride},
                                              {1, 1},
                                              {layer.kernel / 2, layer.kernel / 2},
                                              {layer.kernel / 2, layer.kernel / 2}};
-    y = add(graph, node, layer.has_bias ? 3 : 2, inputs, GRAPH_F32, to);
+    y = add_node(graph, node, layer.has_bias ? 3 : 2, inputs, 4, to);
     if (layer.activation == GRAPH_SILU) { /* as files have it */
         struct graph_node gate = {.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}};
 
         inputs[0] = y;
-        inputs[1] = add(graph, gate, 1, &y, GRAPH_F32, to);
-        y = add(graph, (struct graph_node){.op = GRAPH_MUL}, 2, inputs, GRAPH_F32, to);
+        inputs[1] = add_node(graph, gate, 1, &y, 4, to);
+        y = add_node(graph, (struct graph_node){.op = GRAPH_MUL}, 2, inputs, 4, to);
     } else if (layer.activation != GRAPH_REMOVED) {
         struct graph_node unary = {.op = layer.activation, .unary = {.op = layer.activation}};
 
-        y = add(graph, unary, 1, &y, GRAPH_F32, to);
+        y = add_node(graph, unary, 1, &y, 4, to);
     }
     return y;
 }
@@ -205,7 +158,7 @@ static struct counted check_input(struct graph *graph, int output, enum plan_pre
     assert_true(plan && in && want && plain);
     for (i = 0; i < in_count; i++)
         in[i] = bytes ? (float)(int)(any_number() * 256.0f) / 255.0f : any_number() * 6.0f - 2.0f;
-    graph->outputs[0] = output;
+    graph->outputs[0] = output, graph->output_count = 1;
     must(graph_index(graph, &error), &error);
     must(graph_plain_run(graph, (uint64_t)1 << 26, inputs, outputs, &error), &error);
     must(graph_fuse(graph, onednn_knows, &error), &error);
@@ -266,7 +219,7 @@ static void test_convolutions_of_integers(void **state)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const int64_t shape[4] = {2, cases[i].in, 9, 7};
         const float unit = 4.0f / 255.0f;
-        struct graph *graph = start(shape);
+        struct graph *graph = start_graph(4, shape);
         struct counted counted;
         int y;
 
@@ -290,7 +243,7 @@ static int move(struct graph *graph, struct graph_node node, int x, int64_t chan
 {
     const int64_t shape[4] = {graph->values[x].shape[0], channels, height, width};
 
-    return add(graph, node, 1, &x, GRAPH_F32, shape);
+    return add_node(graph, node, 1, &x, 4, shape);
 }
 
 /* What a YOLO has between its convolutions: a split, a residual, a concatenation, a pool and an enlargement. All of it
@@ -311,11 +264,11 @@ static int block_of_network(struct graph *graph, bool odd)
     slice.slice.step[0] = slice.slice.step[1] = slice.slice.step[2] = slice.slice.step[3] = 1;
     pair[1] = move(graph, slice, x, half, height, width);
     pair[0] = layer(graph, pair[1], inner);
-    sum = add(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, GRAPH_F32, part);
+    sum = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, 4, part);
     sum = through_integers(graph, sum, GRAPH_U8, 5.0f / 255.0f, 14);
     concat.axis.axis = 1;
     parts[0] = x, parts[1] = sum;
-    x = add(graph, concat, 2, parts, GRAPH_F32, whole);
+    x = add_node(graph, concat, 2, parts, 4, whole);
     pool.pool.window = (struct graph_window){{5, 5}, {1, 1}, {1, 1}, {2, 2}, {2, 2}};
     x = move(graph, pool, x, whole[1], height, width);
     resize.resize.mode = GRAPH_RESIZE_NEAREST;
@@ -335,7 +288,7 @@ static void test_everything_between_two_convolutions_stays_integers(void **state
 
     (void)state;
     for (odd = 0; odd < 2; odd++) {
-        struct graph *graph = start(shape);
+        struct graph *graph = start_graph(4, shape);
         struct counted counted = check(graph, block_of_network(graph, odd), PLAN_F32, 0.02f);
 
         assert_int_equal(counted.integers, 3);
@@ -354,7 +307,7 @@ static void test_floats_on_both_sides(void **state)
 
     (void)state;
     for (bf16 = 0; bf16 < (onednn_has_bf16() ? 2 : 1); bf16++) {
-        struct graph *graph = start(shape);
+        struct graph *graph = start_graph(4, shape);
         struct counted counted;
         int x = layer(graph, graph->inputs[0], (struct layer){16, 1, 3, 2, true, true, true, GRAPH_SILU});
 
@@ -391,7 +344,7 @@ static void test_a_stem_writes_integers(void **state)
         for (both = 0; both < 2; both++)
             for (channels = 16; channels <= 20; channels += 4) {
                 const struct layer after = {16, 1, 3, 1, true, true, false, GRAPH_SILU};
-                struct graph *graph = start(shape);
+                struct graph *graph = start_graph(4, shape);
                 struct counted counted;
                 int stem, pair[2], x;
 
@@ -400,7 +353,7 @@ static void test_a_stem_writes_integers(void **state)
                 if (both) {
                     pair[0] = x;
                     pair[1] = layer(graph, stem, (struct layer){16, 1, 1, 1, true, true, true, GRAPH_REMOVED});
-                    x = add(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, GRAPH_F32, half);
+                    x = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, 4, half);
                 }
                 counted = check_input(graph, x, bf16 ? PLAN_BF16 : PLAN_F32, true, bf16 ? 0.1f : 0.02f);
                 assert_int_equal(counted.integers, 1);
@@ -413,8 +366,8 @@ static void test_a_stem_writes_integers(void **state)
 static void test_pictures_that_a_reshape_made(void **state)
 {
     const int64_t shape[4] = {1, 16, 6, 6}, pictures[4] = {4, 4, 6, 6};
-    struct graph *graph = start(shape);
-    int x = add(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, GRAPH_F32, pictures);
+    struct graph *graph = start_graph(4, shape);
+    int x = add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, 4, pictures);
 
     (void)state;
     x = through_integers(graph, x, GRAPH_U8, 4.0f / 255.0f, 20);
@@ -431,7 +384,7 @@ static void test_an_activation_between_integers_is_a_table(void **state)
 
     (void)state;
     for (k = 0; k < 2; k++) {
-        struct graph *graph = start(shape);
+        struct graph *graph = start_graph(4, shape);
         struct graph_node gate = {.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}};
         struct counted counted;
         int x, pair[2];
@@ -441,7 +394,7 @@ static void test_an_activation_between_integers_is_a_table(void **state)
         x = through_integers(graph, x, types[k], 5.0f / 255.0f, k ? 1 : 120);
         pair[0] = x;
         pair[1] = move(graph, gate, x, 16, 5, 5);
-        x = add(graph, (struct graph_node){.op = GRAPH_MUL}, 2, pair, GRAPH_F32, shape);
+        x = add_node(graph, (struct graph_node){.op = GRAPH_MUL}, 2, pair, 4, shape);
         x = through_integers(graph, x, types[1 - k], 3.0f / 255.0f, k ? 20 : -100);
         counted = check(graph, x, PLAN_F32, 8.0f / 255.0f); /* one of 5 / 255 before SiLU, and a half of 3 / 255 */
         assert_int_equal(counted.tables, 1);
@@ -454,7 +407,7 @@ static void test_an_activation_between_integers_is_a_table(void **state)
 static void test_what_does_not_fit_stays_floats(void **state)
 {
     const int64_t shape[4] = {1, 16, 5, 5}, both[4] = {1, 32, 5, 5};
-    struct graph *graph = start(shape);
+    struct graph *graph = start_graph(4, shape);
     struct graph_node concat = {.op = GRAPH_CONCAT};
     struct counted counted;
     int parts[2], inputs[3], x, i;
@@ -464,7 +417,7 @@ static void test_what_does_not_fit_stays_floats(void **state)
     concat.axis.axis = 1;
     parts[0] = through_integers(graph, graph->inputs[0], GRAPH_U8, 6.0f / 255.0f, 85);
     parts[1] = through_integers(graph, graph->inputs[0], GRAPH_U8, 5.0f / 255.0f, 85);
-    x = add(graph, concat, 2, parts, GRAPH_F32, both);
+    x = add_node(graph, concat, 2, parts, 4, both);
     x = layer(graph, x, (struct layer){16, 1, 3, 1, true, true, false, GRAPH_SILU});
     for (i = 0; i < graph->node_count; i++) /* the weights' DQ */
         if (graph->nodes[i].op == GRAPH_DEQUANTIZE_LINEAR && graph->nodes[i].input_count == 2) {

@@ -7,14 +7,11 @@
  */
 #include "engine/plan.c"
 
-#include "base/file.h"
+#define LEAST_NUMBER 0.0f
+#include "engine/graph_fixture.h"
 #include "engine/kernel_vectors.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
 
 enum { SIDE = 160, SCORES_FROM = 4 };
 
@@ -26,14 +23,10 @@ struct network {
                   and distances */
 };
 
-static const struct network networks[] = {
-    {"detect", 2, 3, 3 * 4}, {"segment", 1, 3, 3 * 7}, {"pose", 1, 1, 3 * 7}, {"obb", 1, 2, 3 * 7}};
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
+static const struct network networks[] = {{"miniature/detect", 2, 3, 3 * 4},
+                                          {"miniature/segment", 1, 3, 3 * 7},
+                                          {"miniature/pose", 1, 1, 3 * 7},
+                                          {"miniature/obb", 1, 2, 3 * 7}};
 
 struct planned {
     struct graph *graph;
@@ -45,34 +38,17 @@ struct planned {
     int64_t pictures, channels, places;
 };
 
-static struct graph *read_network(const char *name)
-{
-    const char *folder = getenv("SERIN_SOURCE_DIR");
-    struct serin_error error;
-    struct graph *graph = NULL;
-    uint8_t *bytes = NULL;
-    char path[512];
-    size_t size;
-
-    snprintf(path, sizeof(path), "%s/examples/models/miniature/%s.onnx", folder ? folder : ".", name);
-    must(file_read(path, (size_t)1 << 26, &bytes, &size, &error), &error);
-    must(graph_read(bytes, size, &graph, &error), &error);
-    free(bytes);
-    return graph;
-}
-
 /* Pictures that differ: noise, brighter in some rows than in others. */
 static void fill_input(const struct planned *made)
 {
     float *values = plan_slot_input(made->slot, 0);
-    uint32_t state = 7;
     int64_t i;
 
+    random_state = 7;
     for (i = 0; i < made->pictures * 3 * SIDE * SIDE; i++) {
         const int64_t row = i / SIDE % SIDE, picture = i / (3 * SIDE * SIDE);
 
-        state = state * 1664525u + 1013904223u;
-        values[i] = (float)(state >> 8) / (float)(1u << 24) * (row / 40 == picture + 1 ? 1.0f : .3f);
+        values[i] = any_number() * (row / 40 == picture + 1 ? 1.0f : .3f);
     }
 }
 
@@ -82,7 +58,7 @@ static struct planned make_plan(const struct network *network, enum plan_precisi
     const struct tensor input = {.type = TENSOR_F32, .rank = 4, .shape = {network->pictures, 3, SIDE, SIDE}};
     const struct plan_options options = {.precision = precision, .threads = threads, .layout = layout};
     struct planned made = {
-        .graph = read_network(network->file), .weights = plan_weights_new(), .pictures = network->pictures};
+        .graph = read_model(network->file), .weights = plan_weights_new(), .pictures = network->pictures};
     const struct graph_value *output;
     struct serin_error error;
     size_t bytes;
@@ -263,7 +239,7 @@ static void test_other_channels_select_nothing(void **state)
 /* Networks without a threshold of this kind take a selection, and make everything. */
 static void test_networks_without_scores(void **state)
 {
-    static const char *const files[] = {"end-to-end", "detect-v5", "classify"};
+    static const char *const files[] = {"miniature/end-to-end", "miniature/detect-v5", "miniature/classify"};
     const struct tensor input = {.type = TENSOR_F32, .rank = 4, .shape = {1, 3, SIDE, SIDE}};
     const struct plan_options options = {.threads = 1};
     struct serin_error error;
@@ -272,7 +248,7 @@ static void test_networks_without_scores(void **state)
     (void)state;
     for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         struct plan_weights *weights = plan_weights_new();
-        struct graph *graph = read_network(files[i]);
+        struct graph *graph = read_model(files[i]);
         struct tensor shaped = input;
         struct plan *plan;
         int d;

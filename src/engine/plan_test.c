@@ -7,68 +7,12 @@
 #include "engine/plan_choose.c"
 #include "engine/plan_kernels.c"
 
-#include "base/file.h"
-#include "engine/graph_inside.h"
+#define LEAST_NUMBER 0.0f
+#include "engine/graph_fixture.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 24);
-}
-
-static float *random_floats(int64_t count)
-{
-    float *floats = aligned_alloc(64, ((size_t)count * sizeof(float) + 63) / 64 * 64);
-    int64_t i;
-
-    assert_non_null(floats);
-    for (i = 0; i < count; i++)
-        floats[i] = any_number();
-    return floats;
-}
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
 
 /* ---- whole models ---- */
-
-static struct graph *read_model(const char *name)
-{
-    const char *folder = getenv("SERIN_SOURCE_DIR");
-    struct serin_error error;
-    struct graph *graph = NULL;
-    uint8_t *bytes = NULL;
-    char path[512];
-    size_t size;
-
-    snprintf(path, sizeof(path), "%s/examples/models/%s.onnx", folder ? folder : ".", name);
-    must(file_read(path, (size_t)1 << 26, &bytes, &size, &error), &error);
-    must(graph_read(bytes, size, &graph, &error), &error);
-    free(bytes);
-    return graph;
-}
-
-/* The shape that the model declares, with batch and side_px where it leaves them open. */
-static struct tensor input_of(const struct graph *graph, int64_t batch, int64_t side_px)
-{
-    const struct tensor_spec *spec = &graph->interface.inputs[0];
-    struct tensor tensor = {.type = spec->type, .rank = spec->rank};
-    int d;
-
-    for (d = 0; d < spec->rank; d++)
-        tensor.shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? batch : d == 1 ? 3 : side_px;
-    return tensor;
-}
 
 /* Fills a slot's input, of bytes where the plan takes them for fp32; returns the same for graph_plain, to be freed. */
 static void *fill_input(const struct graph *graph, bool bytes, void *memory)
@@ -227,9 +171,8 @@ static int check_graph_in(enum plan_layout layout, struct graph *graph, bool byt
     int i, spread = 0;
 
     assert_non_null(plan);
-    if (!graph->has_shapes) {
-        graph->has_shapes = true;
-        graph->input_count = graph->output_count = 1;
+    if (!graph->output_count) {
+        graph->output_count = 1;
         must(graph_index(graph, &error), &error);
     }
     arena_init(&plan->arena, (size_t)1 << 20);
@@ -279,46 +222,18 @@ static void test_transposed_convolutions(void **state)
         const int32_t stride[2] = {k == 2 ? 2 : kernels[k][0], k == 2 ? 2 : kernels[k][1]};
         const int64_t w_shape[4] = {32, out, kernels[k][0], kernels[k][1]};
         const int64_t y_shape[4] = {2, out, 2 * stride[0] + kernels[k][0], 4 * stride[1] + kernels[k][1]};
-        struct graph_node node = {.op = GRAPH_CONV_TRANSPOSE, .name = "", .input_count = 3, .output_count = 1};
-        struct graph *graph = graph_new((uint64_t)1 << 20);
-        struct serin_error error;
-        void *bytes;
-        int values[4], i;
-        uint64_t n;
+        struct graph_node node = {.op = GRAPH_CONV_TRANSPOSE};
+        struct graph *graph = start_graph(4, x_shape);
+        int inputs[3] = {graph->inputs[0]};
 
-        values[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
-        values[1] = graph_add_constant(graph, GRAPH_F32, 4, w_shape, &bytes);
-        for (n = 0; n < graph->values[values[1]].element_count; n++)
-            ((float *)bytes)[n] = any_number() - 0.5f;
-        values[2] = graph_add_constant(graph, GRAPH_F32, 1, &out, &bytes);
-        for (i = 0; i < out; i++)
-            ((float *)bytes)[i] = any_number();
-        values[3] = graph_add_value(graph, GRAPH_F32, 4, y_shape);
-        node.inputs = values, node.outputs = values + 3;
+        inputs[1] = random_constant(graph, 4, w_shape, -0.5f, 1.0f);
+        inputs[2] = random_constant(graph, 1, &out, 0.0f, 1.0f);
         node.conv.groups = 1;
         node.conv.window =
             (struct graph_window){{kernels[k][0], kernels[k][1]}, {stride[0], stride[1]}, {1, 1}, {0, 0}, {0, 0}};
-        must(graph_add_node(graph, &node, &error), &error);
-        graph->inputs[0] = values[0], graph->outputs[0] = values[3];
+        graph->outputs[0] = add_node(graph, node, 3, inputs, 4, y_shape);
         assert_int_equal(check_graph(graph, k == 1), k == 2 ? 0 : 1);
     }
-}
-
-static int add_node_of_rank(struct graph *graph, struct graph_node node, int input_count, int *inputs, int rank,
-                            const int64_t *shape)
-{
-    struct serin_error error;
-    int output = graph_add_value(graph, GRAPH_F32, rank, shape);
-
-    node.name = "", node.input_count = input_count, node.output_count = 1;
-    node.inputs = inputs, node.outputs = &output;
-    must(graph_add_node(graph, &node, &error), &error);
-    return output;
-}
-
-static int add_node(struct graph *graph, struct graph_node node, int input_count, int *inputs, const int64_t *shape)
-{
-    return add_node_of_rank(graph, node, input_count, inputs, 4, shape);
 }
 
 /* A half of a picture that goes into a concatenation beside something else: the whole cannot lie there, because its
@@ -326,69 +241,51 @@ static int add_node(struct graph *graph, struct graph_node node, int input_count
 static void test_half_of_a_split_in_a_concatenation(void **state)
 {
     const int64_t half[4] = {1, 16, 4, 4}, whole[4] = {1, 32, 4, 4}, w_shape[4] = {32, 16, 1, 1};
-    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph *graph = start_graph(4, half);
     struct graph_node node = {.op = GRAPH_CONV};
-    int conv[2], parts[2], pair[2], x, halves[2], sum;
-    void *bytes;
-    int i;
+    int conv[2] = {graph->inputs[0], random_constant(graph, 4, w_shape, -0.5f, 1.0f)};
+    int parts[2], pair[2], x, halves[2], i;
 
     (void)state;
-    conv[0] = graph_add_value(graph, GRAPH_F32, 4, half);
-    conv[1] = graph_add_constant(graph, GRAPH_F32, 4, w_shape, &bytes);
-    for (i = 0; i < 32 * 16; i++)
-        ((float *)bytes)[i] = any_number() - 0.5f;
     node.conv.groups = 1;
     node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
-    x = add_node(graph, node, 2, conv, whole);
+    x = add_node(graph, node, 2, conv, 4, whole);
     for (i = 0; i < 2; i++) {
         node = (struct graph_node){.op = GRAPH_SLICE};
         node.slice.begin[1] = 16 * i;
         node.slice.step[0] = node.slice.step[1] = node.slice.step[2] = node.slice.step[3] = 1;
-        halves[i] = add_node(graph, node, 1, &x, half);
+        halves[i] = add_node(graph, node, 1, &x, 4, half);
     }
     node = (struct graph_node){.op = GRAPH_SIGMOID};
     node.unary.op = GRAPH_SIGMOID;
     parts[0] = halves[0];
-    parts[1] = add_node(graph, node, 1, &halves[1], half);
+    parts[1] = add_node(graph, node, 1, &halves[1], 4, half);
     node = (struct graph_node){.op = GRAPH_CONCAT};
     node.axis.axis = 1;
-    pair[0] = add_node(graph, node, 2, parts, whole);
+    pair[0] = add_node(graph, node, 2, parts, 4, whole);
     pair[1] = x;
-    sum = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, whole);
-    graph->inputs[0] = conv[0], graph->outputs[0] = sum;
+    graph->outputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_ADD}, 2, pair, 4, whole);
     assert_int_equal(check_graph(graph, false), 0);
-}
-
-static int add_random_constant(struct graph *graph, int rank, const int64_t *shape)
-{
-    void *bytes;
-    int value = graph_add_constant(graph, GRAPH_F32, rank, shape, &bytes);
-    uint64_t n;
-
-    for (n = 0; n < graph->values[value].element_count; n++)
-        ((float *)bytes)[n] = any_number() - 0.5f;
-    return value;
 }
 
 /* Boxes and scores of one size, as heads of networks leave them: nothing reads both as a picture. */
 static void test_a_concatenation_for_plain_nodes(void **state)
 {
     const int64_t x_shape[4] = {2, 16, 4, 5}, y_shape[4] = {2, 36, 4, 5};
-    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph *graph = start_graph(4, x_shape);
     int parts[2], i;
 
     (void)state;
-    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
     for (i = 0; i < 2; i++) {
         const int64_t w_shape[4] = {i ? 20 : 16, 16, 1, 1}, part_shape[4] = {2, w_shape[0], 4, 5};
         struct graph_node node = {.op = GRAPH_CONV};
-        int inputs[2] = {graph->inputs[0], add_random_constant(graph, 4, w_shape)};
+        int inputs[2] = {graph->inputs[0], random_constant(graph, 4, w_shape, -0.5f, 1.0f)};
 
         node.conv.groups = 1;
         node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
-        parts[i] = add_node(graph, node, 2, inputs, part_shape);
+        parts[i] = add_node(graph, node, 2, inputs, 4, part_shape);
     }
-    graph->outputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, y_shape);
+    graph->outputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, 4, y_shape);
     assert_int_equal(check_graph(graph, false), 0);
 }
 
@@ -412,27 +309,26 @@ static void test_rows_are_written_where_they_belong(void **state)
         const int64_t x_shape[4] = {batch, 16, 4, 5}, w_shape[4] = {20, 16, 1, 1}, picture[4] = {batch, 20, 4, 5};
         const int64_t flat[3] = {batch, 20, 20}, pair[3] = {batch, 20, 40}, y_shape[3] = {batch, 40, 40};
         const struct plan_options options = {.precision = PLAN_F32, .threads = 1};
-        struct graph *graph = graph_new((uint64_t)1 << 20);
+        struct graph *graph = start_graph(4, x_shape);
         struct plan_weights *weights = plan_weights_new();
         struct plan *plan = calloc(1, sizeof(*plan));
         struct graph_node conv = {.op = GRAPH_CONV}, function = {.op = GRAPH_SIGMOID, .unary = {.op = GRAPH_SIGMOID}};
         struct serin_error error;
         int rows[2], parts[2], i, at;
 
-        graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
         conv.conv.groups = 1;
         conv.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
         for (i = 0; i < 2; i++) {
-            int inputs[2] = {graph->inputs[0], add_random_constant(graph, 4, w_shape)};
+            int inputs[2] = {graph->inputs[0], random_constant(graph, 4, w_shape, -0.5f, 1.0f)};
 
-            at = add_node(graph, conv, 2, inputs, picture);
-            rows[i] = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, &at, 3, flat);
+            at = add_node(graph, conv, 2, inputs, 4, picture);
+            rows[i] = add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, &at, 3, flat);
         }
-        parts[0] = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
-        at = add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
-        parts[1] = add_node_of_rank(graph, function, 1, &at, 3, pair);
+        parts[0] = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
+        at = add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 2}, 2, rows, 3, pair);
+        parts[1] = add_node(graph, function, 1, &at, 3, pair);
         graph->outputs[0] =
-            add_node_of_rank(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, 3, y_shape);
+            add_node(graph, (struct graph_node){.op = GRAPH_CONCAT, .axis.axis = 1}, 2, parts, 3, y_shape);
         check_graph_in(PLAN_BLOCKS, graph, false, weights);
         check_graph_in(PLAN_TOGETHER, graph, false, weights);
         plan->graph = graph;
@@ -451,17 +347,16 @@ static void test_pictures_that_a_reshape_made(void **state)
 {
     const int64_t x_shape[4] = {1, 6, 4, 4}, pictures[4] = {2, 3, 4, 4}, y_shape[4] = {2, 16, 4, 4};
     const int64_t w_shape[4] = {16, 3, 1, 1};
-    struct graph *graph = graph_new((uint64_t)1 << 20);
+    struct graph *graph = start_graph(4, x_shape);
     struct graph_node node = {.op = GRAPH_CONV};
     int inputs[2];
 
     (void)state;
-    graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, x_shape);
-    inputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, pictures);
-    inputs[1] = add_random_constant(graph, 4, w_shape);
+    inputs[0] = add_node(graph, (struct graph_node){.op = GRAPH_RESHAPE}, 1, graph->inputs, 4, pictures);
+    inputs[1] = random_constant(graph, 4, w_shape, -0.5f, 1.0f);
     node.conv.groups = 1;
     node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
-    graph->outputs[0] = add_node(graph, node, 2, inputs, y_shape);
+    graph->outputs[0] = add_node(graph, node, 2, inputs, 4, y_shape);
     assert_int_equal(check_graph(graph, false), 0);
 }
 
@@ -469,20 +364,16 @@ static void test_pictures_that_a_reshape_made(void **state)
 static void test_a_dense_layer_whose_bias_is_a_column(void **state)
 {
     const int64_t a_shape[2] = {3, 5}, b_shape[2] = {3, 5}, c_shape[2] = {3, 1}, y_shape[2] = {3, 3};
-    struct graph *graph = graph_new((uint64_t)1 << 20);
-    struct graph_node node = {.op = GRAPH_GEMM, .name = "", .input_count = 3, .output_count = 1};
-    struct serin_error error;
-    int inputs[3], output;
+    struct graph *graph = start_graph(2, a_shape);
+    struct graph_node node = {.op = GRAPH_GEMM};
+    int inputs[3] = {graph->inputs[0]};
 
     (void)state;
-    graph->inputs[0] = inputs[0] = graph_add_value(graph, GRAPH_F32, 2, a_shape);
-    inputs[1] = add_random_constant(graph, 2, b_shape);
-    inputs[2] = add_random_constant(graph, 2, c_shape);
-    graph->outputs[0] = output = graph_add_value(graph, GRAPH_F32, 2, y_shape);
-    node.inputs = inputs, node.outputs = &output;
+    inputs[1] = random_constant(graph, 2, b_shape, -0.5f, 1.0f);
+    inputs[2] = random_constant(graph, 2, c_shape, -0.5f, 1.0f);
     node.gemm.alpha = node.gemm.beta = 1.0f;
     node.gemm.transpose_b = true;
-    must(graph_add_node(graph, &node, &error), &error);
+    graph->outputs[0] = add_node(graph, node, 3, inputs, 2, y_shape);
     assert_int_equal(check_graph(graph, false), 0);
 }
 
@@ -495,16 +386,15 @@ static void test_packed_weights_outlive_what_they_were_made_from(void **state)
 
     (void)state;
     for (round = 0; round < 8; round++) {
-        struct graph *graph = graph_new((uint64_t)1 << 20);
+        struct graph *graph = start_graph(4, shape);
         struct graph_node node = {.op = GRAPH_CONV};
-        int inputs[2];
+        int inputs[2] = {graph->inputs[0]};
 
         random_state = 7u + (uint32_t)round / 2; /* every second round has the weights of the one before */
-        inputs[1] = add_random_constant(graph, 4, w_shape);
-        inputs[0] = graph->inputs[0] = graph_add_value(graph, GRAPH_F32, 4, shape);
+        inputs[1] = random_constant(graph, 4, w_shape, -0.5f, 1.0f);
         node.conv.groups = 1;
         node.conv.window = (struct graph_window){{1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}};
-        graph->outputs[0] = add_node(graph, node, 2, inputs, shape);
+        graph->outputs[0] = add_node(graph, node, 2, inputs, 4, shape);
         assert_int_equal(check_graph_in(PLAN_BLOCKS, graph, false, weights), 0);
         assert_int_equal(weights->count, round / 2 + 1);
         graph_free(graph);

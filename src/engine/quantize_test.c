@@ -4,46 +4,17 @@
  */
 #include "engine/quantize_write.c"
 
-#include "base/file.h"
+#include "engine/graph_fixture.h"
 #include "engine/onnx_probe.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <cmocka.h>
-
 #define MAX_BYTES ((size_t)1 << 26)
-
-static void must(enum serin_errc rc, const struct serin_error *error)
-{
-    if (rc != SERIN_OK)
-        fail_msg("%s", error->message);
-}
-
-static char *path_of(const char *name, char *path, size_t size)
-{
-    const char *folder = getenv("SERIN_SOURCE_DIR");
-
-    snprintf(path, size, "%s/%s", folder ? folder : ".", name);
-    return path;
-}
-
-static uint8_t *read_file(const char *name, size_t *ret_size)
-{
-    struct serin_error error;
-    uint8_t *bytes = NULL;
-    char path[512];
-
-    must(file_read(path_of(name, path, sizeof(path)), MAX_BYTES, &bytes, ret_size, &error), &error);
-    return bytes;
-}
 
 /* ---- numbers ---- */
 
 static void test_numbers_are_those_of_onnxruntime(void **state)
 {
-    char path[512], line[512];
-    FILE *file = fopen(path_of("tests/golden/quantization.tsv", path, sizeof(path)), "r");
+    char line[512];
+    FILE *file = fopen(test_source_path("tests/golden", "quantization.tsv"), "r");
     int lines = 0, i;
 
     (void)state;
@@ -92,17 +63,6 @@ static void test_the_range_costs_the_least(void **state)
 
 /* ---- whole models ---- */
 
-static struct tensor input_of(const struct graph *graph, int64_t side_px)
-{
-    const struct tensor_spec *spec = &graph->interface.inputs[0];
-    struct tensor tensor = {.type = spec->type, .rank = spec->rank};
-    int d;
-
-    for (d = 0; d < spec->rank; d++)
-        tensor.shape[d] = spec->shape[d] > 0 ? spec->shape[d] : d == 0 ? 1 : d == 1 ? 3 : side_px;
-    return tensor;
-}
-
 /* Pictures of stripes, so that something flows through the network. */
 static void fill(const struct tensor *tensor, int picture, void *ret)
 {
@@ -131,7 +91,7 @@ static enum serin_errc try_quantize(const uint8_t *bytes, size_t size, const cha
     void *tensor;
 
     must(graph_read(bytes, size, &graph, error), error);
-    input = input_of(graph, 96);
+    input = input_of(graph, 1, 96);
     graph_free(graph);
     rc = quantizer_new(bytes, size, &input, keep, keep_count, 1, &quantizer, error);
     if (rc != SERIN_OK)
@@ -168,7 +128,7 @@ static float *outputs_of(const uint8_t *bytes, size_t size, uint64_t *ret_count,
     int i;
 
     must(graph_read(bytes, size, &graph, &error), &error);
-    input = input_of(graph, 96);
+    input = input_of(graph, 1, 96);
     must(plan_new(graph, &input, &options, weights, &plan, &error), &error);
     must(plan_slot_new(plan, &slot, &error), &error);
     fill(&input, 0, plan_slot_input(slot, 0));
@@ -226,12 +186,11 @@ static void test_models(void **state)
         int quantized, integers, none;
         double signal = 0, noise = 0;
         float *want, *got;
-        char path[128], dqs;
+        char dqs;
         uint8_t *bytes;
         size_t size;
 
-        snprintf(path, sizeof(path), "examples/models/%s.onnx", models[m]);
-        bytes = read_file(path, &size);
+        bytes = read_model_bytes(models[m], &size);
         buffer_init(&once, MAX_BYTES), buffer_init(&again, MAX_BYTES);
         must(try_quantize(bytes, size, NULL, 0, &once, &quantized, &error), &error);
         must(try_quantize(bytes, size, NULL, 0, &again, &quantized, &error), &error);
@@ -265,7 +224,7 @@ static void test_layers_are_kept_as_asked(void **state)
     struct buffer out;
     int all, fewer;
     size_t size;
-    uint8_t *bytes = read_file("examples/models/miniature/detect.onnx", &size);
+    uint8_t *bytes = read_model_bytes("miniature/detect", &size);
 
     (void)state;
     buffer_init(&out, MAX_BYTES);
@@ -285,7 +244,7 @@ static void test_what_cannot_be_quantized_is_refused(void **state)
     struct buffer out, again;
     int quantized;
     size_t size, i;
-    uint8_t *bytes = read_file("examples/models/miniature/detect-fp16.onnx", &size);
+    uint8_t *bytes = read_model_bytes("miniature/detect-fp16", &size);
     static const uint8_t opset[] = {0x42, 0x02, 0x10, 17}; /* opset_import: version; behind the graph */
 
     (void)state;
@@ -293,7 +252,7 @@ static void test_what_cannot_be_quantized_is_refused(void **state)
     assert_int_equal(try_quantize(bytes, size, NULL, 0, &out, &quantized, &error), SERIN_UNSUPPORTED);
     assert_non_null(strstr(error.message, "fp16"));
     free(bytes);
-    bytes = read_file("examples/models/miniature/detect.onnx", &size);
+    bytes = read_model_bytes("miniature/detect", &size);
     must(try_quantize(bytes, size, NULL, 0, &out, &quantized, &error), &error);
     assert_int_equal(try_quantize((const uint8_t *)out.bytes, out.size, NULL, 0, &again, &quantized, &error),
                      SERIN_UNSUPPORTED);
@@ -316,7 +275,7 @@ static void test_weights_that_are_not_finite_are_refused(void **state)
     struct buffer out;
     size_t size, i;
     int part;
-    uint8_t *bytes = read_file("examples/models/miniature/detect.onnx", &size);
+    uint8_t *bytes = read_model_bytes("miniature/detect", &size);
     struct graph *graph = NULL;
 
     (void)state;
@@ -359,12 +318,12 @@ static void test_a_file_that_grows_too_large_is_refused(void **state)
     struct serin_error error;
     struct tensor input;
     size_t size, max;
-    uint8_t *bytes = read_file("examples/models/miniature/classify.onnx", &size);
+    uint8_t *bytes = read_model_bytes("miniature/classify", &size);
     float *tensor;
 
     (void)state;
     must(graph_read(bytes, size, &graph, &error), &error);
-    input = input_of(graph, 64);
+    input = input_of(graph, 1, 64);
     graph_free(graph);
     must(quantizer_new(bytes, size, &input, NULL, 0, 1, &quantizer, &error), &error);
     tensor = calloc((size_t)(3 * input.shape[2] * input.shape[3]), sizeof(float));

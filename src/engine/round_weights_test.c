@@ -4,23 +4,13 @@
  */
 #include "engine/round_weights.h"
 
+#include "engine/graph_fixture.h"
+
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define MOST 3000
-
-static uint32_t random_state = 1;
-
-static float any_number(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (float)(random_state >> 8) / (float)(1u << 23) - 1.0f;
-}
 
 static float cut(float x, uint32_t add)
 {
