@@ -4,7 +4,7 @@
  */
 #include "engine/engine_onednn.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <dirent.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  */
 #include "engine/graph_fuse_head.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 #include "engine/graph_fuse.h"
 #include "engine/graph_plain.h"
 

@@ -4,7 +4,7 @@
  */
 #include "engine/graph_fuse.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 #include "engine/graph_plain.h"
 
 enum { CHANNELS = 8, SIDE = 6 };

@@ -5,7 +5,7 @@
 #include "engine/kernel_convolution.h"
 #include "engine/kernel_vectors.h"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  */
 #include "engine/onednn.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <math.h>
 

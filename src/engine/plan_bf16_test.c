@@ -4,7 +4,7 @@
  */
 #include "engine/plan.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <math.h>
 

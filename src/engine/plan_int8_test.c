@@ -9,7 +9,7 @@
 #include "engine/plan_kernels_int8.c"
 
 #define LEAST_NUMBER 0.0f
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <math.h>
 

@@ -8,7 +8,7 @@
 #include "engine/plan.c"
 
 #define LEAST_NUMBER 0.0f
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 #include "engine/kernel_vectors.h"
 
 #include <math.h>

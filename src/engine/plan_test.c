@@ -8,7 +8,7 @@
 #include "engine/plan_kernels.c"
 
 #define LEAST_NUMBER 0.0f
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  */
 #include "engine/quantize_write.c"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 #include "engine/onnx_probe.h"
 
 #define MAX_BYTES ((size_t)1 << 26)

@@ -4,7 +4,7 @@
  */
 #include "engine/round_weights.h"
 
-#include "engine/graph_fixture.h"
+#include "engine/test_graphs.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,11 +1,11 @@
 /*
- * graph_fixture.h - what the tests of graphs and plans share: numbers, graphs made by hand, and example models.
+ * test_graphs.h - what the tests of graphs and plans share: numbers, graphs made by hand, and example models.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Included by tests only. Depends on cmocka and graph_inside.h.
  */
-#ifndef ENGINE_GRAPH_FIXTURE_H
-#define ENGINE_GRAPH_FIXTURE_H
+#ifndef ENGINE_TEST_GRAPHS_H
+#define ENGINE_TEST_GRAPHS_H
 
 #include "base/file.h"
 #include "base/test_paths.h"
