@@ -118,9 +118,9 @@ static float float_result(enum graph_op op, float a, float b)
     case GRAPH_MOD:
         return fmodf(a, b);
     case GRAPH_MIN:
-        return b < a ? b : a;
+        return b < a || isnan(b) ? b : a;
     case GRAPH_MAX:
-        return b > a ? b : a;
+        return b > a || isnan(b) ? b : a;
     case GRAPH_PRELU:
         return a < 0 ? a * b : a;
     default:

@@ -281,7 +281,7 @@ enum serin_errc plain_pool(const struct plain *plain)
                                                            : (float)plain_integer(x->type, plain->inputs[0], from);
 
                         sum += (double)value;
-                        most = value > most ? value : most;
+                        most = value > most || isnan(value) ? value : most;
                     }
                 divisor = plain->node->pool.count_include_pad ? (double)(padded_places(window, 0, start[0], height) *
                                                                          padded_places(window, 1, start[1], width))

@@ -86,9 +86,9 @@ static float reduce_floats(enum graph_op op, const float *x, struct plain_walk w
         double value = (double)x[walk.at[0]];
 
         if (op == GRAPH_REDUCE_MAX)
-            result = value > result ? value : result;
+            result = value > result || isnan(value) ? value : result;
         else if (op == GRAPH_REDUCE_MIN)
-            result = value < result ? value : result;
+            result = value < result || isnan(value) ? value : result;
         else
             result += value;
     }
@@ -134,10 +134,13 @@ enum serin_errc plain_reduce(const struct plain *plain)
 
 /* ---- order ---- */
 
+/* NaN is greater than any number: what a broken network gives must not be sorted away, where nobody sees it. */
 static bool greater(enum graph_type type, const void *x, int64_t a, int64_t b)
 {
+    const float *floats = x;
+
     if (type == GRAPH_F32)
-        return ((const float *)x)[a] > ((const float *)x)[b];
+        return floats[a] > floats[b] || (isnan(floats[a]) && !isnan(floats[b]));
     return plain_integer(type, x, a) > plain_integer(type, x, b);
 }
 

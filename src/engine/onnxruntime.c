@@ -192,6 +192,10 @@ static enum serin_errc create_session(struct engine *engine, const uint8_t *byte
     if (rc == SERIN_OK)
         rc = check(api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0"), SERIN_ENGINE, "threads",
                    error);
+    /* It takes a Pad of any number into a MaxPool, which pads with the least one: yolov3-tiny got other boxes. */
+    if (rc == SERIN_OK)
+        rc = check(api->AddSessionConfigEntry(options, "optimization.disable_specified_optimizers", "Pad_Fusion"),
+                   SERIN_ENGINE, "optimisation", error);
     if (rc == SERIN_OK)
         rc = append_provider(options, wanted, error);
     if (rc == SERIN_OK)
