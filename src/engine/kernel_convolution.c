@@ -6,7 +6,7 @@
 
 #include "engine/kernel_vectors.h"
 
-const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures)
+const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution)
 {
 #ifdef KERNEL_VECTORS
     const enum onednn_type dst = convolution->dst.type;
@@ -16,15 +16,15 @@ const struct kernel_convolution *kernel_convolution_for(const struct onednn_conv
     size_t i;
 
     if (convolution->quantized.scales)
-        return kernel_winograd_int16.pays(convolution, pictures) ? &kernel_winograd_int16 : NULL;
+        return kernel_winograd_int16.pays(convolution) ? &kernel_winograd_int16 : NULL;
     if (dst == ONEDNN_U8) /* of floats */
-        return kernel_stem_bytes.pays(convolution, pictures) ? &kernel_stem_bytes : NULL;
+        return kernel_stem_bytes.pays(convolution) ? &kernel_stem_bytes : NULL;
     if (dst != ONEDNN_F32 && dst != ONEDNN_BF16)
         return NULL;
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (all[i]->pays(convolution, pictures))
+        if (all[i]->pays(convolution))
             return all[i];
 #endif
-    (void)convolution, (void)pictures;
+    (void)convolution;
     return NULL;
 }

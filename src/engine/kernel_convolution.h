@@ -27,8 +27,9 @@ struct kernel_convolution {
     const char *name;     /* for people */
     bool takes_rows;      /* of a batch; otherwise it takes none but all */
     bool weights_of_bf16; /* where src is bf16; others have more digits */
-    /* It can do this on this processor, and is the faster: pictures are those of a batch. */
-    bool (*pays)(const struct onednn_convolution *convolution, int64_t pictures);
+    /* It can do this on this processor, and is the faster for one picture. How many a batch has is not asked, since
+     * then a picture's numbers would depend on what else is in it. */
+    bool (*pays)(const struct onednn_convolution *convolution);
     size_t (*weights_bytes)(const struct onednn_convolution *convolution);
     /* weights as ONNX has them, fp32, or int8 where src is of 8 bits; packed: 64-byte aligned. What it writes depends
      * on the channels, and on src's type. */
@@ -43,6 +44,6 @@ extern const struct kernel_convolution kernel_direct, kernel_pointwise, kernel_s
     kernel_winograd_int16, kernel_winograd_stride2;
 
 /* The one to take; NULL: oneDNN's. */
-const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution, int64_t pictures);
+const struct kernel_convolution *kernel_convolution_for(const struct onednn_convolution *convolution);
 
 #endif

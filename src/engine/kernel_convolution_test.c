@@ -220,11 +220,11 @@ static void test_stem(void **state)
                     .has_residual = width % 4 == 0,
                 };
 
-                assert_ptr_equal(kernel_convolution_for(&c, 1),
+                assert_ptr_equal(kernel_convolution_for(&c),
                                  narrow && c.dst.channels > 16 && c.src.type == ONEDNN_F32 ? NULL : &kernel_stem);
                 check(&kernel_stem, &c, 1 + height % 3, 1 + (int)height % 2, narrow ? 0.004 : 1e-6);
                 c.dst.block = 0; /* without channels that fill up a block */
-                assert_int_equal(kernel_stem.pays(&c, 1),
+                assert_int_equal(kernel_stem.pays(&c),
                                  c.dst.channels % LANES == 0 &&
                                      (c.dst.channels == 16 || !narrow || c.src.type != ONEDNN_F32));
                 if (c.dst.channels % LANES == 0)
@@ -268,21 +268,21 @@ static void test_stem_of_bytes(void **state)
 
                 c.has_bias = width % 2;
                 c.activation.op = height % 2 ? GRAPH_SILU : height % 4 ? GRAPH_REMOVED : GRAPH_RELU;
-                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_stem_bytes);
+                assert_ptr_equal(kernel_convolution_for(&c), &kernel_stem_bytes);
                 check(&kernel_stem_bytes, &c, 1 + height % 3, 1 + (int)height % 2,
                       ROUNDED_TO_BF16 + (height % 2 ? OF_SILU : 0.0));
                 c.dst.block = 0;
-                assert_int_equal(kernel_stem_bytes.pays(&c, 1), c.dst.channels % LANES == 0);
+                assert_int_equal(kernel_stem_bytes.pays(&c), c.dst.channels % LANES == 0);
                 if (c.dst.channels % LANES == 0)
                     check(&kernel_stem_bytes, &c, 2, 1, ROUNDED_TO_BF16 + (height % 2 ? OF_SILU : 0.0));
                 c.dst.type = ONEDNN_U8;
                 c.integers = (struct graph_scale){0.02f, 40};
                 if (c.dst.channels % LANES == 0) {
-                    assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_stem_bytes);
+                    assert_ptr_equal(kernel_convolution_for(&c), &kernel_stem_bytes);
                     check(&kernel_stem_bytes, &c, 2, 1, 3e-5 + (height % 2 ? OF_SILU : 0.0));
                 }
                 c.dst.width = 19; /* fewer than it computes at once */
-                assert_false(kernel_stem_bytes.pays(&c, 1));
+                assert_false(kernel_stem_bytes.pays(&c));
             }
 }
 
@@ -366,10 +366,10 @@ static void test_pointwise(void **state)
                     .residual_first = width % 5 == 1,
                 };
 
-                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_pointwise);
+                assert_ptr_equal(kernel_convolution_for(&c), &kernel_pointwise);
                 check(&kernel_pointwise, &c, 1 + width % 3, 1 + (int)width % 2, type ? 0.01 : 1e-6);
                 c.activation.op = GRAPH_MISH;
-                assert_null(kernel_convolution_for(&c, 1));
+                assert_null(kernel_convolution_for(&c));
             }
 }
 
@@ -430,7 +430,7 @@ static void test_winograd_int16(void **state)
                 c.has_bias = height % 3;
                 c.activation.op = height % 2 ? GRAPH_SILU : GRAPH_REMOVED;
                 if (!onednn_has_amx())
-                    assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_winograd_int16);
+                    assert_ptr_equal(kernel_convolution_for(&c), &kernel_winograd_int16);
                 check(&kernel_winograd_int16, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.008);
                 c.dst.type = ONEDNN_F32;
                 check(&kernel_winograd_int16, &c, 1 + (height + width) % 3, 1 + (int)width % 2, 0.006);
@@ -619,16 +619,15 @@ static void test_what_winograd_stride2_takes(void **state)
     (void)state;
     if (!kernel_has_vnni() || !onednn_has_bf16() || onednn_has_amx())
         skip();
-    assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_winograd_stride2);
+    assert_ptr_equal(kernel_convolution_for(&c), &kernel_winograd_stride2);
     other = c, other.has_residual = true;
-    assert_null(kernel_convolution_for(&other, 1));
+    assert_null(kernel_convolution_for(&other));
     other = c, other.src.channels = 16;
-    assert_ptr_equal(kernel_convolution_for(&other, 1), &kernel_direct);
+    assert_ptr_equal(kernel_convolution_for(&other), &kernel_direct);
     other = c, other.window.dilation[1] = 2;
-    assert_null(kernel_convolution_for(&other, 1));
+    assert_null(kernel_convolution_for(&other));
     other = halving(32, 64, 32, 32, 1); /* 16 tiles */
-    assert_null(kernel_convolution_for(&other, 1));
-    assert_ptr_equal(kernel_convolution_for(&other, 2), &kernel_winograd_stride2);
+    assert_null(kernel_convolution_for(&other));
 }
 
 /* Every way that a window leaves the picture, channels that fill no block, and rows that ten results do not fill. */
@@ -660,7 +659,7 @@ static void test_direct(void **state)
 
                 if (onednn_has_amx() && narrow)
                     continue;
-                assert_ptr_equal(kernel_convolution_for(&c, 1), &kernel_direct);
+                assert_ptr_equal(kernel_convolution_for(&c), &kernel_direct);
                 check(&kernel_direct, &c, 1 + height % 3, 1 + (int)width % 2, narrow ? 0.004 : 2e-6);
             }
 }
@@ -685,7 +684,7 @@ static void test_activations(void **state)
         check(&kernel_winograd, &c, 1, 1, 1e-5);
     }
     c.activation = unknown;
-    assert_null(kernel_convolution_for(&c, 1));
+    assert_null(kernel_convolution_for(&c));
 }
 
 /* Numbers at which e^x leaves the range of floats, or is none. */

@@ -205,11 +205,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
 /* Against oneDNN 2.6 on Zen 4, one thread, 16 to 32 channels, 320 x 320, with SiLU: 1.2 times faster, in fp32 and in
  * bf16; over more channels as fast in fp32, and Winograd's is faster in bf16. Where the processor has AMX, bf16 is
  * oneDNN's. */
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     const struct graph_window *w = &c->window;
 
-    (void)pictures;
     if (c->src.type == ONEDNN_BF16 && onednn_has_amx())
         return false;
     return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && !c->has_residual &&

@@ -204,11 +204,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
  *     fp32                                 1.2                1.3              1.1                1.03
  *     bf16                                 1.5                1.4              1.2                1.1
  * Where the processor has AMX, bf16 is oneDNN's: tiles multiply eight times as fast. */
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     const struct graph_window *w = &c->window;
 
-    (void)pictures;
     if (c->src.type == ONEDNN_BF16 && onednn_has_amx())
         return false;
     return kernel_has_avx512() && !c->transposed && c->groups == 1 && !c->taps && w->kernel[0] == 1 &&

@@ -244,11 +244,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
  * In bf16 oneDNN multiplies two numbers at a time. Bytes would first have to be widened for it. */
 #define MOST_CHANNELS_BF16 16
 
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     const struct graph_window *w = &c->window;
 
-    (void)pictures;
     return kernel_has_avx512() && !c->transposed && !c->residual_first && c->groups == 1 && !c->taps &&
            w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 &&
            w->dilation[0] == 1 && w->dilation[1] == 1 && c->src.channels <= MOST_CHANNELS && c->src.block == 1 &&

@@ -325,11 +325,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
 /* Against the sums of fp32 in kernel_stem.c on Zen 4, one thread, 640 x 640, stride 2, with SiLU; times faster:
  *     out channels    16   32        6 x 6:   16
  *                    1.5  1.5                1.9 */
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     const struct graph_window *w = &c->window;
 
-    (void)pictures;
     return kernel_has_vnni() && !c->transposed && c->groups == 1 && !c->taps && !c->has_residual &&
            w->kernel[0] <= MOST_WINDOW && w->kernel[1] <= MOST_WINDOW && w->stride[0] <= 2 && w->stride[1] <= 2 &&
            w->dilation[0] == 1 && w->dilation[1] == 1 && c->src.channels == CHANNELS && c->src.block == 1 &&

@@ -324,9 +324,8 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
  *      64           1.2     1.6      1.4      2.1      2.6      2.9      2.9
  *     256           1.1     1.9      1.8      2.9      3.2
  * Where there are few tiles, reading the weights is what takes the time. */
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
-    (void)pictures;
     return winograd_fits(c, 1) && c->src.type == ONEDNN_F32 && c->dst.type == ONEDNN_F32 && c->src.block == LANES &&
            c->dst.block == LANES;
 }

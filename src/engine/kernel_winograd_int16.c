@@ -566,11 +566,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
     onednn_parallel(threads, run_part, &(struct work){c, addresses, batch, &l, output, transform_output});
 }
 
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     const bool to_floats = c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32;
 
-    (void)pictures;
     if (!winograd_fits(c, 1) || !kernel_has_vnni() || onednn_has_amx())
         return false;
     if (c->src.type == ONEDNN_BF16)

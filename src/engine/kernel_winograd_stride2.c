@@ -514,10 +514,10 @@ static void run(const struct onednn_convolution *c, const struct onednn_addresse
  * With one block of channels the transforms cost more than is gained; with few tiles, reading the weights does. */
 #define FEWEST_TILES 25
 
-static bool pays(const struct onednn_convolution *c, int64_t pictures)
+static bool pays(const struct onednn_convolution *c)
 {
     return winograd_fits(c, 2) && kernel_has_vnni() && !onednn_has_amx() && !c->has_residual &&
-           c->src.channels > LANES && winograd_tiles(c, pictures) >= FEWEST_TILES && c->src.type == ONEDNN_BF16 &&
+           c->src.channels > LANES && winograd_tiles(c, 1) >= FEWEST_TILES && c->src.type == ONEDNN_BF16 &&
            c->src.block == LANES && (c->dst.type == ONEDNN_BF16 || c->dst.type == ONEDNN_F32) && c->dst.block == LANES;
 }
 

@@ -1,5 +1,5 @@
 /*
- * plan_bf16_test.c - what a plan of bf16 keeps in more digits, and how it rounds weights.
+ * plan_bf16_test.c - what a plan of bf16 keeps in more digits, how it rounds weights, and what a batch leaves alone.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "engine/plan.c"
@@ -181,11 +181,58 @@ static void test_sums_of_weights_stay(void **state)
     }
 }
 
+/* ---- batches ---- */
+
+/* The first picture's results of a batch: of windows and strides as YOLOs have them. */
+static void run_batch(int64_t pictures, float results[64 * 64])
+{
+    const int64_t shape[4] = {pictures, 16, 32, 32}, to_shape[4] = {64, 16, 3, 3}, w_shape[4] = {64, 64, 3, 3};
+    const int64_t mix_shape[4] = {64, 64, 1, 1};
+    struct graph *graph = start_graph(4, shape);
+    struct serin_error error;
+    struct planned planned;
+    int x = graph->inputs[0];
+    float *input;
+    int64_t i;
+
+    random_state = 1;
+    x = convolution(graph, x, weights_of(graph, to_shape), 1, GRAPH_SILU);
+    x = convolution(graph, x, weights_of(graph, w_shape), 2, GRAPH_SILU); /* to 16 tiles */
+    x = convolution(graph, x, weights_of(graph, mix_shape), 1, GRAPH_SILU);
+    graph->outputs[0] = convolution(graph, x, weights_of(graph, w_shape), 2, GRAPH_SILU);
+    graph->output_count = 1;
+    planned = make_plan(graph, PLAN_BLOCKS);
+    input = plan_slot_input(planned.slot, 0);
+    for (i = 0; i < pictures * 16 * 32 * 32; i++)
+        input[i] = any_number();
+    must(plan_run(planned.slot, NULL, &error), &error);
+    memcpy(results, plan_slot_output(planned.slot, 0), 64 * 64 * sizeof(float));
+    planned_done(&planned);
+    graph_free(graph);
+}
+
+/* Otherwise the same frame would be judged by how busy a worker is. */
+static void test_a_picture_is_the_same_in_any_batch(void **state)
+{
+    float alone[64 * 64], among[64 * 64];
+    int64_t pictures;
+
+    (void)state;
+    if (!onednn_has_bf16())
+        skip();
+    run_batch(1, alone);
+    for (pictures = 2; pictures < 9; pictures += 3) {
+        run_batch(pictures, among);
+        assert_memory_equal(alone, among, sizeof(alone));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distributions_of_all_levels_but_the_largest_are_wide),
         cmocka_unit_test(test_sums_of_weights_stay),
+        cmocka_unit_test(test_a_picture_is_the_same_in_any_batch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

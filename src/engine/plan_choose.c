@@ -205,20 +205,19 @@ static int integers_of(const struct plan_builder *builder, int value)
 static void choose_kernel(struct plan_builder *builder, int at, enum onednn_type type)
 {
     const struct graph_node *node = &builder->graph->nodes[at];
-    const int64_t pictures = value_of(builder, node->inputs[0])->shape[0];
     int *integers = &builder->values[node->outputs[0]].integers;
     struct onednn_convolution convolution;
 
     *integers = node->conv.quantized ? GRAPH_NONE : integers_of(builder, node->outputs[0]);
     if (*integers != GRAPH_NONE) {
         convolution = plan_describe_convolution(builder, node, type);
-        builder->kernels[at] = kernel_convolution_for(&convolution, pictures);
+        builder->kernels[at] = kernel_convolution_for(&convolution);
         if (builder->kernels[at])
             return;
         *integers = GRAPH_NONE;
     }
     convolution = plan_describe_convolution(builder, node, type);
-    builder->kernels[at] = kernel_convolution_for(&convolution, pictures);
+    builder->kernels[at] = kernel_convolution_for(&convolution);
 }
 
 static enum serin_errc choose_convolution(struct plan_builder *builder, int at)

@@ -128,7 +128,7 @@ static enum serin_errc take_kernel(struct plan_builder *builder, int at, struct 
     struct onednn_convolution *convolution;
     enum serin_errc rc;
 
-    if (builder->kernels[at] && builder->kernels[at]->pays(&described, value_of(builder, node->inputs[0])->shape[0])) {
+    if (builder->kernels[at] && builder->kernels[at]->pays(&described)) {
         convolution = arena_new(&builder->plan->arena, struct onednn_convolution, 1);
         if (!convolution)
             return no_memory(builder);
