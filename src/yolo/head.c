@@ -153,6 +153,8 @@ enum serin_errc head_recognise(const struct engine_interface *interface, const s
         return unknown_shapes(interface, "mask prototypes have 1 to 256 channels", error);
     extras = extras_of(metadata, head.task, mask_channels);
     for (k = 0; k < order_count; k++) {
+        if (spec->shape[order[k] == HEAD_YOLOV8 ? 1 : 2] < 0) /* a later kind would be a guess */
+            return unknown_shapes(interface, "the shape leaves open which", error);
         if (!fits(spec, order[k], extras, &head.class_count))
             continue;
         if (order[k] == HEAD_END2END && head.class_count == 0)

@@ -34,7 +34,8 @@ struct head {
 const char *head_kind_name(enum head_kind kind);
 
 /* Finds out which of the above a model is, from its shapes and what its metadata says (classes, task, keypoints). Where
- * nc is not said it follows from the shape. SERIN_UNSUPPORTED lists the shapes seen and the shapes known. */
+ * nc is not said it follows from the shape. Dimensions that tell heads apart must not be free. SERIN_UNSUPPORTED lists
+ * the shapes seen and the shapes known. */
 MUST_USE enum serin_errc head_recognise(const struct engine_interface *interface, const struct yolo_metadata *metadata,
                                         struct head *ret, struct serin_error *error);
 

@@ -111,37 +111,20 @@ static enum serin_errc name_classes(struct yolo_metadata *metadata, int class_co
     return SERIN_OK;
 }
 
-static void fill_info(struct serin_yolo *yolo)
+/* What pictures are prepared as, and of what size; task: as far as it is known. */
+static void set_input(struct serin_yolo *yolo, enum serin_task task)
 {
     const struct tensor_spec *input = &yolo->engine->interface.inputs[0];
     const struct yolo_metadata *metadata = &yolo->metadata;
     struct serin_yolo_info *info = &yolo->info;
 
-    snprintf(yolo->description, sizeof(yolo->description), "%s", metadata->description ? metadata->description : "");
-    snprintf(yolo->license, sizeof(yolo->license), "%s", metadata->license ? metadata->license : "");
     yolo->picture_type = yolo->engine->takes_bytes ? TENSOR_U8 : input->type;
     yolo->pixel_type = yolo->picture_type == TENSOR_F16  ? PIXEL_F16
                        : yolo->picture_type == TENSOR_U8 ? PIXEL_U8
                                                          : PIXEL_F32;
-    *info = (struct serin_yolo_info){
-        .task = yolo->head.task,
-        .class_count = yolo->head.class_count,
-        .class_names = (const char *const *)metadata->class_names,
-        .stride = metadata->stride > 0 ? metadata->stride : 32,
-        .channels = 3,
-        .batch = input->shape[0] > 0 ? (int)input->shape[0] : 0,
-        .dynamic_size = input->shape[2] < 0,
-        .end_to_end = yolo->head.kind == HEAD_END2END,
-        .keypoint_count = yolo->head.task == SERIN_POSE ? metadata->keypoint_count : 0,
-        .keypoint_dims = yolo->head.task == SERIN_POSE ? metadata->keypoint_dims : 0,
-        .input_type = tensor_type_name(input->type),
-        .head = head_kind_name(yolo->head.kind),
-        .provider = yolo->engine->provider,
-        .provider_why = yolo->provider_why,
-        .threads = yolo->engine->threads,
-        .description = yolo->description,
-        .license = yolo->license,
-    };
+    info->stride = metadata->stride > 0 ? metadata->stride : 32;
+    info->batch = input->shape[0] > 0 ? (int)input->shape[0] : 0;
+    info->dynamic_size = input->shape[2] < 0;
     if (!info->dynamic_size) {
         info->input_height = (int)input->shape[2];
         info->input_width = (int)input->shape[3];
@@ -149,8 +132,107 @@ static void fill_info(struct serin_yolo *yolo)
         info->input_height = metadata->input_height;
         info->input_width = metadata->input_width;
     } else {
-        info->input_height = info->input_width = yolo->head.task == SERIN_CLASSIFY ? 224 : YOLO_DEFAULT_SIDE_PX;
+        info->input_height = info->input_width = task == SERIN_CLASSIFY ? 224 : YOLO_DEFAULT_SIDE_PX;
     }
+}
+
+static void fill_info(struct serin_yolo *yolo)
+{
+    const struct yolo_metadata *metadata = &yolo->metadata;
+
+    snprintf(yolo->description, sizeof(yolo->description), "%s", metadata->description ? metadata->description : "");
+    snprintf(yolo->license, sizeof(yolo->license), "%s", metadata->license ? metadata->license : "");
+    yolo->info = (struct serin_yolo_info){
+        .task = yolo->head.task,
+        .class_count = yolo->head.class_count,
+        .class_names = (const char *const *)metadata->class_names,
+        .channels = 3,
+        .end_to_end = yolo->head.kind == HEAD_END2END,
+        .keypoint_count = yolo->head.task == SERIN_POSE ? metadata->keypoint_count : 0,
+        .keypoint_dims = yolo->head.task == SERIN_POSE ? metadata->keypoint_dims : 0,
+        .input_type = tensor_type_name(yolo->engine->interface.inputs[0].type),
+        .head = head_kind_name(yolo->head.kind),
+        .provider = yolo->engine->provider,
+        .provider_why = yolo->provider_why,
+        .threads = yolo->engine->threads,
+        .description = yolo->description,
+        .license = yolo->license,
+    };
+    set_input(yolo, yolo->head.task);
+}
+
+/* What no engine of this kind can run is no matter of the moment. */
+static enum serin_errc first_run(enum serin_errc rc, struct serin_error *error)
+{
+    return rc == SERIN_UNSUPPORTED ? rc : error_prefix(error, rc, "warming up");
+}
+
+static bool has_free_outputs(const struct engine_interface *interface)
+{
+    int i, d;
+
+    for (i = 0; i < interface->output_count; i++) {
+        if (interface->outputs[i].rank == 0)
+            return true;
+        for (d = 1; d < interface->outputs[i].rank; d++)
+            if (interface->outputs[i].shape[d] < 0)
+                return true;
+    }
+    return false;
+}
+
+/* Sets the dimensions that outputs have behind the batch where the file leaves them free (an export with simplify=False
+ * names each anew), to those of a run on an input of the size that the model is opened with. */
+static enum serin_errc observe_outputs(struct serin_yolo *yolo, struct engine_interface *interface,
+                                       struct serin_error *error)
+{
+    struct engine_outputs outputs = {0};
+    struct tensor input = {.rank = 4};
+    struct serin_predict_options options;
+    struct letterbox box;
+    enum serin_errc rc;
+    int64_t batch;
+    int i, d;
+
+    set_input(yolo, yolo->metadata.has_task ? yolo->metadata.task : SERIN_DETECT);
+    serin_predict_options_init(&options);
+    rc = yolo_plan(yolo, &(struct serin_image){.width = yolo->info.input_width, .height = yolo->info.input_height},
+                   false, &options, &box, error);
+    if (rc != SERIN_OK)
+        return rc;
+    batch = yolo->info.batch > 0 ? yolo->info.batch : 1;
+    input.type = yolo->picture_type;
+    memcpy(input.shape, (int64_t[]){batch, 3, box.input_height, box.input_width}, 4 * sizeof(input.shape[0]));
+    input.values = calloc((size_t)batch, yolo_picture_bytes(yolo, &box));
+    if (!input.values)
+        return error_set(error, SERIN_NOMEM, "no memory for an input of %d x %d", box.input_width, box.input_height);
+    rc = first_run(engine_run(yolo->engine, &input, NULL, yolo->engine->threads, &outputs, error), error);
+    free(input.values);
+    for (i = 0; i < outputs.count && rc == SERIN_OK; i++) {
+        struct tensor_spec *spec = &interface->outputs[i];
+
+        if (spec->rank == 0) { /* not said */
+            spec->rank = outputs.tensors[i].rank;
+            memset(spec->shape, -1, sizeof(spec->shape));
+        }
+        for (d = 1; d < spec->rank && spec->rank == outputs.tensors[i].rank; d++)
+            if (spec->shape[d] < 0)
+                spec->shape[d] = outputs.tensors[i].shape[d];
+    }
+    engine_outputs_done(yolo->engine, &outputs);
+    return rc;
+}
+
+/* Only the kind of head, the classes and the extras are kept, and each run is checked against these. */
+static enum serin_errc recognise(struct serin_yolo *yolo, struct serin_error *error)
+{
+    struct engine_interface interface = yolo->engine->interface;
+    enum serin_errc rc = head_recognise(&interface, &yolo->metadata, &yolo->head, error);
+
+    if (rc != SERIN_UNSUPPORTED || !has_free_outputs(&interface))
+        return rc;
+    rc = observe_outputs(yolo, &interface, error);
+    return rc == SERIN_OK ? head_recognise(&interface, &yolo->metadata, &yolo->head, error) : rc;
 }
 
 /* One prediction on a grey picture: allocates what the engine allocates late, builds GPU kernels, and proves the
@@ -170,8 +252,7 @@ static enum serin_errc warm_up(struct serin_yolo *yolo, struct serin_error *erro
     rc = serin_yolo_predict(yolo, &grey, 1, NULL, &result, error);
     free(grey.pixels);
     serin_result_free(result);
-    /* What no engine of this kind can run is no matter of the moment. */
-    return rc == SERIN_UNSUPPORTED ? rc : error_prefix(error, rc, "warming up");
+    return first_run(rc, error);
 }
 
 /* From an engine to a prediction. After a failure yolo is as if it had not been called, but for close_engine. */
@@ -183,7 +264,7 @@ static enum serin_errc open_engine(const uint8_t *bytes, size_t size_bytes, cons
     if (rc == SERIN_OK)
         rc = check_input(yolo, error);
     if (rc == SERIN_OK)
-        rc = head_recognise(&yolo->engine->interface, &yolo->metadata, &yolo->head, error);
+        rc = recognise(yolo, error);
     if (rc == SERIN_OK)
         rc = name_classes(&yolo->metadata, yolo->head.class_count, error);
     if (rc != SERIN_OK)

@@ -4,6 +4,7 @@
  */
 #include "yolo/predict.c"
 
+#include "base/file.h"
 #include "base/sanitizers.h"
 
 #include <math.h>
@@ -366,6 +367,74 @@ static void a_sidecar_speaks_over_the_model(void **state)
     assert_int_equal(serin_yolo_open(path_of("miniature/detect.onnx"), &options, &yolo, &error), SERIN_NOT_FOUND);
 }
 
+/* Makes the dimensions of an output free: each DIMENSION_VALUE becomes a denotation of as many bytes, which says
+ * nothing. All lengths on the way are below 128, and so are bytes. */
+static void free_dimensions(uint8_t *bytes, size_t size_bytes, const char *name)
+{
+    const size_t length = strlen(name);
+    uint8_t pattern[32] = {0x0a, (uint8_t)length}, *at, *end;
+
+    memcpy(pattern + 2, name, length);
+    pattern[2 + length] = 0x12; /* ValueInfoProto: the name, then the type */
+    at = memmem(bytes, size_bytes, pattern, length + 3);
+    assert_non_null(at);
+    at += length + 8; /* past the lengths of two types and the element */
+    assert_int_equal(*at, 0x12);
+    for (end = at + 2 + at[1], at += 2; at < end; at += 2 + at[1]) {
+        assert_int_equal(*at, 0x0a);
+        if (at[1] == 0 || at[2] != 0x08)
+            continue;
+        at[2] = 0x1a;
+        memset(at + 3, 'x', at[1] - 1u);
+        at[3] = (uint8_t)(at[1] - 2);
+    }
+}
+
+/* As an export with simplify=False leaves them: only a run tells the head. */
+static void outputs_of_free_shape_are_recognised(void **state)
+{
+    static const struct {
+        const char *file, *outputs[2];
+    } rows[] = {{"miniature/detect.onnx", {"output0"}},    {"miniature/segment.onnx", {"output0", "output1"}},
+                {"miniature/pose.onnx", {"output0"}},      {"miniature/obb.onnx", {"output0"}},
+                {"miniature/detect-v5.onnx", {"output0"}}, {"miniature/end-to-end.onnx", {"output0"}},
+                {"miniature/classify.onnx", {"output0"}}};
+    static const char *const providers[] = {"cpu", "onednn"};
+    struct serin_image pictures[PICTURES];
+    size_t i, k;
+
+    (void)state;
+    make_pictures(pictures);
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (k = 0; k < sizeof(providers) / sizeof(providers[0]); k++) {
+            struct serin_yolo *said = NULL, *free_shape = NULL;
+            struct serin_open_options options;
+            struct serin_error error;
+            char *expected, *json;
+            size_t size_bytes, o;
+            uint8_t *bytes;
+
+            serin_open_options_init(&options);
+            options.provider = providers[k];
+            assert_int_equal(file_read(path_of(rows[i].file), 1 << 24, &bytes, &size_bytes, &error), SERIN_OK);
+            assert_int_equal(serin_yolo_open_memory(bytes, size_bytes, &options, &said, &error), SERIN_OK);
+            for (o = 0; o < 2 && rows[i].outputs[o]; o++)
+                free_dimensions(bytes, size_bytes, rows[i].outputs[o]);
+            if (serin_yolo_open_memory(bytes, size_bytes, &options, &free_shape, &error) != SERIN_OK)
+                fail_msg("%s, %s: %s", rows[i].file, providers[k], error.message);
+            assert_string_equal(said->info.head, free_shape->info.head);
+            expected = json_of(said, &pictures[2], NULL);
+            json = json_of(free_shape, &pictures[2], NULL);
+            assert_string_equal(json, expected);
+            free(expected);
+            free(json);
+            free(bytes);
+            serin_yolo_close(said);
+            serin_yolo_close(free_shape);
+        }
+    free_pictures(pictures);
+}
+
 static long resident_kib(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
@@ -404,6 +473,7 @@ int main(void)
         cmocka_unit_test(a_missing_provider_is_said),
         cmocka_unit_test(auto_is_the_fastest_that_can),
         cmocka_unit_test(a_sidecar_speaks_over_the_model),
+        cmocka_unit_test(outputs_of_free_shape_are_recognised),
         cmocka_unit_test(opening_again_and_again_keeps_no_memory),
     };
 
