@@ -1,5 +1,5 @@
 /*
- * text.c - edit distance, UTF-8, hexadecimal digits.
+ * text.c - edit distance, numbers, UTF-8, hexadecimal digits.
  * SPDX-License-Identifier: Apache-2.0
  *
  * The distance is "optimal string alignment" (Damerau's four edits, no substring edited twice), by the usual table of
@@ -7,8 +7,10 @@
  */
 #include "base/text.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t smaller(size_t a, size_t b)
@@ -16,9 +18,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Edits (insert, delete, replace, swap two neighbours) that turn a into b; TEXT_MAX_WORD + 1 where either is longer
- * than TEXT_MAX_WORD bytes. */
-static size_t text_distance(const char *a, const char *b)
+size_t text_distance(const char *a, const char *b)
 {
     size_t rows[3][TEXT_MAX_WORD + 1];
     size_t a_length = strnlen(a, TEXT_MAX_WORD + 1), b_length = strnlen(b, TEXT_MAX_WORD + 1);
@@ -86,6 +86,19 @@ const char *text_choice(const char *choices, int number, char *text, size_t size
     }
     snprintf(text, size, "%.*s", (int)strcspn(choices, "|"), choices);
     return text;
+}
+
+bool text_number(const char *text, const char **end, double *ret)
+{
+    const char *const beyond = text + strspn(text, "0123456789.+-eE");
+    char *rest;
+    double value = strtod(text, &rest);
+
+    if (rest == text || rest > beyond || !isfinite(value)) /* beyond: what strtod reads besides decimal numbers */
+        return false;
+    *end = rest;
+    *ret = value;
+    return true;
 }
 
 size_t text_utf8_length(const char *p)

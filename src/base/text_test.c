@@ -49,6 +49,31 @@ static void nearest_is_silent_where_nothing_is_near(void **state)
     assert_null(text_nearest("task", keys, 0));
 }
 
+static void numbers_are_decimal(void **state)
+{
+    static const struct {
+        const char *text;
+        double value;
+        size_t length;
+    } good[] = {{"1", 1, 1},   {"-.5", -.5, 3},   {"+2.e1x", 20, 5}, {"1e-3,", 1e-3, 4}, {"0x", 0, 1},
+                {"007", 7, 3}, {"1.2.3", 1.2, 3}, {"1-2", 1, 1},     {"3e", 3, 1}};
+    static const char *const bad[] = {"",    " 1",   "x",      "0x1",   "0X1p3", "-0x.8", "inf", "INFINITY", "-inf",
+                                      "nan", "-nan", "nan(1)", "1e999", ".",     "-",     "e5",  "\t1"};
+    const char *end;
+    double value;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(text_number(good[i].text, &end, &value));
+        assert_true(value == good[i].value); /* NOLINT: exactness is the point */
+        assert_ptr_equal(end, good[i].text + good[i].length);
+    }
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (text_number(bad[i], &end, &value))
+            fail_msg("'%s' was taken", bad[i]);
+}
+
 static void utf8_is_that_of_rfc_3629(void **state)
 {
     static const struct {
@@ -112,8 +137,11 @@ static void choices_are_whole_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distance_counts_four_kinds_of_edit), cmocka_unit_test(nearest_is_silent_where_nothing_is_near),
-        cmocka_unit_test(utf8_is_that_of_rfc_3629),           cmocka_unit_test(choices_are_whole_words),
+        cmocka_unit_test(distance_counts_four_kinds_of_edit),
+        cmocka_unit_test(nearest_is_silent_where_nothing_is_near),
+        cmocka_unit_test(numbers_are_decimal),
+        cmocka_unit_test(utf8_is_that_of_rfc_3629),
+        cmocka_unit_test(choices_are_whole_words),
         cmocka_unit_test(hex_is_two_digits_a_byte),
     };
 

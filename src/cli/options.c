@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,10 +21,10 @@
 
 static bool read_real(const char *text, double min, double max, double *ret)
 {
-    char *end;
-    double value = strtod(text, &end);
+    const char *end;
+    double value;
 
-    if (end == text || *end || !isfinite(value) || value < min || value > max)
+    if (!text_number(text, &end, &value) || *end || value < min || value > max)
         return false;
     *ret = value;
     return true;

@@ -120,12 +120,11 @@ static enum serin_errc read_mirror(const char *entry, size_t size, struct route_
 {
     const char *equals = memrchr(entry, '=', size);
     double percent;
-    char *end;
+    const char *end;
 
     if (!equals)
         return error_set(error, SERIN_INVALID, "'%.*s' is no TAG=PERCENT", (int)(size < 150 ? size : 150), entry);
-    percent = strtod(equals + 1, &end);
-    if (end == equals + 1 || end != entry + size || !(percent >= 0 && percent <= 100))
+    if (!text_number(equals + 1, &end, &percent) || end != entry + size || percent < 0 || percent > 100)
         return error_set(error, SERIN_INVALID, "'%.*s' is no share from 0 to 100 percent",
                          (int)(size < 150 ? (size_t)(entry + size - equals - 1) : 150), equals + 1);
     mirror->per_million = (uint32_t)lround(percent * 1e4);

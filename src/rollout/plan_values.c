@@ -6,6 +6,8 @@
  */
 #include "rollout/plan_inside.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,20 +20,10 @@ static const struct {
     double s;
 } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
 
-/* Digits with at most one point, an exponent, a sign; *end is behind them. A plan's numbers are short: what is longer
- * than MAX_NUMBER_BYTES is none. */
+/* A plan's numbers are short: what is longer than MAX_NUMBER_BYTES is none. */
 static bool read_number(const char *text, const char **end, double *ret)
 {
-    char copy[MAX_NUMBER_BYTES + 1], *rest;
-    size_t length = strspn(text, "0123456789.+-eE");
-
-    if (length == 0 || length > MAX_NUMBER_BYTES)
-        return false;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    *ret = strtod(copy, &rest);
-    *end = text + length;
-    return *rest == '\0' && isfinite(*ret);
+    return text_number(text, end, ret) && *end - text <= MAX_NUMBER_BYTES;
 }
 
 bool plan_value_number(const char *text, bool percent, double *ret)

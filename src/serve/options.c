@@ -148,7 +148,8 @@ enum serin_errc serve_option_set(struct serve_options *options, const char *key,
     size_t i;
 
     for (i = 0; i < COUNT; i++) {
-        char *place = (char *)options + table[i].offset, *end = NULL;
+        char *place = (char *)options + table[i].offset;
+        const char *end;
         double number;
 
         if (strcmp(table[i].key, key) != 0)
@@ -167,8 +168,7 @@ enum serin_errc serve_option_set(struct serve_options *options, const char *key,
             memcpy(place, value, strlen(value) + 1);
             return SERIN_OK;
         }
-        number = strtod(value, &end);
-        if (end == value || *end || !(number >= table[i].low && number <= highest(&table[i])))
+        if (!text_number(value, &end, &number) || *end || number < table[i].low || number > highest(&table[i]))
             return error_set(error, SERIN_INVALID, "%s is '%.40s', it lies within %g and %g", key, value, table[i].low,
                              highest(&table[i]));
         memcpy(place, &number, sizeof(number));

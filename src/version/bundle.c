@@ -107,7 +107,8 @@ enum serin_errc bundle_setting_set(struct bundle *bundle, const char *assignment
 {
     size_t length = strcspn(assignment, "=");
     const struct bundle_setting_rule *rule;
-    char key[TEXT_MAX_WORD + 1], *end;
+    char key[TEXT_MAX_WORD + 1];
+    const char *end;
     double value;
 
     if (assignment[length] != '=' || length == 0)
@@ -124,8 +125,7 @@ enum serin_errc bundle_setting_set(struct bundle *bundle, const char *assignment
                              assignment + length + 1, rule->choices);
         return bundle_setting_add(bundle, rule, number, error);
     }
-    value = strtod(assignment + length + 1, &end);
-    if (end == assignment + length + 1 || *end || !isfinite(value))
+    if (!text_number(assignment + length + 1, &end, &value) || *end)
         return error_set(error, SERIN_INVALID, "setting %s is '%.40s', it is a %snumber from %.10g to %.10g", rule->key,
                          assignment + length + 1, rule->whole ? "whole " : "", rule->min, rule->max);
     return bundle_setting_add(bundle, rule, value, error);

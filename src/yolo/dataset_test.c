@@ -262,6 +262,7 @@ static const struct {
     {SERIN_DETECT, YAML, "0.5 .5 .5 .5 .5\n", "", "class 0.5 is not a class number"},
     {SERIN_DETECT, YAML, "0 .5 .5 .5 x\n", "", "'x' is not a number"},
     {SERIN_DETECT, YAML, "0 .5 .5 .5 nan\n", "", "'nan' is not a number"},
+    {SERIN_DETECT, YAML, "0 .5 .5 .5 0x.8p0\n", "", "'0x.8p0' is not a number"},
     {SERIN_DETECT, YAML, "0 .5 .5 .5 1e999\n", "", "'1e999' is not a number"},
     {SERIN_DETECT, YAML, "0 120 .5 .5 .5\n", "", "coordinate 120; it must be a share"},
     {SERIN_DETECT, YAML, "0 .5 .5 -.001 .5\n", "", "box of -0.001 x 0.5"},

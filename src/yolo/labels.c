@@ -56,7 +56,8 @@ static enum serin_errc row_read(struct label_file *file, const char *line, const
             row->capacity = capacity;
         }
         row->values[row->count] = strtod_l(line, &after, file->locale);
-        if (after == line || after > end || (after < end && !strchr(" \t\r", *after)) ||
+        if (after == line || after > end || memchr(line, 'x', (size_t)(after - line)) || /* 0x1 is none in Python */
+            memchr(line, 'X', (size_t)(after - line)) || (after < end && !strchr(" \t\r", *after)) ||
             !isfinite(row->values[row->count]))
             return error_set(file->error, SERIN_CORRUPT, "%s:%zu: '%.*s' is not a number", file->path, file->line,
                              (int)strcspn(line, " \t\r\n") < 40 ? (int)strcspn(line, " \t\r\n") : 40, line);

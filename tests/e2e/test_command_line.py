@@ -63,6 +63,7 @@ def test_defaults_are_said_in_help():
     (["predict", "a.jpg"], ["--model M.onnx is required"]),
     (["predict", "--model"], ["--model needs a value"]),
     (["predict", "--model", "m", "--conf", "1.5", "a.jpg"], ["'1.5'", "from 0 to 1"]),
+    (["predict", "--model", "m", "--conf", "0x1", "a.jpg"], ["'0x1' is not a number", "from 0 to 1"]),
     (["predict", "--model", "m", "--max-det", "0", "a.jpg"], ["'0'", "from 1 to"]),
     (["predict", "--model", "m", "--imgsz", "640x480", "a.jpg"], ["'640x480'", "HEIGHT,WIDTH"]),
     (["predict", "--model", "m", "--rect", "maybe", "a.jpg"], ["auto|on|off"]),

@@ -121,6 +121,7 @@ def test_a_tag_never_moves(store):
     (["m:v1", "--set", "conf=high"], 2, "from 0 to 1"),
     (["m:v1", "--set", "conf=1.01"], 2, "from 0 to 1"),
     (["m:v1", "--set", "conf=nan"], 2, "from 0 to 1"),
+    (["m:v1", "--set", "conf=0x1"], 2, "from 0 to 1"),
     (["m:v1", "--set", "max_det=1.5"], 2, "whole number from 1 to 30000"),
     (["m:v1", "--set", "conf=.1", "--set", "conf=.2"], 2, "given twice"),
     (["m:v1", "--set", ""], 2, "--set needs a value"),
