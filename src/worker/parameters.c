@@ -7,53 +7,57 @@
 #include "base/text.h"
 #include "worker/batcher.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define MAX_TIMEOUT_US 86400000000u /* a day */
 
 const char *const parameters_names[] = {"conf", "iou", "imgsz", "classes", "max_det", "priority", "timeout", NULL};
 
-/* Shorter words are near to too much: a route's key may be a zone or a code. */
-#define SHORTEST_MISTYPED 5
+/* Of fewer letters, names are too much alike. */
+#define SHORTEST_MISTYPED 3
+#define SHORTEST_ODD      5 /* from here on two slips are taken for a slip */
 
-/* What a short word must be to count as mistyped: the same letters in another order, or, of four, with one left out. */
-static bool is_slip_of(const char *word, const char *name)
+/* One slip from ours, and yet words of their own: a query may carry a camera's key, a time against caches. */
+static const char *const others_own[] = {"time", "cone", "you", "ios", "iot"};
+
+static bool begins_with(const char *text, const char *start)
 {
-    const size_t length = strlen(word);
-    size_t same = 0;
+    return strncmp(text, start, strlen(start)) == 0;
+}
 
-    if (length == strlen(name))
-        return strspn(word, name) == length && strspn(name, word) == length;
-    if (length < SHORTEST_MISTYPED - 1 || length + 1 != strlen(name))
-        return false;
-    while (word[same] == name[same])
-        same++;
-    return strcmp(word + same, name + same + 1) == 0;
+/* word: in lower case. */
+static bool is_meant_as(const char *word, const char *name)
+{
+    const bool long_enough = strlen(word) >= SHORTEST_ODD && strlen(name) >= SHORTEST_ODD;
+    size_t i;
+
+    for (i = 0; i < sizeof(others_own) / sizeof(others_own[0]); i++)
+        if (strcmp(word, others_own[i]) == 0)
+            return false;
+    return strlen(word) >= SHORTEST_MISTYPED &&
+           (begins_with(word, name) || begins_with(name, word) || text_distance(word, name) <= (long_enough ? 2 : 1));
 }
 
 enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *error)
 {
-    const size_t count = sizeof(parameters_names) / sizeof(parameters_names[0]) - 1;
-    const char *meant = NULL;
+    char word[TEXT_MAX_WORD + 1]; /* what is cut off is beyond all names */
     size_t i;
 
     *ret = -1;
-    for (i = 0; i < count; i++) {
+    for (i = 0; parameters_names[i]; i++)
         if (strcmp(name, parameters_names[i]) == 0) {
             *ret = (int)i;
             return SERIN_OK;
         }
-        if (strncasecmp(name, parameters_names[i], strlen(parameters_names[i])) == 0 ||
-            is_slip_of(name, parameters_names[i]))
-            meant = parameters_names[i];
-    }
-    if (!meant && strlen(name) >= SHORTEST_MISTYPED)
-        meant = text_nearest(name, parameters_names, count);
-    return meant ? error_set(error, SERIN_INVALID, "unknown parameter '%.60s', did you mean '%s'?", name, meant)
-                 : SERIN_OK;
+    for (i = 0; i < TEXT_MAX_WORD && name[i]; i++)
+        word[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
+    word[i] = '\0';
+    for (i = 0; parameters_names[i]; i++)
+        if (is_meant_as(word, parameters_names[i]))
+            return error_set(error, SERIN_INVALID, "unknown parameter '%.60s', did you mean '%s'?", name,
+                             parameters_names[i]);
+    return SERIN_OK;
 }
 
 void parameters_init(struct parameters *parameters, const struct serin_predict_options *defaults)
@@ -71,10 +75,10 @@ static const char *skip_blanks(const char *text)
 static enum serin_errc read_real(const char *name, const char *value, double min, double max, double *ret,
                                  struct serin_error *error)
 {
-    char *end;
-    double number = strtod(value, &end);
+    const char *end;
+    double number;
 
-    if (end == value || *skip_blanks(end) || !isfinite(number) || number < min || number > max)
+    if (!text_number(skip_blanks(value), &end, &number) || *skip_blanks(end) || number < min || number > max)
         return error_set(error, SERIN_INVALID, "%s '%.40s' is not a number from %g to %g", name, value, min, max);
     *ret = number;
     return SERIN_OK;

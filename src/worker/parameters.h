@@ -27,8 +27,10 @@ struct parameters {
 /* The names that parameters_set knows, ended by NULL. */
 extern const char *const parameters_names[];
 
-/* Of parameters_names, or -1 where it has no meaning here. SERIN_INVALID: name is none of them, and begins with one or
- * is nearly one: confidence, max_dets. */
+/* Of parameters_names, or -1 where it has no meaning here. SERIN_INVALID: name is none of them, but was meant as one,
+ * in whatever case: it begins with one (confidence), has three letters or more that one begins with (img), or is one
+ * slip from one, a letter more, less, other or two swapped (conv), or two between words of five letters or more
+ * (clases). */
 MUST_USE enum serin_errc parameters_find(const char *name, int *ret, struct serin_error *error);
 
 void parameters_init(struct parameters *parameters, const struct serin_predict_options *defaults);

@@ -47,7 +47,7 @@ static void test_numbers(void **state)
 
     (void)state;
     good(&p, "conf", "0.5");
-    good(&p, "conf", ".125");
+    good(&p, "conf", " .125 ");
     assert_float_equal(p.options.conf, 0.125, 0);
     good(&p, "iou", "1");
     assert_float_equal(p.options.iou, 1, 0);
@@ -64,6 +64,8 @@ static void test_numbers(void **state)
     bad("conf", "1.01");
     bad("conf", "-0.1");
     bad("conf", "nan");
+    bad("conf", "0x1");
+    bad("iou", "0x.8p0");
     bad("conf", "0.5x");
     bad("iou", "inf");
     bad("max_det", "0");
@@ -123,12 +125,16 @@ static void test_classes_are_names_or_numbers(void **state)
 
 static void test_names_that_were_meant(void **state)
 {
-    static const char *const wrong[][2] = {{"confidence", "conf"}, {"Conf", "conf"},        {"iou_thres", "iou"},
-                                           {"clases", "classes"},  {"class", "classes"},    {"maxdet", "max_det"},
-                                           {"imgsize", "imgsz"},   {"priorty", "priority"}, {"iuo", "iou"},
-                                           {"cnof", "conf"},       {"imgs", "imgsz"}};
-    static const char *const others[] = {"",  "camera", "zone", "code", "lane", "model", "c",
-                                         "x", "you",    "con",  "cone", "img",  "time"};
+    static const char *const wrong[][2] = {
+        {"confidence", "conf"}, {"Conf", "conf"},        {"CONFIDENCE", "conf"}, {"iou_thres", "iou"},
+        {"clases", "classes"},  {"class", "classes"},    {"maxdet", "max_det"},  {"max", "max_det"},
+        {"imgsize", "imgsz"},   {"priorty", "priority"}, {"iuo", "iou"},         {"iouu", "iou"},
+        {"cnof", "conf"},       {"imgs", "imgsz"},       {"conv", "conf"},       {"cnf", "conf"},
+        {"con", "conf"},        {"img", "imgsz"},        {"IMG", "imgsz"},       {"coonf", "conf"},
+        {"timeot", "timeout"},  {"tim", "timeout"},      {"prio", "priority"},   {"imgzs", "imgsz"}};
+    static const char *const others[] = {"",    "camera", "zone", "code",  "lane",  "model", "c",    "x",
+                                         "you", "cone",   "co",   "io",    "im",    "time",  "Time", "timestamp",
+                                         "iot", "count",  "id",   "image", "frame", "color"};
     struct serin_error error;
     size_t i;
     int at;

@@ -34,16 +34,15 @@ static bool read_form(struct request *request, struct http_slice content_type)
     enum serin_errc rc;
 
     rc = multipart_parse(content_type, request->body->data, request->body->size, parts, &part_count, &error);
-    for (i = 0; i < part_count && rc == SERIN_OK; i++) {
-        if (multipart_is_picture(&parts[i]))
-            images++;
-        else
-            rc = read_field(request, &parts[i], &seen, &error);
-    }
-    if (rc == SERIN_OK && images == 0)
+    for (i = 0; i < part_count && rc == SERIN_OK; i++)
+        images += multipart_is_picture(&parts[i]);
+    if (rc == SERIN_OK && images == 0) /* before the fields: a picture named "img" is no imgsz */
         rc = error_set(&error, SERIN_INVALID, "the form of %d parts has none named 'file' or 'image'", part_count);
     if (rc == SERIN_OK && images > REQUEST_MAX_IMAGES)
         rc = error_set(&error, SERIN_LIMIT, "the form has %d images, the limit is %d", images, REQUEST_MAX_IMAGES);
+    for (i = 0; i < part_count && rc == SERIN_OK; i++)
+        if (!multipart_is_picture(&parts[i]))
+            rc = read_field(request, &parts[i], &seen, &error);
     if (rc != SERIN_OK) {
         request_fail_error(request, &error);
         return false;

@@ -176,7 +176,7 @@ def test_parameters_in_query_and_form(worker, jpeg):
 
 
 @pytest.mark.parametrize("query", ["conf=2", "iou=x", "imgsz=0", "imgsz=4000", "classes=unicorn", "max_det=0", "conf=",
-                                   "conf=%00", "conf=.9%zz", "conf=.9%00zzz", "conf=.9&conf=.1", "confidence=.9", "conf"])
+                                   "conf=%00", "conf=.9%zz", "conf=.9%00zzz", "conf=.9&conf=.1", "confidence=.9", "conf", "conv=.3", "img=640", "conf=0x1"])
 def test_bad_parameters(worker, jpeg, query):
     status, _, answer = worker.predict(jpeg, query)
     assert status == 400 and answer["error"]["code"] == "invalid" and query.split("=")[0] in answer["error"]["message"]
@@ -185,7 +185,7 @@ def test_bad_parameters(worker, jpeg, query):
 @pytest.mark.parametrize("field, reason", [((("conf", ".9"), ("conf", ".1")), "the form has conf twice"),
                                            ((("confidence", ".9"),), "did you mean 'conf'?"),
                                            ((("conf", ".9\0zzz"),), "conf in the form is not a text")])
-def test_bad_fields(worker, jpeg, field, reason):
+def test_bad_form_fields(worker, jpeg, field, reason):
     body, kind = form(*field, ("file", jpeg, "a.jpg"))
     status, _, answer = worker.predict(body, Content_Type=kind)
     assert status == 400 and reason in answer["error"]["message"]
@@ -193,7 +193,7 @@ def test_bad_fields(worker, jpeg, field, reason):
 
 @pytest.mark.parametrize("fields", [{"X_Priority": "x"}, {"X_Priority": "11"}, {"X_Request_Timeout_Ms": "-1"},
                                     {"X_Request_Timeout_Ms": "1.5"}, {"X_Request_Timeout_Ms": "9" * 20}])
-def test_bad_fields(worker, jpeg, fields):
+def test_bad_header_fields(worker, jpeg, fields):
     status, _, answer = worker.predict(jpeg, **fields)
     assert status == 400 and "X-" in answer["error"]["message"]
 
