@@ -448,9 +448,10 @@ enum serin_errc fleet_add(struct fleet *fleet, const char *name, int replicas, c
         rc = check_url(url, error);
     if (rc != SERIN_OK)
         return rc;
-    if (version && (version->leaving || strcmp(version->url, url) != 0))
-        return error_set(error, SERIN_LIMIT, "%s is served %s: undeploy it first", name,
-                         version->leaving ? "until it has stopped" : "from another place");
+    if (version && version->leaving)
+        return error_set(error, SERIN_LIMIT, "%s is still stopping: try again in some seconds", name);
+    if (version && strcmp(version->url, url) != 0)
+        return error_set(error, SERIN_LIMIT, "%s is served from another place: undeploy it first", name);
     if (version && replicas < version->replica_count)
         return error_set(error, SERIN_LIMIT, "%s has %d replicas: fewer need an undeploy first", name,
                          version->replica_count);

@@ -68,6 +68,20 @@ def test_a_worker_that_stands_still(pushed, tmp_path):
         os.kill(pid, signal.SIGCONT)
 
 
+def test_a_version_that_is_still_stopping_is_not_deployed_again(pushed, tmp_path):
+    with with_workers(pushed, tmp_path) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        canary = {"name": "tiny:v2", "url": "", "stable": False, "replicas": 1}
+        serve.api("POST", "deploy", canary)
+        pid = serve.versions("tiny")["v2"]["replicas"][0]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        serve.api("DELETE", "serving/tiny:v2")
+        again = serve.call("POST", "/api/v1/deploy", canary)
+        os.kill(pid, signal.SIGCONT)
+        assert again.status == 409 and "tiny:v2 is still stopping: try again in some seconds" in again.json()["error"]
+        until(lambda: serve.call("POST", "/api/v1/deploy", canary).status == 200, "its next deploy")
+
+
 @pytest.mark.skipif("sanitize" in os.environ.get("SERIN_CC", ""), reason="a sanitizer's shadow is larger than any limit")
 def test_a_worker_that_has_too_little_memory(pushed, tmp_path):
     """Enough to be let in, and not for the pictures that come: it is killed for it, or refused it; stable answers."""
