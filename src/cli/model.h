@@ -38,7 +38,8 @@ struct model_settings {
     {                                                                                                                  \
         .name = "imgsz", .value = "N|H,W", .type = CLI_SIZE, .min = 1, .max = 8192,                                    \
         .offset = offsetof(struct settings, imgsz),                                                                    \
-        .help = "the network's input size in pixels, for models that take any; without this option, the model's own"   \
+        .help = "the network's input size in pixels, for models that take any, each side rounded up to the model's "   \
+                "stride (mostly 32); without this option, the model's own"                                             \
     }
 #define MODEL_PROVIDER_OPTIONS(settings)                                                                               \
     {.name = "provider",                                                                                               \
