@@ -227,11 +227,12 @@ static enum serin_errc observe_outputs(struct serin_yolo *yolo, struct engine_in
 static enum serin_errc recognise(struct serin_yolo *yolo, struct serin_error *error)
 {
     struct engine_interface interface = yolo->engine->interface;
-    enum serin_errc rc = head_recognise(&interface, &yolo->metadata, &yolo->head, error);
+    enum serin_errc rc = SERIN_OK;
 
-    if (rc != SERIN_UNSUPPORTED || !has_free_outputs(&interface))
-        return rc;
-    rc = observe_outputs(yolo, &interface, error);
+    if (head_recognise(&interface, &yolo->metadata, &yolo->head, NULL) == SERIN_OK)
+        return SERIN_OK;
+    if (has_free_outputs(&interface))
+        rc = observe_outputs(yolo, &interface, error);
     return rc == SERIN_OK ? head_recognise(&interface, &yolo->metadata, &yolo->head, error) : rc;
 }
 

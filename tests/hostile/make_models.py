@@ -9,8 +9,8 @@ model of 1 KB: an fp32 input [1,3,32,32] that is not used, and a constant output
 32 px and two classes.
 
 A row of models.tsv: file, stage, code, and a part of the sentence, separated by tabs. Stages: "probe" fails in onnx_probe
-already, "open" in serin_yolo_open (its warm-up included), "fine" opens and predicts. The sources of the field numbers and
-of the rules that are broken are onnx/onnx.proto3 and docs/IR.md.
+already, "open" in serin_yolo_open (its warm-up included), "run" at the first picture, "fine" opens and predicts. The sources of
+the field numbers and of the rules that are broken are onnx/onnx.proto3 and docs/IR.md.
 """
 
 import os
@@ -136,6 +136,18 @@ def runtime_shape(dims, output=FREE_ANCHORS, fill=0.0):
                     + node("Cast", ["nothing"], ["nothing64"], attribute("to", 3, INT64, 2))
                     + node("Add", ["dims", "nothing64"], ["shape"]) + node("Expand", ["one", "shape"], ["output0"]),
                     output=output)
+
+
+def rows_of_height(output):
+    """Two classes at the height that it is opened with, 64 px, and one on a square picture, which is run at 32 px."""
+    def one(name, *values):
+        return tensor(name, [len(values)], values, INT64)
+    return detector(one("at", 2) + one("stride", 32) + one("four", 4) + one("first", 1) + one("last", ANCHORS)
+                    + tensor("one", [1], [0.0]) + node("Shape", ["images"], ["size"]) + node("Gather", ["size", "at"], ["height"])
+                    + node("Div", ["height", "stride"], ["times"]) + node("Add", ["times", "four"], ["rows"])
+                    + node("Concat", ["first", "rows", "last"], ["shape"], attribute("axis", 3, 0, 2))
+                    + node("Expand", ["one", "shape"], ["output0"]),
+                    images=value(11, "images", ["b", 3, "h", "w"]), output=output, imgsz="[64, 32]")
 
 
 def asks_for(floats):
@@ -338,6 +350,13 @@ CASES = [
     ("shape-free-no-anchors", "open", MODEL, "came as fp32[1,6,0]", runtime_shape([1, 6, 0])),
     ("shape-free-11-million-anchors", "open", MODEL, "came as fp32[1,6,11000000]", runtime_shape([1, 6, 11000000])),
     ("shape-free-1e14-anchors", "open", ENGINE, "Failed to allocate memory", runtime_shape([1, 6, 10**14])),
+    ("shape-free-all", "fine", OK, "", runtime_shape([1, 6, ANCHORS], FREE)),
+    ("shape-free-all-other-rows", "open", UNSUPPORTED, "its outputs are fp32[?,9,21]", runtime_shape([1, 9, ANCHORS], FREE)),
+    ("shape-free-all-no-rows", "open", UNSUPPORTED, "its outputs are fp32[?,0,21]", runtime_shape([1, 0, ANCHORS], FREE)),
+    ("shape-free-all-other-batch", "open", MODEL, "came as fp32[3,6,21]", runtime_shape([3, 6, ANCHORS], FREE)),
+    ("shape-free-all-1e14-rows", "open", ENGINE, "Failed to allocate memory", runtime_shape([1, 10**14, ANCHORS], FREE)),
+    ("shape-free-rows-of-height", "run", MODEL, "came as fp32[1,5,21]", rows_of_height(FREE_ANCHORS)),
+    ("shape-free-all-rows-of-height", "run", MODEL, "came as fp32[1,5,21]", rows_of_height(FREE)),
     ("expand-1e14", "open", ENGINE, "Failed to allocate memory", detector(filled("output0", [1, 6, 10**14], 1.0), output=FREE)),
     ("constant-of-shape-1e10", "open", ENGINE, "Failed to allocate memory", asks_for(10**10)),
     ("segment-nan-masks", "open", MODEL, "NaN in a mask",
