@@ -6,6 +6,9 @@
  * dynamic batch has one for each size, so that the one that served the longest ago goes when there are too many. All
  * share one set of packed weights. A run leases a slot of its
  * plan, and its outputs are the slot's memory, so that nothing is copied: the lease ends with engine_outputs_done.
+ * Slots that nobody leases are kept for the next runs, within a bound in bytes for those of all plans together: where
+ * sizes vary, what is kept of those that have not come for the longest time goes first. A plan by itself is small, and
+ * making a slot costs little but the kernel's clearing of its memory.
  * Under the lock plans are made and slots change hands; the runs themselves do not need it.
  */
 #include "engine/engine.h"
@@ -19,18 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PLANS 64 /* more sets of shapes are made anew each time they come */
+#define MAX_PLANS       32 /* more sets of shapes are made anew each time they come: 4 to 8 ms, and 1.3 MB, of yolov8n */
+#define KEPT_SLOT_BYTES ((uint64_t)32 << 20) /* in slots that nobody leases, or what most_kept says */
 #define MOST_PLAIN_WORK                                                                                                \
-    ((uint64_t)1 << 24)   /* of a run: a quarter of a second; dynamically quantized YOLOs have 100 times more */
-#define MORE_FREE_SLOTS 4 /* of a plan, beside one for each run that may go on: outputs are read while others run */
+    ((uint64_t)1 << 24) /* of a run: a quarter of a second; dynamically quantized YOLOs have 100 times more */
 
 struct planned {
     struct plan *plan;
     int threads;
     bool bytes; /* input 0 */
     int64_t shapes[ENGINE_MAX_TENSORS][ENGINE_MAX_RANK];
-    struct lease *free;
-    int free_count, leased_count;
+    struct lease *free; /* nobody has them: the last one given back first */
+    int leased_count;
     uint64_t used; /* the engine's clock at its last run */
 };
 
@@ -39,6 +42,7 @@ struct lease {
     struct planned *planned;
     struct plan_slot *slot;
     uint16_t *halves[ENGINE_MAX_TENSORS];
+    uint64_t bytes; /* of both */
     struct lease *next;
 };
 
@@ -49,6 +53,7 @@ struct network {
     pthread_mutex_t lock;
     pthread_cond_t returned; /* a plan that all runs have left may go */
     struct planned plans[MAX_PLANS];
+    uint64_t free_bytes; /* of the free leases of all plans */
     uint64_t clock;
 };
 
@@ -92,6 +97,7 @@ static enum serin_errc lease_new(const struct engine *engine, struct planned *pl
     if (!lease)
         return error_set(error, SERIN_NOMEM, "no memory for a run");
     lease->planned = planned;
+    lease->bytes = plan_slot_bytes(planned->plan);
     rc = plan_slot_new(planned->plan, &lease->slot, error);
     for (i = 0; i < graph->output_count && rc == SERIN_OK; i++) {
         const struct tensor_spec *declared = &engine->interface.outputs[i];
@@ -101,7 +107,10 @@ static enum serin_errc lease_new(const struct engine *engine, struct planned *pl
             rc = error_set(error, SERIN_MODEL, "output '%s' is declared as %s and computed as %s", declared->name,
                            tensor_type_name(declared->type), graph_type_name(computed));
         else if (declared->type == TENSOR_F16) {
-            lease->halves[i] = malloc((size_t)graph->values[graph->outputs[i]].element_count * sizeof(uint16_t) + 1);
+            const size_t bytes = (size_t)graph->values[graph->outputs[i]].element_count * sizeof(uint16_t);
+
+            lease->bytes += bytes;
+            lease->halves[i] = malloc(bytes + 1);
             if (!lease->halves[i])
                 rc = error_set(error, SERIN_NOMEM, "no memory for an output");
         }
@@ -114,14 +123,46 @@ static enum serin_errc lease_new(const struct engine *engine, struct planned *pl
     return SERIN_OK;
 }
 
-static void planned_done(struct planned *planned)
+/* The free lease of planned that came back last; NULL: none is free. */
+static struct lease *take_free(struct network *network, struct planned *planned)
 {
-    while (planned->free) {
-        struct lease *next = planned->free->next;
+    struct lease *lease = planned->free;
 
-        lease_free(planned->free);
-        planned->free = next;
+    if (lease) {
+        planned->free = lease->next;
+        network->free_bytes -= lease->bytes;
     }
+    return lease;
+}
+
+/* What may be kept once one like last has come back: for each run that can go on at once, and one whose outputs are
+ * read meanwhile. */
+static uint64_t most_kept(const struct engine *engine, const struct lease *last)
+{
+    const uint64_t runs = (uint64_t)(engine->threads / last->planned->threads) + 1;
+
+    return runs * last->bytes > KEPT_SLOT_BYTES ? runs * last->bytes : KEPT_SLOT_BYTES;
+}
+
+/* A free lease of the plan that ran the longest ago, taken from it; NULL: there is none. */
+static struct lease *take_oldest(struct network *network)
+{
+    struct planned *oldest = NULL;
+    int i;
+
+    for (i = 0; i < MAX_PLANS; i++) {
+        struct planned *planned = &network->plans[i];
+
+        if (planned->free && (!oldest || planned->used < oldest->used))
+            oldest = planned;
+    }
+    return oldest ? take_free(network, oldest) : NULL;
+}
+
+static void planned_done(struct network *network, struct planned *planned)
+{
+    while (planned->free)
+        lease_free(take_free(network, planned));
     plan_free(planned->plan);
     memset(planned, 0, sizeof(*planned));
 }
@@ -172,7 +213,7 @@ static struct planned *make_place(struct network *network)
             oldest = planned;
     }
     if (oldest)
-        planned_done(oldest);
+        planned_done(network, oldest);
     return oldest;
 }
 
@@ -236,12 +277,9 @@ static enum serin_errc lease_take(const struct engine *engine, const struct tens
     pthread_mutex_lock(&network->lock);
     rc = plan_for(engine, inputs, threads, &planned, error);
     BUG_ON(rc == SERIN_OK && !planned);
-    if (rc == SERIN_OK && planned->free) {
-        *ret = planned->free;
-        planned->free = planned->free->next;
-        planned->free_count--;
-    } else if (rc == SERIN_OK) {
-        rc = lease_new(engine, planned, ret, error);
+    if (rc == SERIN_OK) {
+        *ret = take_free(network, planned);
+        rc = *ret ? SERIN_OK : lease_new(engine, planned, ret, error);
     }
     if (rc == SERIN_OK) {
         planned->leased_count++;
@@ -255,18 +293,25 @@ static void lease_give(const struct engine *engine, struct lease *lease)
 {
     struct network *network = engine->state;
     struct planned *planned = lease->planned;
+    struct lease *surplus = NULL, *next;
+    uint64_t most = most_kept(engine, lease);
 
     pthread_mutex_lock(&network->lock);
     planned->leased_count--;
-    if (planned->free_count < engine->threads / planned->threads + MORE_FREE_SLOTS) {
-        lease->next = planned->free;
-        planned->free = lease;
-        planned->free_count++;
-        lease = NULL;
+    lease->next = planned->free;
+    planned->free = lease;
+    network->free_bytes += lease->bytes;
+    while (network->free_bytes > most) {
+        next = take_oldest(network);
+        next->next = surplus;
+        surplus = next;
     }
     pthread_cond_signal(&network->returned);
     pthread_mutex_unlock(&network->lock);
-    lease_free(lease);
+    for (; surplus; surplus = next) {
+        next = surplus->next;
+        lease_free(surplus);
+    }
 }
 
 /* ---- the engine ---- */
@@ -279,7 +324,7 @@ static void network_close(struct engine *engine)
     if (!network)
         return;
     for (i = 0; i < MAX_PLANS; i++)
-        planned_done(&network->plans[i]);
+        planned_done(network, &network->plans[i]);
     plan_weights_free(network->weights);
     graph_free(network->graph);
     pthread_cond_destroy(&network->returned);

@@ -196,6 +196,70 @@ static void test_plans_are_bounded(void **state)
     engine_close(engine);
 }
 
+static uint64_t free_bytes_of(const struct network *network)
+{
+    uint64_t bytes = 0;
+    int i;
+
+    for (i = 0; i < MAX_PLANS; i++) {
+        const struct lease *lease;
+
+        for (lease = network->plans[i].free; lease; lease = lease->next)
+            bytes += lease->bytes;
+    }
+    return bytes;
+}
+
+/* Outputs of many pictures are held at once, and of more sizes than are kept: what is held stays as it was, what is
+ * not is kept within the bound, and a size that comes all the time finds a slot. */
+static void test_free_slots_are_bounded(void **state)
+{
+    enum { HELD = 12, LARGEST = 1280 };
+    struct tensor input = {.type = TENSOR_F32, .rank = 4, .shape = {1, 3, 0, 0}};
+    float *values = calloc((size_t)3 * LARGEST * LARGEST, sizeof(*values));
+    struct engine_outputs held[HELD];
+    const struct network *network;
+    const struct lease *last;
+    struct engine *engine = NULL;
+    struct serin_error error;
+    uint64_t largest = 0;
+    float before[HELD];
+    int i;
+
+    (void)state;
+    assert_non_null(values);
+    if (open_model("miniature/detect", "onednn", 1, &engine, &error) != SERIN_OK)
+        fail_msg("%s", error.message);
+    network = engine->state;
+    input.values = values;
+    for (i = 0; i < HELD; i++) {
+        input.shape[2] = input.shape[3] = LARGEST - 32 * (i / 2);
+        if (engine_run(engine, &input, NULL, 1, &held[i], &error) != SERIN_OK)
+            fail_msg("%s", error.message);
+        before[i] = *(const float *)held[i].tensors[0].values;
+        largest += ((const struct lease *)held[i].handles[0])->bytes;
+    }
+    assert_true(largest > 2 * KEPT_SLOT_BYTES); /* else the bound is not met here */
+    assert_true(network->free_bytes == 0);
+    for (i = 0; i < HELD; i++) {
+        const struct lease *lease = held[i].handles[0];
+        const uint64_t most = 2 * lease->bytes > KEPT_SLOT_BYTES ? 2 * lease->bytes : KEPT_SLOT_BYTES;
+
+        assert_true(*(const float *)held[i].tensors[0].values == before[i]);
+        engine_outputs_done(engine, &held[i]);
+        assert_true(network->free_bytes == free_bytes_of(network) && network->free_bytes <= most);
+    }
+    input.shape[2] = input.shape[3] = LARGEST;
+    assert_int_equal(engine_run(engine, &input, NULL, 1, &held[0], &error), SERIN_OK);
+    last = held[0].handles[0];
+    engine_outputs_done(engine, &held[0]);
+    assert_int_equal(engine_run(engine, &input, NULL, 1, &held[0], &error), SERIN_OK);
+    assert_ptr_equal(held[0].handles[0], last);
+    engine_outputs_done(engine, &held[0]);
+    engine_close(engine);
+    free(values);
+}
+
 static void test_fp16_is_widened_and_narrowed(void **state)
 {
     const int64_t side = 160, count = 3 * side * side;
@@ -295,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_threads_share_an_engine),
         cmocka_unit_test(test_a_run_takes_the_threads_that_it_is_given),
         cmocka_unit_test(test_plans_are_bounded),
+        cmocka_unit_test(test_free_slots_are_bounded),
         cmocka_unit_test(test_fp16_is_widened_and_narrowed),
         cmocka_unit_test(test_what_it_refuses),
     };
