@@ -87,6 +87,15 @@ static size_t network_batch(const struct network *network, size_t count)
     return network->info->batch > 0 ? (size_t)network->info->batch : count;
 }
 
+/* Between runs a stream keeps room for no more than the largest batch of the model's own size. */
+static void gather_done(const struct network *network, struct gathered *gathered)
+{
+    if (gathered->bytes <= network_batch(network, (size_t)network->batching.max_batch) * network->slot_bytes)
+        return;
+    free(gathered->memory);
+    *gathered = (struct gathered){NULL, 0};
+}
+
 static bool gather_room(struct gathered *gathered, size_t bytes)
 {
     uint8_t *room;
@@ -273,6 +282,7 @@ void network_run(void *user, const struct batch_run *run)
     else
         rc = error_set(&error, SERIN_NOMEM, "no memory for a batch of %zu", batch);
     ms = clock_ms_since(start) / (double)pictures;
+    gather_done(network, &network->gathered[run->stream]);
     if (rc == SERIN_OK) {
         atomic_init(&outputs->owners, count);
         outputs->engine = yolo_engine(network->yolo);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #define MAX_ERROR_BYTES 8192
 #define MAX_FIELD_BYTES 4096
+#define GIVE_BACK_MS    2000 /* so a busy worker spends .1 % on it, and an idle one nothing */
 
 /* ---- errors ---- */
 
@@ -94,6 +96,7 @@ struct bytes *bytes_of(const struct buffer *buffer)
 
 static void free_request(struct request *request)
 {
+    uv_timer_t *give_back = &request->service->give_back;
     int i;
 
     for (i = 0; i < request->count; i++)
@@ -103,6 +106,14 @@ static void free_request(struct request *request)
     bytes_drop(request->tensors);
     bytes_drop(request->body);
     free(request);
+    if (!uv_is_active((uv_handle_t *)give_back))
+        uv_timer_start(give_back, service_give_back, GIVE_BACK_MS, 0);
+}
+
+void service_give_back(uv_timer_t *give_back)
+{
+    (void)give_back;
+    malloc_trim(0); /* a millisecond or two */
 }
 
 static void timer_closed(uv_handle_t *timer)

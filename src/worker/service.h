@@ -38,6 +38,7 @@ struct service {
     struct batcher *batcher;
     uv_loop_t loop;
     uv_async_t wake_up;   /* a request is complete */
+    uv_timer_t give_back; /* of freed memory to the kernel, some time after a request's end */
     pthread_mutex_t lock; /* guards completed */
     struct request *completed;
     struct http_server *server;
@@ -77,6 +78,8 @@ void service_handle(void *user, struct http_exchange *exchange);
 void service_job_done(void *user, struct batch_item *item);
 /* The callback of wake_up: answers what is complete. */
 void service_answer_completed(uv_async_t *wake_up);
+/* The callback of give_back. */
+void service_give_back(uv_timer_t *give_back);
 
 /* ---- request.c ---- */
 

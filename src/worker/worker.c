@@ -12,6 +12,7 @@
 #include "worker/service.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,6 +200,7 @@ static void server_closed(void *user)
 
     ending->service->server = NULL;
     uv_close((uv_handle_t *)&ending->service->wake_up, NULL);
+    uv_close((uv_handle_t *)&ending->service->give_back, NULL);
 }
 
 static void told_to_end(uv_signal_t *handle, int number)
@@ -242,11 +244,15 @@ enum serin_errc worker_run(const struct worker_options *options, struct serin_er
     if (rc != SERIN_OK)
         return rc;
     set_names(&service, &name);
+    /* Pictures and tensors stay on the heap, which is warm, until give_back; of other arenas than the main one
+     * malloc_trim would leave the end, up to 64 MB of each thread. */
+    mallopt(M_ARENA_MAX, 1);
     if (uv_loop_init(&service.loop) != 0)
         return error_set(error, SERIN_NOMEM, "no memory for an event loop");
     pthread_mutex_init(&service.lock, NULL);
     uv_async_init(&service.loop, &service.wake_up, service_answer_completed);
     service.wake_up.data = &service;
+    uv_timer_init(&service.loop, &service.give_back);
     rc = open_model(&service, error);
     if (rc == SERIN_OK)
         rc = start_batcher(&service, error);
@@ -261,6 +267,7 @@ enum serin_errc worker_run(const struct worker_options *options, struct serin_er
         if (service.server)
             http_server_close(service.server, 0, NULL, NULL);
         uv_close((uv_handle_t *)&service.wake_up, NULL);
+        uv_close((uv_handle_t *)&service.give_back, NULL);
         uv_run(&service.loop, UV_RUN_DEFAULT);
     }
     batcher_close(service.batcher);

@@ -3,6 +3,7 @@
 A first round fills what is kept on purpose (pools, arenas, plans, caches). In the long form (SERIN_SOAK) ten times as much.
 SPDX-License-Identifier: Apache-2.0
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -81,6 +82,29 @@ def test_a_worker_keeps_nothing_of_its_requests(provider):
         if worker.process.poll() is None:
             worker.process.kill()
             worker.process.communicate()
+
+
+@pytest.mark.skipif(SANITIZED, reason="their allocators keep what was freed")
+def test_a_worker_gives_back_what_large_requests_took():
+    """Eight tensors of 20 MB at once, and then of 5 MB, leave what idle slots of plans may keep, and little else."""
+    def ask(side):
+        values = bytes(3 * side * side * 4)
+        head = json.dumps({"inputs": [{"name": "images", "datatype": "FP32", "shape": [1, 3, side, side],
+                                       "parameters": {"binary_data_size": len(values)}}],
+                           "parameters": {"binary_data_output": True}}).encode()
+        assert worker.call("POST", f"/v2/models/{NAME}/infer", head + values,
+                           **{"Inference-Header-Content-Length": str(len(head))})[0] == 200
+
+    worker = Worker("--provider", "onednn", "--threads", "1")
+    try:
+        before = own_bytes(worker.process.pid)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, [1280] * 8 + [640] * 16))
+        until(lambda: own_bytes(worker.process.pid) <= before + (48 << 20),
+              f"what it had before, {before} bytes, and 48 MB more at most")
+    finally:
+        worker.process.kill()
+        worker.process.communicate()
 
 
 @needs_workers
