@@ -21,6 +21,7 @@
 
 #define MAX_MODEL_BYTES ((size_t)1 << 30)
 #define WORST_LAYERS    5
+#define FEW_PICTURES    16 /* fewer are not what will come, whatever they are */
 
 struct quantize_settings {
     struct model_settings model;
@@ -38,7 +39,7 @@ static const struct cli_option options[] = {
      .required = true,
      .offset = offsetof(struct quantize_settings, data),
      .help = "pictures like those it will see: a data.yaml, with whose labels the accuracy is compared too, or a "
-             "folder"},
+             "folder, or a file"},
     {.name = "output",
      .value = "OUT.onnx",
      .type = CLI_TEXT,
@@ -144,7 +145,26 @@ static enum serin_errc check_output(const char *path, const char *model_path, st
     return rc;
 }
 
+/* Before it is opened, which would end with what oneDNN lacks for it. */
+static enum serin_errc check_model(const char *path, const uint8_t *bytes, size_t size, struct serin_error *error)
+{
+    struct onnx_summary summary;
+    bool quantized;
+
+    if (onnx_probe(bytes, size, &summary, NULL) != SERIN_OK)
+        return SERIN_OK; /* opening it says why */
+    quantized = summary.quantized;
+    onnx_summary_done(&summary);
+    return quantized ? error_set(error, SERIN_UNSUPPORTED,
+                                 "%s is quantized already: take the fp32 model that it was made of", path)
+                     : SERIN_OK;
+}
+
 /* ---- pictures ---- */
+
+struct counted {
+    size_t chosen, failed;
+};
 
 static bool is_yaml(const char *path)
 {
@@ -207,50 +227,68 @@ static enum serin_errc shape_input(const struct serin_yolo *yolo, const struct q
 }
 
 static enum serin_errc look_at(struct quantizer *quantizer, int pass, const struct serin_yolo *yolo,
-                               const struct quantize_settings *settings, const char *path, struct serin_error *error)
+                               const struct quantize_settings *settings, const struct serin_image *image,
+                               struct serin_error *error)
 {
     const struct serin_predict_options predict = predict_options(settings);
-    struct serin_image image = {0};
     struct letterbox box;
     void *tensor = NULL;
-    enum serin_errc rc = serin_image_decode_file(path, NULL, &image, error);
+    enum serin_errc rc = yolo_plan(yolo, image, false, &predict, &box, error);
 
-    if (rc != SERIN_OK)
-        return rc; /* the sentence names the picture */
-    rc = yolo_plan(yolo, &image, false, &predict, &box, error);
     if (rc == SERIN_OK) {
         tensor = aligned_alloc(64, (yolo_picture_bytes(yolo, &box) + 63) / 64 * 64);
-        rc = tensor ? yolo_prepare(yolo, &image, &box, tensor, error)
+        rc = tensor ? yolo_prepare(yolo, image, &box, tensor, error)
                     : error_set(error, SERIN_NOMEM, "no memory for a picture");
     }
     if (rc == SERIN_OK)
         rc = quantizer_look(quantizer, pass, tensor, error);
     free(tensor);
-    serin_image_free(&image);
-    return error_prefix(error, rc, "%.200s", path);
+    return rc;
 }
 
-/* Every pass over the same pictures, evenly chosen. */
+/* Every pass over the same pictures, evenly chosen. One that cannot be read is named, counted and left out. */
 static enum serin_errc measure(struct quantizer *quantizer, const struct serin_yolo *yolo,
                                const struct quantize_settings *settings, const struct sources *pictures,
-                               struct serin_error *error)
+                               struct counted *ret, struct serin_error *error)
 {
     const size_t wanted = (size_t)settings->images;
     const size_t count = pictures->count < wanted ? pictures->count : wanted;
+    bool *failed = calloc(count + 1, sizeof(*failed));
     struct progress progress;
     enum serin_errc rc = SERIN_OK;
     size_t i, done = 0;
     int pass;
 
+    *ret = (struct counted){.chosen = count};
+    if (!failed)
+        return error_set(error, SERIN_NOMEM, "no memory for %zu pictures", count);
     progress_begin(&progress, "measuring", QUANTIZE_PASSES * count, "img");
     for (pass = 0; pass < QUANTIZE_PASSES && rc == SERIN_OK; pass++)
         for (i = 0; i < count && rc == SERIN_OK; i++) {
             const char *path = pictures->paths[i * pictures->count / count];
+            struct serin_image image = {0};
 
-            rc = look_at(quantizer, pass, yolo, settings, path, error);
             progress_step(&progress, ++done);
+            if (failed[i])
+                continue;
+            rc = serin_image_decode_file(path, NULL, &image, error); /* its sentence names the picture */
+            if (rc == SERIN_OK) {
+                rc = look_at(quantizer, pass, yolo, settings, &image, error);
+                rc = error_prefix(error, rc, "%.200s", path);
+            } else if (count > 1) {
+                progress_hide(&progress);
+                terminal_complain_of(path, error);
+                failed[i] = true;
+                ret->failed++;
+                rc = SERIN_OK;
+            }
+            serin_image_free(&image);
         }
     progress_hide(&progress);
+    free(failed);
+    if (rc == SERIN_OK && ret->failed == count)
+        rc = error_set(error, SERIN_INVALID, "%s: not one of %zu pictures could be read, so nothing was measured",
+                       settings->data, count);
     return rc;
 }
 
@@ -347,8 +385,22 @@ static enum serin_errc compare(const struct quantize_settings *settings, enum se
 
 /* ---- the verb ---- */
 
+/* What makes the result mean less than it seems to. */
+static void complain(const struct counted *pictures)
+{
+    const size_t measured = pictures->chosen - pictures->failed;
+
+    if (pictures->failed)
+        terminal_complain("quantize: %zu of %zu pictures failed; the others were measured", pictures->failed,
+                          pictures->chosen);
+    if (measured < FEW_PICTURES)
+        terminal_complain("quantize: the ranges are those of %zu picture%s, which is few: others may go beyond them, "
+                          "and lose accuracy; 128 are usual",
+                          measured, measured == 1 ? "" : "s");
+}
+
 static enum serin_errc make(const struct quantize_settings *settings, struct serin_yolo *yolo, const uint8_t *bytes,
-                            size_t size, struct serin_error *error)
+                            size_t size, struct counted *ret, struct serin_error *error)
 {
     const struct serin_yolo_info *info = serin_yolo_get_info(yolo);
     struct quantizer *quantizer = NULL;
@@ -366,7 +418,7 @@ static enum serin_errc make(const struct quantize_settings *settings, struct ser
         rc = quantizer_new(bytes, size, &input, settings->keep.items, settings->keep.count, info->threads, &quantizer,
                            error);
     if (rc == SERIN_OK)
-        rc = measure(quantizer, yolo, settings, &pictures, error);
+        rc = measure(quantizer, yolo, settings, &pictures, ret, error);
     if (rc == SERIN_OK)
         rc = quantizer_write(quantizer, &out, error);
     if (rc == SERIN_OK)
@@ -375,6 +427,7 @@ static enum serin_errc make(const struct quantize_settings *settings, struct ser
         print_layers(quantizer);
         printf("%.1f MB became %.1f MB\n", (double)size / 1e6, (double)out.size / 1e6);
         terminal_flush(); /* the file is there; what is still to come takes minutes */
+        complain(ret);
     }
     quantizer_free(quantizer);
     buffer_done(&out);
@@ -394,6 +447,7 @@ static int quantize(const void *given, char *const *operands, size_t operand_cou
     const struct quantize_settings *settings = given;
     struct serin_open_options open;
     struct serin_yolo *yolo = NULL;
+    struct counted pictures = {0};
     struct serin_error error;
     uint8_t *bytes = NULL;
     enum serin_errc rc;
@@ -410,14 +464,16 @@ static int quantize(const void *given, char *const *operands, size_t operand_cou
     if (rc == SERIN_OK)
         rc = file_read(settings->model.path, MAX_MODEL_BYTES, &bytes, &size, &error);
     if (rc == SERIN_OK)
+        rc = check_model(settings->model.path, bytes, size, &error);
+    if (rc == SERIN_OK)
         rc = serin_yolo_open(settings->model.path, &open, &yolo, &error);
     if (rc == SERIN_OK)
-        rc = make(settings, yolo, bytes, size, &error);
+        rc = make(settings, yolo, bytes, size, &pictures, &error);
     if (rc != SERIN_OK)
         terminal_complain("quantize: %s", error.message);
     serin_yolo_close(yolo);
     free(bytes);
-    return rc == SERIN_OK ? CLI_OK : CLI_FAILED;
+    return rc == SERIN_OK && pictures.failed == 0 ? CLI_OK : CLI_FAILED;
 }
 
 const struct cli_verb cli_quantize = {
@@ -430,7 +486,7 @@ const struct cli_verb cli_quantize = {
         "ONNX Runtime and others run it, too.\n\n"
         "The first and the last layers stay fp32, as does what no rule fits; the table says which, and why. Where the "
         "data has labels, the accuracy of both is compared on them. Use pictures like those that will come: by night, "
-        "if it has to see at night.\n\n"
+        "if it has to see at night. One that cannot be read is named and left out, and the exit code is 1.\n\n"
         "An OUT.onnx that is there is replaced where it is a model, and not the one that was given; anything else is "
         "left as it is.\n\n"
         "The model has to be in fp32, of opset 13 or later, with fused batch normalizations, as Ultralytics exports "
