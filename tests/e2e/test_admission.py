@@ -85,7 +85,7 @@ def deploy(serve, tag, **more):
     """The answer to it, once what was refused before has ended."""
     def ask():
         found = serve.call("POST", "/api/v1/deploy", {"name": f"street:{tag}", "stable": False, **more})
-        return None if b"is served until it has stopped" in found.body else found
+        return None if b"is still stopping" in found.body else found
 
     return until(ask, f"an end of {tag}")
 
