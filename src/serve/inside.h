@@ -62,6 +62,8 @@ struct server {
     int lock;        /* of the data folder */
     bool state_gone; /* its state file was deleted; as it was looked at last */
     uint64_t started_ms;
+    unsigned seconds;               /* of second_clock */
+    size_t resident_bytes;          /* when memory was given back last */
     bool open, announced, stopping; /* open: it answers on both ports */
     struct serin_error failure;     /* what it ends with; code SERIN_OK: none */
 };

@@ -29,6 +29,7 @@
 
 #define KEPT_BODY_BYTES    (16 << 20)
 #define KEPT_HEAP_BYTES    (256 << 20)
+#define GIVE_BACK_S        10 /* under load the pages come back, for less than .5 % of the time */
 #define CERTIFICATE_SOON_S (14 * 86400)
 #define SECOND_MS          1000 /* a key of the data port that another process has revoked opens nothing after this */
 
@@ -376,10 +377,24 @@ static void look_for_state(struct server *server)
             server->options.data_dir);
 }
 
+/* What bodies took goes back some seconds after they are gone, but for the end of each thread's arena. */
+static void give_back(struct server *server)
+{
+    size_t resident = 0;
+
+    if (++server->seconds % GIVE_BACK_S != 0 || uv_resident_set_memory(&resident) != 0 ||
+        resident < server->resident_bytes + KEPT_BODY_BYTES)
+        return;
+    malloc_trim(0);
+    if (uv_resident_set_memory(&resident) == 0)
+        server->resident_bytes = resident;
+}
+
 static void second_over(uv_timer_t *clock)
 {
     struct server *server = clock->data;
 
+    give_back(server);
     look_for_state(server);
     table_store(server);
     if (!server->stopping) {

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import socket
+import struct
 
 import pytest
 from conftest import PICTURES
@@ -105,6 +106,24 @@ def test_a_worker_gives_back_what_large_requests_took():
     finally:
         worker.process.kill()
         worker.process.communicate()
+
+
+@needs_workers
+@pytest.mark.skipif(SANITIZED, reason="their allocators keep what was freed")
+def test_a_server_gives_back_what_large_bodies_took(tmp_path):
+    """Twelve pictures of 14 MB at once, five times over: the heap is trimmed within ten seconds."""
+    side = 2200
+    head = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54 + 3 * side * side, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+    picture = head + bytes(3 * side * side)
+    (tmp_path / "store").mkdir()
+    with with_workers(push_two(tmp_path / "store"), tmp_path) as serve:
+        serve.deploy("tiny:v1", stable=True)
+        before = own_bytes(serve.process.pid)
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda _: serve.ask("POST", "/v1/predict/tiny", picture).status, range(60)))
+        assert answers == [200] * 60
+        until(lambda: own_bytes(serve.process.pid) <= before + (100 << 20),
+              f"what it had before, {before} bytes, and 100 MB more at most, in place of {own_bytes(serve.process.pid)}")
 
 
 @needs_workers
