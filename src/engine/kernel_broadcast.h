@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A number of a pixel is broadcast, the weights to two blocks are two vectors. In bf16 two neighbouring numbers are
- * multiplied at a time (VDPBF16PS): a pair of a pixel is broadcast as 32 bits. Included by kernel_pointwise.c and
- * kernel_direct.c.
+ * multiplied at a time (VDPBF16PS): a pair of a pixel is broadcast as 32 bits. Included by kernel_pointwise.c,
+ * kernel_direct.c, and kernel_stem.c, which only begins in this way.
  */
 #ifndef ENGINE_KERNEL_BROADCAST_H
 #define ENGINE_KERNEL_BROADCAST_H

@@ -12,8 +12,8 @@
  * Any window up to 7 x 7 without dilation, stride 1 or 2, planes of fp32 or of bytes that stand for value / 255. A
  * direct sum, in the order rows, channels, columns.
  */
+#include "engine/kernel_broadcast.h"
 #include "engine/kernel_convolution.h"
-#include "engine/kernel_vectors.h"
 
 #include <string.h>
 
@@ -93,11 +93,7 @@ AVX512_INLINE void pixels_body(const int pixels, const int width, const int stri
     int64_t tap;
     int p, k;
 
-    UNROLL
-    for (k = 0; k < width; k++)
-        UNROLL
-    for (p = 0; p < pixels; p++)
-        sum[p][k] = bias ? _mm512_load_ps(bias + k * LANES) : _mm512_setzero_ps();
+    broadcast_begin(pixels, width, bias, sum);
     for (tap = 0; tap < tap_count; tap++, weights += width * LANES) {
         const float *from = taps[tap] + offset;
 

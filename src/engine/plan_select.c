@@ -296,10 +296,9 @@ enum serin_errc plan_select_order(struct plan_builder *builder)
     for (i = 0; i < graph->output_count; i++)
         add_need(builder, graph->outputs[i],
                  (struct plan_need){.kind = i == selectable->output ? PLAN_NEEDS_PLACES : PLAN_NEEDS_ALL});
-    for (i = graph->node_count - 1; i >= 0; i--) {
-        builder->needs[scores] = (struct plan_need){.kind = PLAN_NEEDS_ALL};
+    add_need(builder, scores, (struct plan_need){.kind = PLAN_NEEDS_ALL});
+    for (i = graph->node_count - 1; i >= 0; i--)
         needs_of_node(builder, &graph->nodes[i]);
-    }
     return move_behind(builder);
 }
 

@@ -21,10 +21,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_TOGETHER                                                                                                  \
-    1024          /* weights whose sum is kept; longer rows are cut, since each change looks at all of them            \
-                   */
-#define COMMON .1 /* m^2 / v */
+#define MOST_TOGETHER 1024 /* weights whose sum is kept; longer rows are cut, for each change looks at all of them */
+#define COMMON        .1   /* m^2 / v */
 
 static uint32_t bits_of(float x)
 {
